@@ -1,0 +1,142 @@
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from workbench import config, data
+from workbench.data import remote
+from workbench.errors import ConfigError, DataError, SourceError
+
+
+def study(folder: Path, **keys: object) -> config.StudyConfig:
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump({"name": "s", "families": ["linear"], "data": keys}))
+    return config.load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "task", "shape", "apart"),
+    [
+        ("digits", "image", "multiclass", (1437, 8, 8), 360),
+        ("breast_cancer", "table", "binary", (455, 30), 114),
+        ("wine", "table", "multiclass", (142, 13), 36),
+        ("diabetes", "table", "regression", (353, 10), 89),
+        ("iris", "table", "multiclass", (120, 4), 30),
+    ],
+)
+def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tmp_path, name, kind, task, shape, apart):
+    study_config = study(tmp_path, train=f"sklearn:{name}")
+    data.peek(study_config)
+    dataset = data.load(study_config)
+    assert (dataset.kind, dataset.task, dataset.x.shape) == (kind, task, shape)
+    assert len(dataset.x_test) == len(dataset.test_ids) == apart
+    assert sorted([*dataset.ids, *dataset.test_ids]) == list(range(shape[0] + apart))
+    assert dataset.sample is None
+    ids, true = data.truth(study_config)
+    assert ids.tolist() == dataset.test_ids.tolist()
+    assert true.dtype == dataset.y.dtype
+    if dataset.classes:
+        shares = np.bincount(dataset.y) / len(dataset.y)
+        assert abs(np.bincount(true) / apart - shares).max() < 0.03
+
+
+def test_classes_of_sklearn_sources_have_their_names(tmp_path):
+    assert data.load(study(tmp_path, train="sklearn:wine")).classes == ("class_0", "class_1", "class_2")
+    assert data.load(study(tmp_path, train="sklearn:digits")).classes == tuple(range(10))
+
+
+def test_the_truth_follows_the_positive_class(tmp_path):
+    usual = data.truth(study(tmp_path, train="sklearn:breast_cancer"))
+    turned = data.truth(study(tmp_path, train="sklearn:breast_cancer", positive="benign"))
+    assert (usual[1] + turned[1] == 1).all()
+
+
+def test_a_feature_cannot_be_the_target_of_a_sklearn_source(tmp_path):
+    with pytest.raises(ConfigError, match=r"data.target must not be a feature"):
+        data.load(study(tmp_path, train="sklearn:wine", target="alcohol"))
+
+
+def test_other_sources_have_no_truth(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
+    assert data.truth(study(tmp_path, train="t.csv", target="y")) is None
+
+
+def test_openml_gives_frame_and_target():
+    asked = {}
+
+    def fetch(**options):
+        asked.update(options)
+        return SimpleNamespace(frame=pd.DataFrame({"a": [1], "class": ["x"]}), target_names=["class"])
+
+    frame, target = remote.openml("31", fetch=fetch)
+    assert (list(frame.columns), target) == (["a", "class"], "class")
+    assert asked["data_id"] == 31
+    remote.openml("credit-g", fetch=fetch)
+    assert asked["name"] == "credit-g"
+
+
+def test_openml_without_a_network_says_what_to_do():
+    def fetch(**options):
+        raise URLError("Name or service not known")
+
+    with pytest.raises(SourceError, match=r"openml:31 cannot be read \(Name or service not known\).*data.train"):
+        remote.openml("31", fetch=fetch)
+
+
+def test_kaggle_files_are_found_among_those_of_a_competition(tmp_path):
+    for name in ("train.csv", "test.csv", "gender_submission.csv", "notes.txt"):
+        (tmp_path / name).write_text("a,y\n1,2\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "labels.csv").write_text("a,y\n1,2\n")
+    files = remote.kaggle("titanic", download=lambda name: str(tmp_path))
+    assert [path.name for path in files] == ["train.csv", "test.csv", "gender_submission.csv"]
+    named = remote.kaggle("titanic/more/labels.csv", download=lambda name: str(tmp_path))
+    assert named.train.name == "labels.csv"
+    with pytest.raises(DataError, match=r"no file 'trian.csv'. Did you mean 'train.csv'"):
+        remote.kaggle("titanic/trian.csv", download=lambda name: str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (None, "Kaggle cannot be reached. Check the network"),
+        (401, "Kaggle does not know the key"),
+        (403, "accept its rules at https://www.kaggle.com/competitions/titanic/rules"),
+        (404, "no competition of this name"),
+        (500, "Kaggle answered 500"),
+    ],
+)
+def test_what_kaggle_refuses_is_said_with_what_to_do(status, sentence):
+    def download(name):
+        error = OSError("secret-token-in-message")
+        error.response = SimpleNamespace(status_code=status)
+        raise error
+
+    with pytest.raises(SourceError, match=sentence) as caught:
+        remote.kaggle("titanic", download=download)
+    assert "secret" not in str(caught.value)
+
+
+def test_kaggle_needs_the_package_and_a_key_or_an_earlier_download(tmp_path, monkeypatch):
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SourceError, match=r"pip install 'workbench\[kaggle\]'"):
+        remote.check_kaggle("titanic", find=lambda name: None)
+    with pytest.raises(SourceError, match=r"needs a Kaggle key.*KAGGLE_USERNAME and KAGGLE_KEY"):
+        remote.check_kaggle("titanic", find=lambda name: name)
+    (tmp_path / "kaggle.json").write_text("{}")
+    remote.check_kaggle("titanic", find=lambda name: name)
+    (tmp_path / "kaggle.json").unlink()
+    (tmp_path / "cache" / "competitions" / "titanic" / "1").mkdir(parents=True)
+    remote.check_kaggle("titanic/train.csv", find=lambda name: name)
+
+
+def test_a_kaggle_source_needs_a_target(tmp_path):
+    with pytest.raises(ConfigError, match=r"data.target is missing"):
+        data.peek(study(tmp_path, train="kaggle:titanic"))

@@ -1,0 +1,43 @@
+"""Sources -> Dataset. The checks here import nothing heavy; the rest loads when it is first asked for.
+
+dataset     the frozen Dataset that every source becomes
+header      the first line of a text table, read with the standard library
+checks      `peek`: what a study file says against the files it names
+columns     what a column holds, learnt on the training rows and imposed on the rows to predict
+target      raw target values -> task, classes, encoded y
+tables      tables on disk -> frames -> Dataset
+arrays      .npz -> Dataset
+remote      openml: and kaggle: -> frames and files
+sources     `load` and `truth`: one door for every source
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.checks import peek
+from workbench.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from workbench.data.columns import kinds
+    from workbench.data.sources import load, truth
+    from workbench.data.tables import read_table
+    from workbench.data.target import infer_task
+
+__all__ = ["Dataset", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
+
+_HEAVY = {
+    "infer_task": "target",
+    "kinds": "columns",
+    "load": "sources",
+    "read_table": "tables",
+    "truth": "sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs pandas when it is first asked for (PEP 562)."""
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)

@@ -1,0 +1,180 @@
+""".npz -> Dataset: images, sequences, or the rows of a table."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import checks, tables, target
+from workbench.data.dataset import Array, Dataset, Kind
+from workbench.errors import DataError, SourceError, did_you_mean, listed
+
+Arrays = Mapping[str, Array]
+
+# A square of fewer floats than this is more likely steps x channels than pixels.
+_LEAST_SIDE = 8
+_DIMENSIONS: dict[Kind, tuple[int, ...]] = {"table": (2, 3, 4), "image": (3, 4), "sequence": (2, 3)}
+
+
+def load_arrays(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
+    """Read `.npz` files with `x`, `y` and optionally `id`, and build a Dataset.
+
+    Raises:
+        ConfigError: a key names an array that is not there.
+        SourceError: a file cannot be opened.
+        DataError: arrays are missing, of different lengths, or of a shape or dtype that cannot be used.
+    """
+    rows = None if test is None else _read(test)
+    return build(config, _read(train), rows, names=(train.name, test.name if test else ""), sample=sample)
+
+
+def build(
+    config: StudyConfig,
+    train: Arrays,
+    test: Arrays | None,
+    *,
+    names: tuple[str, str],
+    target_name: str = "y",
+    sample: pd.DataFrame | None = None,
+) -> Dataset:
+    """Build a Dataset from arrays by name; `names` are the files' names, for messages.
+
+    Four dimensions are images, two a table; three are images when they are uint8 or square and at least 8 x 8, and
+    sequences otherwise. `data.types: {x: …}` has the last word. The keys that name columns of a table (group, time,
+    weight, folds.column) name further arrays here.
+    """
+    kind = _kind(config, _x(train, names[0]), names[0])
+    config = _completed(config, train, test, target_name)
+    frame = _beside(config, train, names[0])
+    rows = None if test is None else _beside(config, test, names[1])
+    if test is not None and _x(test, names[1]).shape[1:] != train["x"].shape[1:]:
+        raise DataError(
+            f"{names[1]}: x must have rows of the shape {train['x'].shape[1:]} that {names[0]} has. "
+            f"Received: {test['x'].shape[1:]}. Shape both alike."
+        )
+    if kind == "table":
+        frame = pd.concat([_features(train["x"]), frame], axis=1)
+        rows = None if test is None else pd.concat([_features(test["x"]), rows], axis=1)
+        return tables.build(config, frame, rows, names=names, sample=sample)
+    label, id_name = str(config.data.target), str(config.data.id)
+    checks.check_columns(config, list(frame.columns), names[0])
+    encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
+    return Dataset(
+        kind=kind,
+        task=encoded.task,
+        x=_shaped(train["x"], kind, names[0]),
+        y=encoded.y,
+        classes=encoded.classes,
+        ids=tables.ids(frame, id_name, names[0]),
+        x_test=None if test is None else _shaped(test["x"], kind, names[1]),
+        test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
+        target=label,
+        id_name=id_name,
+        sample=sample,
+        **tables.roles(config, frame, names[0]),
+    )
+
+
+def _read(path: Path) -> Arrays:
+    """Read all arrays of a file; pickled objects are refused."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: must hold plain arrays, written by numpy.savez. Received: {str(error).rstrip('.')}. "
+            "Write it again, without objects."
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
+
+
+def _x(arrays: Arrays, name: str) -> Array:
+    """Return x, checked to be numbers in two to four dimensions."""
+    if "x" not in arrays:
+        hint = did_you_mean("x", (key.lower() for key in arrays))
+        raise DataError(f"{name}: must hold an array 'x'. Received: {listed(arrays)}.{hint} Name it so.")
+    x = arrays["x"]
+    if x.dtype.kind not in "biuf" or x.ndim not in (2, 3, 4) or not x.size:
+        raise DataError(
+            f"{name}: x must be numbers of the shape (rows, …) with two to four dimensions. Received: {x.dtype} of "
+            f"the shape {x.shape}. Convert it."
+        )
+    return x
+
+
+def _kind(config: StudyConfig, x: Array, name: str) -> Kind:
+    """Return what a row of x is."""
+    asked: Any = config.data.types.get("x")
+    if asked is None:
+        if x.ndim != 3:
+            return "table" if x.ndim == 2 else "image"
+        height, width = x.shape[1:]
+        square = height == width and height >= _LEAST_SIDE
+        return "image" if x.dtype == np.uint8 or square else "sequence"
+    if asked not in _DIMENSIONS:
+        raise config.error("data.types.x", f"must be one of {', '.join(_DIMENSIONS)}", asked)
+    kind: Kind = asked
+    if x.ndim not in _DIMENSIONS[kind]:
+        hint = f" x in {name} has the shape {x.shape}."
+        raise config.error("data.types.x", f"must go with x; {kind} needs {_DIMENSIONS[kind]} dimensions", asked, hint)
+    return kind
+
+
+def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_name: str) -> StudyConfig:
+    """Return the study with the target and the id that arrays have without being told."""
+    asked = config.data.id
+    if asked is not None and asked not in train and asked not in (test or {}):
+        hint = did_you_mean(asked, train) or f" Arrays: {listed(train)}."
+        raise config.error("data.id", "must be an array of the file", asked, hint)
+    known = {
+        "target": config.data.target or target_name,
+        "id": asked or "id",
+        "types": {name: kind for name, kind in config.data.types.items() if name != "x"},
+    }
+    return config.model_copy(update={"data": config.data.model_copy(update=known)})
+
+
+def _beside(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
+    """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
+    data, rows = config.data, len(arrays["x"])
+    found: dict[str, Array] = {str(data.id): np.arange(rows)}
+    wanted = [data.id, data.target, data.group, data.time, data.weight, config.folds.column]
+    for column in (column for column in wanted if column is not None):
+        key = "y" if column == data.target and column not in arrays else column
+        if key not in arrays:
+            continue
+        values = arrays[key]
+        if values.size != rows or len(values) != rows:
+            raise DataError(
+                f"{name}: {key} must have one value for each of the {rows} rows of x. Received: the shape "
+                f"{values.shape}. Make them fit."
+            )
+        found[column] = values.reshape(rows)
+    return pd.DataFrame(found)
+
+
+def _features(x: Array) -> pd.DataFrame:
+    """Return the columns x0, x1, …"""
+    flat = x.reshape(len(x), -1)
+    return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
+
+
+def _shaped(x: Array, kind: Kind, name: str) -> Array:
+    """Return images or sequences as uint8 or float32; a sequence of single values gets a channel."""
+    if kind == "sequence" and x.ndim == 2:
+        x = x[..., np.newaxis]
+    if x.dtype == np.uint8:
+        return x
+    x = x.astype("float32")
+    unfit = int((~np.isfinite(x)).sum())
+    if unfit:
+        raise DataError(f"{name}: x must be finite. Received: {unfit} values that are not. Fill them.")
+    return x

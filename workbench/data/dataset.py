@@ -1,0 +1,64 @@
+"""What every source becomes: rows to learn from, rows to predict, and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from workbench.config import ColumnKind, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# Strings, so that naming the types loads neither library.
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Rows: TypeAlias = "pd.DataFrame | Array"
+Kind = Literal["table", "image", "sequence"]
+Class = str | int | float | bool
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training set, and the rows to predict where there are any.
+
+    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text) or
+    datetime64[ns] (date); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
+    sequences (rows, steps, channels), both float32 or uint8.
+    """
+
+    kind: Kind
+    """What a row is."""
+    task: Task
+    """What is asked about a row."""
+    x: Rows
+    """The features of the training rows."""
+    y: Array
+    """(rows,): int64 class numbers, or float64 values."""
+    ids: Array
+    """(rows,): unique names of the training rows."""
+    target: str
+    """The name of what is predicted."""
+    id_name: str = "id"
+    """The name of the id column; ids are row numbers from 0 where there is none."""
+    x_test: Rows | None = None
+    """The features of the rows to predict, in the same form as `x`."""
+    test_ids: Array | None = None
+    """(test rows,): unique names of the rows to predict."""
+    classes: tuple[Class, ...] | None = None
+    """The class that each number in `y` stands for; of a binary task, the second is the positive one."""
+    columns: Mapping[str, ColumnKind] = field(default_factory=dict)
+    """A table's columns in the order of `x`, and what each is."""
+    groups: Array | None = None
+    """(rows,): rows of one group must not be split over folds."""
+    time: Array | None = None
+    """(rows,): what orders the rows; datetime64[ns], numbers, or strings that sort."""
+    weight: Array | None = None
+    """(rows,): float64 sample weights for training."""
+    fold_column: Array | None = None
+    """(rows,): the fold numbers that the user brought; float64, NaN where there is none."""
+    sample: pd.DataFrame | None = None
+    """The sample submission as read."""
+    notes: tuple[str, ...] = ()
+    """What was left out or assumed, a sentence each."""

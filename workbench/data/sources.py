@@ -1,0 +1,155 @@
+"""One door for every source: `load` gives the Dataset, `truth` what a scorer may look at once, at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import arrays, checks, remote, tables, target
+from workbench.data.dataset import Array, Dataset
+from workbench.data.header import form
+from workbench.errors import DataError
+
+# The rows that a sklearn: source sets apart, always the same.
+_APART = 0.2
+_SEED = 0
+
+
+def load(config: StudyConfig) -> Dataset:
+    """Read what a study file asks for.
+
+    Raises:
+        ConfigError: a key names something that is not there.
+        SourceError: a file or a remote source cannot be reached.
+        DataError: the data cannot be learnt from.
+    """
+    scheme, name = checks.source(config)
+    if scheme == "kaggle":
+        return _kaggle(config, name)
+    sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
+    test = _file(config, "data.test", config.data.test)
+    if scheme == "sklearn":
+        return _sklearn(config, name, sample)
+    if scheme == "openml":
+        return _openml(config, name, test, sample)
+    return _from_files(config, checks.located(config, "data.train", name), test, sample)
+
+
+def truth(config: StudyConfig) -> tuple[Array, Array] | None:
+    """Return ids and encoded targets of the rows that a sklearn: source sets apart; None for other sources.
+
+    For a scorer, once, when a study is at its end: no search and no blend may see it.
+    """
+    scheme, name = checks.source(config)
+    if scheme != "sklearn":
+        return None
+    rows = _rows(name)
+    known = target.encode(rows.y[rows.train], name="target", task=config.task, positive=config.data.positive)
+    return rows.test, target.codes(rows.y[rows.test], known.classes)
+
+
+class _Rows(NamedTuple):
+    """A data set of scikit-learn, and the numbers of the rows that train and test get."""
+
+    x: Array
+    y: Array
+    features: list[str]
+    train: Array
+    test: Array
+
+
+def _rows(name: str) -> _Rows:
+    """Load a data set that ships with scikit-learn, and set a fifth apart, in equal shares of the classes."""
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+
+    options = {"scaled": False} if name == "diabetes" else {}
+    bunch: Any = getattr(datasets, f"load_{name}")(**options)
+    numbers, digits = name == "diabetes", name == "digits"
+    train, test = train_test_split(
+        np.arange(len(bunch.target)),
+        test_size=_APART,
+        random_state=_SEED,
+        stratify=None if numbers else bunch.target,
+    )
+    return _Rows(
+        x=bunch.images.astype("float32") if digits else bunch.data,
+        y=bunch.target if numbers or digits else bunch.target_names[bunch.target],
+        features=list(bunch.feature_names),
+        train=train,
+        test=test,
+    )
+
+
+def _sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
+    rows, source = _rows(name), config.data.train
+    if rows.x.ndim > 2:
+        id_name = config.data.id or "id"
+        train = {"x": rows.x[rows.train], "y": rows.y[rows.train], id_name: rows.train}
+        test = {"x": rows.x[rows.test], id_name: rows.test}
+        names = (source, f"{source} (test)")
+        return arrays.build(config, train, test, names=names, target_name="target", sample=sample)
+    config = _completed(config, target=config.data.target or "target", id=config.data.id or "id")
+    label, id_name = str(config.data.target), str(config.data.id)
+    for key, column in (("data.target", label), ("data.id", id_name)):
+        if column in rows.features:
+            raise config.error(key, "must not be a feature; the source knows its own", column, " Remove it.")
+    frame = pd.DataFrame(rows.x, columns=rows.features).assign(**{id_name: np.arange(len(rows.y))})
+    train_rows = frame.iloc[rows.train].assign(**{label: rows.y[rows.train]}).reset_index(drop=True)
+    test_rows = frame.iloc[rows.test].reset_index(drop=True)
+    return tables.build(config, train_rows, test_rows, names=(source, f"{source} (test)"), sample=sample)
+
+
+def _openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
+    frame, known = remote.openml(name)
+    config = _completed(config, target=config.data.target or known)
+    exact = [config.data.id] if config.data.id else []
+    rows = None if test is None else tables.read_table(test, exact)
+    return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
+
+
+def _kaggle(config: StudyConfig, name: str) -> Dataset:
+    """Load a competition's files; what the study file names replaces what was found."""
+    files, data = remote.kaggle(name), config.data
+    folder = files.train.parent
+    test, sample = files.test, files.sample
+    if data.test is not None:
+        test = _competition_file(config, folder, "data.test", data.test)
+    if data.sample_submission is not None:
+        sample = _competition_file(config, folder, "data.sample_submission", data.sample_submission)
+    return _from_files(config, files.train, test, _sample(config, sample))
+
+
+def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
+    """Return a file of the competition, or else one that lies here."""
+    inside = folder / value
+    return inside if inside.is_file() else checks.located(config, key, value)
+
+
+def _from_files(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
+    if test is not None and (form(train) == "npz") != (form(test) == "npz"):
+        raise DataError(f"{test}: must be of the same form as {train.name}. Set another data.test.")
+    if form(train) == "npz":
+        return arrays.load_arrays(config, train, test, sample=sample)
+    return tables.load_tables(config, train, test, sample=sample)
+
+
+def _file(config: StudyConfig, key: str, value: str | None) -> Path | None:
+    return None if value is None else checks.located(config, key, value)
+
+
+def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
+    """Read the sample submission; its ids stay as they are written."""
+    if path is None:
+        return None
+    exact = [config.data.id] if config.data.id else []
+    return tables.read_table(path, exact)
+
+
+def _completed(config: StudyConfig, **known: str | None) -> StudyConfig:
+    """Return the study with what its source knows without being told."""
+    return config.model_copy(update={"data": config.data.model_copy(update=known)})

@@ -1,0 +1,193 @@
+"""Predictions of many models and the target they are for: checked once, then taken as true."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import EnsembleError, listed
+
+if TYPE_CHECKING:
+    from workbench.evaluation import Metric
+
+Array = NDArray[np.float64]
+Predictions = ArrayLike | Sequence[ArrayLike]
+
+_SUM_TOLERANCE = 1e-3
+_EXACT = 1e-12
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The members' predictions, each (rows,) or (rows, classes), sorted by content.
+
+    Sorting makes every result the same whatever order the caller has the models in; `order[i]` is the
+    caller's index of member i.
+    """
+
+    members: tuple[NDArray[Any], ...]
+    order: NDArray[np.intp]
+    y: NDArray[Any]
+    metric: "Metric"
+
+    @property
+    def classified(self) -> bool:
+        """Whether the target can be read as class indices and the predictions as probabilities."""
+        outputs = self.members[0].shape[1] if self.members[0].ndim == 2 else 2
+        return (
+            self.metric.wants != "values"
+            and _are_indices(self.y, outputs)
+            and all(member.min() >= 0 and member.max() <= 1 for member in self.members)
+        )
+
+    def mixture(self, weights: Array) -> Array:
+        """Return the members' weighted mean, touching only those that have weight; in the bank's order."""
+        mixed = np.zeros(self.members[0].shape)
+        for index in np.flatnonzero(weights):
+            mixed += weights[index] * self.members[index]
+        return mixed
+
+    def score(self, weights: Array) -> float:
+        """Return the metric of the mixture."""
+        return self.metric.score(self.y, self.mixture(weights))
+
+    def loss(self, weights: Array) -> float:
+        """Return the metric of the mixture as a number to minimise; infinite where it is not defined."""
+        loss = self.metric.loss_of(self.score(weights))
+        return loss if np.isfinite(loss) else np.inf
+
+    def rows(self, chosen: NDArray[Any]) -> "Bank":
+        """Return the bank of some rows, by a mask or by indices."""
+        return Bank(tuple(member[chosen] for member in self.members), self.order, self.y[chosen], self.metric)
+
+    def as_given(self, weights: Array) -> Array:
+        """Return weights in the caller's order of models."""
+        given = np.zeros(len(weights))
+        given[self.order] = weights
+        return given
+
+
+def gather(
+    predictions: Predictions, y: ArrayLike, metric: "Metric | str", classes: Sequence[object] | None = None
+) -> Bank:
+    """Check predictions (models, rows[, classes]) against the target and return them as a Bank.
+
+    Raises:
+        EnsembleError: a model's predictions are not finite numbers, are of another shape than they should
+            be, or are no probabilities where the metric needs them; or the target does not fit.
+    """
+    if isinstance(metric, str):
+        from workbench import evaluation
+
+        metric = evaluation.metric(metric)
+    target = _target(y, classes)
+    members = _arrays(predictions, len(target))
+    if metric.wants == "values" and members[0].ndim == 2:
+        raise EnsembleError(
+            f"predictions must be (models, rows) values for {metric.name}. "
+            f"Received: {members[0].shape[1]} columns a model. Choose a metric of classes."
+        )
+    if metric.name == "log_loss":
+        outputs = members[0].shape[1] if members[0].ndim == 2 else 2
+        if not _are_indices(target, outputs):
+            raise EnsembleError(
+                f"y must hold class indices 0 to {outputs - 1} for log_loss. "
+                f"Received: {listed(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
+            )
+        members = [_probabilities(member, index) for index, member in enumerate(members)]
+    digests = [hashlib.blake2b(member.data, digest_size=16).digest() for member in members]
+    order = np.array(sorted(range(len(members)), key=digests.__getitem__), dtype=np.intp)
+    return Bank(tuple(members[index] for index in order), order, target, metric)
+
+
+def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
+    """Return y as a vector of class indices or finite values."""
+    target = np.asarray(y)
+    if target.ndim != 1 or not len(target):
+        raise EnsembleError(f"y must be a vector with a value a row. Received: an array of shape {target.shape}.")
+    if classes is not None:
+        known = {label: index for index, label in enumerate(classes)}
+        unknown = sorted({str(label) for label in target.tolist() if label not in known})
+        if unknown:
+            raise EnsembleError(
+                f"y holds labels that are not in classes: {listed(unknown, 5)}. Classes: {listed(classes, 5)}."
+            )
+        return np.array([known[label] for label in target.tolist()])
+    if target.dtype.kind not in "biuf":
+        raise EnsembleError(
+            f"y must hold class indices or values. Received: {listed(target[:3])}. "
+            "Pass classes=[…] where y holds labels."
+        )
+    if not np.isfinite(target).all():
+        raise EnsembleError("y must hold finite numbers. Received: NaN or infinity. Leave out these rows.")
+    return target.astype(np.int64) if target.dtype.kind == "b" else target
+
+
+def _arrays(predictions: Predictions, rows: int) -> list[NDArray[Any]]:
+    """Return each model's predictions as a contiguous array of floats, binary pairs as the second's column."""
+    if isinstance(predictions, np.ndarray) and predictions.ndim < 2:
+        raise EnsembleError(
+            "predictions must be (models, rows) or (models, rows, classes). "
+            f"Received: an array of shape {predictions.shape}. Put a single model in a list."
+        )
+    members = [_array(model, index, rows) for index, model in enumerate(predictions)]  # type: ignore[arg-type]
+    if not members:
+        raise EnsembleError("predictions must hold at least one model. Received: none.")
+    for index, member in enumerate(members):
+        if member.shape != members[0].shape:
+            raise EnsembleError(
+                f"predictions[{index}] must have the shape of predictions[0], {members[0].shape}. "
+                f"Received: {member.shape}. Blend only models of the same target."
+            )
+    return members
+
+
+def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
+    """Return one model's predictions, (rows,) or (rows, classes), as floats."""
+    try:
+        member = np.asarray(model)
+        if member.dtype.kind != "f":
+            member = member.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise EnsembleError(f"predictions[{index}] must be an array of numbers: {error}.") from error
+    if member.ndim == 2 and 1 <= member.shape[1] <= 2:
+        member = member[:, -1]
+    if member.ndim not in (1, 2) or len(member) != rows:
+        raise EnsembleError(
+            f"predictions[{index}] must have {rows} rows, as y has. Received: an array of shape {member.shape}. "
+            "Align it with y."
+        )
+    if not np.isfinite(member).all():
+        bad = int(np.flatnonzero(~np.isfinite(member.reshape(rows, -1)).all(axis=1))[0])
+        raise EnsembleError(
+            f"predictions[{index}] must hold finite numbers. Received: {member[bad]} in row {bad}. "
+            "Leave this model out."
+        )
+    return np.ascontiguousarray(member)
+
+
+def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
+    """Return probabilities whose rows sum to one, as log loss itself would read them."""
+    low, high = float(member.min()), float(member.max())
+    if low < 0 or high > 1 + _SUM_TOLERANCE:
+        raise EnsembleError(
+            f"predictions[{index}] must be probabilities for log_loss. Received: values from {low:g} to {high:g}. "
+            "Calibrate this model or leave it out."
+        )
+    if member.ndim == 1:
+        return np.minimum(member, 1) if high > 1 else member
+    sums = member.sum(axis=1, dtype=np.float64)
+    off = float(np.abs(sums - 1).max())
+    if off > _SUM_TOLERANCE:
+        raise EnsembleError(
+            f"predictions[{index}] must sum to 1 in every row for log_loss. Received: a row that is {off:g} off. "
+            "Normalise it."
+        )
+    return member / sums[:, None] if off > _EXACT else member
+
+
+def _are_indices(y: NDArray[Any], outputs: int) -> bool:
+    return bool((y == np.floor(y)).all() and y.min() >= 0 and y.max() < outputs)

@@ -1,0 +1,184 @@
+"""Weights by Nelder-Mead (Nelder and Mead, 1965) in subspaces of at most five dimensions.
+
+One simplex stalls from some ten weights on, so it is moved through a sequence of small subspaces (the idea of
+Rowan's subplex, 1990). Where the objective has curvature, the subspaces are spanned by its eigenvectors on the
+face of the models that have weight, each as long as changes the loss alike: subspaces then hardly disturb each
+other, and a few sweeps reach the optimum. The certificate's slopes name the models that should join the face.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from workbench.ensemble.bank import Array
+from workbench.ensemble.budget import Budget
+from workbench.ensemble.greedy import greedy
+from workbench.ensemble.objectives import General, Indices, Objective
+
+RELATIVE_GAP = 1e-6
+
+_BLOCK = 5
+_JOINING = 4
+_JOINING_STEP = 0.02
+_LEAST_STEP = 1e-9
+_STEPS = (0.2, 0.1, 0.05, 0.02)
+_SINGLES = 3
+_SURROGATE_SHARE = 0.2
+_PROGRESS = 1e-9
+_STALLS = 4
+_FINE = 1e-4
+_COARSE = 5e-2
+_NOTHING = 1e-12
+
+
+def improve(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
+    """Return weights that are no worse than `start` by the objective."""
+    if isinstance(objective, General):
+        return _explore(objective, start, budget, rng)
+    return _descend(objective, start, budget, rng)
+
+
+def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
+    """Improve until the certificate is below RELATIVE_GAP, nothing helps, or the time is over."""
+    weights, stalls = start, 0
+    while stalls < _STALLS and not budget.spent():
+        loss, gap = objective.loss(weights), _gap(objective, weights)
+        if gap <= RELATIVE_GAP * loss:
+            break
+        joined = _join(objective, weights, budget)
+        face = np.flatnonzero(joined > _NOTHING)
+        moved = np.zeros(len(weights))
+        moved[face] = _sweep(objective.only(face), joined[face] / joined[face].sum(), budget, rng)
+        gained, left = -objective.change_from(weights)(moved), _gap(objective, moved)
+        # Where the loss is flat to the last digit the gap, which is first order, still tells better weights.
+        stalls = 0 if gained > _PROGRESS * loss or left < 0.5 * gap else stalls + 1
+        if gained > 0 or (gained == 0 and left < gap):
+            weights = moved
+    return weights
+
+
+def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
+    """Improve for a metric of which nothing is known but its value, in ever smaller steps.
+
+    The models that take part have weight in `start` or at the surrogate's optimum, or are among the best.
+    """
+    starts = [start]
+    if objective.surrogate:
+        clock = Budget(_SURROGATE_SHARE * max(0.0, budget.seconds - budget.used))
+        smooth = greedy(objective.surrogate, objective.models, clock)
+        starts.append(_descend(objective.surrogate, smooth, clock, rng))
+        budget.evaluations += clock.evaluations
+    singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
+    pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
+    inner = objective.only(pool)
+    weights = min((candidate[pool] for candidate in starts), key=inner.loss)
+    for step in _STEPS:
+        gained = True
+        while gained and not budget.spent():
+            before = weights
+            for block in _blocks(rng.permutation(len(pool))):
+                weights = _in_block(inner, weights, np.eye(len(pool))[block], step, budget)
+            gained = -inner.change_from(before)(weights) > RELATIVE_GAP * abs(inner.loss(weights))
+    best = np.zeros(len(start))
+    best[pool] = weights
+    return best
+
+
+def _gap(objective: Objective, weights: Array) -> float:
+    gap = objective.gap(weights)
+    return math.inf if gap is None else gap
+
+
+def _join(objective: Objective, weights: Array, budget: Budget) -> Array:
+    """Give weight to models outside the face along which the loss falls."""
+    slopes = objective.slopes(weights)
+    if slopes is None:
+        return weights
+    fall = weights @ slopes - slopes
+    tolerance = 0.1 * RELATIVE_GAP * objective.loss(weights)
+    outside = np.flatnonzero((weights <= _NOTHING) & (fall > tolerance))
+    joining = outside[np.argsort(-fall[outside], kind="stable")][:_JOINING]
+    if not len(joining):
+        return weights
+    face = np.flatnonzero((weights > _NOTHING) | np.isin(np.arange(len(weights)), joining))
+    inner = objective.only(face)
+    axes = np.eye(len(face))[np.isin(face, joining)]
+    result = np.zeros(len(weights))
+    result[face] = _in_block(inner, weights[face], axes, _JOINING_STEP, budget)
+    return result
+
+
+def _sweep(objective: Objective, weights: Array, budget: Budget, rng: np.random.Generator) -> Array:
+    """Go once through all whitened subspaces of a face."""
+    slopes, curvature = objective.slopes(weights), objective.curvature(weights)
+    if slopes is None or curvature is None or len(weights) == 1:
+        return weights
+    directions, step = _whitened(slopes, curvature, objective.loss(weights))
+    for block in _blocks(rng.permutation(len(directions))):
+        weights = _in_block(objective, weights, directions[block], step, budget)
+    return weights
+
+
+def _whitened(slopes: Array, curvature: Array, loss: float) -> tuple[Array, float]:
+    """Return directions (directions, models), downhill, along which the loss bends alike, and a first step.
+
+    In such coordinates the slope is how far away the optimum is, which is the step. Directions that hardly
+    bend the loss would be so long that every step leaves the simplex; they are shortened.
+    """
+    models = len(slopes)
+    inside = np.eye(models) - 1 / models
+    bends, vectors = np.linalg.eigh(inside @ curvature @ inside)
+    # The vector of ones leaves the simplex: its bend is zero, and so is that of one duplicate for another.
+    kept = bends > 1e-13 * bends[-1]
+    if not kept.any():
+        return np.empty((0, models)), 0.0
+    bends, directions = bends[kept], vectors[:, kept].T
+    directions = directions / np.sqrt(bends)[:, None]
+    falls = directions @ slopes
+    # A loss that bends by one and cannot fall below zero has its optimum no farther away.
+    farthest = math.sqrt(2 * loss)
+    step = float(np.clip(np.linalg.norm(falls), _LEAST_STEP * farthest, farthest))
+    reach = step * np.abs(directions).max(axis=1)
+    directions = directions / np.maximum(1, reach / 0.5)[:, None]
+    signs = np.where(falls > 0, -1.0, 1.0)
+    return directions * signs[:, None], step
+
+
+def _blocks(order: Indices) -> list[Indices]:
+    """Cut an order into blocks of nearly equal size, at most _BLOCK long."""
+    return np.array_split(order, max(1, math.ceil(len(order) / _BLOCK))) if len(order) else []
+
+
+def _in_block(objective: Objective, weights: Array, directions: Array, step: float, budget: Budget) -> Array:
+    """Run Nelder-Mead over the coordinates of some directions and return weights that are no worse."""
+    change = objective.change_from(weights)
+    precision = _COARSE if isinstance(objective, General) else _FINE
+    found = _minimum(lambda x: change(_on_simplex(weights + x @ directions)), len(directions), step, precision, budget)
+    moved = _on_simplex(weights + found @ directions)
+    return moved if change(moved) < 0 else weights
+
+
+def _on_simplex(weights: Array) -> Array:
+    """Clip at zero and scale to sum one."""
+    clipped = np.maximum(weights, 0)
+    total = clipped.sum()
+    return clipped / total if total > 0 else np.full(len(weights), 1 / len(weights))
+
+
+def _minimum(loss: Callable[[Array], float], dimensions: int, step: float, precision: float, budget: Budget) -> Array:
+    """Return the lowest point that scipy's Nelder-Mead finds from zero, one step along each axis."""
+    from scipy.optimize import minimize
+
+    def stop_in_time(intermediate_result: object) -> None:
+        if budget.spent():
+            raise StopIteration
+
+    simplex = np.vstack([np.zeros(dimensions), step * np.eye(dimensions)])
+    options = {"initial_simplex": simplex, "xatol": precision * step, "fatol": np.inf, "maxfev": 100 * dimensions}
+    # A metric that is not defined somewhere is infinite there, and scipy subtracts the corners' losses.
+    with np.errstate(invalid="ignore"):
+        result = minimize(loss, np.zeros(dimensions), method="Nelder-Mead", options=options, callback=stop_in_time)
+    budget.evaluations += int(result.nfev)
+    found: Array = result.x
+    return found

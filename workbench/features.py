@@ -1,0 +1,354 @@
+"""Raw columns -> model inputs. Every transformer here is fitted on a fold's training rows only.
+
+Three views of the data: `codes` for trees (one column each, missing values kept), `dense` for linear models and
+nets (no missing values, one scale), and `parts` for nets with embeddings and crossed columns.
+"""
+
+import itertools
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
+
+from workbench.config import ColumnKind
+from workbench.errors import FamilyError, listed
+
+Inputs = pd.DataFrame | np.ndarray
+Columns = Mapping[str, ColumnKind]
+
+# A category with more levels than this is told by the target's mean instead of by one column a level.
+MOST_LEVELS = 50
+
+# What may be rebuilt from a saved file beside scikit-learn's, SciPy's and NumPy's own types.
+_TRUSTED = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
+        "sklearn.tree._tree.Tree",
+        "skrub._apply_to_cols.ApplyToCols",
+        "skrub._apply_to_each_col.ApplyToEachCol",
+        "skrub._datetime_encoder.DatetimeEncoder",
+        "skrub._string_encoder.StringEncoder",
+        "skrub._to_str.ToStr",
+        "skrub.selectors._base.All",
+        "workbench.features.Flatten",
+        "workbench.features.Crosses",
+        "workbench.features.Codes",
+    }
+)
+
+
+class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Rows of any shape -> a matrix (rows, values) of float32, for models that know no neighbourhood."""
+
+    def fit(self, x: Inputs, y: Any = None) -> "Flatten":
+        """Learn nothing."""
+        return self
+
+    def transform(self, x: Inputs) -> np.ndarray:
+        """Return the rows as a matrix."""
+        x = np.asarray(x, dtype=np.float32)
+        return x.reshape(len(x), -1)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn that there is nothing to fit."""
+        return True
+
+
+class Crosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Columns of small codes -> the same columns and joined pairs, for the wide part of Cheng et al. (2016)."""
+
+    def __init__(self, pairs: list[list[int]]) -> None:
+        """Join the columns at the positions in `pairs`."""
+        self.pairs = pairs
+
+    def fit(self, x: Inputs, y: Any = None) -> "Crosses":
+        """Learn nothing."""
+        return self
+
+    def transform(self, x: Inputs) -> np.ndarray:
+        """Return the codes and a code for each joint level, shape (rows, columns + pairs)."""
+        x = np.asarray(x, dtype=np.int64)
+        joined = [x[:, a] * 1_000_000 + x[:, b] for a, b in self.pairs]
+        return np.column_stack([x, *joined])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn that there is nothing to fit."""
+        return True
+
+
+class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
+    """Levels -> integers from 1, for embeddings; 0 stands for what is missing or was not in training."""
+
+    def __init__(self, min_frequency: int | None = None, joint: bool = False) -> None:
+        """Give levels rarer than `min_frequency` one code together; with `joint`, no code serves two columns."""
+        self.joint = joint
+        super().__init__(
+            handle_unknown="use_encoded_value",
+            unknown_value=-1,
+            encoded_missing_value=-1,
+            min_frequency=min_frequency,
+        )
+
+    def fit(self, x: Inputs, y: Any = None) -> "Codes":
+        """Learn the levels, and how many codes each column needs."""
+        super().fit(x)
+        tops = super().transform(x).max(axis=0).astype(int)
+        # One more for the unknown's 0, one more because codes start at 1.
+        self.levels_ = [int(top) + 2 for top in tops]
+        return self
+
+    def transform(self, x: Inputs) -> np.ndarray:
+        """Return the codes, shape (rows, columns), as int32."""
+        codes = (super().transform(x) + 1).astype(np.int32)
+        return codes + np.cumsum([0, *self.levels_[:-1]], dtype=np.int32) if self.joint else codes
+
+
+def codes(
+    columns: Columns, x: Inputs, *, categories: Literal["ordinal", "target"], classes: int, seed: int
+) -> Any:
+    """Return the unfitted view for trees: float32, missing values kept.
+
+    Args:
+        columns: the kind of each column; empty for images and sequences, which are flattened.
+        x: the fold's training rows, looked at for the number of levels.
+        categories: whether every category is coded by order, or those of many levels by the target's mean.
+        classes: the number of classes, 0 for regression.
+        seed: of the folds inside target encoding and of the text's projection.
+    """
+    if not columns:
+        return Flatten()
+    few, many = _by_levels(columns, x) if categories == "target" else (_of(columns, "category"), [])
+    ordinal = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        dtype=np.float32,
+    )
+    numbers = _of(columns, "number", "boolean")
+    return _columns(
+        [
+            ("numbers", "passthrough", numbers),
+            ("categories", ordinal, few),
+            ("targets", _target_encoder(classes, seed), many),
+            ("dates", _dates(), _of(columns, "date")),
+            ("texts", _texts(seed), _of(columns, "text")),
+        ]
+    )
+
+
+def categorical(columns: Columns, view: Any) -> list[bool]:
+    """Return which of the columns of a fitted `codes` view hold ordinal codes of categories."""
+    if not columns:
+        return []
+    slices = view.output_indices_
+    flags = np.zeros(max(part.stop for part in slices.values()), dtype=bool)
+    flags[slices.get("categories", slice(0))] = True
+    return [bool(flag) for flag in flags]
+
+
+def dense(
+    columns: Columns, x: Inputs, *, numbers: Literal["standard", "quantile"], classes: int, seed: int
+) -> Any:
+    """Return the unfitted view for linear models and nets: float32, nothing missing, one scale.
+
+    Args:
+        columns: the kind of each column; empty for images and sequences, which are flattened.
+        x: the fold's training rows, looked at for the number of levels.
+        numbers: standard scores, or quantiles mapped to a normal distribution (for heavy tails).
+        classes: the number of classes, 0 for regression.
+        seed: of the folds inside target encoding and of the text's projection.
+    """
+    if not columns:
+        return make_pipeline(Flatten(), StandardScaler())
+    few, many = _by_levels(columns, x)
+    onehot = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=MOST_LEVELS,
+        sparse_output=False,
+        dtype=np.float32,
+    )
+    return _columns(
+        [
+            ("numbers", _scaled(numbers, len(x), seed), _of(columns, "number", "boolean")),
+            ("categories", onehot, few),
+            ("targets", make_pipeline(_target_encoder(classes, seed), StandardScaler()), many),
+            ("dates", make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
+            ("texts", make_pipeline(_texts(seed), StandardScaler()), _of(columns, "text")),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The fitted views of a net with embeddings; a view is None where the table has nothing for it."""
+
+    dense: Any | None
+    """Numbers, dates and texts -> (rows, values) float32."""
+    deep: Any | None
+    """Categories -> (rows, columns) int32 codes, to be embedded."""
+    wide: Any | None
+    """Categories, binned numbers and their crosses -> (rows, columns) int32 codes, no code in two columns."""
+
+    def transform(self, x: Inputs) -> list[np.ndarray]:
+        """Return the matrices of the views that there are, in the order dense, deep, wide."""
+        return [
+            np.asarray(view.transform(x)) for view in (self.dense, self.deep, self.wide) if view is not None
+        ]
+
+    def levels(self, view: Literal["deep", "wide"]) -> list[int]:
+        """Return how many codes each column of a view can have, the unknown's 0 included."""
+        pipeline = getattr(self, view)
+        return list(pipeline[-1].levels_) if pipeline is not None else []
+
+    def save(self, folder: Path) -> None:
+        """Write the views into `folder`."""
+        for name, view in vars(self).items():
+            if view is not None:
+                save(view, folder / f"{name}.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Parts":
+        """Read what `save` wrote."""
+        files = [folder / f"{name}.skops" for name in ("dense", "deep", "wide")]
+        return cls(*[load(file) if file.exists() else None for file in files])
+
+
+def parts(
+    columns: Columns, x: pd.DataFrame, *, numbers: Literal["standard", "quantile"], crosses: int, seed: int
+) -> Parts:
+    """Return the fitted views of a wide-and-deep net.
+
+    Args:
+        columns: the kind of each column.
+        x: the fold's training rows.
+        numbers: how numbers are scaled for the deep part.
+        crosses: how many pairs of columns the wide part joins, those of the fewest joint levels first.
+        seed: of the text's projection.
+    """
+    categories = _of(columns, "category")
+    rest = {name: kind for name, kind in columns.items() if kind != "category"}
+    deep = make_pipeline(_columns([("categories", "passthrough", categories)]), Codes())
+    return Parts(
+        dense(rest, x, numbers=numbers, classes=0, seed=seed).fit(x) if rest else None,
+        deep.fit(x) if categories else None,
+        _wide(columns, x, crosses),
+    )
+
+
+def _wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
+    """Return the fitted wide part; numbers enter it as eighths of their distribution."""
+    categories = _of(columns, "category", "boolean")
+    # A column of one value cannot be cut into bins.
+    spread = [name for name in _of(columns, "number") if x[name].nunique() > 1]
+    if not categories and not spread:
+        return None
+    bins = KBinsDiscretizer(8, encode="ordinal", strategy="quantile", quantile_method="averaged_inverted_cdf")
+    split = _columns([("levels", Codes(), categories), ("bins", make_pipeline(*_filled(), bins), spread)])
+    with warnings.catch_warnings():
+        # Columns of few values have fewer bins, which is what is wanted of them.
+        warnings.filterwarnings("ignore", message="Bins whose width are too small")
+        matrix = np.asarray(split.fit_transform(x)).astype(int)
+    levels = matrix.max(axis=0) + 1
+    few = [i for i in range(len(levels)) if 1 < levels[i] <= MOST_LEVELS]
+    pairs = sorted(itertools.combinations(few, 2), key=lambda pair: (levels[pair[0]] * levels[pair[1]], pair))
+    joined = Crosses([list(pair) for pair in pairs[:crosses]])
+    codes = Codes(min_frequency=5, joint=True).fit(joined.transform(matrix))
+    return Pipeline([("split", split), ("crosses", joined), ("codes", codes)])
+
+
+def save(view: Any, file: Path) -> None:
+    """Write a fitted scikit-learn object without pickle (skops)."""
+    import skops.io
+
+    skops.io.dump(view, file)
+
+
+def load(file: Path) -> Any:
+    """Read what `save` wrote; only types that this project and scikit-learn own are rebuilt.
+
+    Raises:
+        FamilyError: the file asks for another type, or is damaged.
+    """
+    import skops.io
+
+    try:
+        foreign = set(skops.io.get_untrusted_types(file=file)) - _TRUSTED
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise FamilyError(f"{file}: must be a file that workbench saved. Received: {error}.") from error
+    if foreign:
+        raise FamilyError(
+            f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded."
+        )
+    return skops.io.load(file, trusted=sorted(_TRUSTED))
+
+
+def _of(columns: Columns, *kinds: ColumnKind) -> list[str]:
+    return [name for name, kind in columns.items() if kind in kinds]
+
+
+def _columns(blocks: list[tuple[str, Any, list[str]]]) -> ColumnTransformer:
+    """Join the blocks that have columns."""
+    return ColumnTransformer(
+        [block for block in blocks if block[2]], sparse_threshold=0, verbose_feature_names_out=False
+    )
+
+
+def _by_levels(columns: Columns, x: Inputs) -> tuple[list[str], list[str]]:
+    """Split the categories into those of few levels and those of many."""
+    names = _of(columns, "category")
+    many = [name for name in names if x[name].nunique() > MOST_LEVELS]
+    return [name for name in names if name not in many], many
+
+
+def _filled() -> list[Any]:
+    """Fill what is missing with the median, and say where it was missing."""
+    return [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
+
+
+def _scaled(numbers: Literal["standard", "quantile"], rows: int, seed: int) -> Any:
+    if numbers == "standard":
+        return make_pipeline(*_filled(), StandardScaler())
+    # QuantileTransformer warns when it is asked for more quantiles than there are rows.
+    quantiles = QuantileTransformer(
+        n_quantiles=min(1000, rows), output_distribution="normal", random_state=seed
+    )
+    return make_pipeline(*_filled(), quantiles)
+
+
+def _target_encoder(classes: int, seed: int) -> TargetEncoder:
+    """Encode by the mean target, each training row by the means of other rows (Micci-Barreca, 2001)."""
+    folds = StratifiedKFold if classes else KFold
+    kind = "continuous" if not classes else "binary" if classes == 2 else "multiclass"
+    return TargetEncoder(target_type=kind, cv=folds(5, shuffle=True, random_state=seed))
+
+
+def _dates() -> Any:
+    from skrub import ApplyToCols, DatetimeEncoder
+
+    return ApplyToCols(DatetimeEncoder(resolution="hour", add_weekday=True, add_day_of_year=True))
+
+
+def _texts(seed: int) -> Any:
+    from skrub import ApplyToCols, StringEncoder
+
+    return ApplyToCols(StringEncoder(n_components=30, random_state=seed))

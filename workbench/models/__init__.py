@@ -1,0 +1,84 @@
+"""The model families. To add one: a file here with `fit` and `load`, and one line in `FAMILIES`.
+
+The table is light: a study file is checked against it before anything heavy is imported.
+"""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from workbench.errors import FamilyError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from workbench.models.protocol import Family
+
+__all__ = ["FAMILIES", "Entry", "entry", "family", "names"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What there is to know about a family without importing it."""
+
+    about: str
+    package: str
+    """The library that must be installed; importing it is what a worker is warmed up with."""
+    kinds: tuple[str, ...] = ("table", "image", "sequence")
+    tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
+    extra: str | None = None
+    """The extra of this project that installs the library, where it is not always there."""
+
+    @property
+    def keras(self) -> bool:
+        """Whether the family speaks KerasTuner's own HyperParameters."""
+        return self.package == "keras_tuner"
+
+    @property
+    def installed(self) -> bool:
+        """Whether the library can be imported."""
+        return importlib.util.find_spec(self.package) is not None
+
+
+FAMILIES = {
+    "constant": Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
+    "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
+    "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
+    "catboost": Entry("gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"),
+    "extra_trees": Entry("extremely randomised trees (Geurts et al., 2006)", "sklearn"),
+    "random_forest": Entry("random forest (Breiman, 2001)", "sklearn"),
+    "mlp": Entry("a net of dense layers", "keras_tuner"),
+    "wide_and_deep": Entry(
+        "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
+        "keras_tuner",
+        kinds=("table",),
+    ),
+    "cnn": Entry("blocks of convolutions", "keras_tuner", kinds=("image",)),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all families."""
+    return tuple(FAMILIES)
+
+
+def entry(name: str) -> Entry:
+    """Return what is known of a family.
+
+    Raises:
+        FamilyError: there is none of that name, or its library is not installed.
+    """
+    if name not in FAMILIES:
+        hint = did_you_mean(name, FAMILIES) or f" Known: {listed(FAMILIES)}."
+        raise FamilyError(f"must be a known family. Received: {name!r}.{hint}")
+    found = FAMILIES[name]
+    if not found.installed:
+        remedy = f"pip install 'workbench[{found.extra}]'" if found.extra else f"pip install {found.package}"
+        raise FamilyError(f"must be an installed family. Received: {name!r}. Install it with: {remedy}.")
+    return found
+
+
+def family(name: str) -> "Family":
+    """Return the module of a family, imported now."""
+    entry(name)
+    return cast("Family", importlib.import_module(f"workbench.models.{name}"))

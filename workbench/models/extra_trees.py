@@ -1,0 +1,18 @@
+"""Extra trees: thresholds drawn at random, all rows in every tree (Geurts et al., 2006)."""
+
+from typing import Any
+
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+from workbench.models import forest
+from workbench.models.estimator import Estimator, load
+from workbench.models.protocol import Problem, Rows, Setting
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
+    """Train extremely randomised trees."""
+    kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
+    leaf, share = (1, 0.5) if problem.classes else (2, 0.7)
+    return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=False)

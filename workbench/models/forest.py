@@ -1,0 +1,43 @@
+"""What random forest and extra trees share: their space."""
+
+from typing import Any
+
+from workbench import features
+from workbench.models import estimator
+from workbench.models.protocol import Problem, Rows, Setting
+
+# Growing by absolute errors is many times slower than by squares; beyond this many rows squares must do.
+_MOST_ROWS_ABSOLUTE = 10_000
+
+
+def fit(
+    kind: Any,
+    hp: Any,
+    problem: Problem,
+    train: Rows,
+    setting: Setting,
+    *,
+    leaf: int,
+    share: float,
+    bootstrap: bool,
+) -> estimator.Estimator:
+    """Train a forest of scikit-learn's class `kind`, from the defaults `leaf` and `share`."""
+    categories = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
+    view = features.codes(
+        problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed
+    )
+    options = {}
+    if problem.classes:
+        options["criterion"] = hp.Choice("criterion", ["gini", "entropy"])
+    elif problem.loss == "absolute_error" and len(train.y) <= _MOST_ROWS_ABSOLUTE:
+        options["criterion"] = "absolute_error"
+    trees = kind(
+        n_estimators=hp.Int("trees", 100, 400, step=50, default=200),
+        min_samples_leaf=hp.Int("min_samples_leaf", 1, 20, sampling="log", default=leaf),
+        max_features=hp.Float("max_features", 0.1, 1.0, default=share),
+        bootstrap=hp.Boolean("bootstrap", default=bootstrap),
+        n_jobs=setting.threads,
+        random_state=setting.seed,
+        **options,
+    )
+    return estimator.fit(view, trees, problem, train)

@@ -1,0 +1,28 @@
+"""A net of dense layers on scaled inputs; images and sequences are flattened."""
+
+from typing import Any
+
+import keras
+
+from workbench import features
+from workbench.models import network
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.network import load
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
+    """Train a multi-layer perceptron."""
+    numbers = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
+    view = features.dense(
+        problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed
+    )
+    matrix = view.fit_transform(train.x, train.y)
+
+    def build() -> Any:
+        entrance = keras.Input((matrix.shape[1],))
+        hidden = network.dense_stack(hp, entrance, units=128)
+        return keras.Model(entrance, network.outputs(hidden, problem))
+
+    return network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix)

@@ -1,0 +1,83 @@
+"""What a family is: a module with `fit(hp, problem, train, valid, setting)` and `load(folder)`.
+
+Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import ColumnKind, Task
+
+Inputs = pd.DataFrame | np.ndarray
+Loss = Literal["log_loss", "squared_error", "absolute_error"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned, the same for every fold."""
+
+    kind: Literal["table", "image", "sequence"]
+    task: Task
+    classes: int
+    """The number of classes; 0 for regression."""
+    columns: Mapping[str, ColumnKind]
+    """The kind of each column of a table; empty otherwise."""
+    loss: Loss
+    """What training minimises: it follows from the study's metric."""
+
+    @property
+    def outputs(self) -> int:
+        """The width of a prediction: a column per class when there are more than two, else one."""
+        return self.classes if self.classes > 2 else 1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of the data: inputs, targets (class indices or values), and weights where there are any."""
+
+    x: Inputs
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a model is to be trained here and now."""
+
+    seed: int
+    threads: int
+    watch: Callable[[int, Mapping[str, float]], None]
+    """Called with the epoch or boosting round, from 0, and its losses, as in {'loss': 0.3, 'val_loss': 0.4}."""
+
+
+class Model(Protocol):
+    """A fitted fold model."""
+
+    def predict(self, x: Inputs) -> np.ndarray:
+        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,), as float64."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything that `load` needs into `folder`, in formats that run no code when read."""
+
+
+class Family(Protocol):
+    """A module of this folder."""
+
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Model:
+        """Train one model.
+
+        Args:
+            hp: the search space; every call declares a hyperparameter and returns its value.
+            problem: what is to be learned.
+            train: the rows to learn from; whatever is fitted is fitted on these.
+            valid: the fold's validation rows, for early stopping and curves only.
+            setting: seed, threads, and whom to tell of every epoch.
+        """
+
+    def load(self, folder: Path) -> Model:
+        """Read what the model's `save` wrote."""

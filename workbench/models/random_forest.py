@@ -1,0 +1,18 @@
+"""Random forest: trees on bootstrapped rows, averaged (Breiman, 2001)."""
+
+from typing import Any
+
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from workbench.models import forest
+from workbench.models.estimator import Estimator, load
+from workbench.models.protocol import Problem, Rows, Setting
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
+    """Train a random forest."""
+    kind = RandomForestClassifier if problem.classes else RandomForestRegressor
+    leaf, share = (2, 0.3) if problem.classes else (2, 0.5)
+    return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=True)

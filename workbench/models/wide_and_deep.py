@@ -1,0 +1,66 @@
+"""Wide and deep (Cheng et al., 2016): what memorises and what generalises, trained jointly.
+
+The wide part is linear over one-hot categories, binned numbers and their crosses; as a sum of embeddings of one
+weight an output it never holds a one-hot matrix. The deep part is dense layers over numbers and embeddings.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from workbench import features
+from workbench.models import network
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.network import load
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
+    """Train a wide-and-deep net."""
+    view = features.parts(
+        problem.columns,
+        train.x,
+        numbers=hp.Choice("numbers", ["quantile", "standard"]),
+        crosses=hp.Int("crosses", 0, 16, step=4, default=8),
+        seed=setting.seed,
+    )
+    matrix = view.transform(train.x)
+    return network.fit(
+        lambda: _build(hp, problem, view, matrix),
+        hp,
+        problem,
+        train,
+        valid,
+        setting,
+        view=view,
+        matrix=matrix,
+    )
+
+
+def _build(hp: Any, problem: Problem, view: features.Parts, matrix: list[np.ndarray]) -> Any:
+    entrances = [keras.Input((part.shape[1],), dtype=part.dtype.name) for part in matrix]
+    parts = iter(entrances)
+    deep = [next(parts)] if view.dense is not None else []
+    if view.deep is not None:
+        most = hp.Int("embedding", 4, 32, step=2, sampling="log", default=16)
+        deep += _embeddings(next(parts), view.levels("deep"), most)
+    wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
+    hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
+    hidden = network.dense_stack(hp, hidden, units=128)
+    return keras.Model(entrances, network.outputs(hidden, problem, wide))
+
+
+def _linear(codes: Any, levels: int, width: int) -> Any:
+    """Return a linear layer over one-hot levels, written as the sum of a looked-up weight for each column."""
+    weights = keras.layers.Embedding(levels, width, embeddings_initializer="zeros", name="wide")(codes)
+    return keras.ops.sum(weights, axis=1)
+
+
+def _embeddings(codes: Any, levels: list[int], most: int) -> list[Any]:
+    """Embed each column in at most `most` dimensions, fewer where it has few levels."""
+    return [
+        keras.layers.Embedding(count, min(most, count // 2 + 1))(codes[:, column])
+        for column, count in enumerate(levels)
+    ]

@@ -1,0 +1,115 @@
+"""Gradient-boosted trees (Chen and Guestrin, 2016), stopped by the fold's validation rows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from workbench import features
+from workbench.models.protocol import Inputs, Problem, Rows, Setting
+
+_ROUNDS = 3000
+_OBJECTIVES = {
+    "binary": ("binary:logistic", "logloss"),
+    "multiclass": ("multi:softprob", "mlogloss"),
+    "squared_error": ("reg:squarederror", "rmse"),
+    "absolute_error": ("reg:absoluteerror", "mae"),
+}
+
+
+@dataclass(frozen=True)
+class Booster:
+    """A view of the data, and the trees up to the best round."""
+
+    view: Any
+    trees: xgboost.Booster
+    types: list[str]
+    """XGBoost's type of each column: `q` for numbers, `c` for codes of categories."""
+
+    def predict(self, x: Inputs) -> np.ndarray:
+        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
+        matrix = xgboost.DMatrix(self.view.transform(x), feature_types=self.types)
+        return np.asarray(self.trees.predict(matrix), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write `view.skops`, `trees.ubj` and `types.json`."""
+        features.save(self.view, folder / "view.skops")
+        self.trees.save_model(folder / "trees.ubj")
+        (folder / "types.json").write_text(json.dumps(self.types))
+
+
+def load(folder: Path) -> Booster:
+    """Read what `save` wrote."""
+    trees = xgboost.Booster(model_file=folder / "trees.ubj")
+    return Booster(
+        features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text())
+    )
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Booster:
+    """Train until the validation loss has not fallen for a while."""
+    categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
+    view = features.codes(
+        problem.columns,
+        train.x,
+        categories="target" if categories == "target" else "ordinal",
+        classes=problem.classes,
+        seed=setting.seed,
+    )
+    matrix = view.fit_transform(train.x, train.y)
+    native = features.categorical(problem.columns, view) if categories == "native" else []
+    types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
+    rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.08)
+    training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
+    held_out = xgboost.QuantileDMatrix(
+        view.transform(valid.x), valid.y, weight=valid.weight, feature_types=types, ref=training
+    )
+    trees = xgboost.train(
+        {**_parameters(hp, problem, setting), "learning_rate": rate},
+        training,
+        num_boost_round=_ROUNDS,
+        evals=[(training, "loss"), (held_out, "val_loss")],
+        early_stopping_rounds=round(20 + 1.5 / rate),
+        callbacks=[_Watch(setting)],
+        verbose_eval=False,
+    )
+    return Booster(view, trees[: trees.best_iteration + 1], types)
+
+
+def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
+    objective, metric = _OBJECTIVES[problem.task if problem.classes else problem.loss]
+    classes = {"num_class": problem.classes} if problem.task == "multiclass" else {}
+    return {
+        "objective": objective,
+        "eval_metric": metric,
+        "max_depth": hp.Int("max_depth", 3, 10, default=6),
+        "min_child_weight": hp.Float("min_child_weight", 0.5, 30.0, sampling="log", default=2.0),
+        "subsample": hp.Float("subsample", 0.5, 1.0, default=0.8),
+        "colsample_bytree": hp.Float("colsample_bytree", 0.3, 1.0, default=0.7),
+        "reg_lambda": hp.Float("reg_lambda", 1e-2, 30.0, sampling="log", default=1.0),
+        "reg_alpha": hp.Float("reg_alpha", 1e-3, 10.0, sampling="log", default=1e-2),
+        "max_cat_to_onehot": 8,
+        "nthread": setting.threads,
+        "seed": setting.seed,
+        **classes,
+    }
+
+
+class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
+    """Tell of every tenth round; a curve needs no more."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def after_iteration(
+        self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]
+    ) -> bool:
+        if epoch % 10 == 0:
+            self._setting.watch(
+                epoch, {name: next(iter(log.values()))[-1] for name, log in evals_log.items()}
+            )
+        return False

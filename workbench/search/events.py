@@ -1,0 +1,55 @@
+"""What the search tells whoever is looking: facts, in the order in which they happen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from workbench.search.books import Row
+
+Why = Literal["trials", "minutes", "families"]
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial began, or went on."""
+
+    family: str
+    number: int
+    folds: int
+    """How many folds it has."""
+
+
+@dataclass(frozen=True)
+class FoldEnded:
+    """A trial finished a fold."""
+
+    family: str
+    number: int
+    done: int
+    """Folds done so far."""
+    score: float
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial was complete, pruned or failed; it is in Optuna and in MLflow."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class FamilySetAside:
+    """A family failed too often in a row and gets no more trials in this call."""
+
+    family: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The search is over; `interrupted` trials wait for the next run."""
+
+    why: Why
+    interrupted: int
+
+
+Event = TrialStarted | FoldEnded | TrialEnded | FamilySetAside | Stopped

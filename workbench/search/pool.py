@@ -1,0 +1,136 @@
+"""A process for every trial, forked from one that has the heavy libraries loaded.
+
+Importing TensorFlow takes seconds; a fork of a process that has done so starts in hundredths of one, has a memory
+of its own and gives it back when it ends. Where there is no fork, processes are spawned, slower.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+from workbench.search import worker
+from workbench.trial import Spec
+
+
+@dataclass(frozen=True)
+class Process:
+    """A trial's process, and the line to it."""
+
+    process: Any
+    line: Any
+
+    def receive(self) -> worker.Message | None:
+        """Return what the worker says next; None when it died."""
+        try:
+            message: worker.Message = self.line.recv()
+        except (EOFError, ConnectionResetError):
+            return None
+        return message
+
+    def send(self, answer: Any) -> None:
+        """Answer the worker; one that just died will be found dead."""
+        try:
+            self.line.send(answer)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def obituary(self) -> str:
+        """Say how the process ended."""
+        self.process.join()
+        code = self.process.exitcode
+        if code == -9:
+            return "the trial's process was killed (signal 9), perhaps because memory ran out"
+        return f"the trial's process died ({f'signal {-code}' if code < 0 else f'exit status {code}'})"
+
+    def end(self) -> None:
+        """End the process, by force if need be, and close the line."""
+        self.process.terminate()
+        self.process.join(2)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.line.close()
+
+
+class Pool:
+    """Starts processes that have `modules` loaded and `threads` threads each."""
+
+    def __init__(self, modules: Sequence[str], *, threads: int = 1) -> None:
+        """Begin to load the modules, in another process and without waiting for it."""
+        fork = "forkserver" in multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if fork else "spawn")
+        self._environment = _environment(threads)
+        if fork:
+            from multiprocessing import forkserver
+
+            self._context.set_forkserver_preload(["workbench.search.worker", *modules])
+            with self._surroundings(), _silence():
+                forkserver.ensure_running()
+
+    def start(self, spec: Spec, number: int, folder: Path) -> Process:
+        """Start a trial."""
+        ours, theirs = self._context.Pipe()
+        with self._surroundings():
+            process = self._context.Process(target=worker.work, args=(theirs, spec, number, folder), daemon=True)
+            process.start()
+        theirs.close()
+        return Process(process, ours)
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Set the environment that a new process inherits, and hide the main module from it.
+
+        A process would import the main module again, as a script without `if __name__ == "__main__"` must not be.
+        """
+        before = {name: os.environ.get(name) for name in self._environment}
+        main = sys.modules["__main__"]
+        hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+        main.__spec__ = None
+        os.environ.update(self._environment)
+        try:
+            yield
+        finally:
+            main.__dict__.update(hidden)
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let a process that is started now keep what its libraries say while they load to itself."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def wait(processes: Sequence[Process], seconds: float | None) -> list[Process]:
+    """Wait until a worker says something or dies; return those that have."""
+    ready = connection.wait([process.line for process in processes], seconds)
+    return [process for process in processes if process.line in ready]
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    """Return how many threads the libraries may have; they read it when they load."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return {
+        **dict.fromkeys(names, str(threads)),
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+    }

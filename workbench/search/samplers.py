@@ -1,0 +1,62 @@
+"""Who suggests hyperparameters: Optuna's samplers by name, and the known-good default before them."""
+
+import importlib
+import importlib.util
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import SearchError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+# Name: Optuna's class and its options. TPE's default of 10 random trials is much for a family's share of a study.
+_SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "tpe": ("TPESampler", {"n_startup_trials": 6}),
+    "random": ("RandomSampler", {}),
+    "cmaes": ("CmaEsSampler", {"warn_independent_sampling": False}),
+    "qmc": ("QMCSampler", {"warn_independent_sampling": False, "warn_asynchronous_seeding": False}),
+    "brute_force": ("BruteForceSampler", {}),
+}
+
+
+def samplers() -> tuple[str, ...]:
+    """Return the names of all samplers."""
+    return tuple(_SAMPLERS)
+
+
+def check_sampler(name: str) -> None:
+    """Refuse a sampler that is not known or not installed.
+
+    Raises:
+        SearchError: says which are known, or what to install.
+    """
+    if name not in _SAMPLERS:
+        hint = did_you_mean(name, _SAMPLERS) or f" Known: {listed(_SAMPLERS)}."
+        raise SearchError(f"must be a known sampler. Received: {name!r}.{hint}")
+    if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
+        raise SearchError("must be an installed sampler. Received: 'cmaes'. Install it with: pip install cmaes.")
+
+
+def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSampler":
+    """Return the sampler for one trial.
+
+    A new one for every trial, seeded by study, family and trial number, suggests the same whether the study ran
+    through or was stopped and resumed: what samplers learn from is in the storage, not in them.
+
+    Args:
+        name: a name of `samplers()`.
+        seed: the study's seed.
+        family: the family whose trial it is.
+        number: the trial's number.
+    """
+    import numpy as np
+
+    kind, options = _SAMPLERS[name]
+    words = [seed, zlib.crc32(family.encode())]
+    if name != "qmc":
+        # One sequence of quasi-random points must keep its one seed; its position is in the storage.
+        words.append(number)
+    seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
+    sampler: BaseSampler = getattr(importlib.import_module("optuna.samplers"), kind)(seed=seed, **options)
+    return sampler

@@ -1,0 +1,131 @@
+"""What a search space asks of whatever suggests, in coordinates that Optuna's distributions can hold.
+
+KerasTuner knows samplings that Optuna does not: a logarithmic grid is asked as the index of its points, reverse
+logarithmic sampling as a quantile. The answer is mapped back, so both sides see values they understand.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from workbench.errors import SpaceError
+
+Scalar = str | int | float | bool | None
+Sampling = Literal["linear", "log", "reverse_log"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One hyperparameter to be suggested."""
+
+    name: str
+    """Unique in the trial, with its conditions: `units [model=cnn]`."""
+    kind: Literal["int", "float", "categorical"]
+    default: Scalar
+    """The known-good answer, in the question's own coordinates."""
+    low: float = 0
+    high: float = 0
+    step: float | None = None
+    log: bool = False
+    choices: tuple[Scalar, ...] = ()
+
+
+Suggest = Callable[[Question], Any]
+
+
+def defaults(question: Question) -> Any:
+    """Answer with the default: the family's known-good hyperparameters."""
+    return question.default
+
+
+def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: Scalar) -> Any:
+    """Return one of `values`."""
+    if not values:
+        raise SpaceError(f"Hyperparameter {name!r} must have at least one choice. Received: [].")
+    if default not in values:
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have its default among {list(values)}. Received: {default!r}."
+        )
+    return suggest(Question(name, "categorical", default, choices=tuple(values)))
+
+
+def answer_number(
+    suggest: Suggest,
+    name: str,
+    low: float,
+    high: float,
+    *,
+    step: float | None,
+    sampling: Sampling,
+    default: float | None,
+    integer: bool,
+) -> Any:
+    """Return a number from `low` to `high`, both included.
+
+    With `step`, linear sampling adds it and logarithmic sampling multiplies by it, as in KerasTuner.
+
+    Raises:
+        SpaceError: the range is empty, or logarithmic sampling starts at or below zero.
+    """
+    default = low if default is None else default
+    if not low <= default <= high:
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have low <= default <= high. Received: {low}, {default}, {high}."
+        )
+    if sampling != "linear" and (low <= 0 or (step is not None and step <= 1)):
+        raise SpaceError(
+            f"Hyperparameter {name!r}: {sampling} sampling needs low > 0 and step > 1. Received: {low}, {step}."
+        )
+    if sampling == "linear":
+        return _linear(suggest, name, low, high, step, default, integer)
+    if step is None and sampling == "log":
+        return suggest(Question(name, _kind(integer), default, low, high, log=True))
+    value = (
+        _grid(suggest, name, low, high, step, sampling, default)
+        if step
+        else _quantile(suggest, name, low, high, default, integer)
+    )
+    return int(value + 1e-9) if integer else value
+
+
+def _kind(integer: bool) -> Literal["int", "float"]:
+    return "int" if integer else "float"
+
+
+def _linear(
+    suggest: Suggest, name: str, low: float, high: float, step: float | None, default: float, integer: bool
+) -> Any:
+    """Ask for a number on an even grid whose top is computed in decimals, or for any number in the range."""
+    if integer:
+        step = step or 1
+    if step is not None:
+        width = Decimal(str(step))
+        count = (Decimal(str(high)) - Decimal(str(low))) // width
+        top = Decimal(str(low)) + count * width
+        nearest = Decimal(str(low)) + round((Decimal(str(default)) - Decimal(str(low))) / width) * width
+        high, default = float(top), float(min(nearest, top))
+    if integer:
+        low, high, default = int(low), int(high), int(default)
+    return suggest(Question(name, _kind(integer), default, low, high, step=step))
+
+
+def _grid(
+    suggest: Suggest, name: str, low: float, high: float, step: float, sampling: Sampling, default: float
+) -> float:
+    """Ask for the index of a point on a logarithmic grid; the grid starts at the end where points are dense."""
+    top = int(math.log(high / low, step) + 1e-8)
+    distance = default if sampling == "log" else high + low - default
+    start = min(round(math.log(distance / low, step)), top)
+    index = suggest(Question(f"{name} #", "int", start, 0, top, step=1))
+    value = low * math.pow(step, index)
+    return value if sampling == "log" else high + low - value
+
+
+def _quantile(suggest: Suggest, name: str, low: float, high: float, default: float, integer: bool) -> float:
+    """Ask for the quantile of a reverse logarithmic number, dense at the high end."""
+    end = high + 1 if integer else high
+    start = 0.5 if end == low else 1 - math.log((end + low - default) / low) / math.log(end / low)
+    u = suggest(Question(f"{name} u", "float", start, 0.0, 1.0))
+    return min(end + low - low * math.pow(end / low, 1 - u), high)

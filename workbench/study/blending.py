@@ -1,0 +1,94 @@
+"""Trials of a study -> the document of an ensemble, and its predictions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench import ensemble
+from workbench.evaluation import Metric
+from workbench.search.books import Row
+from workbench.tracking import Predictions
+
+
+def nominated(rows: Sequence[Row], direction: str, most: int) -> list[Row]:
+    """Return the complete trials worth loading: the best of each family, then the best of all."""
+    sign = 1 if direction == "minimize" else -1
+    whole = sorted((r for r in rows if r.state == "complete" and r.score is not None), key=lambda r: sign * (r.score or 0))
+    leaders = list({row.family: row for row in reversed(whole)}.values())
+    names = {row.run_id: row for row in [*leaders, *whole]}
+    return list(names.values())[:most]
+
+
+def blended(
+    rows: Sequence[Row],
+    predictions: Sequence[Predictions],
+    y: np.ndarray,
+    metric: Metric,
+    also: Sequence[Metric],
+    *,
+    fold: np.ndarray,
+    groups: np.ndarray | None,
+    method: str,
+    members: int,
+    seed: int,
+    seconds: float | None,
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
+    """Blend trials; return the document, the out-of-fold and the test predictions.
+
+    Args:
+        rows: the trials.
+        predictions: theirs, in the same order.
+        y: the targets of the out-of-fold predictions.
+        metric: what to optimise.
+        also: what else to score.
+        fold: the fold of each out-of-fold prediction; the honest score is cross-fitted over them.
+        groups: which predictions must stay together when rows are drawn anew.
+        method: how weights are found.
+        members: the most members.
+        seed: of the blends.
+        seconds: how long the blends may take together.
+    """
+    scores, families = [row.score or 0.0 for row in rows], [row.family for row in rows]
+    oof = [p.oof for p in predictions]
+    chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
+    result = ensemble.assess(
+        [oof[i] for i in chosen],
+        y,
+        metric,
+        fold=fold if len(np.unique(fold)) > 1 else None,
+        groups=groups,
+        method=method,
+        members=members,
+        seed=seed,
+        seconds=seconds,
+    )
+    weights = result.blend.weights
+    heaviest = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
+    joined = sum(weights[i] * oof[chosen[i]] for i in heaviest)
+    tests = [predictions[chosen[i]].test for i in heaviest]
+    test = None if tests[0] is None else sum(weights[i] * t for i, t in zip(heaviest, tests, strict=True))
+    single = rows[chosen[result.best_single.index]]
+    document = {
+        "method": method,
+        "metric": metric.name,
+        "direction": metric.direction,
+        "score": result.blend.score,
+        "honest_score": result.honest_score,
+        "honest_se": result.honest_se,
+        "best_single": result.best_single.score,
+        "best_single_run_id": single.run_id,
+        "uniform": result.uniform,
+        "greedy": result.greedy,
+        "gap": result.blend.gap,
+        "also": {m.name: m.score(y, np.asarray(joined)) for m in also},
+        "candidates": len(chosen),
+        "members": [_member(rows[chosen[i]], float(weights[i])) for i in heaviest],
+        "seconds": result.seconds,
+    }
+    return document, np.asarray(joined), None if test is None else np.asarray(test)
+
+
+def _member(row: Row, weight: float) -> dict[str, Any]:
+    name = f"{row.family} #{row.number}"
+    return {"run_id": row.run_id, "family": row.family, "name": name, "score": row.score, "weight": weight}

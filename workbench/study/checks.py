@@ -1,0 +1,50 @@
+"""A study file's words, each held against the room that owns it, before anything heavy loads."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from workbench import data, ensemble, evaluation, models
+from workbench.config import StudyConfig
+from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
+from workbench.search.pruners import check_pruner
+from workbench.search.samplers import check_sampler
+
+
+def check(config: StudyConfig) -> None:
+    """Refuse what no room knows, naming file and key.
+
+    Raises:
+        ConfigError: a family, metric, sampler, pruner or method is not known, or not installed.
+        WorkbenchError: what `data.peek` raises.
+    """
+    for key, ask in _questions(config):
+        with _naming(config, key):
+            ask()
+    doubles = sorted({name for name in config.families if config.families.count(name) > 1})
+    if doubles:
+        raise config.error("families", "must name each family once", doubles)
+    data.peek(config)
+
+
+def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]]:
+    for number, family in enumerate(config.families):
+        yield f"families[{number}]", lambda name=family: models.entry(name)
+    if config.metric is not None:
+        yield "metric", lambda: evaluation.check(str(config.metric), config.resolve)
+    for number, metric in enumerate(config.also):
+        yield f"also[{number}]", lambda name=metric: evaluation.check(name, config.resolve)
+    yield "search.sampler", lambda: check_sampler(config.search.sampler)
+    yield "search.pruner", lambda: check_pruner(config.search.pruner)
+    yield "ensemble.method", lambda: ensemble.check(config.ensemble.method)
+
+
+@contextmanager
+def _naming(config: StudyConfig, key: str) -> Iterator[None]:
+    """Put file and key before the owner's own sentence."""
+    try:
+        yield
+    except (FamilyError, EvaluationError, SearchError, EnsembleError) as error:
+        sentence = str(error)
+        for word in ("metric ", "method "):
+            sentence = sentence.removeprefix(word)
+        raise ConfigError(f"{config.file}: {key} {sentence}") from error

@@ -1,0 +1,83 @@
+"""What a study was begun with. Gone on with as something else, its trials could not be compared."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import Dataset
+from workbench.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What must stay the same as long as a study keeps its name."""
+
+    metric: str
+    task: str
+    target: str
+    classes: list[Any] | None
+    rows: int
+    features: str
+    """A digest of the columns and values of the training features."""
+    test: str
+    """The same of the test features."""
+    folds: str
+    """The fold hash: over ids, target and assignment."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, metric: str, folds: str) -> "Facts":
+        """Return the facts of a study about to begin, or to go on."""
+        return cls(
+            metric=metric,
+            task=dataset.task,
+            target=dataset.target,
+            classes=list(dataset.classes) if dataset.classes else None,
+            rows=len(dataset.y),
+            features=_digest(dataset.x),
+            test=_digest(dataset.x_test),
+            folds=folds,
+        )
+
+    def settle(self, file: Path, config: StudyConfig) -> None:
+        """Write the facts down the first time; later, hold them against what was written.
+
+        Raises:
+            StudyError: something changed; it is named.
+        """
+        now = asdict(self)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(now, indent=1, default=str))
+            part.replace(file)
+            return
+        then = json.loads(file.read_text())
+        now = json.loads(json.dumps(now, default=str))
+        changed = [key for key in now if now[key] != then.get(key)]
+        if changed:
+            # The folds follow from target and rows; what caused the change is named, not what followed.
+            causes = [key for key in changed if key != "folds"] or changed
+            what = "; ".join(f"{key} was {then.get(key)!r} and is {now[key]!r}" for key in causes)
+            raise StudyError(
+                f"{config.file}: study {config.name!r} was begun otherwise: {what}. "
+                "Give the study another name, or restore what it was begun with."
+            )
+
+
+def _digest(x: pd.DataFrame | np.ndarray | None) -> str:
+    """Return 16 hex digits over shape, column names and values."""
+    if x is None:
+        return "none"
+    words = hashlib.sha256(str(x.shape).encode())
+    if isinstance(x, pd.DataFrame):
+        words.update("\x1f".join(map(str, x.columns)).encode())
+        words.update(pd.util.hash_pandas_object(x, index=False).to_numpy().tobytes())
+    else:
+        words.update(np.ascontiguousarray(x).tobytes())
+    return words.hexdigest()[:16]

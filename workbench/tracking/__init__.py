@@ -1,0 +1,11 @@
+"""Result <-> MLflow: the vault of predictions. The only room that knows MLflow.
+
+vault    how the predictions of a study are laid out
+tracker  the experiment of a study: a run for every trial and every ensemble
+ui       MLflow's own pages, on this machine only
+"""
+
+from workbench.tracking.tracker import Tracker
+from workbench.tracking.vault import Predictions, Vault
+
+__all__ = ["Predictions", "Tracker", "Vault"]

@@ -1,0 +1,217 @@
+"""The experiment of a study: MLflow's mirror of what Optuna was told, and the vault of predictions.
+
+One experiment a study, one flat run a trial. Writing is idempotent: a run is found again by its trial, and what was
+written before is written over, so a trial appears once whatever was killed or resumed.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import StudyError
+from workbench.home import Home
+from workbench.tracking.vault import Predictions, Vault
+from workbench.trial import Result
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Kind = Literal["trial", "ensemble"]
+# MLflow takes no longer parameter values, and no more metrics in one call.
+_LONGEST_PARAM = 6000
+_MOST_METRICS = 1000
+# Points of a curve that are shown; `curves.parquet` has them all.
+_MOST_POINTS = 100
+
+Point = tuple[str, float, int]
+"""A metric's name, value and step."""
+
+
+class Tracker:
+    """The experiment of one study."""
+
+    def __init__(self, home: Home, study: str) -> None:
+        """Name the experiment; it is made when it is first written to."""
+        self._home = home
+        self._study = study
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        # MLflow would otherwise look up its makers' host, and tell of every table it makes.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=f"sqlite:///{self._home.database}")
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The experiment's id in MLflow."""
+        found = self._client.get_experiment_by_name(self._study)
+        if found is not None:
+            return str(found.experiment_id)
+        location = (self._home.artifacts / self._study).as_uri()
+        return str(self._client.create_experiment(self._study, artifact_location=location))
+
+    def describe(self, markdown: str, *, metric: str, direction: str) -> None:
+        """Set the text that the UI shows above the experiment's runs, and how it should sort them."""
+        tags = {"mlflow.note.content": markdown, "workbench.metric": metric, "workbench.direction": direction}
+        for key, value in tags.items():
+            self._client.set_experiment_tag(self.experiment_id, key, value)
+
+    def record(self, result: Result, vault: Vault, *, metric: str, log: Path | None = None) -> str:
+        """Write a trial's run and return its id; writing it again changes nothing.
+
+        Args:
+            result: what the trial gave.
+            vault: how predictions are laid out.
+            metric: the name under which the score is logged.
+            log: what the trial's libraries printed, kept for failed trials.
+        """
+        name = f"{result.family} #{result.number}"
+        shown = name + (f" · {result.score:.5g}" if result.score is not None else f" · {result.state}")
+        tags = {"state": result.state, "family": result.family, "folds": vault.hash}
+        note = {"mlflow.note.content": result.reason} if result.reason else {}
+        with self._run("trial", f"{result.family}/{result.number}", shown, tags, note) as (run, folder):
+            self._write(run, _points(result, metric), result.hyperparameters)
+            _write_frames(result, vault, folder)
+            if result.state == "failed" and log is not None and log.exists():
+                (folder / "log.txt").write_bytes(log.read_bytes())
+        return str(run.info.run_id)
+
+    def record_ensemble(
+        self, document: Mapping[str, Any], oof: np.ndarray, test: np.ndarray | None, vault: Vault, *, metric: str
+    ) -> str:
+        """Write a new run for an ensemble, with links to its members, and return its id.
+
+        Args:
+            document: the ensemble as the command line prints it, run_id left out.
+            oof: its out-of-fold predictions, in the vault's order.
+            test: its test predictions.
+            vault: how predictions are laid out.
+            metric: the name under which the score is logged.
+        """
+        shown = f"ensemble of {len(document['members'])} · {document['score']:.5g}"
+        tags = {"folds": vault.hash, "method": document["method"], "state": "complete"}
+        note = {"mlflow.note.content": self._links(document)}
+        numbers = {metric: document["score"], "seconds": document["seconds"], **document["also"]}
+        numbers |= {k: document[k] for k in ("honest_score", "honest_se", "gap") if document[k] is not None}
+        with self._run("ensemble", f"{time.time_ns()}", shown, tags, note) as (run, folder):
+            self._write(run, [(k, v, 0) for k, v in numbers.items()], {"method": document["method"]})
+            full = {"run_id": run.info.run_id, **document}
+            (folder / "ensemble.json").write_text(json.dumps(full, indent=1))
+            vault.oof_frame(oof).to_parquet(folder / "oof.parquet", index=False)
+            if test is not None:
+                vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
+        return str(run.info.run_id)
+
+    def newest_ensemble(self) -> dict[str, Any]:
+        """Return the document of the study's newest ensemble.
+
+        Raises:
+            StudyError: there is none yet.
+        """
+        where = f"tags.`workbench.kind` = 'ensemble' AND tags.`workbench.study` = '{self._study}' AND status = 'FINISHED'"
+        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=["start_time DESC"])
+        if not runs:
+            raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
+        document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
+        return document
+
+    def predictions(self, run_id: str, vault: Vault) -> Predictions:
+        """Return the predictions of a run.
+
+        Raises:
+            StudyError: they are not of this study's rows and folds.
+        """
+        frame = pd.read_parquet(self._artifact(run_id, "oof.parquet"))
+        same = len(frame) == len(vault.rows) and np.array_equal(frame[vault.id_name].to_numpy(), vault.ids[vault.rows])
+        if not same:
+            raise StudyError(f"Run {run_id}: its predictions must be of this study's rows. They are of others.")
+        test = None
+        if vault.test_ids is not None:
+            test = vault.predictions(pd.read_parquet(self._artifact(run_id, "test.parquet")))
+        return Predictions(vault.predictions(frame), test)
+
+    def attach(self, run_id: str, file: Path) -> None:
+        """Keep a copy of a file with a run."""
+        self._client.log_artifact(run_id, str(file))
+
+    @contextmanager
+    def _run(
+        self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str]
+    ) -> "Iterator[tuple[Run, Path]]":
+        """Find or make the run of `key`; it is finished when its artifacts are there."""
+        where = f"tags.`workbench.{kind}` = '{key}'"
+        found = self._client.search_runs([self.experiment_id], where, max_results=1)
+        own = {"kind": kind, "study": self._study, kind: key, **tags}
+        every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **more}
+        run = found[0] if found else self._client.create_run(self.experiment_id, tags=every, run_name=name)
+        with tempfile.TemporaryDirectory() as folder:
+            yield run, Path(folder)
+            if any(Path(folder).iterdir()):
+                self._client.log_artifacts(run.info.run_id, folder)
+        self._client.set_terminated(run.info.run_id, "FAILED" if tags["state"] == "failed" else "FINISHED")
+
+    def _write(self, run: "Run", points: Sequence[Point], params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Metric, Param
+
+        # With the run's own time as their stamp, points written twice are the same points.
+        stamp = run.info.start_time
+        made = [Metric(name, value, stamp, step) for name, value, step in points if np.isfinite(value)]
+        given = [Param(k, str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
+        for start in range(0, max(len(made), 1), _MOST_METRICS):
+            self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
+
+    def _artifact(self, run_id: str, name: str) -> Path:
+        return Path(self._client.download_artifacts(run_id, name))
+
+    def _links(self, document: Mapping[str, Any]) -> str:
+        lines = [
+            f"| [{member['name']}](#/experiments/{self.experiment_id}/runs/{member['run_id']}) | {member['weight']:.4f} |"
+            for member in document["members"]
+        ]
+        return "\n".join(["| member | weight |", "| --- | --- |", *lines])
+
+
+def _points(result: Result, metric: str) -> list[Point]:
+    """Return what is logged of a result: scores, the score of each fold, and thinned curves."""
+    single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also}
+    points = [(name, value, 0) for name, value in single.items() if value is not None]
+    points += [("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
+    for (repeat, fold), curve in result.curves.items():
+        where = f"fold_{fold}" if repeat == 0 else f"repeat_{repeat}_fold_{fold}"
+        epochs = curve.get("epoch", [])
+        thin = -(-len(epochs) // _MOST_POINTS) or 1
+        for name, values in curve.items():
+            if name != "epoch":
+                points += [(f"{name}/{where}", v, int(e)) for e, v in list(zip(epochs, values, strict=True))[::thin]]
+    return points
+
+
+def _write_frames(result: Result, vault: Vault, folder: Path) -> None:
+    """Write the predictions of a complete trial, and the curves of any."""
+    if result.oof is not None:
+        vault.oof_frame(result.oof).to_parquet(folder / "oof.parquet", index=False)
+    if result.test is not None:
+        vault.test_frame(result.test).to_parquet(folder / "test.parquet", index=False)
+    curves = [
+        pd.DataFrame(dict(curve)).assign(repeat=repeat, fold=fold)
+        for (repeat, fold), curve in result.curves.items()
+        if curve
+    ]
+    if curves:
+        pd.concat(curves).to_parquet(folder / "curves.parquet", index=False)

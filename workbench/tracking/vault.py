@@ -1,0 +1,48 @@
+"""How the predictions of a study are laid out, so that any two trials of it can be blended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Vault:
+    """How the predictions of a study are laid out: the same for all its trials."""
+
+    id_name: str
+    ids: np.ndarray
+    """(rows,): the training rows' ids."""
+    test_ids: np.ndarray | None
+    repeats: np.ndarray
+    """(predictions,): with `rows` and `folds`, what each out-of-fold prediction belongs to."""
+    rows: np.ndarray
+    folds: np.ndarray
+    hash: str
+    outputs: tuple[str, ...]
+    """The name of each column of predictions."""
+
+    def oof_frame(self, predictions: np.ndarray) -> pd.DataFrame:
+        """Return out-of-fold predictions with id, repeat and fold."""
+        frame = pd.DataFrame({self.id_name: self.ids[self.rows], "repeat": self.repeats, "fold": self.folds})
+        return frame.join(self._outputs(predictions))
+
+    def test_frame(self, predictions: np.ndarray) -> pd.DataFrame:
+        """Return test predictions with their ids."""
+        return pd.DataFrame({self.id_name: self.test_ids}).join(self._outputs(predictions))
+
+    def predictions(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the predictions of a frame as an array, (rows,) or (rows, outputs)."""
+        values = frame[list(self.outputs)].to_numpy(dtype=np.float64)
+        return values if len(self.outputs) > 1 else values[:, 0]
+
+    def _outputs(self, predictions: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(self.outputs))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the vault holds of a run."""
+
+    oof: np.ndarray
+    test: np.ndarray | None
