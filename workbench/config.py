@@ -3,6 +3,7 @@
 `config` knows no family, metric, sampler or column: `study.open` asks the rooms that own them.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -189,7 +190,8 @@ def schema() -> dict[str, Any]:
 
 def _sentence(error: ValidationError) -> str:
     """Say the first thing that is wrong, and how many more there are."""
-    first = error.errors()[0]
+    # A key that is misspelt is also missing; the misspelling is what helps.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
@@ -216,3 +218,7 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
         field = part.model_fields.get(str(name)) if isinstance(part, type) else None
         part = field.annotation if field else None
     return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=1))

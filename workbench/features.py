@@ -5,6 +5,7 @@ nets (no missing values, one scale), and `parts` for nets with embeddings and cr
 """
 
 import itertools
+import json
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ from workbench.errors import FamilyError, listed
 
 Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
+Coding = Literal["ordinal", "target"]
+Scaling = Literal["standard", "quantile"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
 MOST_LEVELS = 50
@@ -50,9 +53,10 @@ _TRUSTED = frozenset(
         "skrub._string_encoder.StringEncoder",
         "skrub._to_str.ToStr",
         "skrub.selectors._base.All",
-        "workbench.features.Flatten",
-        "workbench.features.Crosses",
         "workbench.features.Codes",
+        "workbench.features.Crosses",
+        "workbench.features.Flatten",
+        "workbench.features.Means",
     }
 )
 
@@ -72,6 +76,17 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to fit."""
         return True
+
+
+class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
+    """Categories -> the target's means, for a training row the means of other rows (Micci-Barreca, 2001)."""
+
+    def fit_transform(self, x: Inputs, y: Any) -> np.ndarray:
+        """Learn the means, and return those that the other folds' rows give."""
+        with warnings.catch_warnings():
+            # A class of fewer rows than folds is missing from some folds, which does no harm here.
+            warnings.filterwarnings("ignore", message="The least populated class")
+            return np.asarray(super().fit_transform(x, y))
 
 
 class Crosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -119,18 +134,16 @@ class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
 
     def transform(self, x: Inputs) -> np.ndarray:
         """Return the codes, shape (rows, columns), as int32."""
-        codes = (super().transform(x) + 1).astype(np.int32)
+        codes: np.ndarray = (super().transform(x) + 1).astype(np.int32)
         return codes + np.cumsum([0, *self.levels_[:-1]], dtype=np.int32) if self.joint else codes
 
 
-def codes(
-    columns: Columns, x: Inputs, *, categories: Literal["ordinal", "target"], classes: int, seed: int
-) -> Any:
+def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed: int) -> Any:
     """Return the unfitted view for trees: float32, missing values kept.
 
     Args:
         columns: the kind of each column; empty for images and sequences, which are flattened.
-        x: the fold's training rows, looked at for the number of levels.
+        x: the fold's training rows, looked at for the number of levels and for columns without any text.
         categories: whether every category is coded by order, or those of many levels by the target's mean.
         classes: the number of classes, 0 for regression.
         seed: of the folds inside target encoding and of the text's projection.
@@ -145,35 +158,34 @@ def codes(
         dtype=np.float32,
     )
     numbers = _of(columns, "number", "boolean")
-    return _columns(
+    split = _columns(
         [
             ("numbers", "passthrough", numbers),
             ("categories", ordinal, few),
-            ("targets", _target_encoder(classes, seed), many),
+            ("targets", _means(classes, seed), many),
             ("dates", _dates(), _of(columns, "date")),
-            ("texts", _texts(seed), _of(columns, "text")),
+            ("texts", _texts(seed), _written(columns, x)),
         ]
     )
+    return make_pipeline(split, Flatten())
 
 
 def categorical(columns: Columns, view: Any) -> list[bool]:
     """Return which of the columns of a fitted `codes` view hold ordinal codes of categories."""
     if not columns:
         return []
-    slices = view.output_indices_
+    slices = view[0].output_indices_
     flags = np.zeros(max(part.stop for part in slices.values()), dtype=bool)
     flags[slices.get("categories", slice(0))] = True
     return [bool(flag) for flag in flags]
 
 
-def dense(
-    columns: Columns, x: Inputs, *, numbers: Literal["standard", "quantile"], classes: int, seed: int
-) -> Any:
+def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: int) -> Any:
     """Return the unfitted view for linear models and nets: float32, nothing missing, one scale.
 
     Args:
         columns: the kind of each column; empty for images and sequences, which are flattened.
-        x: the fold's training rows, looked at for the number of levels.
+        x: the fold's training rows, looked at for the number of levels and for columns without any text.
         numbers: standard scores, or quantiles mapped to a normal distribution (for heavy tails).
         classes: the number of classes, 0 for regression.
         seed: of the folds inside target encoding and of the text's projection.
@@ -187,15 +199,16 @@ def dense(
         sparse_output=False,
         dtype=np.float32,
     )
-    return _columns(
+    split = _columns(
         [
             ("numbers", _scaled(numbers, len(x), seed), _of(columns, "number", "boolean")),
             ("categories", onehot, few),
-            ("targets", make_pipeline(_target_encoder(classes, seed), StandardScaler()), many),
+            ("targets", make_pipeline(_means(classes, seed), StandardScaler()), many),
             ("dates", make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
-            ("texts", make_pipeline(_texts(seed), StandardScaler()), _of(columns, "text")),
+            ("texts", make_pipeline(_texts(seed), StandardScaler()), _written(columns, x)),
         ]
     )
+    return make_pipeline(split, Flatten())
 
 
 @dataclass(frozen=True)
@@ -211,9 +224,7 @@ class Parts:
 
     def transform(self, x: Inputs) -> list[np.ndarray]:
         """Return the matrices of the views that there are, in the order dense, deep, wide."""
-        return [
-            np.asarray(view.transform(x)) for view in (self.dense, self.deep, self.wide) if view is not None
-        ]
+        return [np.asarray(view.transform(x)) for view in (self.dense, self.deep, self.wide) if view is not None]
 
     def levels(self, view: Literal["deep", "wide"]) -> list[int]:
         """Return how many codes each column of a view can have, the unknown's 0 included."""
@@ -233,9 +244,7 @@ class Parts:
         return cls(*[load(file) if file.exists() else None for file in files])
 
 
-def parts(
-    columns: Columns, x: pd.DataFrame, *, numbers: Literal["standard", "quantile"], crosses: int, seed: int
-) -> Parts:
+def parts(columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, seed: int) -> Parts:
     """Return the fitted views of a wide-and-deep net.
 
     Args:
@@ -293,12 +302,10 @@ def load(file: Path) -> Any:
 
     try:
         foreign = set(skops.io.get_untrusted_types(file=file)) - _TRUSTED
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise FamilyError(f"{file}: must be a file that workbench saved. Received: {error}.") from error
     if foreign:
-        raise FamilyError(
-            f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded."
-        )
+        raise FamilyError(f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded.")
     return skops.io.load(file, trusted=sorted(_TRUSTED))
 
 
@@ -313,11 +320,16 @@ def _columns(blocks: list[tuple[str, Any, list[str]]]) -> ColumnTransformer:
     )
 
 
-def _by_levels(columns: Columns, x: Inputs) -> tuple[list[str], list[str]]:
+def _by_levels(columns: Columns, x: Any) -> tuple[list[str], list[str]]:
     """Split the categories into those of few levels and those of many."""
     names = _of(columns, "category")
     many = [name for name in names if x[name].nunique() > MOST_LEVELS]
     return [name for name in names if name not in many], many
+
+
+def _written(columns: Columns, x: Any) -> list[str]:
+    """Return the columns of text that hold any; of the others there is no vocabulary to learn."""
+    return [name for name in _of(columns, "text") if x[name].notna().any()]
 
 
 def _filled() -> list[Any]:
@@ -325,21 +337,18 @@ def _filled() -> list[Any]:
     return [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)]
 
 
-def _scaled(numbers: Literal["standard", "quantile"], rows: int, seed: int) -> Any:
+def _scaled(numbers: Scaling, rows: int, seed: int) -> Any:
     if numbers == "standard":
         return make_pipeline(*_filled(), StandardScaler())
     # QuantileTransformer warns when it is asked for more quantiles than there are rows.
-    quantiles = QuantileTransformer(
-        n_quantiles=min(1000, rows), output_distribution="normal", random_state=seed
-    )
+    quantiles = QuantileTransformer(n_quantiles=min(1000, rows), output_distribution="normal", random_state=seed)
     return make_pipeline(*_filled(), quantiles)
 
 
-def _target_encoder(classes: int, seed: int) -> TargetEncoder:
-    """Encode by the mean target, each training row by the means of other rows (Micci-Barreca, 2001)."""
+def _means(classes: int, seed: int) -> Means:
+    """Return the encoder by the target; "auto" because a fold may hold two of three classes."""
     folds = StratifiedKFold if classes else KFold
-    kind = "continuous" if not classes else "binary" if classes == 2 else "multiclass"
-    return TargetEncoder(target_type=kind, cv=folds(5, shuffle=True, random_state=seed))
+    return Means(target_type="auto" if classes else "continuous", cv=folds(5, shuffle=True, random_state=seed))
 
 
 def _dates() -> Any:

@@ -67,7 +67,7 @@ class FoldResult:
         """Write the fold into `folder`, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         facts = {k: getattr(self, k) for k in ("repeat", "fold", "score", "seconds", "hyperparameters", "curve")}
-        arrays = {"oof": self.oof} | ({} if self.test is None else {"test": self.test})
+        arrays: dict[str, Any] = {"oof": self.oof} | ({} if self.test is None else {"test": self.test})
         buffer = io.BytesIO()
         np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
         file = folder / f"fold-{self.repeat}-{self.fold}.npz"
@@ -83,7 +83,7 @@ class FoldResult:
             return None
         with np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
-            return cls(oof=arrays["oof"], test=arrays["test"] if "test" in arrays else None, **facts)
+            return cls(oof=arrays["oof"], test=arrays.get("test"), **facts)
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,7 @@ def _space(family: str, suggest: Suggest) -> Any:
     return Space(suggest)
 
 
-def _fold(
-    spec: Spec, family: Family, hp: Any, number: int, repeat: int, fold: int, watch: Watch | None
-) -> FoldResult:
+def _fold(spec: Spec, family: Family, hp: Any, number: int, repeat: int, fold: int, watch: Watch | None) -> FoldResult:
     start = time.monotonic()
     data, problem = spec.dataset, spec.problem
     train, valid = spec.folds.split(repeat, fold)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from workbench.ensemble.bank import Array, Bank, Predictions, gather
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.greedy import greedy
 from workbench.ensemble.nelder_mead import improve
-from workbench.ensemble.objectives import Objective, objective_for
+from workbench.ensemble.objectives import Indices, Objective, objective_for
 from workbench.errors import EnsembleError, did_you_mean
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ class _Problem:
     budget: Budget
     rng: np.random.Generator
 
+    @cached_property
+    def ranked(self) -> Indices:
+        """The models by their own loss, best first."""
+        self.budget.evaluations += self.objective.models
+        return np.argsort(self.objective.losses_if_added(np.zeros(self.objective.models)), kind="stable")
+
 
 def _best(problem: _Problem) -> Array:
     """Give all weight to the best single model."""
@@ -133,10 +140,8 @@ def _mean_of(problem: _Problem, most: int) -> Array:
     models = problem.objective.models
     if most == models:
         return np.full(models, 1 / models)
-    losses = problem.objective.losses_if_added(np.zeros(models))
-    problem.budget.evaluations += models
     weights = np.zeros(models)
-    weights[np.argsort(losses, kind="stable")[:most]] = 1 / most
+    weights[problem.ranked[:most]] = 1 / most
     return weights
 
 

@@ -63,6 +63,8 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
 
     The models that take part have weight in `start` or at the surrogate's optimum, or are among the best.
     """
+    if budget.spent():
+        return start
     starts = [start]
     if objective.surrogate:
         clock = Budget(_SURROGATE_SHARE * max(0.0, budget.seconds - budget.used))
@@ -70,6 +72,7 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
         starts.append(_descend(objective.surrogate, smooth, clock, rng))
         budget.evaluations += clock.evaluations
     singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
+    budget.evaluations += objective.models
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
     inner = objective.only(pool)
     weights = min((candidate[pool] for candidate in starts), key=inner.loss)

@@ -98,7 +98,8 @@ class LogLoss:
     def curvature(self, weights: Array) -> Array:
         """Return the mean outer product of the slopes of single rows (the empirical Fisher matrix)."""
         ratios = self.true_class / (weights @ self.true_class)
-        return ratios @ ratios.T / ratios.shape[1]
+        curvature: Array = ratios @ ratios.T / ratios.shape[1]
+        return curvature
 
     def gap(self, weights: Array) -> float:
         """Return log max d, d the negative slopes: by Jensen, mean log(p_v / p_w) <= log(v'd) for any v.

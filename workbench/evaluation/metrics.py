@@ -287,7 +287,7 @@ def _custom(name: str, base: Callable[[str], Path] | None, task: Task | None) ->
     if hasattr(function, "wants"):
         tasks = _VALUES if wants == "values" else _CLASSES
     loss: Loss = "squared_error" if _of_values(tasks, task) else "log_loss"
-    return Metric(name, direction, wants, tasks, loss, "none", _Custom(name, function))
+    return Metric(name, direction, wants, tasks, loss, "none", _Custom(name, path, function))
 
 
 def _module(name: str, path: Path) -> Any:
@@ -319,10 +319,14 @@ def _attribute(name: str, function: Any, key: str, choices: tuple[str, ...], oth
 
 @dataclass(frozen=True)
 class _Custom:
-    """A user's function under the signature of the formulas."""
+    """A user's function under the signature of the formulas; another process loads it anew from its file."""
 
     name: str
+    path: Path
     function: Callable[..., Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reloaded, (self.name, self.path)
 
     def __call__(self, y: Array, predictions: Array, weight: Array | None) -> float:
         import inspect
@@ -336,3 +340,8 @@ class _Custom:
         if isinstance(score, bool) or not isinstance(score, numbers.Real):
             raise EvaluationError(f"metric {self.name!r} must return a number. Received: {score!r}.")
         return float(score)
+
+
+def _reloaded(name: str, path: Path) -> _Custom:
+    """Return a user's function in a process that has not run its file yet."""
+    return _Custom(name, path, getattr(_module(name, path), name.rpartition(":")[2]))

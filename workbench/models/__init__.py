@@ -13,7 +13,7 @@ from workbench.errors import FamilyError, did_you_mean, listed
 if TYPE_CHECKING:
     from workbench.models.protocol import Family
 
-__all__ = ["FAMILIES", "Entry", "entry", "family", "names"]
+__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "names"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Entry:
         return importlib.util.find_spec(self.package) is not None
 
 
+BASELINE = "constant"
+
 FAMILIES = {
-    "constant": Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
     "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
     "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from workbench.models import network
-from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.network import load
+from workbench.models.protocol import Problem, Rows, Setting
 
 __all__ = ["fit", "load"]
 
@@ -47,9 +47,7 @@ def _build(hp: Any, problem: Problem, shape: tuple[int, ...], brightest: float) 
         hidden = keras.layers.Dropout(dropout)(hidden)
     top = hp.Choice("top", ["flatten", "average"])
     hidden = (keras.layers.Flatten if top == "flatten" else keras.layers.GlobalAveragePooling2D)()(hidden)
-    hidden = keras.layers.Dense(
-        hp.Int("units", 32, 256, step=2, sampling="log", default=64), activation="relu"
-    )(hidden)
+    hidden = keras.layers.Dense(hp.Int("units", 32, 256, step=2, sampling="log", default=64), activation="relu")(hidden)
     hidden = keras.layers.Dropout(dropout)(hidden)
     return keras.Model(entrance, network.outputs(hidden, problem))
 

@@ -14,5 +14,5 @@ __all__ = ["fit", "load"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
-    leaf, share = (1, 0.5) if problem.classes else (2, 0.7)
+    leaf, share = {"binary": (5, 0.4), "multiclass": (1, 0.6), "regression": (1, 0.7)}[problem.task]
     return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=False)

@@ -22,17 +22,15 @@ def fit(
     bootstrap: bool,
 ) -> estimator.Estimator:
     """Train a forest of scikit-learn's class `kind`, from the defaults `leaf` and `share`."""
-    categories = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
-    view = features.codes(
-        problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed
-    )
+    categories: features.Coding = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
+    view = features.codes(problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed)
     options = {}
     if problem.classes:
         options["criterion"] = hp.Choice("criterion", ["gini", "entropy"])
     elif problem.loss == "absolute_error" and len(train.y) <= _MOST_ROWS_ABSOLUTE:
         options["criterion"] = "absolute_error"
     trees = kind(
-        n_estimators=hp.Int("trees", 100, 400, step=50, default=200),
+        n_estimators=hp.Int("trees", 100, 400, step=50, default=150),
         min_samples_leaf=hp.Int("min_samples_leaf", 1, 20, sampling="log", default=leaf),
         max_features=hp.Float("max_features", 0.1, 1.0, default=share),
         bootstrap=hp.Boolean("bootstrap", default=bootstrap),

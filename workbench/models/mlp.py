@@ -6,18 +6,16 @@ import keras
 
 from workbench import features
 from workbench.models import network
-from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.network import load
+from workbench.models.protocol import Problem, Rows, Setting
 
 __all__ = ["fit", "load"]
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
     """Train a multi-layer perceptron."""
-    numbers = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
-    view = features.dense(
-        problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed
-    )
+    numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
+    view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)
     matrix = view.fit_transform(train.x, train.y)
 
     def build() -> Any:

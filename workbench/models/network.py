@@ -17,9 +17,10 @@ import numpy as np
 from workbench import features
 from workbench.models.protocol import Inputs, Problem, Rows, Setting
 
-_EPOCHS = 100
-_PATIENCE = 8
+_PATIENCE = 6
 _PREDICT_BATCH = 4096
+# Below so many rows, so large a batch; 512 beyond.
+_BATCHES = {1_000: 32, 4_000: 64, 8_000: 128, 20_000: 256}
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Network:
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        outputs = self.net.predict(inputs(self.view, x), batch_size=_PREDICT_BATCH, verbose=0)
-        outputs = np.asarray(outputs, dtype=np.float64)
+        predicted = self.net.predict(inputs(self.view, x), batch_size=_PREDICT_BATCH, verbose=0)
+        outputs = np.asarray(predicted, dtype=np.float64)
         if outputs.shape[1] > 1:
-            return outputs / outputs.sum(axis=1, keepdims=True)
+            return np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
         return self.shift + self.scale * outputs[:, 0]
 
     def save(self, folder: Path) -> None:
@@ -100,7 +101,7 @@ def fit(
         problem: what is to be learned.
         train: the rows to learn from.
         valid: the fold's validation rows, for early stopping.
-        setting: seed, threads, and whom to tell of every epoch.
+        setting: seed, threads, epochs, and whom to tell of every epoch.
         view: fitted inputs; None for the rows as they are.
         matrix: the training rows seen through `view`, where fitting gave them already.
     """
@@ -122,7 +123,7 @@ def fit(
         (train.y - shift) / scale,
         sample_weight=train.weight,
         validation_data=(inputs(view, valid.x), (valid.y - shift) / scale),
-        epochs=_EPOCHS,
+        epochs=setting.epochs,
         batch_size=batch,
         validation_batch_size=_PREDICT_BATCH,
         callbacks=_callbacks(setting),
@@ -147,14 +148,12 @@ def dense_stack(hp: Any, hidden: Any, *, units: int) -> Any:
 
 
 def _batch(rows: int) -> int:
-    return 32 if rows < 1_000 else 64 if rows < 5_000 else 128 if rows < 20_000 else 256
+    return next((batch for most, batch in _BATCHES.items() if rows < most), 512)
 
 
 def _optimizer(hp: Any) -> Any:
     rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=2e-3)
-    return keras.optimizers.AdamW(
-        rate, weight_decay=hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=4e-3)
-    )
+    return keras.optimizers.AdamW(rate, weight_decay=hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=4e-3))
 
 
 def _loss(problem: Problem) -> str:
@@ -167,8 +166,6 @@ def _callbacks(setting: Setting) -> Sequence[Any]:
     return [
         keras.callbacks.TerminateOnNaN(),
         keras.callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True),
-        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=_PATIENCE // 2 - 1),
-        keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}))
-        ),
+        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=_PATIENCE // 3),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}))),
     ]

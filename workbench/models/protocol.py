@@ -53,6 +53,8 @@ class Setting:
     threads: int
     watch: Callable[[int, Mapping[str, float]], None]
     """Called with the epoch or boosting round, from 0, and its losses, as in {'loss': 0.3, 'val_loss': 0.4}."""
+    epochs: int = 100
+    """The most epochs that a net is trained for."""
 
 
 class Model(Protocol):

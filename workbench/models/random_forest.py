@@ -14,5 +14,5 @@ __all__ = ["fit", "load"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
     """Train a random forest."""
     kind = RandomForestClassifier if problem.classes else RandomForestRegressor
-    leaf, share = (2, 0.3) if problem.classes else (2, 0.5)
+    leaf, share = {"binary": (5, 0.3), "multiclass": (1, 0.3), "regression": (2, 0.5)}[problem.task]
     return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=True)

@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from workbench import features
 from workbench.models import network
-from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.network import load
+from workbench.models.protocol import Problem, Rows, Setting
 
 __all__ = ["fit", "load"]
 
@@ -21,7 +22,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
     """Train a wide-and-deep net."""
     view = features.parts(
         problem.columns,
-        train.x,
+        pd.DataFrame(train.x),
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
         crosses=hp.Int("crosses", 0, 16, step=4, default=8),
         seed=setting.seed,

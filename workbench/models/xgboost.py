@@ -45,9 +45,7 @@ class Booster:
 def load(folder: Path) -> Booster:
     """Read what `save` wrote."""
     trees = xgboost.Booster(model_file=folder / "trees.ubj")
-    return Booster(
-        features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text())
-    )
+    return Booster(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Booster:
@@ -105,11 +103,7 @@ class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboos
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
 
-    def after_iteration(
-        self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]
-    ) -> bool:
+    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
         if epoch % 10 == 0:
-            self._setting.watch(
-                epoch, {name: next(iter(log.values()))[-1] for name, log in evals_log.items()}
-            )
+            self._setting.watch(epoch, {name: next(iter(log.values()))[-1] for name, log in evals_log.items()})
         return False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workbench import trial
 from workbench.errors import EvaluationError, SearchError
+from workbench.models import BASELINE
 from workbench.search import worker
 from workbench.search.allocation import Standing, choose
 from workbench.search.books import Books, Live, Row
@@ -16,7 +17,6 @@ from workbench.search.pool import Pool, Process, wait
 from workbench.space import Question
 from workbench.trial import FoldResult, Result, Spec
 
-BASELINE = "constant"
 _MOST_FAILURES = 3
 # No trial gets anywhere in less than this.
 _LEAST_SECONDS = 1.0

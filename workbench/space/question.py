@@ -8,12 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from workbench.errors import SpaceError
+from workbench.errors import SpaceError, did_you_mean, listed
 
 Scalar = str | int | float | bool | None
 Sampling = Literal["linear", "log", "reverse_log"]
+_SAMPLINGS = get_args(Sampling)
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,7 @@ def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: S
     if not values:
         raise SpaceError(f"Hyperparameter {name!r} must have at least one choice. Received: [].")
     if default not in values:
-        raise SpaceError(
-            f"Hyperparameter {name!r} must have its default among {list(values)}. Received: {default!r}."
-        )
+        raise SpaceError(f"Hyperparameter {name!r} must have its default among {list(values)}. Received: {default!r}.")
     return suggest(Question(name, "categorical", default, choices=tuple(values)))
 
 
@@ -67,17 +66,12 @@ def answer_number(
     With `step`, linear sampling adds it and logarithmic sampling multiplies by it, as in KerasTuner.
 
     Raises:
-        SpaceError: the range is empty, or logarithmic sampling starts at or below zero.
+        SpaceError: the range is empty, the sampling is unknown, or it does not suit the range or the step.
     """
     default = low if default is None else default
-    if not low <= default <= high:
-        raise SpaceError(
-            f"Hyperparameter {name!r} must have low <= default <= high. Received: {low}, {default}, {high}."
-        )
-    if sampling != "linear" and (low <= 0 or (step is not None and step <= 1)):
-        raise SpaceError(
-            f"Hyperparameter {name!r}: {sampling} sampling needs low > 0 and step > 1. Received: {low}, {step}."
-        )
+    _check(name, low, high, step, sampling, default)
+    if not integer:
+        low, high, default = float(low), float(high), float(default)
     if sampling == "linear":
         return _linear(suggest, name, low, high, step, default, integer)
     if step is None and sampling == "log":
@@ -88,6 +82,25 @@ def answer_number(
         else _quantile(suggest, name, low, high, default, integer)
     )
     return int(value + 1e-9) if integer else value
+
+
+def _check(name: str, low: float, high: float, step: float | None, sampling: Sampling, default: float) -> None:
+    """Refuse a number that cannot be asked for."""
+    if sampling not in _SAMPLINGS:
+        hint = did_you_mean(sampling, _SAMPLINGS)
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have sampling {listed(_SAMPLINGS)}. Received: {sampling!r}.{hint}"
+        )
+    if not low <= default <= high:
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have low <= default <= high. Received: {low}, {default}, {high}."
+        )
+    if sampling != "linear" and (low <= 0 or (step is not None and step <= 1)):
+        raise SpaceError(
+            f"Hyperparameter {name!r}: {sampling} sampling needs low > 0 and step > 1. Received: {low}, {step}."
+        )
+    if step is not None and step <= 0:
+        raise SpaceError(f"Hyperparameter {name!r} must have step > 0. Received: {step}.")
 
 
 def _kind(integer: bool) -> Literal["int", "float"]:
@@ -120,7 +133,7 @@ def _grid(
     start = min(round(math.log(distance / low, step)), top)
     index = suggest(Question(f"{name} #", "int", start, 0, top, step=1))
     value = low * math.pow(step, index)
-    return value if sampling == "log" else high + low - value
+    return min(max(low, value if sampling == "log" else high + low - value), high)
 
 
 def _quantile(suggest: Suggest, name: str, low: float, high: float, default: float, integer: bool) -> float:

@@ -16,6 +16,7 @@ class Space:
         self.values: dict[str, Any] = {}
         self._suggest = suggest
         self._conditions: list[tuple[str, tuple[Any, ...]]] = []
+        self._declared: set[str] = set()
 
     def Int(  # noqa: N802 - KerasTuner's name
         self,
@@ -59,11 +60,12 @@ class Space:
         return self._value(name, lambda _: value)
 
     @contextmanager
-    def conditional_scope(self, parent_name: str, parent_values: Sequence[Any]) -> Iterator[None]:
+    def conditional_scope(self, parent_name: str, parent_values: Scalar | Sequence[Any]) -> Iterator[None]:
         """Declare hyperparameters that are active, not None, only while the parent has one of the values."""
-        if parent_name not in self.values:
+        if parent_name not in self._declared:
             raise SpaceError(f"Hyperparameter {parent_name!r} must be declared before its conditional scope.")
-        self._conditions.append((parent_name, tuple(parent_values)))
+        values = tuple(parent_values) if isinstance(parent_values, (list, tuple)) else (parent_values,)
+        self._conditions.append((parent_name, values))
         try:
             yield
         finally:
@@ -89,6 +91,7 @@ class Space:
 
     def _value(self, name: str, ask: Any) -> Any:
         """Ask once for a name; None where its conditions do not hold."""
+        self._declared.add(name)
         if any(self.values.get(parent) not in values for parent, values in self._conditions):
             return None
         if name not in self.values:

@@ -7,14 +7,21 @@ import numpy as np
 
 from workbench import ensemble
 from workbench.evaluation import Metric
+from workbench.models import BASELINE
 from workbench.search.books import Row
 from workbench.tracking import Predictions
 
 
 def nominated(rows: Sequence[Row], direction: str, most: int) -> list[Row]:
-    """Return the complete trials worth loading: the best of each family, then the best of all."""
+    """Return the complete trials worth loading: the best of each family, then the best of all.
+
+    The baseline is left out unless it stands alone: it tells rows apart by their fold only, which a metric of ranks
+    such as the ROC AUC mistakes for knowledge.
+    """
     sign = 1 if direction == "minimize" else -1
-    whole = sorted((r for r in rows if r.state == "complete" and r.score is not None), key=lambda r: sign * (r.score or 0))
+    whole = [row for row in rows if row.state == "complete" and row.score is not None]
+    whole = [row for row in whole if row.family != BASELINE] or whole
+    whole.sort(key=lambda row: sign * (row.score or 0.0))
     leaders = list({row.family: row for row in reversed(whole)}.values())
     names = {row.run_id: row for row in [*leaders, *whole]}
     return list(names.values())[:most]

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from workbench.tracking import Tracker, Vault
     from workbench.trial import Spec
 
-BASELINE = "constant"
 # A study file without a budget gets this one.
 MINUTES = 10.0
 # The most models that are loaded for a blend.
@@ -416,7 +415,7 @@ class Study:
 
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self._transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
-        families = dict.fromkeys([BASELINE, *self.config.families])
+        families = dict.fromkeys([models.BASELINE, *self.config.families])
         return {family: Spec(family, self.dataset, self.folds, **shared) for family in families}
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:

@@ -1,0 +1,339 @@
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from miniatures import COLUMNS, TRAIN, arrays, objects, strange, table
+
+from workbench import features
+from workbench.errors import FamilyError
+
+Y = {
+    0: np.random.default_rng(1).normal(size=TRAIN),
+    2: np.arange(TRAIN) % 2,
+    3: np.arange(TRAIN) % 3,
+}
+
+
+def codes_by_order(columns, x, classes=2):
+    return features.codes(columns, x, categories="ordinal", classes=classes, seed=1)
+
+
+def codes_by_target(columns, x, classes=2):
+    return features.codes(columns, x, categories="target", classes=classes, seed=1)
+
+
+def dense_standard(columns, x, classes=2):
+    return features.dense(columns, x, numbers="standard", classes=classes, seed=1)
+
+
+def dense_quantile(columns, x, classes=2):
+    return features.dense(columns, x, numbers="quantile", classes=classes, seed=1)
+
+
+CODES, DENSE = [codes_by_order, codes_by_target], [dense_standard, dense_quantile]
+VIEWS = [*CODES, *DENSE]
+
+
+class Parted:
+    """`features.parts`, which is fitted where it is made, in the words of the other views; for the contract."""
+
+    def __init__(self, columns, x, classes=2):
+        self.columns = columns
+
+    def fit_transform(self, x, y=None):
+        self.parts = features.parts(self.columns, x, numbers="quantile", crosses=4, seed=1)
+        return self.transform(x)
+
+    def transform(self, x):
+        return np.hstack(self.parts.transform(x))
+
+
+views = pytest.mark.parametrize("make", [*VIEWS, Parted])
+
+
+def only(*names):
+    return {name: COLUMNS[name] for name in names}, table(TRAIN)[list(names)]
+
+
+@views
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_fit_transform_of_training_rows_keeps_rows_and_fits_once(make, classes):
+    x = table()
+    view = make(COLUMNS, x[:TRAIN], classes)
+    train = view.fit_transform(x[:TRAIN], Y[classes])
+    valid = view.transform(x[TRAIN:])
+    assert len(train) == TRAIN
+    assert len(valid) == len(x) - TRAIN
+    assert train.shape[1] == valid.shape[1]
+
+
+@views
+def test_other_rows_change_neither_the_training_rows_nor_the_fitted_state(make):
+    x = table()
+    view = make(COLUMNS, x[:TRAIN])
+    train = view.fit_transform(x[:TRAIN], Y[2])
+    before = view.transform(x[TRAIN:])
+    view.transform(strange())
+    np.testing.assert_array_equal(view.transform(x[TRAIN:]), before)
+    # A row's transform does not depend on the rows it comes with.
+    np.testing.assert_array_equal(view.transform(x[TRAIN:].iloc[[3]]), before[[3]])
+    again = make(COLUMNS, x[:TRAIN])
+    np.testing.assert_array_equal(again.fit_transform(x[:TRAIN], Y[2]), train)
+
+
+@views
+def test_validation_rows_are_scaled_by_the_statistics_of_training_rows(make):
+    columns, x = only("rooms")
+    view = make(columns, x)
+    view.fit_transform(x, Y[2])
+    # Shifted rows come out shifted; a view that looked at them would centre them again.
+    far = view.transform(x + 100)
+    assert (far[:, 0] >= view.transform(x)[:, 0].max()).all()
+
+
+@pytest.mark.parametrize("make", CODES)
+def test_codes_are_float32_with_missing_values_kept(make):
+    matrix = make(COLUMNS, table(TRAIN)).fit_transform(table(TRAIN), Y[2])
+    assert matrix.dtype == np.float32
+    assert np.isnan(matrix[0, 0])
+    assert np.isnan(matrix[:, 2]).all()
+
+
+@pytest.mark.parametrize("make", DENSE)
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_dense_is_float32_and_holds_nothing_missing_whatever_comes(make, classes):
+    view = make(COLUMNS, table(TRAIN), classes)
+    for matrix in (view.fit_transform(table(TRAIN), Y[classes]), view.transform(strange())):
+        assert matrix.dtype == np.float32
+        assert np.isfinite(matrix).all()
+
+
+@pytest.mark.parametrize("make", DENSE)
+def test_dense_gives_numbers_booleans_dates_and_long_categories_one_scale(make):
+    columns, x = only("size", "rooms", "old", "sold", "street")
+    matrix = make(columns, x).fit_transform(x, Y[2])
+    spread = matrix.std(axis=0)
+    assert spread[spread > 1e-6].tolist() == pytest.approx(np.ones((spread > 1e-6).sum()), abs=0.01)
+    assert abs(matrix.mean(axis=0)).max() < 0.1
+
+
+def test_dense_says_where_a_number_was_missing():
+    columns, x = only("size")
+    matrix = dense_standard(columns, x).fit_transform(x, Y[2])
+    assert matrix.shape == (TRAIN, 2)
+    assert len(np.unique(matrix[x["size"].isna(), 1])) == 1
+    assert matrix[x["size"].isna(), 1].min() > matrix[x["size"].notna(), 1].max()
+
+
+def test_dense_gives_each_level_of_a_short_category_a_column():
+    columns, x = only("town")
+    matrix = dense_standard(columns, x).fit_transform(x, Y[2])
+    # Three towns, and one column for what is missing.
+    assert matrix.shape[1] == 4
+    assert (matrix.sum(axis=1) == 1).all()
+
+
+@views
+@pytest.mark.parametrize("name", COLUMNS.keys() - {"blank"})
+def test_every_column_may_be_the_only_one(make, name):
+    columns, x = only(name)
+    view = make(columns, x)
+    train = view.fit_transform(x, Y[2])
+    assert len(train) == TRAIN
+    assert view.transform(strange()[[name]]).shape[1] == train.shape[1] > 0
+
+
+@pytest.mark.parametrize("make", CODES)
+def test_an_unseen_level_is_coded_like_a_missing_one_or_by_the_overall_mean(make):
+    columns, x = only("town", "street")
+    view = make(columns, x)
+    view.fit_transform(x, Y[2])
+    unseen = view.transform(pd.DataFrame({"town": objects(["Pisa"]), "street": objects(["new"])}))
+    assert np.isnan(unseen[0, 0])
+    expected = Y[2].mean() if make is codes_by_target else np.nan
+    assert unseen[0, 1] == pytest.approx(expected, nan_ok=True)
+
+
+def test_categorical_says_which_columns_hold_ordinal_codes():
+    columns, x = only("size", "town", "street", "sold")
+    view = codes_by_order(columns, x)
+    matrix = view.fit_transform(x, Y[2])
+    flags = features.categorical(columns, view)
+    assert len(flags) == matrix.shape[1]
+    assert flags[:4] == [False, True, True, False]
+    assert sum(flags) == 2
+    by_target = codes_by_target(columns, x)
+    by_target.fit_transform(x, Y[2])
+    assert sum(features.categorical(columns, by_target)) == 1
+
+
+@pytest.mark.parametrize("make", [codes_by_target, dense_standard])
+@pytest.mark.parametrize("classes", [0, 2])
+def test_a_training_row_is_not_told_its_own_target(make, classes):
+    rng = np.random.default_rng(3)
+    rows = 600
+    x = pd.DataFrame({"street": objects(f"street {i}" for i in rng.integers(0, 300, rows))})
+    y = rng.integers(0, 2, rows) if classes else rng.normal(size=rows)
+    view = make({"street": "category"}, x, classes)
+    crossed = view.fit_transform(x, y)[:, 0]
+    # The means over all rows hold the row's own target; with two rows a level they tell most of it.
+    leaky = view.transform(x)[:, 0]
+    assert np.corrcoef(leaky, y)[0, 1] > 0.5
+    assert abs(np.corrcoef(crossed, y)[0, 1]) < 0.15
+
+
+@pytest.mark.parametrize("make", [codes_by_target, dense_standard])
+@pytest.mark.parametrize(
+    ("classes", "y"),
+    [
+        (2, np.zeros(TRAIN, int)),
+        (2, np.eye(1, TRAIN, 3, dtype=int)[0]),
+        (3, np.arange(TRAIN) % 2),
+        (3, np.arange(TRAIN) % 2 * 2),
+        (3, np.zeros(TRAIN, int)),
+        (0, np.full(TRAIN, 5.0)),
+    ],
+)
+def test_long_categories_are_encoded_where_a_fold_lacks_a_class(make, classes, y):
+    columns, x = only("street")
+    view = make(columns, x, classes)
+    train = view.fit_transform(x, y)
+    assert np.isfinite(train).all()
+    assert view.transform(strange()[["street"]]).shape[1] == train.shape[1]
+
+
+def test_a_date_tells_year_and_weekday():
+    x = pd.DataFrame({"sold": pd.date_range("2019-01-01", periods=TRAIN, freq="40D").astype("datetime64[ns]")})
+    matrix = codes_by_order({"sold": "date"}, x).fit_transform(x, Y[2])
+    known = [column.tolist() for column in matrix.T]
+    assert x["sold"].dt.year.astype(float).tolist() in known
+    assert (x["sold"].dt.day_of_week + 1.0).tolist() in known
+
+
+@pytest.mark.parametrize("make", [codes_by_order, dense_standard])
+def test_like_texts_lie_nearer_than_unlike_ones(make):
+    rng = np.random.default_rng(0)
+    words = [["red", "brick", "house"], ["lake", "boat", "fishing"]]
+    x = pd.DataFrame({"note": objects(" ".join(rng.permutation(words[i % 2])) for i in range(TRAIN))})
+    matrix = make({"note": "text"}, x).fit_transform(x, Y[2])
+    distance = np.linalg.norm(matrix[:, None] - matrix[None], axis=2)
+    assert distance[::2, ::2].mean() < distance[::2, 1::2].mean() > distance[1::2, 1::2].mean()
+
+
+def test_a_column_of_texts_without_any_text_is_left_out():
+    columns, x = only("size", "blank")
+    assert dense_standard(columns, x).fit_transform(x, Y[2]).shape == (TRAIN, 2)
+    assert codes_by_order(columns, x).fit_transform(x, Y[2]).shape == (TRAIN, 1)
+
+
+@pytest.mark.parametrize("kind", ["image", "sequence"])
+@pytest.mark.parametrize("make", VIEWS)
+def test_arrays_are_flattened(make, kind):
+    x = arrays(kind)
+    matrix = make({}, x).fit_transform(x, Y[2])
+    assert matrix.shape == (len(x), x[0].size)
+    assert matrix.dtype == np.float32
+
+
+def test_pixels_of_one_byte_become_numbers():
+    x = np.full((3, 4, 4), 200, np.uint8)
+    assert codes_by_order({}, x).fit_transform(x).tolist() == [[200.0] * 16] * 3
+
+
+def test_parts_are_integers_for_embeddings_and_floats_for_the_rest():
+    x = table()
+    parts = features.parts(COLUMNS, x[:TRAIN], numbers="standard", crosses=4, seed=1)
+    dense, deep, wide = parts.transform(x[TRAIN:])
+    assert dense.dtype == np.float32
+    assert deep.dtype == wide.dtype == np.int32
+    assert np.isfinite(dense).all()
+
+
+@pytest.mark.parametrize("rows", [table(TRAIN), strange()], ids=["known", "strange"])
+def test_codes_stay_below_the_levels_that_embeddings_are_made_for(rows):
+    parts = features.parts(COLUMNS, table(TRAIN), numbers="standard", crosses=6, seed=1)
+    _, deep, wide = parts.transform(rows)
+    assert deep.min() >= 0
+    assert (deep < parts.levels("deep")).all()
+    tops = np.cumsum(parts.levels("wide"))
+    # Each column of the wide part has codes of its own.
+    assert (wide < tops).all()
+    assert (wide >= np.array([0, *tops[:-1]])).all()
+
+
+def test_an_unseen_or_missing_level_is_code_zero():
+    x = pd.DataFrame({"town": objects(["Rome", "Oslo", "Bern"] * 20)})
+    parts = features.parts({"town": "category"}, x, numbers="standard", crosses=0, seed=1)
+    (deep, wide) = parts.transform(pd.DataFrame({"town": objects(["Pisa", np.nan, "Bern", "Rome"])}))
+    assert deep[:, 0].tolist() == wide[:, 0].tolist() == [0, 0, 1, 3]
+
+
+def test_crosses_join_the_pairs_with_the_fewest_levels():
+    towns, n = objects(["Rome", "Oslo"] * 30), np.arange(60)
+    x = pd.DataFrame({"a": towns, "b": objects(np.array(["x", "y"])[n // 2 % 2]), "c": objects(n % 10)})
+    kinds = dict.fromkeys("abc", "category")
+    parts = features.parts(kinds, x.astype(str).astype(object), numbers="standard", crosses=1, seed=1)
+    _, wide = parts.transform(x.astype(str).astype(object))
+    assert wide.shape[1] == 4
+    joint = pd.Series(wide[:, 3]).groupby([x["a"], x["b"]]).nunique()
+    assert joint.tolist() == [1, 1, 1, 1]
+    assert len(np.unique(wide[:, 3])) == 4
+
+
+@pytest.mark.parametrize("make", VIEWS)
+def test_a_saved_view_transforms_as_before(make, tmp_path):
+    x = table()
+    view = make(COLUMNS, x[:TRAIN])
+    view.fit_transform(x[:TRAIN], Y[2])
+    features.save(view, tmp_path / "view.skops")
+    loaded = features.load(tmp_path / "view.skops")
+    for rows in (x[TRAIN:], strange()):
+        np.testing.assert_array_equal(loaded.transform(rows), view.transform(rows))
+
+
+@pytest.mark.parametrize("names", [tuple(COLUMNS), ("size",), ("town",), ("note",)])
+def test_saved_parts_transform_as_before(names, tmp_path):
+    columns, x = only(*names)
+    parts = features.parts(columns, x, numbers="quantile", crosses=4, seed=1)
+    parts.save(tmp_path)
+    loaded = features.Parts.load(tmp_path)
+    rows = strange()[list(names)]
+    before, after = parts.transform(rows), loaded.transform(rows)
+    assert len(before) == len(after) > 0
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def rewritten(file, rewrite):
+    """Write a saved view anew, with its `schema.json` changed by `rewrite`."""
+    with zipfile.ZipFile(file) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents["schema.json"] = rewrite(json.loads(contents["schema.json"])).encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def test_a_file_that_asks_for_a_foreign_type_is_refused(tmp_path):
+    file = tmp_path / "view.skops"
+    features.save(features.Flatten(), file)
+    rewritten(file, lambda schema: json.dumps({**schema, "__class__": "Popen", "__module__": "subprocess"}))
+    with pytest.raises(FamilyError, match=r"must hold known types only. Received: subprocess\.Popen. It is not loaded"):
+        features.load(file)
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "truncated", "schema"])
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    file = tmp_path / "view.skops"
+    if damage != "missing":
+        features.save(features.Flatten(), file)
+    if damage == "text":
+        file.write_text("not a view")
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:100])
+    if damage == "schema":
+        rewritten(file, lambda schema: "{")
+    with pytest.raises(FamilyError, match="must be a file that workbench saved"):
+        features.load(file)

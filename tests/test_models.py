@@ -1,0 +1,297 @@
+import functools
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from miniatures import COLUMNS, TRAIN, VALID, arrays, strange, table
+
+from workbench import models
+from workbench.errors import FamilyError
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.space import Question, Space, defaults
+
+# A search goes on after a linear model that has not converged: its score says what it is worth.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
+SAFE = {".json", ".keras", ".skops", ".ubj", ".cbm", ".txt"}
+# What grows in steps that the fold's validation rows are looked at after.
+SILENT = {"constant", "linear", "random_forest", "extra_trees"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family with one of the problems that it claims to solve."""
+
+    family: str
+    kind: Any
+    task: Any
+    loss: Any
+
+    @property
+    def problem(self) -> Problem:
+        columns = COLUMNS if self.kind == "table" else {}
+        return Problem(self.kind, self.task, CLASSES[self.task], columns, self.loss)
+
+
+def cases(*tasks: str, families: set[str] | None = None, first: bool = False) -> list[Any]:
+    """Return a parameter for each family, kind and task; the first of the tasks only, if so wanted."""
+    found = []
+    for name in models.names():
+        entry = models.entry(name) if models.FAMILIES[name].installed else models.FAMILIES[name]
+        marks = [pytest.mark.slow] if entry.keras else []
+        marks += [] if entry.installed else [pytest.mark.skip(f"{entry.package} is not installed")]
+        for kind in entry.kinds if families is None or name in families else ():
+            claimed = [task for task in tasks or CLASSES if task in entry.tasks]
+            for task in claimed[: 1 if first else None]:
+                losses = ["log_loss"] if CLASSES[task] else ["squared_error"]
+                losses += ["absolute_error"] if task == "regression" and kind == "table" else []
+                for loss in losses:
+                    name_ = "-".join([name, kind, task, *(["absolute"] if loss == "absolute_error" else [])])
+                    found.append(pytest.param(Case(name, kind, task, loss), marks=marks, id=name_))
+    return found
+
+
+def targets(task: str) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    rows = TRAIN + VALID
+    # Far from standard scores, so that a model must learn level and scale.
+    return rng.permutation(np.arange(rows) % CLASSES[task]) if CLASSES[task] else 50 + 10 * rng.normal(size=rows)
+
+
+def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
+    """Return training and validation rows whose inputs tell the target; `y` replaces the target alone."""
+    signal = targets(case.task)
+    signal = (signal - signal.mean()) / signal.std()
+    x = table(signal=signal) if case.kind == "table" else arrays(case.kind, signal=signal)
+    y = targets(case.task) if y is None else y
+    return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
+
+
+def cheap(suggest: Callable[[Question], Any]) -> Callable[[Question], Any]:
+    """Answer as `suggest` does, but plant five trees: forests are slow by their number alone."""
+    return lambda question: 5 if question.name == "trees" else suggest(question)
+
+
+def lowest(question: Question) -> Any:
+    return question.choices[0] if question.kind == "categorical" else question.low
+
+
+def highest(question: Question) -> Any:
+    return question.choices[-1] if question.kind == "categorical" else question.high
+
+
+def at_random(seed: int) -> Callable[[Question], Any]:
+    rng = np.random.default_rng(seed)
+
+    def suggest(question: Question) -> Any:
+        if question.kind == "categorical":
+            return question.choices[rng.integers(len(question.choices))]
+        if question.log:
+            value = float(np.exp(rng.uniform(np.log(question.low), np.log(question.high))))
+            return round(value) if question.kind == "int" else value
+        if question.step is None:
+            return float(rng.uniform(question.low, question.high))
+        steps = round((question.high - question.low) / question.step)
+        return question.low + question.step * int(rng.integers(steps + 1))
+
+    return suggest
+
+
+def fit(
+    case: Case,
+    train: Rows,
+    valid: Rows,
+    suggest: Callable[[Question], Any] = defaults,
+    *,
+    seed: int = 3,
+    epochs: int = 1,
+    watch: Callable[[int, Any], None] = lambda epoch, losses: None,
+) -> Any:
+    """Train one model as a trial does."""
+    if models.entry(case.family).keras:
+        from workbench.space.keras import HyperParameters as Asked
+    else:
+        Asked = Space
+    setting = Setting(seed, 1, watch, epochs=epochs)
+    return models.family(case.family).fit(Asked(cheap(suggest)), case.problem, train, valid, setting)
+
+
+def check(case: Case, predictions: np.ndarray, count: int) -> None:
+    """Check that predictions have the shape and the range of the task."""
+    width = CLASSES[case.task]
+    assert predictions.shape == ((count, width) if width > 2 else (count,))
+    assert predictions.dtype == np.float64
+    assert np.isfinite(predictions).all()
+    if width:
+        assert predictions.min() >= 0
+        assert predictions.max() <= 1
+    if width > 2:
+        np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A family's default model, fitted once for all the tests that only look at it."""
+
+    case: Case
+    model: Any
+    valid: Rows
+    told: list[tuple[int, dict[str, float]]]
+
+
+@functools.cache
+def fitted_once(case: Case) -> Fitted:
+    told = []
+    train, valid = rows(case)
+    model = fit(case, train, valid, epochs=8, watch=lambda epoch, losses: told.append((epoch, dict(losses))))
+    return Fitted(case, model, valid, told)
+
+
+@pytest.fixture(scope="module", params=cases())
+def fitted(request):
+    return fitted_once(request.param)
+
+
+def test_predictions_have_the_shape_and_the_range_of_the_task(fitted):
+    check(fitted.case, fitted.model.predict(fitted.valid.x), VALID)
+
+
+def test_one_row_is_predicted_as_among_others(fitted):
+    alone = fitted.model.predict(fitted.valid.x[4:5])
+    check(fitted.case, alone, 1)
+    np.testing.assert_allclose(alone, fitted.model.predict(fitted.valid.x)[4:5], rtol=1e-4, atol=1e-6)
+
+
+def test_the_default_learns_which_way_the_target_goes(fitted):
+    if fitted.case.family == models.BASELINE:
+        pytest.skip("the baseline predicts the same for every row")
+    y, predictions = fitted.valid.y, fitted.model.predict(fitted.valid.x)
+    if predictions.ndim == 1:
+        predictions, y = predictions[:, None], y[:, None]
+    else:
+        y = np.eye(predictions.shape[1])[y]
+    for column, truth in zip(predictions.T, y.T, strict=True):
+        assert np.corrcoef(column, truth)[0, 1] > 0.1
+
+
+def test_unseen_levels_and_missing_values_are_predicted(fitted):
+    if fitted.case.kind != "table":
+        pytest.skip("arrays have neither levels nor missing values")
+    check(fitted.case, fitted.model.predict(strange()), 5)
+    check(fitted.case, fitted.model.predict(strange()[-1:]), 1)
+
+
+def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
+    fitted.model.save(tmp_path)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    inside = [name for file in files if zipfile.is_zipfile(file) for name in zipfile.ZipFile(file).namelist()]
+    assert {file.suffix for file in files} <= SAFE
+    assert not [name for name in inside if name.endswith((".pkl", ".pickle", ".joblib"))]
+    loaded = models.family(fitted.case.family).load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x))
+
+
+def test_training_tells_of_its_losses_on_training_and_validation_rows(fitted):
+    if fitted.case.family in SILENT:
+        assert not fitted.told
+        return
+    epochs = [epoch for epoch, _ in fitted.told]
+    assert epochs[0] == 0
+    assert epochs == sorted(set(epochs))
+    for _, losses in fitted.told:
+        assert {"loss", "val_loss"} <= losses.keys()
+        assert np.isfinite(list(losses.values())).all()
+
+
+@pytest.mark.parametrize("case", cases(first=True))
+def test_the_same_seed_gives_the_same_model_at_a_random_point_of_the_space(case):
+    train, valid = rows(case)
+    one, other = (fit(case, train, valid, at_random(11)).predict(valid.x) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("case", cases("binary", "multiclass"))
+def test_a_training_fold_may_lack_a_class(case):
+    y = targets(case.task)
+    missing = 1 if case.task == "binary" else 2
+    y[:TRAIN] = np.where(y[:TRAIN] == missing, 0, y[:TRAIN])
+    train, valid = rows(case, y)
+    assert missing in valid.y
+    predictions = fit(case, train, valid).predict(valid.x)
+    check(case, predictions, VALID)
+    if CLASSES[case.task] > 2:
+        assert predictions[:, missing].mean() < 0.5
+    else:
+        assert predictions.mean() < 0.5 + 0.1
+
+
+@pytest.mark.parametrize("case", cases("binary", families={"xgboost", "random_forest", "linear", "mlp"}))
+def test_a_training_fold_may_hold_one_row_of_a_class(case):
+    y = targets(case.task)
+    y[:TRAIN] = np.arange(TRAIN) == 7
+    train, valid = rows(case, y)
+    check(case, fit(case, train, valid, highest).predict(valid.x), VALID)
+
+
+# skrub says that a text of few syllables gives few columns, which is what is wanted of it.
+@pytest.mark.filterwarnings("ignore:The matrix shape is:UserWarning:skrub")
+@pytest.mark.parametrize("case", cases("regression"))
+def test_inputs_may_be_constant(case):
+    train, valid = rows(case)
+    if case.kind == "table":
+        constant = table(1).iloc[np.zeros(TRAIN, int)].reset_index(drop=True)
+    else:
+        constant = np.zeros_like(train.x)
+    model = fit(case, Rows(constant, train.y), valid, at_random(12))
+    check(case, model.predict(valid.x), VALID)
+    same = model.predict(constant)
+    np.testing.assert_allclose(same, same[0])
+
+
+@pytest.mark.parametrize("case", cases("regression", families=set(models.names()) - {"mlp", "wide_and_deep", "cnn"}))
+def test_a_constant_target_is_predicted(case):
+    y = np.full(TRAIN + VALID, 42.0)
+    train, valid = rows(case, y)
+    predictions = fit(case, train, valid).predict(valid.x)
+    np.testing.assert_allclose(predictions, 42, atol=1e-3)
+
+
+@pytest.mark.parametrize("suggest", [lowest, highest, at_random(1), at_random(2)], ids=["low", "high", "1", "2"])
+@pytest.mark.parametrize("case", cases("multiclass", "regression", first=True))
+def test_the_corners_and_random_points_of_a_space_can_be_trained(case, suggest):
+    if models.entry(case.family).keras and case.kind == "sequence":
+        pytest.skip("the net is the one for images")
+    train, valid = rows(case)
+    check(case, fit(case, train, valid, suggest).predict(valid.x), VALID)
+
+
+@pytest.mark.parametrize("case", cases("binary", families={"linear", "xgboost", "mlp"}, first=True))
+def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
+    fitted_once(case).model.save(tmp_path)
+    file = tmp_path / "view.skops"
+    with zipfile.ZipFile(file) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    schema = {**json.loads(contents["schema.json"]), "__class__": "Popen", "__module__": "subprocess"}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, json.dumps(schema) if name == "schema.json" else content)
+    with pytest.raises(FamilyError, match=r"must hold known types only. Received: subprocess\.Popen"):
+        models.family(case.family).load(tmp_path)
+
+
+def test_an_unknown_family_is_refused_with_the_nearest_name():
+    with pytest.raises(FamilyError, match=r"must be a known family. Received: 'xgbost'. Did you mean 'xgboost'\?"):
+        models.entry("xgbost")
+    with pytest.raises(FamilyError, match="Known: constant, linear, "):
+        models.entry("?")
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if not models.FAMILIES[name].installed])
+def test_a_family_that_is_not_installed_says_how_to_install_it(name):
+    with pytest.raises(FamilyError, match=f"must be an installed family. Received: '{name}'. Install it with: pip"):
+        models.family(name)

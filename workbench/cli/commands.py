@@ -1,0 +1,292 @@
+"""The verbs and their options. Nothing heavy is imported before a verb needs it."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from workbench.errors import SearchError, WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.cli.progress import Progress
+    from workbench.study import Study, Summary
+
+app = typer.Typer(
+    help="From a study file to a submission: search model families, track every trial, blend the best.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyFile = Annotated[str, typer.Argument(metavar="STUDY.yaml", help="The study file.")]
+HomeFolder = Annotated[
+    str | None, typer.Option("--home", metavar="DIR", help="The folder of all studies [WORKBENCH_HOME, else mlruns].")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+
+
+def main() -> None:
+    """Run the command line: 0 done, 2 the user's mistake, 1 a bug or no family left, 130 interrupted."""
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except SearchError as error:
+        _fail(str(error), 1)
+    except WorkbenchError as error:
+        _fail(str(error), 2)
+    except typer.TyperException as error:
+        _fail(f"{error.format_message().rstrip('.')}. Try 'workbench --help'.", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; finished folds are kept, and the same command goes on from there.", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command()
+def init(
+    train: Annotated[str, typer.Argument(metavar="TRAIN", help="The training data: a table, an .npz, sklearn:NAME, …")],
+    test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
+    sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="STUDY.yaml", help="The file to write.")] = None,
+    force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the data, and write a commented study file."""
+    from workbench.study.draft import draft
+
+    made = draft(train, test=test, sample_submission=sample_submission, target=target, out=out, force=force)
+    if as_json:
+        _print_json({"path": str(made.path.resolve()), **{k: getattr(made, k) for k in ("target", "task", "metric")}})
+        return
+    for note in made.notes:
+        print(f"  {note}")
+    print(f"Wrote {made.path}. Read it, change what is wrong, then: workbench run {made.path}")
+
+
+@app.command()
+def run(
+    file: StudyFile,
+    trials: Annotated[int | None, typer.Option(min=1, help="Finished trials to reach in all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes this call may take, submission included.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time [one a core].")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the study file's seed.")] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="The submission's file.")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search, blend, submit; run again to go on.
+
+    A trial that was under way when the time was up, or when it was stopped, goes on in the next run.
+    """
+    if minutes is not None and not minutes > 0:
+        raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
+    study = _open(file, home, **({} if seed is None else {"seed": seed}))
+    console = Console(stderr=True)
+    with _progress(study, console, trials, minutes) as progress:
+        summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=progress)
+    if as_json:
+        _print_json(asdict(summary))
+    else:
+        _tell(study, summary)
+
+
+@app.command()
+def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
+    """List every trial, best first."""
+    study = _open(file, home)
+    rows = study.rows()
+    if as_json:
+        _print_json([asdict(row) for row in rows])
+        return
+    from workbench.cli import tables
+
+    _out().print(tables.leaderboard(rows, metric=study.metric.name))
+
+
+@app.command()
+def ensemble(
+    file: StudyFile,
+    method: Annotated[str | None, typer.Option(help="nelder_mead, greedy, uniform or best.")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="The most members.")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Blend the trials that there are."""
+    from workbench.ensemble import check
+
+    if method is not None:
+        check(method)
+    made = _open(file, home).ensemble(method=method, members=members)
+    if as_json:
+        _print_json(dict(made.document))
+        return
+    from workbench.cli import tables
+
+    _out().print(tables.ensemble(made.document))
+
+
+@app.command()
+def submit(
+    file: StudyFile,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="[NAME-submission.csv]")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the submission that the newest ensemble makes."""
+    path = _open(file, home).submit(out)
+    stamp = json.loads(path.with_name(path.name + ".json").read_text())
+    if as_json:
+        _print_json({"path": str(path), "rows": stamp["rows"], "run_id": stamp["run_id"]})
+    else:
+        print(f"Wrote {path} ({stamp['rows']} rows).")
+
+
+@app.command()
+def folds(
+    file: StudyFile,
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the folds, for models trained elsewhere.
+
+    The file holds id, repeat and fold of every row that is validated.
+    """
+    digest = _open(file, home).write_folds(out)
+    if as_json:
+        _print_json({"path": str(Path(out).resolve()), "hash": digest})
+    else:
+        print(f"Wrote {out} (fold hash {digest}).")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port; a free one when it is taken.")] = 5000,
+    home: HomeFolder = None,
+) -> None:
+    """Show the studies in the MLflow UI."""
+    from workbench import home as homes
+    from workbench.tracking import ui as pages
+
+    print("Starting MLflow …", file=sys.stderr)
+    try:
+        with pages.serve(homes.find(home), port) as link:
+            print(f"MLflow shows the studies at {link}\nCtrl-C ends it.", flush=True)
+            while True:
+                time.sleep(3600)
+    except KeyboardInterrupt:
+        print("Ended.", file=sys.stderr)
+
+
+@app.command()
+def families(as_json: AsJson = False) -> None:
+    """List the model families."""
+    from workbench.models import FAMILIES
+
+    known = [
+        {"name": name, "description": e.about, "kinds": list(e.kinds), "tasks": list(e.tasks), "installed": e.installed}
+        for name, e in FAMILIES.items()
+    ]
+    if as_json:
+        _print_json(known)
+        return
+    for family in known:
+        missing = "" if family["installed"] else "  (not installed)"
+        print(f"{family['name']:<15} {family['description']}{missing}")
+
+
+@app.command()
+def metrics(as_json: AsJson = False) -> None:
+    """List the metrics."""
+    from workbench import evaluation
+
+    known = evaluation.describe()
+    if as_json:
+        _print_json(known)
+        return
+    for metric in known:
+        arrow = "↑" if metric["direction"] == "maximize" else "↓"
+        print(f"{metric['name']:<18} {arrow} {metric['description']} ({', '.join(metric['tasks'])})")
+    print("Your own: file.py:function, with function.direction = 'minimize' or 'maximize'.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a study file, for editors."""
+    from workbench import config
+
+    _print_json(config.schema())
+
+
+def _open(file: str, home: str | None, **overrides: Any) -> "Study":
+    from workbench.study import open
+
+    return open(file, home, **overrides)
+
+
+@contextmanager
+def _progress(
+    study: "Study", console: Console, trials: int | None, minutes: float | None
+) -> "Iterator[Progress]":
+    """Draw live on a terminal, and lines elsewhere."""
+    from workbench.cli.progress import Lines, Screen
+
+    maximize = study.metric.direction == "maximize"
+    own = trials is not None or minutes is not None
+    budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
+    progress: Progress
+    if console.is_terminal:
+        title = f"{study.name} · {study.metric.name}"
+        progress = Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1])
+    else:
+        progress = Lines(console, maximize=maximize)
+    with progress:
+        yield progress
+
+
+def _tell(study: "Study", summary: "Summary") -> None:
+    """Print how a run ended: families, ensemble, submission, and the truth where it is known."""
+    from workbench.cli import tables
+
+    console = _out()
+    console.print(tables.by_family(study.rows(), metric=study.metric.name))
+    if summary.ensemble is not None:
+        console.print(tables.ensemble(summary.ensemble))
+    if summary.submission is not None:
+        console.print(f"Submission: {summary.submission}", soft_wrap=True, highlight=False)
+    if summary.test_scores is not None and summary.ensemble is not None:
+        scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
+        console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
+    counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
+    console.print(f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False)
+
+
+def _out() -> Console:
+    """Return stdout as a console, wide enough for a table where it is not a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(_finite(document), indent=1, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with what JSON has no word for as null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

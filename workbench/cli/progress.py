@@ -1,0 +1,167 @@
+"""A search as it happens: live on a terminal, a line a trial elsewhere."""
+
+import time
+from collections import deque
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from workbench.cli.tables import clock, number
+from workbench.search.books import Row
+from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
+
+_ENDS = {"trials": "the trials are done", "minutes": "the time is up", "families": "no family is left"}
+
+
+class Progress(Protocol):
+    """Draws events; a context."""
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the screen tidy."""
+
+    def __call__(self, event: Event) -> None:
+        """Draw an event."""
+
+
+class Lines:
+    """A line for each trial that ended."""
+
+    def __init__(self, console: Console, *, maximize: bool) -> None:
+        """Write to `console`."""
+        self._console = console
+        self._began = time.monotonic()
+        self._best = _Best(maximize)
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave things as they are."""
+
+    def __call__(self, event: Event) -> None:
+        """Write a line for what ended."""
+        match event:
+            case TrialEnded(row):
+                new = self._best.take(row)
+                where = f"{time.monotonic() - self._began:7.1f} s  "
+                self._console.print(where + _line(row) + ("  ← best" if new else ""), highlight=False, soft_wrap=True)
+            case FamilySetAside(family, reason):
+                self._console.print(f"{family} is set aside: {reason}", highlight=False, soft_wrap=True)
+            case Stopped(why, interrupted):
+                self._console.print(_stopped(why, interrupted), highlight=False, soft_wrap=True)
+
+
+class Screen:
+    """What each worker does, the best so far, the last trials that ended; drawn over in place."""
+
+    def __init__(self, console: Console, *, title: str, maximize: bool, trials: int | None, minutes: float | None) -> None:
+        """Draw on `console`; `trials` and `minutes` are the budget."""
+        self._title, self._trials, self._minutes = title, trials, minutes
+        self._began = time.monotonic()
+        self._best = _Best(maximize)
+        self._rows: deque[tuple[Row, bool]] = deque(maxlen=10)
+        self._counts = {"complete": 0, "pruned": 0, "failed": 0}
+        self._running: dict[tuple[str, int], _Task] = {}
+        self._notes: list[str] = []
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
+        self._console = console
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Clear the live part."""
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event into the picture."""
+        match event:
+            case TrialStarted(family, trial, folds):
+                self._running[family, trial] = _Task(folds)
+            case FoldEnded(family, trial, done, score):
+                self._running[family, trial].done, self._running[family, trial].score = done, score
+            case TrialEnded(row):
+                self._running.pop((row.family, row.number), None)
+                self._counts[row.state] += 1
+                self._rows.append((row, self._best.take(row)))
+            case FamilySetAside(family, reason):
+                self._notes.append(f"{family} is set aside: {reason}")
+            case Stopped(why, interrupted):
+                self._console.print(_stopped(why, interrupted), highlight=False)
+
+    def _draw(self) -> Group:
+        spent = time.monotonic() - self._began
+        counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
+        head = Text.assemble((self._title, "bold"), f"   {clock(spent)}   {counts}   best {self._best}")
+        tasks = Table.grid(padding=(0, 2))
+        for (family, trial), task in self._running.items():
+            score = "" if task.score is None else f"last fold {number(task.score)}"
+            where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
+            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, clock(time.monotonic() - task.began), score)
+        ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
+        notes = [Text(note, "yellow") for note in self._notes]
+        return Group(head, self._bar(spent), *ended, *notes, tasks)
+
+    def _bar(self, spent: float) -> ProgressBar | Text:
+        shares = []
+        if self._minutes:
+            shares.append(spent / (60 * self._minutes))
+        if self._trials:
+            shares.append((self._counts["complete"] + self._counts["pruned"]) / self._trials)
+        return ProgressBar(total=1.0, completed=min(1.0, max(shares)), width=60) if shares else Text("")
+
+
+class _Task:
+    """What a worker is at."""
+
+    def __init__(self, folds: int) -> None:
+        self.folds = folds
+        self.done = 0
+        self.score: float | None = None
+        self.began = time.monotonic()
+
+
+class _Best:
+    """The best trial so far."""
+
+    def __init__(self, maximize: bool) -> None:
+        self._sign = -1 if maximize else 1
+        self._row: Row | None = None
+
+    def take(self, row: Row) -> bool:
+        """Look at a trial; return whether it is the best now."""
+        if row.state != "complete" or row.score is None:
+            return False
+        if self._row is not None and self._sign * row.score >= self._sign * (self._row.score or 0.0):
+            return False
+        self._row = row
+        return True
+
+    def __str__(self) -> str:
+        return "–" if self._row is None else f"{number(self._row.score)} ({self._row.family} #{self._row.number})"
+
+
+def _line(row: Row) -> str:
+    spread = "" if row.std is None else f"± {number(row.std)}"
+    reason = "" if row.reason is None else f"  {row.reason[:100]}"
+    name = f"{row.family} #{row.number}"
+    return f"{name:<20} {row.state:<9} {number(row.score):>10} {spread:<12} {clock(row.seconds):>12}{reason}"
+
+
+def _stopped(why: str, interrupted: int) -> str:
+    waiting = f"; {interrupted} trials under way wait for the next run" if interrupted > 1 else ""
+    waiting = "; the trial under way waits for the next run" if interrupted == 1 else waiting
+    return f"Search over: {_ENDS[why]}{waiting}."

@@ -1,0 +1,91 @@
+"""Leaderboard and ensemble as a person reads them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from workbench.search.books import Row
+
+
+def number(value: float | None) -> str:
+    """Return a score with five significant digits, or a dash."""
+    return "–" if value is None else f"{value:.5g}"
+
+
+def clock(seconds: float) -> str:
+    """Return a span of time, as in `8.2 s` or `3 min 20 s`."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:
+    """Return the trials, best first; `most` cuts the list and says so."""
+    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    shown = rows if most is None else rows[:most]
+    rest = f"{len(rows) - len(shown)} more: workbench leaderboard" if len(shown) < len(rows) else None
+    table = Table(title="Leaderboard", caption=rest, title_justify="left", caption_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column("trial", no_wrap=True)
+    table.add_column(metric, justify="right", style="bold")
+    table.add_column("± folds", justify="right")
+    for name in also:
+        table.add_column(name, justify="right")
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("state")
+    for place, row in enumerate(shown, 1):
+        state = row.state if row.reason is None else f"{row.state}: {row.reason}"
+        others = [number(row.also.get(name)) for name in also]
+        name = f"{row.family} #{row.number}"
+        table.add_row(
+            str(place), name, number(row.score), number(row.std), *others, clock(row.seconds), state[:60],
+            style="dim" if row.state != "complete" else None,
+        )  # fmt: skip
+    return table
+
+
+def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:
+    """Return the best trial of each family, and how many it had."""
+    table = Table(title="Best of each family", title_justify="left")
+    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    table.add_column("family", no_wrap=True)
+    table.add_column(metric, justify="right", style="bold")
+    table.add_column("± folds", justify="right")
+    for name in also:
+        table.add_column(name, justify="right")
+    for heading in ("trials", "pruned", "failed", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for family in dict.fromkeys(row.family for row in rows):
+        own = [row for row in rows if row.family == family]
+        best = own[0]
+        counts = [sum(row.state == state for row in own) for state in ("complete", "pruned", "failed")]
+        others = [number(best.also.get(name)) for name in also]
+        spent = clock(sum(row.seconds for row in own))
+        table.add_row(
+            family, number(best.score), number(best.std), *others, *map(str, counts), spent
+        )
+    return table
+
+
+def ensemble(document: Mapping[str, Any]) -> Table:
+    """Return an ensemble's members, and its score beside simpler ones."""
+    count, considered = len(document["members"]), document["candidates"]
+    members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
+    table = Table(title=f"Ensemble ({document['method']}, {members})", title_justify="left")
+    table.add_column("weight", justify="right")
+    table.add_column("member", no_wrap=True)
+    table.add_column(document["metric"], justify="right")
+    for member in document["members"]:
+        table.add_row(f"{member['weight']:.3f}", member["name"], number(member["score"]))
+    table.add_section()
+    for name, key in (("best single", "best_single"), ("uniform mean", "uniform"), ("greedy", "greedy")):
+        table.add_row("", name, number(document[key]), style="dim")
+    table.add_row("", "this ensemble", number(document["score"]), style="bold")
+    for name, value in document["also"].items():
+        table.add_row("", f"… {name}", number(value))
+    if document["honest_score"] is not None:
+        se = "" if document["honest_se"] is None else f" ± {document['honest_se']:.2g}"
+        table.add_row("", "honest score", number(document["honest_score"]) + se)
+    gap = "no certificate exists for this metric" if document["gap"] is None else f"≤ {document['gap']:.2g}"
+    table.add_row("", "gap to the best weights", gap, style="dim")
+    return table

@@ -1,0 +1,269 @@
+"""A study file for someone who has only the data: looked at, inferred, written with a comment for each key."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from workbench import config as configs
+from workbench import ensemble, evaluation, models
+from workbench.config import FoldKind, Task
+from workbench.errors import ConfigError
+from workbench.search.pruners import pruners
+from workbench.search.samplers import samplers
+from workbench.study import evidence, inference
+from workbench.study.checks import check
+from workbench.study.evidence import Evidence, Sources
+from workbench.study.inference import Guess
+from workbench.study.study import MINUTES
+
+# With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.
+MANY_ROWS = 200_000
+_COMMENT_AT = 38
+_LINE = 118
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A study file that was written, and what it says."""
+
+    path: Path
+    """The file, as the user named it."""
+    target: str
+    """What is predicted."""
+    task: Task
+    """What is asked of it."""
+    metric: str
+    """What is optimised."""
+    notes: tuple[str, ...]
+    """What was inferred and why, a line each."""
+
+
+def draft(
+    train: str,
+    *,
+    test: str | None = None,
+    sample_submission: str | None = None,
+    target: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Draft:
+    """Look at the data, and write a commented study file.
+
+    Args:
+        train: the training data: a table, an .npz, or a source such as sklearn:digits.
+        test: the rows to predict; looked for beside `train` unless given.
+        sample_submission: the competition's example; looked for beside `train` unless given.
+        target: the column to predict; inferred unless given.
+        out: the file to write; NAME.yaml in the current folder unless given.
+        force: whether a file that is there is written over.
+
+    Raises:
+        ConfigError: the file is there already, an option cannot be used, or the target cannot be told.
+        SourceError: a file or a source cannot be reached.
+        DataError: the data cannot be read.
+    """
+    sources = evidence.find(train, test, sample_submission)
+    path = Path(out) if out is not None else Path(f"{_default_name(sources)}.yaml")
+    _check_free(path, force)
+    seen = evidence.read(sources, target)
+    guess = inference.infer(seen, target)
+    text = "\n".join(_document(path, seen, guess)) + "\n"
+    _write(path, text)
+    return Draft(path, guess.target, guess.task, guess.metric, guess.notes)
+
+
+def study_name(words: str) -> str:
+    """Return `words` as a valid name of a study."""
+    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:100] or "study"
+
+
+def _default_name(sources: Sources) -> str:
+    """Return the name after the training file, or after its folder where it is just `train`."""
+    if sources.train is None:
+        words = sources.name.partition("/")[0]
+        return study_name(f"{sources.scheme}_{words}" if words.isdigit() else words)
+    stem = evidence.stem(sources.train)
+    return study_name(sources.train.parent.name if stem.lower() == "train" else stem)
+
+
+def _check_free(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise ConfigError(f"{path}: must be a file to write. Received: a folder. Name a file in it with -o.")
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: is there already. Name another file with -o, or write over it with --force.")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file whole or not at all, and only if it passes the checks that every study file must pass."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
+    try:
+        check(configs.load(part))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
+    """Yield the lines of the study file."""
+    yield f"# yaml-language-server: $schema={_seen_from(path, Path(configs.__file__).with_name('study.schema.json'))}"
+    yield f"# Drafted from {seen.sources.label}. Read it, change what is wrong, then: workbench run {path.name}"
+    yield ""
+    yield _line("name", study_name(path.stem), "the study's identity: its experiment, and where its trials are kept")
+    yield ""
+    yield "data:"
+    yield from _data(path, seen, guess)
+    yield ""
+    yield _line("task", guess.task, "binary, multiclass or regression")
+    yield _line("metric", guess.metric, f"what is optimised; or {_others(guess)}, file.py:function")
+    yield _line("also", list(guess.also), "shown and logged, not optimised")
+    if guess.task != "regression":
+        yield _hint("class_weight", "balanced", "weigh classes by the inverse of their frequency")
+    yield ""
+    yield "folds:"
+    yield from _folds(seen, guess)
+    yield ""
+    yield from _families(seen, guess)
+    yield ""
+    yield "search:"
+    search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
+    yield _line("minutes", int(MINUTES), "what one run may take, submission included; beside it or instead: trials", 1)
+    yield _line("sampler", search.sampler, f"what suggests hyperparameters: {', '.join(samplers())}", 1)
+    yield _line("pruner", search.pruner, f"what ends poor trials: {', '.join(pruners())}", 1)
+    yield ""
+    yield "ensemble:"
+    yield _line("method", blend.method, f"how the trials are weighed: {', '.join(ensemble.methods())}", 1)
+    yield _line("members", blend.members, "the most trials that are blended", 1)
+    yield ""
+    yield _line("seed", configs.StudyConfig.model_fields["seed"].default, "of samplers and models")
+
+
+def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
+    """Yield the files, and the columns that are not features."""
+    sources = seen.sources
+    source = f"{sources.scheme}:{sources.name}"
+    train = source if sources.scheme or sources.train is None else _seen_from(path, sources.train)
+    yield _line("train", train, "a table, an .npz, or sklearn:NAME, openml:ID, kaggle:COMPETITION", 1)
+    files = {"test": (sources.test, "the rows to predict")}
+    files["sample_submission"] = (sources.sample, "the submission gets its columns, order and ids")
+    for key, (file, comment) in files.items():
+        # A competition finds its own files again.
+        if file is not None and not (sources.scheme and file in sources.found):
+            yield _line(key, _seen_from(path, file), comment, 1)
+    yield _line("target", guess.target, "the column to predict", 1)
+    if guess.task == "binary" and guess.classes:
+        yield _hint(
+            "positive",
+            guess.classes[-1],
+            "the class whose probability is predicted; the last in sorted order, unless set",
+            1,
+        )
+    if guess.id is not None:
+        yield _line("id", guess.id, "names the rows; never a feature", 1)
+    if guess.drop:
+        yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
+    elif seen.columnar:
+        yield _hint("drop", [], "columns to leave out", 1)
+    if seen.columnar:
+        yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
+    if guess.group is not None:
+        yield _hint("group", guess.group, "rows of equal values stay in one fold; see folds.kind", 1)
+    if guess.time is not None:
+        yield _hint("time", guess.time, "orders the rows; see folds.kind", 1)
+
+
+def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
+    """Yield how the rows are dealt, and what the columns suggest instead."""
+    rows, usual = len(seen.train), configs.FoldsConfig.model_validate({})
+    if rows > MANY_ROWS:
+        comment = f"one part set apart, for there are {rows:,} rows; or {_kinds('holdout', guess.task)}"
+        yield _line("kind", "holdout", comment, 1)
+        yield _line("fraction", usual.fraction, "the share of rows set apart", 1)
+    else:
+        kind = "kfold" if guess.task == "regression" else "stratified"
+        yield _line("kind", kind, f"or {_kinds(kind, guess.task)}", 1)
+        yield _line("folds", min(usual.folds, max(rows, 2)), "models a trial fits", 1)
+        yield _hint("repeats", 2, "how often the rows are dealt anew (kfold, stratified)", 1)
+    if guess.group is not None:
+        kind = "group" if guess.task == "regression" else "group_stratified"
+        yield _hint("kind", kind, f"instead, with data.group: no {guess.group!r} in two folds", 1)
+    if guess.time is not None:
+        yield _hint("kind", "time", f"instead, with data.time: validated on later {guess.time!r} only", 1)
+    yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
+
+
+def _families(seen: Evidence, guess: Guess) -> Iterator[str]:
+    """Yield the families, and below them those that could be there, too."""
+    yield "families:  # in the order of their first turn; a line less is a family less"
+    for name in guess.families:
+        yield f"{f'  - {name}':<{_COMMENT_AT}} # {models.FAMILIES[name].about}"
+    for name, entry in models.FAMILIES.items():
+        if (
+            name in guess.families
+            or name == models.BASELINE
+            or seen.kind not in entry.kinds
+            or guess.task not in entry.tasks
+        ):
+            continue
+        remedy = "" if entry.installed else f"; first: pip install 'workbench[{entry.extra}]'"
+        yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.about}{remedy}"
+
+
+def _others(guess: Guess) -> str:
+    """Return the other metrics for the task."""
+    return ", ".join(m["name"] for m in evaluation.describe() if guess.task in m["tasks"] and m["name"] != guess.metric)
+
+
+def _kinds(kind: str, task: Task) -> str:
+    """Return the other kinds of folds; without classes, nothing is stratified."""
+    others = [other for other in get_args(FoldKind) if other != kind]
+    return ", ".join(other for other in others if task != "regression" or "stratified" not in other)
+
+
+def _seen_from(study: Path, file: Path) -> str:
+    """Return the path of `file` relative to the study file's folder, absolute where it is on another drive."""
+    try:
+        return Path(os.path.relpath(file, study.parent.resolve())).as_posix()
+    except ValueError:
+        return file.as_posix()
+
+
+def _line(key: str, value: Any, comment: str, depth: int = 0) -> str:
+    return _noted(f"{'  ' * depth}{key}: {_yaml(value)}", comment)
+
+
+def _hint(key: str, value: Any, comment: str, depth: int = 0) -> str:
+    return _noted(f"{'  ' * depth}# {key}: {_yaml(value)}", comment)
+
+
+def _noted(entry: str, comment: str) -> str:
+    """Return an entry with its comment behind it; above it where the line would be long."""
+    line = f"{entry:<{_COMMENT_AT}} # {comment}"
+    if len(entry) <= _COMMENT_AT and len(line) <= _LINE:
+        return line
+    indent = " " * (len(entry) - len(entry.lstrip()))
+    comments = textwrap.wrap(comment, _LINE, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+    return "\n".join([*comments, entry])
+
+
+def _yaml(value: Any) -> str:
+    """Return a value in one line of YAML, quoted where it must be."""
+    options: dict[str, Any] = {"default_flow_style": True, "width": float("inf"), "allow_unicode": True}
+    text: str = yaml.safe_dump([value], **options).strip()
+    if "\n" in text:
+        text = yaml.safe_dump([value], default_style='"', **options).strip()
+    return text[1:-1]

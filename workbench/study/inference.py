@@ -1,0 +1,306 @@
+"""Evidence -> what a study would say: target, id, task, metric, hints, families, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench import models
+from workbench.config import Task
+from workbench.data.checks import unnamed
+from workbench.data.dataset import Kind
+from workbench.errors import ConfigError, DataError, did_you_mean, listed
+from workbench.study.evidence import Evidence, looks_like_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Forests and boosted trees on the same bare pixels or steps say much the same; one or two will do to begin with.
+_SPARED = {"image": ("lightgbm", "catboost", "extra_trees"), "sequence": ("lightgbm", "catboost", "random_forest")}
+_USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
+_GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
+_ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
+# What a date is shows in as many rows.
+_DATE_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a study would say, and why."""
+
+    target: str
+    """The column to predict."""
+    task: Task
+    """What is asked of it."""
+    metric: str
+    """What is optimised."""
+    also: tuple[str, ...]
+    """What is shown beside it."""
+    id: str | None
+    """The column that names the rows."""
+    drop: tuple[str, ...]
+    """Columns that cannot be features: the rows to predict lack them, or they only name rows."""
+    classes: tuple[Any, ...] | None
+    """As models number them; None for a regression, or where the target cannot be learnt as it is."""
+    group: str | None
+    """A column that looks as if rows of equal values belong together."""
+    time: str | None
+    """A column of dates."""
+    families: tuple[str, ...]
+    """What is there for data of this kind."""
+    notes: tuple[str, ...]
+    """What was found and inferred, a line each."""
+
+
+def infer(evidence: Evidence, target: str | None = None) -> Guess:
+    """Infer what a study of this evidence would say; `target` is the user's word, if any.
+
+    Raises:
+        ConfigError: the target is no column, or none can be inferred.
+    """
+    label, label_note = _target(evidence, target)
+    id_, id_note = _id(evidence, label)
+    drop, drop_note = _drop(evidence, {label, id_})
+    task, task_note = _task(evidence, label)
+    classes, class_note = _classes(evidence, label, task)
+    metric, metric_note = _metric(evidence, label, task)
+    left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
+    group, time = _group(evidence.train[left]), _time(evidence.train[left])
+    notes = [label_note, id_note, drop_note, task_note, class_note, metric_note]
+    notes += [_group_note(evidence, group), _time_note(time)]
+    return Guess(
+        target=label,
+        task=task,
+        metric=metric,
+        also=_ALSO[metric],
+        id=id_,
+        drop=drop,
+        classes=classes,
+        group=group,
+        time=time,
+        families=families(evidence.kind, task),
+        notes=(*evidence.notes, *(note for note in notes if note)),
+    )
+
+
+def families(kind: Kind, task: Task) -> tuple[str, ...]:
+    """Return the installed families for data of this kind, in the order of their table."""
+    return tuple(
+        name
+        for name, entry in models.FAMILIES.items()
+        if kind in entry.kinds
+        and task in entry.tasks
+        and entry.installed
+        and name != models.BASELINE
+        and name not in _SPARED.get(kind, ())
+    )
+
+
+def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:
+    """Return the target, and how it was found."""
+    train, where = evidence.train, evidence.sources.label
+    columns = [name for name in map(str, train.columns) if not unnamed(name)]
+    if given is not None:
+        if given not in columns:
+            hint = f"{did_you_mean(given, columns)} Columns: {listed(columns)}."
+            raise ConfigError(f"--target must be a column of {where}. Received: {given!r}.{hint} Name one of them.")
+        return given, f"target: {given}, as asked"
+    if evidence.target is not None:
+        return evidence.target, f"target: {evidence.target}, as {where} has it"
+    lacking = [] if evidence.test is None else [name for name in columns if name not in evidence.test.columns]
+    if len(lacking) == 1 and not looks_like_id(lacking[0]):
+        return lacking[0], f"target: {lacking[0]}, the only column that the rows to predict lack"
+    candidates = [name for name in lacking if not looks_like_id(name)] or columns
+    among = " among the columns that the rows to predict lack" if lacking else ""
+    shown = _shown(evidence)
+    for name in candidates:
+        if shown and _named_by(shown, name, train[name]):
+            return name, f"target: {name}, which the sample submission names"
+    usual = {name.lower(): name for name in candidates}
+    for word in _USUAL_TARGETS:
+        if word in usual and _learnable(train[usual[word]]):
+            return usual[word], f"target: {usual[word]}, by its name{among}; name another with --target"
+    last = candidates[-1] if candidates else ""
+    if last and not looks_like_id(last) and _learnable(train[last]):
+        return last, f"target: {last}, the last column{among}; name another with --target"
+    raise ConfigError(
+        f"{where}: the column to predict cannot be told. Columns: {listed(columns)}. Name it with --target COLUMN."
+    )
+
+
+def _shown(evidence: Evidence) -> list[str]:
+    """Return the columns of the sample submission that a prediction fills."""
+    return [] if evidence.sample is None else [str(name) for name in evidence.sample.columns[1:]]
+
+
+def _named_by(shown: list[str], name: str, series: pd.Series[Any]) -> bool:
+    """Tell whether the sample's columns are this one, or its classes: TARGET_CLASS or CLASS."""
+    if name in shown or all(each.startswith(f"{name}_") for each in shown):
+        return True
+    return len(shown) > 1 and set(shown) <= set(map(str, series.dropna().unique()))
+
+
+def _learnable(series: pd.Series[Any]) -> bool:
+    """Tell whether values could be classes that repeat, or amounts."""
+    from workbench import data
+
+    distinct = series.nunique()
+    kind = data.kinds(series.head(_DATE_ROWS).to_frame())[str(series.name)]
+    words = kind in ("category", "text") and distinct > max(20, len(series) / 2)
+    return distinct > 1 and kind != "date" and not words
+
+
+def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
+    """Return the column that names the rows, and how it was found."""
+    train, test, sample = evidence.train, evidence.test, evidence.sample
+    if not evidence.columnar:
+        there = "id" in train.columns or (test is not None and "id" in test.columns)
+        return ("id", "") if there and target != "id" else (None, "")
+    names = [name for name in map(str, train.columns) if looks_like_id(name) and name != target]
+    if sample is not None:
+        first = str(sample.columns[0])
+        if first in train.columns and first != target and _names_rows(evidence, first):
+            return first, f"id: {first}, the first column of the sample submission"
+        for name in names:
+            if _names_rows(evidence, name) and test is not None and _texts(test[name]) == _texts(sample[first]):
+                return name, f"id: {name}, whose values the sample submission has as {first}"
+        return None, (
+            f"no id: {first}, the first column of the sample submission, does not name each row once here; "
+            "predictions follow the order of the rows"
+        )
+    for name in sorted(names, key=lambda name: name.lower() != "id"):
+        if _names_rows(evidence, name):
+            return name, f"id: {name}, by its name, and different in every row"
+    return None, "no id: rows are numbered in their order"
+
+
+def _names_rows(evidence: Evidence, name: str) -> bool:
+    """Tell whether a column names each row once, in training and test."""
+    frames = [evidence.train] if evidence.test is None else [evidence.train, evidence.test]
+    return all(
+        name in frame.columns
+        and frame[name].is_unique
+        and frame[name].notna().all()
+        and (frame[name].dtype.kind != "f" or (frame[name] % 1 == 0).all())
+        for frame in frames
+    )
+
+
+def _drop(evidence: Evidence, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
+    """Return the columns that cannot be features, and why."""
+    if not evidence.columnar:
+        return (), ""
+    kept, test = set(kept), evidence.test
+    columns = [name for name in map(str, evidence.train.columns) if name not in kept and not unnamed(name)]
+    lacking = [] if test is None else [name for name in columns if name not in test.columns]
+    names = [name for name in columns if name not in lacking and looks_like_id(name) and _names_rows(evidence, name)]
+    reasons = [f"{listed(lacking)}, which the rows to predict lack"] if lacking else []
+    reasons += [f"{listed(names)}, different in every row"] if names else []
+    return (*lacking, *names), f"drop: {'; '.join(reasons)}" if reasons else ""
+
+
+def _task(evidence: Evidence, target: str) -> tuple[Task, str]:
+    """Return the task that target and sample submission show."""
+    from workbench import data
+
+    series = evidence.train[target]
+    task: Task = data.infer_task(series)
+    distinct = series.dropna().unique()
+    if task == "multiclass" and series.dtype.kind in "iuf" and len(_shown(evidence)) == 1 and _fractions(evidence):
+        return "regression", f"task: regression; {target} has few values, but the sample submission shows fractions"
+    if task == "regression":
+        return task, f"task: regression; {target} has numbers from {series.min():g} to {series.max():g}"
+    classes = sorted(distinct.tolist(), key=lambda value: (type(value).__name__, value))
+    few = ", ".join(map(str, classes[:6])) + (", …" if len(classes) > 6 else "")
+    return task, f"task: {task}; {target} has {len(distinct)} classes: {few}"
+
+
+def _fractions(evidence: Evidence) -> bool:
+    """Tell whether the sample's predictions are numbers that are not whole."""
+    if evidence.sample is None:
+        return False
+    values = evidence.sample.iloc[:, 1]
+    return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
+
+
+def _classes(evidence: Evidence, target: str, task: Task) -> tuple[tuple[Any, ...] | None, str]:
+    """Return the classes; or what must be mended before the target can be learnt."""
+    from workbench.data.target import encode
+
+    try:
+        return encode(evidence.train[target], name=target, task=task).classes, ""
+    except DataError as error:
+        return None, f"before it can run: {error}"
+
+
+def _metric(evidence: Evidence, target: str, task: Task) -> tuple[str, str]:
+    """Return a metric for the task, and for what the sample submission shows."""
+    if task == "regression":
+        return "rmse", "metric: rmse, the usual one for numbers; the competition's rules may say another"
+    usual = "roc_auc" if task == "binary" else "log_loss"
+    shown = _shown(evidence)
+    if evidence.sample is None or not shown:
+        return usual, f"metric: {usual}, a usual one for {task}; the competition's rules may say another"
+    name = shown[0]
+    if len(shown) > 1:
+        return usual, f"metric: {usual}; the sample submission shows a probability for each class"
+    if not _shows_labels(evidence.sample[name], evidence.train[target]):
+        if task == "binary":
+            return usual, f"metric: {usual}; the sample submission shows probabilities"
+        values = listed(evidence.sample[name].unique(), 3)
+        return "accuracy", f"metric: accuracy; one column for {task} must hold labels, though the sample has {values}"
+    doubt = ""
+    if task == "binary" and evidence.sample[name].nunique() == 1 and evidence.sample[name].dtype.kind in "iu":
+        doubt = f" (all {evidence.sample[name].iloc[0]}: were probabilities meant, set metric: roc_auc)"
+    return "accuracy", f"metric: accuracy; the sample submission shows labels{doubt}"
+
+
+def _shows_labels(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Tell whether the sample's values are classes; 0.0 and 1.0 for classes 0 and 1 are probabilities."""
+    shown, known = _texts(values), _texts(target)
+    return shown <= known and not (values.dtype.kind == "f" and known == {"0", "1"})
+
+
+def _texts(series: pd.Series[Any]) -> set[str]:
+    return {str(value).removesuffix(".0") for value in series.dropna().unique()}
+
+
+def _group(frame: pd.DataFrame) -> str | None:
+    """Return a column whose name and repeated values say that rows belong together."""
+    rows = len(frame)
+    least = min(50, max(5, rows // 10))
+    for name in map(str, frame.columns):
+        if not (looks_like_id(name) or _GROUP.search(name)):
+            continue
+        if least <= frame[name].nunique() <= 0.95 * rows and frame[name].notna().all():
+            return name
+    return None
+
+
+def _group_note(evidence: Evidence, group: str | None) -> str:
+    if not group:
+        return ""
+    advice = "to be judged on values not seen before, set data.group (see the file)"
+    if evidence.test is None or group not in evidence.test:
+        return f"perhaps a group: {group}; {advice}"
+    known = evidence.test[group].isin(evidence.train[group]).mean()
+    if not known:
+        return f"perhaps a group: no {group} to predict was seen in training, so set data.group (see the file)"
+    return f"perhaps a group: {group}; {known:.0%} of the rows to predict have a value seen in training; {advice}"
+
+
+def _time(frame: pd.DataFrame) -> str | None:
+    """Return the first column of dates that every row has."""
+    from workbench import data
+
+    words = frame.loc[:, [frame[name].dtype.kind not in "biuf" for name in frame.columns]]
+    for name, kind in data.kinds(words.head(_DATE_ROWS)).items():
+        if kind == "date" and words[name].notna().all():
+            return name
+    return None
+
+
+def _time_note(time: str | None) -> str:
+    return f"perhaps a time: {time}; if later rows are to be predicted, set data.time (see the file)" if time else ""
