@@ -295,6 +295,12 @@ def test_columns_and_files_with_awkward_names_are_quoted(folder):
     assert "# positive: 'on'" in made.path.read_text(encoding="utf-8")
 
 
+def test_a_class_of_two_lines_stays_in_its_comment(folder):
+    made = draft(put(folder, table(y=classes("no", "yes\n\nor: so")), ["y"]))
+    assert '# positive: "yes\\n\\nor: so"' in made.path.read_text()
+    assert config.load(made.path).data.positive is None
+
+
 def test_tsv_parquet_and_compressed_tables_are_read(folder):
     frame = table(y=classes("a", "b"))
     frame.to_csv(folder / "one.tsv.gz", index=False, sep="\t")
@@ -319,6 +325,12 @@ def test_arrays_get_the_families_of_their_kind(folder, shape, family, missing):
     assert missing not in written["families"]
     assert "constant" not in written["families"]
     assert len(data.load(config.load(made.path)).test_ids) == 10
+
+
+def test_families_that_a_draft_spares_are_there_as_comments(folder):
+    draft("sklearn:digits")
+    assert "extra_trees" not in document(Path("digits.yaml"))["families"]
+    assert "  # - extra_trees " in Path("digits.yaml").read_text()
 
 
 def test_arrays_without_a_target_are_refused_with_their_names(folder):

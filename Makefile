@@ -1,0 +1,45 @@
+# make demo    the main job on data that ships with a dependency
+# make test    the whole test suite
+# make check   lint, format and types
+# make bench   the benchmarks, on scikit-learn's own data (DATA=DIR for more)
+# make lock    resolve the dependencies anew
+# make gpu     put the GPU builds in the place of the CPU builds
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test fast check bench venv lock gpu
+
+demo: venv
+	$(BIN)/workbench run studies/digits.yaml
+
+test: venv
+	$(BIN)/python -m pytest
+
+fast: venv
+	$(BIN)/python -m pytest -m "not slow"
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: venv
+	$(BIN)/python benchmarks/demo.py $(if $(DATA),--data $(DATA))
+
+venv: .venv/done
+
+# Byte-compiling at installation makes the first import of TensorFlow more than twice as fast.
+.venv/done: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+lock:
+	uv pip compile pyproject.toml --group dev --extra boost --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
+
+gpu: venv
+	$(BIN)/python -m pip uninstall --yes tensorflow-cpu xgboost-cpu
+	$(BIN)/python -m pip install --force-reinstall --no-deps tensorflow xgboost
+	$(BIN)/python -m pip install 'tensorflow[and-cuda]' xgboost
