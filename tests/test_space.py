@@ -260,3 +260,143 @@ def test_a_scope_may_name_one_value_without_a_list_as_in_kerastuner():
 def test_a_hyperparameter_that_cannot_be_answered_is_refused(declare, message):
     with pytest.raises(SpaceError, match=message):
         declare(Space(defaults))
+
+
+def keras_space(suggest: Callable[[Question], Any]) -> Any:
+    from workbench.space.keras import HyperParameters
+
+    return HyperParameters(suggest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DECLARED)
+def test_kerastuners_defaults_are_kept(name):
+    import keras_tuner
+
+    declare, default = DECLARED[name]
+    plain, answered = keras_tuner.HyperParameters(), keras_space(defaults)
+    assert declare(plain) == declare(answered) == pytest.approx(default)
+    assert list(plain.values) == list(answered.values) == ["x"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GRIDS)
+def test_kerastuners_grids_are_reached_from_a_trial(name):
+    declare, points, _ = GRIDS[name]
+    study = in_memory()
+    answers = {declare(keras_space(from_trial(study.ask()))) for _ in range(TRIALS)}
+    assert sorted(answers) == pytest.approx(sorted(points))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RANGES)
+def test_kerastuners_ranges_are_kept_by_a_trial(name):
+    declare, (low, high), _ = RANGES[name]
+    study = in_memory()
+    answers = [declare(keras_space(from_trial(study.ask()))) for _ in range(TRIALS)]
+    assert low <= min(answers) <= max(answers) <= high
+
+
+@pytest.mark.slow
+def test_the_light_space_asks_the_questions_that_kerastuners_asks():
+    def declare(hp):
+        conditional(hp)
+        for number, (declare_one, _) in enumerate(DECLARED.values()):
+            declare_one(_Renamed(hp, f"x{number}"))
+
+    light, heavy = [], []
+    declare(Space(lambda question: light.append(question) or highest(question)))
+    declare(keras_space(lambda question: heavy.append(question) or highest(question)))
+    assert [question.name for question in light] == [question.name for question in heavy]
+    assert light == heavy
+
+
+class _Renamed:
+    """Hyperparameters under another name, so that many declarations of `x` fit into one space."""
+
+    def __init__(self, hp: Any, name: str) -> None:
+        self.hp, self.name = hp, name
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda _, *args, **options: getattr(self.hp, method)(self.name, *args, **options)
+
+
+@pytest.mark.slow
+def test_kerastuners_scopes_and_parents_reach_the_trials_names():
+    names = []
+
+    def suggest(question: Question) -> Any:
+        names.append(question.name)
+        return highest(question)
+
+    hp = keras_space(suggest)
+    with hp.name_scope("tower"):
+        hp.Choice("model", ["flat", "deep"])
+        with hp.conditional_scope("model", ["deep"]):
+            assert hp.Int("units", 1, 4) == 4
+        assert hp.Int("bins", 1, 4, parent_name="model", parent_values=["flat"]) is None
+    assert names == ["tower/model", "tower/units [tower/model=deep]"]
+    assert hp.values == {"tower/model": "deep", "tower/units": 4}
+    assert hp.get("tower/units") == 4
+    assert hp.copy().values == hp.values
+
+
+@pytest.mark.slow
+def test_one_name_under_two_conditions_of_kerastuner_gets_two_names_in_the_trial():
+    def declare(hp):
+        hp.Choice("model", ["a", "b"])
+        with hp.conditional_scope("model", ["a"]):
+            of_a = hp.Choice("units", ["one", "two"])
+        with hp.conditional_scope("model", ["b"]):
+            of_b = hp.Choice("units", ["three", "four"])
+        return of_a, of_b
+
+    study, seen = in_memory(), set()
+    for _ in range(40):
+        trial = study.ask()
+        seen.add(declare(keras_space(from_trial(trial))))
+        study.tell(trial, 0.0)
+    assert seen == {("one", None), ("two", None), (None, "three"), (None, "four")}
+    assert {name for trial in study.trials for name in trial.params} == {"model", "units [model=a]", "units [model=b]"}
+
+
+@pytest.mark.slow
+def test_a_model_is_rebuilt_from_its_finished_trial():
+    study = in_memory(3)
+    trial = study.ask()
+    first = keras_space(from_trial(trial))
+    for number, (declare, _) in enumerate(DECLARED.values()):
+        declare(_Renamed(first, f"x{number}"))
+    study.tell(trial, 0.0)
+    params = study.trials[0].params
+    again = keras_space(lambda question: params[question.name])
+    for number, (declare, _) in enumerate(DECLARED.values()):
+        declare(_Renamed(again, f"x{number}"))
+    assert again.values == first.values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["HyperResNet", "HyperXception"])
+def test_kerastuners_own_models_build_and_train_from_a_trial(name):
+    import keras_tuner
+    import numpy as np
+
+    hypermodel = getattr(keras_tuner.applications, name)(input_shape=(32, 32, 3), classes=10)
+    study = in_memory(1)
+    # The shallowest of the ResNets: the others take a minute to build.
+    study.enqueue_trial({"version": "v1", "conv3_depth": 4, "conv4_depth": 6})
+    trial = study.ask()
+    hp = keras_space(from_trial(trial))
+    model = hypermodel.build(hp)
+    assert model.output_shape == (None, 10)
+    assert len(trial.params) == len(hp.values) > 3
+    # The same answers build the same net.
+    rebuilt = hypermodel.build(keras_space(lambda question: trial.params[question.name]))
+    assert rebuilt.count_params() == model.count_params()
+    if name == "HyperResNet":
+        rng = np.random.default_rng(0)
+        x, y = rng.random((8, 32, 32, 3)), np.eye(10)[rng.integers(0, 10, 8)]
+        # One step does not pay for tracing a net of this depth.
+        model.run_eagerly = True
+        history = model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+        assert np.isfinite(history.history["loss"]).all()

@@ -241,11 +241,10 @@ def test_a_target_that_cannot_be_learnt_yet_is_drafted_with_the_reason(folder):
 
 
 def uncommented(path: Path, *keys: str) -> None:
-    lines = path.read_text().splitlines()
-    bare = [
-        line.replace("# ", "", 1) if line.strip().startswith(tuple(f"# {key}:" for key in keys)) else line
-        for line in lines
-    ]
+    """Remove the comments before `keys`; a line that has such a key already gives way to them."""
+    live, hints = tuple(f"{key}:" for key in keys), tuple(f"# {key}:" for key in keys)
+    lines = [line for line in path.read_text().splitlines() if not line.strip().startswith(live)]
+    bare = [line.replace("# ", "", 1) if line.strip().startswith(hints) else line for line in lines]
     path.write_text("\n".join(bare))
 
 

@@ -5,20 +5,24 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
-from workbench.errors import ConfigError, did_you_mean
+from workbench.errors import ConfigError, did_you_mean, listed
 
 Task = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
 ColumnKind = Literal["number", "boolean", "category", "date", "text"]
 ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+# Strict: a quoted '5' or a `yes` where a number belongs is a slip of the pen, not a number.
+Whole = Annotated[int, Field(strict=True)]
+Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
@@ -48,12 +52,19 @@ class DataConfig(_Part):
     """The column with sample weights for training; it never becomes a feature."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
-    types: Mapping[str, ColumnKind | ArrayKind] = Field(default_factory=dict)
+    types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
     """What a column is where the guess is wrong, as in {zip: category}; for .npz {x: image}."""
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None
     """What a regression model is trained on; follows from the metric unless given."""
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _label(cls, value: object) -> object:
+        if not isinstance(value, str | int | float | bool | None):
+            raise ValueError("must be one class: a text, a number, true or false")
+        return value
 
 
 class FoldsConfig(_Part):
@@ -61,13 +72,13 @@ class FoldsConfig(_Part):
 
     kind: FoldKind | None = None
     """Follows from task and data when left out: group, else stratified for classes, else kfold."""
-    folds: int = Field(5, ge=2, le=100)
+    folds: Whole = Field(default=5, ge=2, le=100)
     """How many folds."""
-    repeats: int = Field(1, ge=1, le=100)
+    repeats: Whole = Field(default=1, ge=1, le=100)
     """How often the rows are dealt anew (kfold and stratified)."""
-    seed: int = Field(7, ge=0)
+    seed: Whole = Field(default=7, ge=0)
     """The seed of the deal; not the study's seed, so that folds stay when that changes."""
-    fraction: float = Field(0.2, gt=0, lt=1)
+    fraction: Amount = Field(default=0.2, gt=0, lt=1)
     """The share of rows that `holdout` sets apart."""
     column: str | None = None
     """For `column`: the column of fold numbers that you bring; empty or negative: always training."""
@@ -75,24 +86,24 @@ class FoldsConfig(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> "FoldsConfig":
         if (self.kind == "column") != (self.column is not None):
-            raise ValueError("folds: kind 'column' and the key 'column' go together")
+            raise ValueError("must have both or neither of kind 'column' and the key column")
         if self.repeats > 1 and self.kind not in (None, "kfold", "stratified"):
-            raise ValueError(f"repeats above 1 needs kind kfold or stratified, not {self.kind!r}")
+            raise ValueError("must be of kind kfold or stratified for repeats above 1")
         return self
 
 
 class SearchConfig(_Part):
     """How long and how to search."""
 
-    trials: int | None = Field(None, ge=1)
+    trials: Whole | None = Field(default=None, ge=1)
     """Finished trials (complete or pruned) that the study should reach in all."""
-    minutes: float | None = Field(None, gt=0)
+    minutes: Amount | None = Field(default=None, gt=0)
     """Minutes that one call may take, ensemble and submission included."""
     sampler: str = "tpe"
     """The Optuna sampler that suggests hyperparameters."""
     pruner: str = "median"
     """The Optuna pruner that ends a trial after a poor fold; `none` runs every fold."""
-    workers: int | None = Field(None, ge=1)
+    workers: Whole | None = Field(default=None, ge=1)
     """Trials at the same time, one thread each; the number of cores unless given."""
 
 
@@ -101,7 +112,7 @@ class EnsembleConfig(_Part):
 
     method: str = "nelder_mead"
     """How weights are found: nelder_mead, greedy, uniform or best."""
-    members: int = Field(25, ge=1, le=1000)
+    members: Whole = Field(default=25, ge=1, le=1000)
     """The most members that an ensemble may have."""
 
 
@@ -128,7 +139,7 @@ class StudyConfig(_Part):
     """How long and how to search."""
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
-    seed: int = Field(7, ge=0)
+    seed: Whole = Field(default=7, ge=0)
     """The seed of samplers and models."""
 
     _file: Path = PrivateAttr(Path("study.yaml"))
@@ -145,7 +156,7 @@ class StudyConfig(_Part):
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
         """Return the error for a `key` of this file, in the one sentence all errors share."""
-        return ConfigError(f"{self._file}: {key} {expected}. Received: {received!r}.{hint}")
+        return ConfigError(f"{self._file}: {key} {expected}. Received: {_shown(received)}.{hint}")
 
 
 def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
@@ -159,22 +170,11 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
         ConfigError: the file is missing, is not YAML, or a key or value does not fit.
     """
     path = Path(file)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, near) or " Make one with 'workbench init TRAIN.csv'."
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).{hint}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: must be a UTF-8 text file. Received: {error.reason}.") from error
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: must be YAML. {getattr(error, 'problem', error)}.") from error
+    document = _parsed(path, _text(path))
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: must be a mapping with name, data and families. Received: {document!r}.")
+        raise ConfigError(
+            f"{path}: must be a mapping with name, data and families. Received: {_shown(document)}.{_no_study(path)}"
+        )
     try:
         config = StudyConfig.model_validate({**document, **overrides})
     except ValidationError as error:
@@ -188,36 +188,159 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyConfig.model_json_schema()}
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader; a key that stands twice in one mapping is refused, where YAML lets the last one win."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return a mapping whose keys differ; `<<` may stand in it more than once."""
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for place, key in enumerate(keys):
+            if any(key.value == other.value for other in keys[:place]):
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+        return node
+
+
+_YAML_HINTS = {
+    "'\\t'": " Indent with spaces, not with tabs.",
+    "mapping values": " Put a value that holds ': ' in quotes.",
+    "stands twice": " Remove one of them.",
+}
+
+
+def _text(path: Path) -> str:
+    """Return what the file holds."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).{_instead(path)}") from error
+    except UnicodeDecodeError as error:
+        received = f"byte 0x{error.object[error.start]:02x} at position {error.start}"
+        hint = _no_study(path) or " Save it as UTF-8."
+        raise ConfigError(f"{path}: must be a UTF-8 text file. Received: {received}.{hint}") from error
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """Return what YAML makes of the text."""
+    try:
+        return _Loader(text).get_single_data()
+    except (yaml.YAMLError, ValueError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        hints = (hint for words, hint in _YAML_HINTS.items() if words in str(problem))
+        sentence = f"{path}{where}: is not YAML: {problem or error}.{next(hints, _no_study(path))}"
+        raise ConfigError(" ".join(sentence.split())) from error
+
+
+def _instead(path: Path) -> str:
+    """Say what could be read in place of a file that cannot."""
+    folder = path if path.is_dir() else path.parent
+    near = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
+    if path.is_dir():
+        return f" Name a study file in it: {listed(near)}." if near else " Name a study file."
+    if path.exists():
+        return " Check who may read it."
+    return did_you_mean(path.name, near) or " Make one with 'workbench init TRAIN.csv'."
+
+
+def _no_study(path: Path) -> str:
+    """Say how data become a study, where the file's name is none of a study file."""
+    return "" if path.suffix.lower() in (".yaml", ".yml") else f" From data, make one with 'workbench init {path}'."
+
+
+# What pydantic's errors are in our sentence, filled in from their context.
+_MUST = {
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must be letters, digits, '_', '.' and '-', the first a letter or a digit",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "tuple_type": "must be a list",
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must have at least {min_length} entry",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
+_UNKNOWN = ("extra_forbidden", "invalid_key")
+
+
 def _sentence(error: ValidationError) -> str:
     """Say the first thing that is wrong, and how many more there are."""
     # A key that is misspelt is also missing; the misspelling is what helps.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _keys(first["loc"][:-1])
-        hint = did_you_mean(first["loc"][-1], known) or f" Known keys: {', '.join(known)}."
-        return f"{key} is not a key of a study file.{hint}{more}"
+    first = min(error.errors(), key=lambda e: e["type"] not in _UNKNOWN)
+    others = error.error_count() - 1
+    more = f" ({others} more {'mistake' if others == 1 else 'mistakes'})" if others else ""
+    location = tuple(part for part in first["loc"] if part != "[key]")
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    key = " ".join(key.split())
+    if first["type"] in _UNKNOWN:
+        key = key if first["type"] == "extra_forbidden" else _shown(first["input"])
+        return f"{key} is not a key of a study file.{_right_key(location)}{more}"
     if first["type"] == "missing":
         return f"{key} is missing. Add it to the file.{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    hint = ""
-    if first["type"] == "literal_error":
-        expected = str(first["ctx"]["expected"])
-        hint = did_you_mean(first["input"], expected.replace("'", "").replace(" or ", ", ").split(", "))
-        message = f"must be {expected}"
-    else:
-        message = message.replace("Input should be", "must be").replace("String should", "must")
-    return f"{key} {message}. Received: {first['input']!r}.{hint}{more}"
+    must = _MUST.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+    return f"{key} {must}. Received: {_shown(first['input'])}.{_remedy(first, location)}{more}"
+
+
+def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
+    """Say what to write in place of a value that does not fit."""
+    kind, value = error["type"], error["input"]
+    if value is None:
+        return " Fill it in, or remove the line."
+    if kind == "literal_error":
+        expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        return did_you_mean(value, expected.split(", "))
+    if kind == "string_type" and not isinstance(value, list | dict):
+        return " Put it in quotes."
+    if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdigit():
+        return " Remove the quotes."
+    if kind == "tuple_type" and isinstance(value, str):
+        return f" Write [{value}]."
+    if kind == "model_type":
+        return f" Its keys: {listed(_keys(location), 20)}."
+    return ""
+
+
+def _right_key(location: tuple[int | str, ...]) -> str:
+    """Say which key was meant: the same one elsewhere, one that is spelt like it, or those that there are."""
+    *above, key = location
+    for place, known in _places():
+        if key in known:
+            return f" It belongs {f'under {place}' if place else 'at the top of the file'}."
+    known = _keys(tuple(above))
+    return did_you_mean(key, known) or f" Known keys: {listed(known, 20)}."
+
+
+def _places() -> Iterator[tuple[str, list[str]]]:
+    """Yield every mapping of a study file by its key, with the keys that it may have."""
+    yield "", _keys(())
+    for name in _keys(()):
+        yield name, _keys((name,))
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the mapping at `location` may have."""
-    part: Any = StudyConfig
+    part: type[BaseModel] = StudyConfig
     for name in location:
-        field = part.model_fields.get(str(name)) if isinstance(part, type) else None
-        part = field.annotation if field else None
-    return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []
+        field = part.model_fields.get(str(name))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        part = field.annotation
+    return list(part.model_fields)
+
+
+def _shown(value: object, most: int = 60) -> str:
+    """Return a value as a message shows it: on one line, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    words = repr(value) if isinstance(value, str | int | float | list | dict) else str(value)
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 if __name__ == "__main__":

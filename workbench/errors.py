@@ -72,7 +72,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 def listed(words: Iterable[object], most: int = 12) -> str:
     """Return `a, b, c, … (n in all)` for a message that must stay one line long."""
-    words = [str(word) for word in words]
-    if len(words) <= most:
-        return ", ".join(words)
-    return f"{', '.join(words[:most])}, … ({len(words)} in all)"
+    every = [str(word) for word in words]
+    if len(every) <= most:
+        return ", ".join(every)
+    return f"{', '.join(every[:most])}, … ({len(every)} in all)"

@@ -329,7 +329,7 @@ def _by_levels(columns: Columns, x: Any) -> tuple[list[str], list[str]]:
 
 def _written(columns: Columns, x: Any) -> list[str]:
     """Return the columns of text that hold any; of the others there is no vocabulary to learn."""
-    return [name for name in _of(columns, "text") if x[name].notna().any()]
+    return [name for name in _of(columns, "text") if x[name].fillna("").str.strip().ne("").any()]
 
 
 def _filled() -> list[Any]:

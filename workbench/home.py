@@ -51,9 +51,7 @@ class Home:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StudyError(
-                f"{self.path}: the home cannot be made ({error.strerror}). Choose --home."
-            ) from error
+            raise StudyError(f"{self.path}: the home cannot be made ({error.strerror}). Choose --home.") from error
         if not os.access(self.path, os.W_OK):
             raise StudyError(f"{self.path}: the home cannot be written to. Choose another with --home.")
 

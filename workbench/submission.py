@@ -35,7 +35,8 @@ def make(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_positi
             f"Predictions must be for the {len(dataset.test_ids)} test rows. Received: {len(predictions)} rows."
         )
     if not np.isfinite(predictions).all():
-        raise SubmissionError(f"Predictions must be finite. Received: {np.sum(~np.isfinite(predictions))} that are not.")
+        wrong = int((~np.isfinite(predictions)).sum())
+        raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
     if dataset.sample is None:
         return _plain(dataset, predictions, metric)
     return _like(dataset.sample, dataset, predictions, metric, by_position=by_position)
@@ -57,24 +58,30 @@ def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
 
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _plain(dataset: Dataset, predictions: np.ndarray, metric: Metric) -> pd.DataFrame:
-    frame = pd.DataFrame({dataset.id_name: dataset.test_ids})
-    if dataset.classes is None or predictions.ndim == 1 and metric.wants != "labels":
-        return frame.assign(**{dataset.target: predictions})
-    if metric.wants == "labels":
-        return frame.assign(**{dataset.target: _labels(dataset.classes, predictions)})
-    return frame.assign(**{f"{dataset.target}_{c}": predictions[:, i] for i, c in enumerate(dataset.classes)})
+    """Return ids and predictions as the metric wants them."""
+    columns: dict[str, Any] = {dataset.id_name: dataset.test_ids}
+    if dataset.classes is not None and metric.wants == "labels":
+        columns[dataset.target] = _labels(dataset.classes, predictions)
+    elif dataset.classes is None or predictions.ndim == 1:
+        columns[dataset.target] = predictions
+    else:
+        columns |= {f"{dataset.target}_{c}": predictions[:, i] for i, c in enumerate(dataset.classes)}
+    return pd.DataFrame(columns)
 
 
 def _like(
     sample: pd.DataFrame, dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_position: bool
 ) -> pd.DataFrame:
     """Fill the sample's columns, in its order of rows."""
-    id_column = dataset.id_name if dataset.id_name in sample.columns else sample.columns[0]
+    id_column = _id_column(sample, dataset)
     columns = [name for name in sample.columns if name != id_column]
     if not columns:
         raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
@@ -85,24 +92,40 @@ def _like(
     return filled
 
 
+def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
+    """Return the column of ids: the one named as the data's, in whatever case, else the first beside the target."""
+    names = [str(name) for name in sample.columns]
+    exact = [name for name in names if name == dataset.id_name]
+    alike = [name for name in names if name.lower() == dataset.id_name.lower()]
+    return [*exact, *alike, *(name for name in names if name != dataset.target), names[0]][0]
+
+
 def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray:
     """Return, for each row of the sample, the position of its prediction."""
-    test_ids = dataset.test_ids if dataset.test_ids is not None else np.array([])
-    if len(ids) != len(test_ids):
-        raise SubmissionError(
-            f"The sample submission must have a row for each of the {len(test_ids)} test rows. Received: {len(ids)} rows."
-        )
-    if by_position:
+    wanted = pd.Index([]) if dataset.test_ids is None else pd.Index(dataset.test_ids.astype(str))
+    if by_position and len(ids) == len(wanted):
         return np.arange(len(ids))
+    if by_position:
+        raise SubmissionError(
+            f"The sample submission must have a row for each of the {len(wanted)} test rows. Received: {len(ids)} "
+            "rows. Correct data.test or data.sample_submission."
+        )
     if ids.duplicated().any():
         raise SubmissionError(f"The sample submission names ids twice: {listed(ids[ids.duplicated()].unique(), 5)}.")
-    order = pd.Index(test_ids.astype(str)).get_indexer(ids.astype(str))
-    if (order < 0).any():
+    # A column of whole floats is one of integers that pandas met a gap in.
+    whole = ids.dtype.kind == "f" and (ids.dropna() % 1 == 0).all()
+    shown = pd.Index((ids.astype("Int64") if whole else ids).astype(str))
+    order = wanted.get_indexer(shown)
+    others, missing = shown[order < 0], wanted[~wanted.isin(shown)]
+    if len(others) or len(missing):
+        what = f"{len(others)} others ({listed(others, 5)})" if len(others) else ""
+        what += " and " if len(others) and len(missing) else ""
+        what += f"none of {len(missing)} ({listed(missing, 5)})" if len(missing) else ""
         raise SubmissionError(
-            f"The sample submission's ids must be those of the test rows. Received {int((order < 0).sum())} others: "
-            f"{listed(ids[order < 0], 5)}."
+            f"The sample submission's ids must be those of the {len(wanted)} test rows. Received: {what}. "
+            "Correct data.test or data.sample_submission."
         )
-    return order
+    return np.asarray(order)
 
 
 def _columns(
@@ -115,25 +138,37 @@ def _columns(
             raise SubmissionError(f"The sample submission must have one column of values. Received: {listed(columns)}.")
         return {columns[0]: predictions}
     shares = np.column_stack([1 - predictions, predictions]) if predictions.ndim == 1 else predictions
-    owners = {name: _class_of(name, classes) for name in columns}
     if len(columns) > 1:
-        nobody = [name for name, owner in owners.items() if owner is None]
-        if nobody or len(set(owners.values())) < len(columns):
-            raise SubmissionError(
-                f"Each column of the sample submission must name a class. Received: {listed(nobody or columns)}. "
-                f"Classes: {listed(classes)}."
-            )
-        return {name: shares[:, owner] for name, owner in owners.items() if owner is not None}
+        return {name: shares[:, owner] for name, owner in _owners(columns, classes).items()}
     name = columns[0]
+    # A target may end in the label of a class, as is_no does; its column is still not that class's.
+    owner = None if name == dataset.target else _class_of(name, classes)
     if _shows_labels(sample[name], classes, metric):
         return {name: _labels(classes, predictions)}
-    if len(classes) > 2 and owners[name] is None:
+    if len(classes) > 2 and owner is None:
         raise SubmissionError(
             f"The sample submission's column {name!r} must hold labels. Received: {listed(sample[name].unique(), 5)}. "
             f"Classes: {listed(classes)}."
         )
-    owner = owners[name]
     return {name: shares[:, 1 if owner is None else owner]}
+
+
+def _owners(columns: list[str], classes: tuple[Any, ...]) -> dict[str, int]:
+    """Return the class of each column, where there is a column for every class."""
+    found = {name: _class_of(name, classes) for name in columns}
+    owners = {name: owner for name, owner in found.items() if owner is not None}
+    nobody = [name for name in columns if name not in owners]
+    if nobody:
+        raise SubmissionError(
+            f"Each column of the sample submission must name a class. Received: {listed(nobody)}. "
+            f"Classes: {listed(classes)}."
+        )
+    if sorted(owners.values()) != list(range(len(classes))):
+        raise SubmissionError(
+            f"The sample submission must have one column for each class. Received: {listed(columns)}. "
+            f"Classes: {listed(classes)}."
+        )
+    return owners
 
 
 def _class_of(column: str, classes: tuple[Any, ...]) -> int | None:
@@ -144,12 +179,15 @@ def _class_of(column: str, classes: tuple[Any, ...]) -> int | None:
 
 def _shows_labels(values: pd.Series, classes: tuple[Any, ...], metric: Metric) -> bool:
     """Tell whether a column holds labels; zeros and ones are probabilities where the metric wants these."""
-    shown = {str(value).removesuffix(".0") for value in values.unique()}
+    shown = {str(value).removesuffix(".0") for value in values.dropna().unique()}
+    if not shown:
+        return len(classes) > 2 or metric.wants == "labels"
     if not shown <= {str(label).removesuffix(".0") for label in classes}:
         return False
     return metric.wants == "labels" or set(map(str, classes)) != {"0", "1"}
 
 
 def _labels(classes: tuple[Any, ...], predictions: np.ndarray) -> np.ndarray:
+    """Return the label of each row's likeliest class, the positive one from a probability of 0.5."""
     index = predictions.argmax(axis=1) if predictions.ndim > 1 else (predictions >= 0.5).astype(int)
-    return np.array(classes, dtype=object)[index]
+    return np.asarray(np.array(classes, dtype=object)[index])

@@ -230,7 +230,8 @@ def _predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
     """Predict in the target's own units, and refuse what is not a number."""
     predictions = model.predict(x)
     if spec.transform == "log1p":
-        predictions = np.expm1(predictions)
+        with np.errstate(over="ignore"):
+            predictions = np.expm1(predictions)
     if not np.isfinite(predictions).all():
         bad = int((~np.isfinite(predictions)).sum())
         raise FamilyError(f"{spec.family} predicted {bad} values that are not finite; its training diverged.")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from workbench.errors import SearchError, WorkbenchError
 if TYPE_CHECKING:
     from workbench.cli.progress import Progress
     from workbench.study import Study, Summary
+
+_INTERRUPTED = 130
+_INTERRUPTION = "interrupted; finished folds are kept, and the same command goes on from there."
 
 app = typer.Typer(
     help="From a study file to a submission: search model families, track every trial, blend the best.",
@@ -42,9 +46,12 @@ def main() -> None:
     except WorkbenchError as error:
         _fail(str(error), 2)
     except typer.TyperException as error:
-        _fail(f"{error.format_message().rstrip('.')}. Try 'workbench --help'.", 2)
+        sentence = " ".join(error.format_message().rstrip(".").split())
+        _fail(f"{sentence}{'' if sentence.endswith('?') else '.'} Try 'workbench --help'.", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; finished folds are kept, and the same command goes on from there.", 130)
+        _fail(_INTERRUPTION, _INTERRUPTED)
+    if code == _INTERRUPTED:
+        _fail(_INTERRUPTION, _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -175,6 +182,10 @@ def ui(
     from workbench import home as homes
     from workbench.tracking import ui as pages
 
+    # The server is a session of its own; however this process is asked to end, it must take that along.
+    for sign in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, sign):
+            signal.signal(getattr(signal, sign), signal.default_int_handler)
     print("Starting MLflow …", file=sys.stderr)
     try:
         with pages.serve(homes.find(home), port) as link:
@@ -232,9 +243,7 @@ def _open(file: str, home: str | None, **overrides: Any) -> "Study":
 
 
 @contextmanager
-def _progress(
-    study: "Study", console: Console, trials: int | None, minutes: float | None
-) -> "Iterator[Progress]":
+def _progress(study: "Study", console: Console, trials: int | None, minutes: float | None) -> "Iterator[Progress]":
     """Draw live on a terminal, and lines elsewhere."""
     from workbench.cli.progress import Lines, Screen
 
@@ -265,7 +274,9 @@ def _tell(study: "Study", summary: "Summary") -> None:
         scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
-    console.print(f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False)
+    console.print(
+        f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False
+    )
 
 
 def _out() -> Console:

@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console, Group
@@ -15,7 +14,12 @@ from workbench.cli.tables import clock, number
 from workbench.search.books import Row
 from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
 
-_ENDS = {"trials": "the trials are done", "minutes": "the time is up", "families": "no family is left"}
+_ENDS = {
+    "trials": "the trials are done",
+    "minutes": "the time is up",
+    "families": "no family is left",
+    "exhausted": "everything has been tried",
+}
 
 
 class Progress(Protocol):
@@ -63,7 +67,9 @@ class Lines:
 class Screen:
     """What each worker does, the best so far, the last trials that ended; drawn over in place."""
 
-    def __init__(self, console: Console, *, title: str, maximize: bool, trials: int | None, minutes: float | None) -> None:
+    def __init__(
+        self, console: Console, *, title: str, maximize: bool, trials: int | None, minutes: float | None
+    ) -> None:
         """Draw on `console`; `trials` and `minutes` are the budget."""
         self._title, self._trials, self._minutes = title, trials, minutes
         self._began = time.monotonic()
@@ -80,9 +86,7 @@ class Screen:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Clear the live part."""
         self._live.stop()
 

@@ -61,9 +61,7 @@ def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:
         counts = [sum(row.state == state for row in own) for state in ("complete", "pruned", "failed")]
         others = [number(best.also.get(name)) for name in also]
         spent = clock(sum(row.seconds for row in own))
-        table.add_row(
-            family, number(best.score), number(best.std), *others, *map(str, counts), spent
-        )
+        table.add_row(family, number(best.score), number(best.std), *others, *map(str, counts), spent)
     return table
 
 

@@ -9,8 +9,3 @@ worker      what runs in that process
 scheduler   the loop: ask, start, listen, tell, until the budget is spent
 events      what the loop tells whoever is looking
 """
-
-from workbench.search.pruners import pruners
-from workbench.search.samplers import samplers
-
-__all__ = ["pruners", "samplers"]

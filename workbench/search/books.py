@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import filelock
 import optuna
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -56,6 +57,22 @@ class Row:
         )
 
 
+class _Lock:
+    """A lock that the system lets go when its holder dies; Optuna's own would be waited for, for half a minute."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = filelock.FileLock(path)
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        """Let go."""
+        self._lock.release()
+
+
 class Books:
     """The trials of one study."""
 
@@ -80,6 +97,7 @@ class Books:
         self._seed = seed
         self._studies: dict[str, optuna.Study] = {}
         self.paired = pruner == "wilcoxon"
+        self.exhausted: set[str] = set()
 
     def families(self) -> list[str]:
         """Return the families that the journal knows of this study."""
@@ -134,7 +152,8 @@ class Books:
     def _storage(self) -> optuna.storages.JournalStorage:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(self._journal)))
+        lock: Any = _Lock(self._journal.with_suffix(".lock"))
+        return optuna.storages.JournalStorage(JournalFileBackend(str(self._journal), lock_obj=lock))
 
     def _open(self, family: str) -> optuna.Study:
 
@@ -176,7 +195,7 @@ class Live:
         """Suggest a value; the family's first trial takes the defaults, the same question gets the same answer.
 
         Raises:
-            SearchError: earlier trials declared the hyperparameter with other choices or as another kind.
+            SearchError: earlier trials declared it otherwise, or the sampler cannot sample it.
         """
         if isinstance(self._sampler, Defaults):
             self._sampler.answers[question.name] = question.default
@@ -193,8 +212,8 @@ class Live:
             )
         except ValueError as error:
             raise SearchError(
-                f"{self.family}: hyperparameter {question.name!r} must be declared as in the study's earlier trials "
-                f"({error}). Give it another name."
+                f"{self.family}: hyperparameter {question.name!r} cannot be suggested: {error} "
+                "If its declaration changed since earlier trials, give it another name; if not, choose another sampler."
             ) from error
 
     def prune(self, score: float) -> bool:
@@ -211,7 +230,13 @@ class Live:
         row = Row.of(result, run_id)
         self._trial.set_user_attr("row", asdict(row))
         self._study.sampler = self._sampler
-        self._study.tell(self._trial, result.score, state=states[result.state])
+        try:
+            self._study.tell(self._trial, result.score, state=states[result.state])
+        except RuntimeError as error:
+            # So a sampler says that it has tried everything; Optuna expects that inside its own loop only.
+            if "Study.stop" not in str(error):
+                raise
+            self._books.exhausted.add(self.family)
         return row
 
     def release(self) -> None:

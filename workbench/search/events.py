@@ -5,7 +5,7 @@ from typing import Literal
 
 from workbench.search.books import Row
 
-Why = Literal["trials", "minutes", "families"]
+Why = Literal["trials", "minutes", "families", "exhausted"]
 
 
 @dataclass(frozen=True)

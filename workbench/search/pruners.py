@@ -1,5 +1,6 @@
 """Who ends a trial after a poor fold: Optuna's pruners by name, asked once a fold."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 from workbench.errors import SearchError, did_you_mean, listed
@@ -31,6 +32,7 @@ def make_pruner(name: str, folds: int) -> "BasePruner":
 
     It is told the mean score over the folds so far; `wilcoxon`, a paired test, is told each fold's own.
     """
+    from optuna import exceptions
     from optuna import pruners as optuna_pruners
 
     match name:
@@ -43,5 +45,8 @@ def make_pruner(name: str, folds: int) -> "BasePruner":
         case "hyperband":
             return optuna_pruners.HyperbandPruner(min_resource=1, max_resource=folds, reduction_factor=3)
         case "wilcoxon":
-            return optuna_pruners.WilcoxonPruner()
+            with warnings.catch_warnings():
+                # It is experimental by Optuna's word; whoever names it wants it.
+                warnings.simplefilter("ignore", exceptions.ExperimentalWarning)
+                return optuna_pruners.WilcoxonPruner()
     return optuna_pruners.NopPruner()

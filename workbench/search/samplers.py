@@ -1,7 +1,7 @@
 """Who suggests hyperparameters: Optuna's samplers by name, and the known-good default before them."""
 
-import importlib
 import importlib.util
+import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
         number: the trial's number.
     """
     import numpy as np
+    import optuna
 
     kind, options = _SAMPLERS[name]
     words = [seed, zlib.crc32(family.encode())]
@@ -58,5 +59,8 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
         # One sequence of quasi-random points must keep its one seed; its position is in the storage.
         words.append(number)
     seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
-    sampler: BaseSampler = getattr(importlib.import_module("optuna.samplers"), kind)(seed=seed, **options)
+    with warnings.catch_warnings():
+        # Quasi-random and exhaustive sampling are experimental by Optuna's word; whoever names them wants them.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=seed, **options)
     return sampler

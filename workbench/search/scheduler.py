@@ -110,9 +110,10 @@ class Search:
             left = self._seconds_left()
             if left is not None and left < _LEAST_SECONDS:
                 return "minutes"
-            able = [s for f, s in self._standings.items() if f != BASELINE and f not in self._aside]
+            out = {BASELINE, *self._aside, *self._books.exhausted}
+            able = [standing for family, standing in self._standings.items() if family not in out]
             if not able:
-                return "families"
+                return "exhausted" if self._books.exhausted else "families"
             standing = choose(able, left)
             if standing is None:
                 return "minutes"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
@@ -28,14 +29,14 @@ def check(config: StudyConfig) -> None:
 
 def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     for number, family in enumerate(config.families):
-        yield f"families[{number}]", lambda name=family: models.entry(name)
+        yield f"families[{number}]", partial(models.entry, family)
     if config.metric is not None:
-        yield "metric", lambda: evaluation.check(str(config.metric), config.resolve)
+        yield "metric", partial(evaluation.check, config.metric, config.resolve)
     for number, metric in enumerate(config.also):
-        yield f"also[{number}]", lambda name=metric: evaluation.check(name, config.resolve)
-    yield "search.sampler", lambda: check_sampler(config.search.sampler)
-    yield "search.pruner", lambda: check_pruner(config.search.pruner)
-    yield "ensemble.method", lambda: ensemble.check(config.ensemble.method)
+        yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
+    yield "search.sampler", partial(check_sampler, config.search.sampler)
+    yield "search.pruner", partial(check_pruner, config.search.pruner)
+    yield "ensemble.method", partial(ensemble.check, config.ensemble.method)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Result <-> MLflow: the vault of predictions. The only room that knows MLflow.
 
 vault    how the predictions of a study are laid out
+store    MLflow's database in a home
 tracker  the experiment of a study: a run for every trial and every ensemble
 ui       MLflow's own pages, on this machine only
 """

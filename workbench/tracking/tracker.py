@@ -5,8 +5,8 @@ written before is written over, so a trial appears once whatever was killed or r
 """
 
 import json
-import logging
-import os
+import posixpath
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ import pandas as pd
 
 from workbench.errors import StudyError
 from workbench.home import Home
+from workbench.tracking import store
 from workbench.tracking.vault import Predictions, Vault
 from workbench.trial import Result
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Kind = Literal["trial", "ensemble"]
-# MLflow takes no longer parameter values, and no more metrics in one call.
+# MLflow takes no longer names and parameter values, and no more metrics in one call.
+_LONGEST_NAME = 250
 _LONGEST_PARAM = 6000
 _MOST_METRICS = 1000
 # Points of a curve that are shown; `curves.parquet` has them all.
@@ -48,19 +50,18 @@ class Tracker:
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        # MLflow would otherwise look up its makers' host, and tell of every table it makes.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=f"sqlite:///{self._home.database}")
+        return store.client(self._home)
 
     @cached_property
     def experiment_id(self) -> str:
         """The experiment's id in MLflow."""
         found = self._client.get_experiment_by_name(self._study)
+        if found is not None and found.experiment_id == "0":
+            # MLflow's own, which it makes with every store; its artifacts would lie outside the home.
+            self._client.rename_experiment("0", f"{self._study} of MLflow")
+            found = None
+        if found is not None and found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
         if found is not None:
             return str(found.experiment_id)
         location = (self._home.artifacts / self._study).as_uri()
@@ -68,7 +69,7 @@ class Tracker:
 
     def describe(self, markdown: str, *, metric: str, direction: str) -> None:
         """Set the text that the UI shows above the experiment's runs, and how it should sort them."""
-        tags = {"mlflow.note.content": markdown, "workbench.metric": metric, "workbench.direction": direction}
+        tags = {"mlflow.note.content": markdown, "workbench.metric": _word(metric), "workbench.direction": direction}
         for key, value in tags.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
@@ -124,8 +125,9 @@ class Tracker:
         Raises:
             StudyError: there is none yet.
         """
-        where = f"tags.`workbench.kind` = 'ensemble' AND tags.`workbench.study` = '{self._study}' AND status = 'FINISHED'"
-        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=["start_time DESC"])
+        where = "tags.`workbench.kind` = 'ensemble' AND status = 'FINISHED'"
+        newest = ["start_time DESC", "tags.`workbench.ensemble` DESC"]
+        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=newest)
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
         document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
@@ -135,16 +137,11 @@ class Tracker:
         """Return the predictions of a run.
 
         Raises:
-            StudyError: they are not of this study's rows and folds.
+            StudyError: they are missing, or not of this study's rows and folds.
         """
-        frame = pd.read_parquet(self._artifact(run_id, "oof.parquet"))
-        same = len(frame) == len(vault.rows) and np.array_equal(frame[vault.id_name].to_numpy(), vault.ids[vault.rows])
-        if not same:
-            raise StudyError(f"Run {run_id}: its predictions must be of this study's rows. They are of others.")
-        test = None
-        if vault.test_ids is not None:
-            test = vault.predictions(pd.read_parquet(self._artifact(run_id, "test.parquet")))
-        return Predictions(vault.predictions(frame), test)
+        oof = self._frame(run_id, "oof.parquet", vault.oof_keys())
+        test = None if vault.test_ids is None else self._frame(run_id, "test.parquet", vault.test_keys())
+        return Predictions(vault.predictions(oof), None if test is None else vault.predictions(test))
 
     def attach(self, run_id: str, file: Path) -> None:
         """Keep a copy of a file with a run."""
@@ -155,7 +152,8 @@ class Tracker:
         self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str]
     ) -> "Iterator[tuple[Run, Path]]":
         """Find or make the run of `key`; it is finished when its artifacts are there."""
-        where = f"tags.`workbench.{kind}` = '{key}'"
+        mark = '"' if "'" in key else "'"
+        where = f"tags.`workbench.{kind}` = {mark}{key}{mark}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
         own = {"kind": kind, "study": self._study, kind: key, **tags}
         every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **more}
@@ -171,20 +169,44 @@ class Tracker:
 
         # With the run's own time as their stamp, points written twice are the same points.
         stamp = run.info.start_time
-        made = [Metric(name, value, stamp, step) for name, value, step in points if np.isfinite(value)]
-        given = [Param(k, str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
+        made = [Metric(_word(name), value, stamp, step) for name, value, step in points if np.isfinite(value)]
+        given = [Param(_word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
         for start in range(0, max(len(made), 1), _MOST_METRICS):
             self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
 
     def _artifact(self, run_id: str, name: str) -> Path:
-        return Path(self._client.download_artifacts(run_id, name))
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(self._client.download_artifacts(run_id, name))
+        except (MlflowException, OSError) as error:
+            reason = " ".join(str(error).rstrip(".").split())
+            raise StudyError(
+                f"Study {self._study!r}: run {run_id} must have the artifact {name}. It cannot be read: {reason}. "
+                f"Restore it below {self._home.artifacts}, or give the study another name and run it anew."
+            ) from error
+
+    def _frame(self, run_id: str, name: str, keys: pd.DataFrame) -> pd.DataFrame:
+        """Return the predictions in an artifact, whose rows must have `keys`."""
+        frame = pd.read_parquet(self._artifact(run_id, name))
+        if not all(np.array_equal(frame.get(key, []), keys[key]) for key in keys):
+            raise StudyError(
+                f"Study {self._study!r}: {name} of run {run_id} must hold this study's rows and folds. It holds others."
+            )
+        return frame
 
     def _links(self, document: Mapping[str, Any]) -> str:
+        runs = f"#/experiments/{self.experiment_id}/runs"
         lines = [
-            f"| [{member['name']}](#/experiments/{self.experiment_id}/runs/{member['run_id']}) | {member['weight']:.4f} |"
-            for member in document["members"]
+            f"| [{each['name']}]({runs}/{each['run_id']}) | {each['weight']:.4f} |" for each in document["members"]
         ]
         return "\n".join(["| member | weight |", "| --- | --- |", *lines])
+
+
+def _word(name: str) -> str:
+    """Return a name as MLflow takes one: few signs beside letters and digits, and no path that leads elsewhere."""
+    plain = re.sub(r"[^\w.\-/: ]", "_", name)
+    return posixpath.normpath(f"/{plain}").lstrip("/")[:_LONGEST_NAME]
 
 
 def _points(result: Result, metric: str) -> list[Point]:

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 from workbench.errors import StudyError
@@ -104,16 +104,18 @@ def _newest(home: Home) -> str:
     import sqlite3
 
     # MLflow's own client takes seconds to load, and the server is about to load it anyway.
-    with sqlite3.connect(f"file:{home.database}?mode=ro", uri=True) as connection:
-        row = connection.execute(
-            "SELECT r.experiment_id FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
-            "WHERE t.key = 'workbench.study' ORDER BY r.start_time DESC LIMIT 1"
-        ).fetchone()
-        if row is None:
-            return ""
-        facts = dict(
-            connection.execute("SELECT key, value FROM experiment_tags WHERE experiment_id = ?", (row[0],)).fetchall()
-        )
+    try:
+        with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute(
+                "SELECT r.experiment_id FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+                "WHERE t.key = 'workbench.study' ORDER BY r.start_time DESC LIMIT 1"
+            ).fetchone()
+            tags = "SELECT key, value FROM experiment_tags WHERE experiment_id = ?"
+            facts = dict(connection.execute(tags, row).fetchall() if row else ())
+    except sqlite3.Error as error:
+        raise StudyError(f"{home.database}: must be MLflow's store. It cannot be read ({error}).") from error
+    if row is None:
+        return ""
     metric, ascending = facts.get("workbench.metric"), facts.get("workbench.direction") == "minimize"
     order = f"&orderByKey={quote(f'metrics.`{metric}`')}&orderByAsc={str(ascending).lower()}" if metric else ""
     return f"#/experiments/{row[0]}/runs?workflowType=machine_learning{order}"

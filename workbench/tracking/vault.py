@@ -22,19 +22,31 @@ class Vault:
     outputs: tuple[str, ...]
     """The name of each column of predictions."""
 
+    def oof_keys(self) -> pd.DataFrame:
+        """Return id, repeat and fold of each out-of-fold prediction."""
+        return pd.DataFrame({self._id: self.ids[self.rows], "repeat": self.repeats, "fold": self.folds})
+
+    def test_keys(self) -> pd.DataFrame:
+        """Return the id of each test prediction."""
+        return pd.DataFrame({self._id: self.test_ids})
+
     def oof_frame(self, predictions: np.ndarray) -> pd.DataFrame:
         """Return out-of-fold predictions with id, repeat and fold."""
-        frame = pd.DataFrame({self.id_name: self.ids[self.rows], "repeat": self.repeats, "fold": self.folds})
-        return frame.join(self._outputs(predictions))
+        return self.oof_keys().join(self._outputs(predictions))
 
     def test_frame(self, predictions: np.ndarray) -> pd.DataFrame:
         """Return test predictions with their ids."""
-        return pd.DataFrame({self.id_name: self.test_ids}).join(self._outputs(predictions))
+        return self.test_keys().join(self._outputs(predictions))
 
     def predictions(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the predictions of a frame as an array, (rows,) or (rows, outputs)."""
         values = frame[list(self.outputs)].to_numpy(dtype=np.float64)
         return values if len(self.outputs) > 1 else values[:, 0]
+
+    @property
+    def _id(self) -> str:
+        """The name of the id column; an id called as another column is, is just `id`."""
+        return "id" if self.id_name in ("repeat", "fold", *self.outputs) else self.id_name
 
     def _outputs(self, predictions: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(self.outputs))

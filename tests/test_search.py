@@ -1,0 +1,295 @@
+"""Books, samplers, allocation, pool and scheduler: real journals, real processes."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from test_trial import spec_of
+
+from workbench import space, trial
+from workbench.errors import SearchError
+from workbench.search import allocation, pruners, samplers
+from workbench.search.allocation import Standing
+from workbench.search.books import Books
+from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
+from workbench.search.pool import Pool, wait
+from workbench.search.scheduler import Plan, Search
+from workbench.search.worker import Done, FoldDone
+from workbench.space import Question
+from workbench.trial import Result, Spec
+
+DEPTH = Question("depth", "int", 6, 2, 10, step=1)
+RATE = Question("rate", "float", 0.1, 0.01, 1.0, log=True)
+KIND = Question("kind", "categorical", "a", choices=("a", "b"))
+
+
+def books_in(folder: Path, **options: Any) -> Books:
+    return Books(folder / "optuna.journal", "s", **({"direction": "minimize", "folds": 3} | options))
+
+
+def finish(books: Books, family: str, score: float) -> dict[str, Any]:
+    """Run a trial that needs no model."""
+    live = books.ask(family)
+    asked = {question.name: live.answer(question) for question in (DEPTH, RATE, KIND)}
+    live.end(Result(family, live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
+    return asked
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.extra_trees"])
+
+
+class Recorder:
+    """Stands where MLflow stands: remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+
+    def __call__(self, result: Result, log: Path) -> str:
+        self.results.append(result)
+        return f"run-{result.family}-{result.number}"
+
+
+def search(folder: Path, pool: Pool, record: Callable[..., str], *, families: list[str], **options: Any) -> Search:
+    given = {"workers": 2, "trials": None, "deadline": None} | options
+    specs: dict[str, Spec] = {family: spec_of("binary", family) for family in ["constant", *families]}
+    books = books_in(folder)
+    books.reclaim()
+    plan = Plan(specs, lambda family, number: folder / f"{family}-{number}", record, **given)
+    return Search(plan, books, pool)
+
+
+def test_the_first_trial_of_a_family_takes_its_defaults_and_the_next_does_not(tmp_path: Path) -> None:
+    books = books_in(tmp_path)
+    assert finish(books, "x", 1.0) == {"depth": 6, "rate": 0.1, "kind": "a"}
+    assert finish(books, "x", 1.0) != {"depth": 6, "rate": 0.1, "kind": "a"}
+    assert finish(books, "y", 1.0) == {"depth": 6, "rate": 0.1, "kind": "a"}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_sampler_suggests_the_same_whether_the_study_ran_through_or_was_reopened(sampler: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    through = books_in(tmp_path / "a", sampler=sampler)
+    one = [finish(through, "x", float(i % 3)) for i in range(8)]
+    two = [finish(books_in(tmp_path / "b", sampler=sampler), "x", float(i % 3)) for i in range(8)]
+    assert one == two
+    assert len({str(asked) for asked in one}) > 3
+
+
+def test_an_exhaustive_sampler_tries_everything_once_and_then_says_so(tmp_path: Path) -> None:
+    books = books_in(tmp_path, sampler="brute_force")
+    asked = set()
+    for _ in range(3):
+        assert not books.exhausted
+        live = books.ask("x")
+        asked.add(live.answer(Question("kind", "categorical", "a", choices=("a", "b", "c"))))
+        live.end(Result("x", live.number, "complete", 1.0, {}, [1.0], 1.0), "run")
+    assert asked == {"a", "b", "c"}
+    assert books.exhausted == {"x"}
+
+
+def test_all_samplers_are_known_to_optuna() -> None:
+    for name in samplers.samplers():
+        if name != "cmaes":
+            samplers.check_sampler(name)
+            samplers.make_sampler(name, seed=1, family="x", number=1)
+    with pytest.raises(SearchError, match="Did you mean 'random'"):
+        samplers.check_sampler("randm")
+    with pytest.raises(SearchError, match="Did you mean 'median'"):
+        pruners.check_pruner("medan")
+
+
+@pytest.mark.parametrize("pruner", pruners.pruners())
+def test_every_pruner_lets_a_good_trial_go_on_and_every_real_one_ends_a_bad_one(pruner: str, tmp_path: Path) -> None:
+    books = books_in(tmp_path, pruner=pruner, folds=9)
+
+    def ran(score: float) -> int:
+        live = books.ask("x")
+        folds = next((n for n in range(1, 9) if live.prune(score + n / 1000)), 9)
+        state = "complete" if folds == 9 else "pruned"
+        live.end(Result("x", live.number, state, 1.0, {}, [score], score if folds == 9 else None), "run")
+        return folds
+
+    for score in (0.5, 0.52, 0.51, 0.53, 0.54, 0.55):
+        ran(score)
+    assert ran(0.1) == 9
+    assert (ran(9.0) == 9) is (pruner == "none")
+
+
+def test_rows_are_best_first_then_pruned_then_failed(tmp_path: Path) -> None:
+    books = books_in(tmp_path, direction="maximize")
+    for state, score in (("failed", None), ("complete", 0.5), ("pruned", None), ("complete", 0.9)):
+        live = books.ask("x")
+        live.end(Result("x", live.number, state, 1.0, {}, [], score, reason="why"), f"run-{live.number}")
+    assert [(row.state, row.score) for row in books_in(tmp_path, direction="maximize").rows()] == [
+        ("complete", 0.9),
+        ("complete", 0.5),
+        ("pruned", None),
+        ("failed", None),
+    ]
+
+
+def test_a_trial_that_a_dead_process_left_goes_on_with_its_number_and_hyperparameters(tmp_path: Path) -> None:
+    books = books_in(tmp_path)
+    finish(books, "x", 1.0)
+    live = books.ask("x")
+    depth = live.answer(DEPTH)
+    later = books_in(tmp_path)
+    assert later.reclaim() == 1
+    assert later.waiting("x")
+    again = later.ask("x")
+    assert (again.number, again.answer(DEPTH)) == (live.number, depth)
+    assert not again.hopeless
+
+
+def test_a_trial_under_which_the_command_died_thrice_is_hopeless(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert not books_in(tmp_path).ask("x").hopeless
+        books_in(tmp_path).reclaim()
+    assert books_in(tmp_path).ask("x").hopeless
+
+
+def test_a_choice_that_changed_is_refused_with_its_name(tmp_path: Path) -> None:
+    finish(books_in(tmp_path), "x", 1.0)
+    with pytest.raises(SearchError, match="'kind' cannot be suggested"):
+        books_in(tmp_path).ask("x").answer(Question("kind", "categorical", "a", choices=("a", "b", "c")))
+
+
+def test_allocation_takes_interrupted_trials_first_then_defaults_then_the_promising() -> None:
+    good = Standing("good", started=3, spent=10, loss=0.1, complete=[3.0, 4.0])
+    bad = Standing("bad", started=3, spent=10, loss=0.9, complete=[3.0, 4.0])
+    new, interrupted = Standing("new"), Standing("interrupted", started=1, waiting=True)
+    assert allocation.choose([bad, good, new, interrupted], None) is interrupted
+    assert allocation.choose([bad, good, new], None) is new
+    assert allocation.choose([bad, good], None) is good
+    good.spent = 25
+    assert allocation.choose([bad, good], None) is bad
+    assert allocation.choose([bad, good], 2.0) is None
+
+
+def test_allocation_starves_nobody() -> None:
+    standings = [Standing(str(i), started=1, spent=1, loss=i, complete=[1.0]) for i in range(4)]
+    for _ in range(100):
+        chosen = allocation.choose(standings, None)
+        assert chosen is not None
+        chosen.spent += 1
+    spent = [standing.spent for standing in standings]
+    assert spent == sorted(spent, reverse=True)
+    assert spent[-1] > 8
+
+
+def test_a_search_runs_the_baseline_then_every_family_and_stops_at_its_trials(tmp_path: Path, pool: Pool) -> None:
+    record = Recorder()
+    events = list(search(tmp_path, pool, record, families=["linear", "extra_trees"], trials=6).events())
+    ended = [event.row for event in events if isinstance(event, TrialEnded)]
+    assert (ended[0].family, ended[0].state) == ("constant", "complete")
+    assert {row.family for row in ended[1:3]} == {"linear", "extra_trees"}
+    assert sum(row.state != "failed" for row in ended) == 6
+    assert events[-1] == Stopped("trials", 0)
+    assert [(r.family, r.number) for r in record.results] == [(row.family, row.number) for row in ended]
+    assert sum(isinstance(event, FoldEnded) for event in events) >= 2 * 3
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_called_again_a_search_adds_only_what_is_missing(tmp_path: Path, pool: Pool) -> None:
+    record = Recorder()
+    list(search(tmp_path, pool, record, families=["linear"], trials=3).events())
+    assert len(record.results) == 3
+    list(search(tmp_path, pool, record, families=["linear"], trials=3).events())
+    assert len(record.results) == 3
+    list(search(tmp_path, pool, record, families=["linear"], trials=5).events())
+    assert {(r.family, r.number) for r in record.results[3:]} == {("linear", 2), ("linear", 3)}
+
+
+def test_a_killed_worker_is_a_failed_trial_with_its_reason_and_the_search_goes_on(tmp_path: Path, pool: Pool) -> None:
+    record = Recorder()
+    running = search(tmp_path, pool, record, families=["extra_trees"], trials=3, workers=1)
+    killed = False
+    for event in running.events():
+        if isinstance(event, TrialStarted) and event.family == "extra_trees" and not killed:
+            killed = True
+            # The process is started when the generator goes on; it is killed as soon as it is there.
+            kill_soon(running)
+    states = [result.state for result in record.results]
+    assert states.count("failed") == 1
+    assert "signal 9" in next(r.reason or "" for r in record.results if r.state == "failed")
+    assert states.count("complete") + states.count("pruned") == 3
+
+
+def kill_soon(running: Search) -> None:
+    """Kill the first worker from another thread, once it exists."""
+    def kill() -> None:
+        end = time.monotonic() + 10
+        while not running._running and time.monotonic() < end:
+            time.sleep(0.001)
+        running._running[0].process.process.kill()
+
+    threading.Thread(target=kill).start()
+
+
+def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left_the_search_ends(
+    tmp_path: Path, pool: Pool
+) -> None:
+    record = Recorder()
+    specs = {family: spec_of("binary", family) for family in ("constant", "linear", "extra_trees")}
+    broken = specs["extra_trees"].dataset
+    words = broken.x.assign(a="words that are said to be numbers")
+    specs["extra_trees"] = replace(specs["extra_trees"], dataset=replace(broken, x=words))
+    plan = Plan(specs, lambda f, n: tmp_path / f"{f}-{n}", record, workers=1, trials=4, deadline=None)
+    events = list(Search(plan, books_in(tmp_path), pool).events())
+    aside = [event for event in events if isinstance(event, FamilySetAside)]
+    assert [event.family for event in aside] == ["extra_trees"]
+    assert "words that are" in aside[0].reason
+    assert sum(r.state == "failed" for r in record.results) == 3
+    assert sum(r.state != "failed" for r in record.results) == 4
+    (tmp_path / "b").mkdir()
+    only = Plan({k: specs[k] for k in ("constant", "extra_trees")}, plan.folder, record, workers=1, trials=4, deadline=None)
+    with pytest.raises(SearchError, match="words that are"):
+        list(Search(only, books_in(tmp_path / "b"), pool).events())
+
+
+def test_the_deadline_ends_the_search_and_keeps_what_was_under_way(tmp_path: Path, pool: Pool) -> None:
+    record = Recorder()
+    began = time.monotonic()
+    deadline = began + 3
+    events: list[Event] = list(search(tmp_path, pool, record, families=["extra_trees"], deadline=deadline).events())
+    assert time.monotonic() - deadline < 2
+    stopped = events[-1]
+    assert isinstance(stopped, Stopped)
+    assert stopped.why == "minutes"
+    trials = [t for t in optuna.load_study(storage=books_in(tmp_path)._storage, study_name="s/extra_trees").trials]
+    assert sum(t.state.name == "WAITING" for t in trials) == stopped.interrupted
+    assert not any(t.state.name == "RUNNING" for t in trials)
+
+
+def test_a_worker_asks_reports_and_ends(tmp_path: Path, pool: Pool) -> None:
+    process = pool.start(spec_of("binary", "linear"), 0, tmp_path)
+    said: list[Any] = []
+    while not said or not isinstance(said[-1], Done):
+        wait([process], 20)
+        said.append(process.receive())
+        if isinstance(said[-1], Question):
+            process.send(said[-1].default)
+        elif isinstance(said[-1], FoldDone):
+            process.send(True)
+    assert [type(message) for message in said[-4:]] == [FoldDone, FoldDone, FoldDone, Done]
+    assert said[-1].state == "complete"
+    assert len(list(trial.run(spec_of("binary", "linear"), 0, space.defaults, folder=tmp_path))) == 3
+    process.end()
+
+
+def test_a_worker_is_told_to_stop_after_a_poor_fold(tmp_path: Path, pool: Pool) -> None:
+    process = pool.start(spec_of("binary", "linear"), 0, tmp_path)
+    message = process.receive()
+    while not isinstance(message, Done):
+        process.send(message.default if isinstance(message, Question) else False)
+        message = process.receive()
+    assert (message.state, len(list(tmp_path.glob("fold-*.npz")))) == ("pruned", 1)
+    process.end()

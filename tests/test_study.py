@@ -1,0 +1,286 @@
+"""The verbs of a study, and the whole way from a study file to a submission, through the real command."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import workbench
+from workbench.errors import ConfigError, StudyError, SubmissionError
+from workbench.search.books import Books
+from workbench.study import Study
+
+STUDY = """
+name: small
+data: {train: train.csv, test: test.csv, sample_submission: sample.csv, target: species, id: row}
+metric: log_loss
+also: [accuracy]
+folds: {folds: 3}
+families: [linear, extra_trees]
+search: {trials: 5, workers: 2}
+"""
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *words], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+def made(folder: Path) -> Path:
+    """Write a competition of three classes into `folder`, and a study file for it."""
+    rng = np.random.default_rng(3)
+    rows = 150
+    kind = rng.integers(0, 3, rows)
+    frame = pd.DataFrame({"row": np.arange(rows), "length": kind + rng.normal(size=rows) / 2})
+    frame["colour"] = np.array(["red", "green", "blue"])[(kind + (rng.random(rows) < 0.2)) % 3]
+    frame["species"] = np.array(["oak", "elm", "fir"])[kind]
+    frame[:100].to_csv(folder / "train.csv", index=False)
+    test = frame[100:].drop(columns="species")
+    test.to_csv(folder / "test.csv", index=False)
+    sample = pd.DataFrame({"row": test.row, "species_elm": 0.3, "species_oak": 0.3, "species_fir": 0.3})
+    sample[::-1].to_csv(folder / "sample.csv", index=False)
+    (folder / "small.yaml").write_text(STUDY)
+    return folder / "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A study that was run once by the command; its folder, and what the command said."""
+    folder = tmp_path_factory.mktemp("finished")
+    made(folder)
+    done = command(folder, "run", "small.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def opened(finished: tuple[Path, dict[str, Any]]) -> Study:
+    return workbench.open(str(finished[0] / "small.yaml"), str(finished[0] / "mlruns"))
+
+
+def test_a_run_gives_a_summary_a_submission_and_its_stamp(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = finished
+    assert sum(summary["trials"][state] for state in ("complete", "pruned")) == 5
+    assert summary["best"]["family"] in ("linear", "extra_trees")
+    assert summary["ensemble"]["score"] <= summary["ensemble"]["best_single"] == summary["best"]["score"]
+    assert summary["ensemble"]["score"] <= min(summary["ensemble"]["uniform"], summary["ensemble"]["greedy"])
+    assert sum(member["weight"] for member in summary["ensemble"]["members"]) == pytest.approx(1)
+    submission = pd.read_csv(summary["submission"])
+    sample = pd.read_csv(folder / "sample.csv")
+    assert list(submission.columns) == list(sample.columns)
+    assert list(submission.row) == list(sample.row)
+    assert np.allclose(submission.drop(columns="row").sum(axis=1), 1)
+    stamp = json.loads(Path(summary["submission"] + ".json").read_text())
+    assert stamp["run_id"] == summary["ensemble"]["run_id"]
+
+
+def test_the_submission_puts_each_probability_under_its_own_class(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = finished
+    submission = pd.read_csv(summary["submission"]).set_index("row").sort_index()
+    length = pd.read_csv(folder / "test.csv").set_index("row").length
+    # Oaks are short and firs are long, by the making of the data.
+    assert submission.species_oak[length < 0].mean() > 0.5
+    assert submission.species_fir[length > 2.2].mean() > 0.5
+
+
+def test_the_home_holds_everything_and_nothing_else_is_left_behind(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = finished
+    assert {path.name for path in (folder / "mlruns").iterdir()} >= {"mlflow.db", "artifacts", "optuna.journal"}
+    left = {path.name for path in folder.iterdir()}
+    inputs = {"train.csv", "test.csv", "sample.csv", "small.yaml"}
+    assert left == inputs | {"mlruns", "small-submission.csv", "small-submission.csv.json"}
+    assert not list((folder / "mlruns" / "studies" / "small").glob("trials/*"))
+
+
+def test_the_leaderboard_has_every_trial_best_first_with_its_run(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, summary = finished
+    rows = json.loads(command(folder, "leaderboard", "small.yaml", "--json").stdout)
+    keys = {"run_id", "family", "score", "std", "fold_scores", "state", "seconds", "hyperparameters", "also"}
+    assert all(keys <= row.keys() and row["run_id"] for row in rows)
+    scores = [row["score"] for row in rows if row["state"] == "complete"]
+    assert scores == sorted(scores)
+    assert rows[0] == summary["best"]
+    table = opened(finished).leaderboard()
+    assert list(table.run_id) == [row["run_id"] for row in rows]
+    assert "extra_trees" in command(folder, "leaderboard", "small.yaml").stdout
+
+
+def test_run_again_nothing_is_left_to_do_but_the_end(finished: tuple[Path, dict[str, Any]]) -> None:
+    study = opened(finished)
+    before = len(study.rows())
+    heard: list[object] = []
+    summary = study.run(trials=5, listen=heard.append, out=finished[0] / "again.csv")
+    assert len(study.rows()) == before
+    assert len(heard) == 1
+    assert summary.ensemble is not None
+    assert summary.ensemble["score"] == pytest.approx(finished[1]["ensemble"]["score"])
+    (finished[0] / "again.csv").unlink()
+    (finished[0] / "again.csv.json").unlink()
+
+
+def test_ensembles_by_every_method_are_runs_with_members(finished: tuple[Path, dict[str, Any]]) -> None:
+    study = opened(finished)
+    best = study.ensemble(method="best")
+    assert [member["weight"] for member in best.members] == [1.0]
+    uniform = study.ensemble(method="uniform")
+    assert uniform.score >= study.ensemble(method="nelder_mead").score
+    assert np.isclose(uniform.weights.sum(), 1)
+    said = json.loads(command(finished[0], "ensemble", "small.yaml", "--method", "greedy", "--json").stdout)
+    assert said["method"] == "greedy"
+    assert said["run_id"]
+    study.ensemble()
+
+
+def test_submit_and_folds_write_their_files(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, _ = finished
+    out = tmp_path / "mine.csv"
+    said = json.loads(command(folder, "submit", "small.yaml", "-o", str(out), "--json").stdout)
+    assert said["path"] == str(out)
+    assert said["rows"] == 50 == len(pd.read_csv(out))
+    said = json.loads(command(folder, "folds", "small.yaml", "-o", str(tmp_path / "folds.csv"), "--json").stdout)
+    frame = pd.read_csv(tmp_path / "folds.csv")
+    assert list(frame.columns) == ["row", "repeat", "fold"]
+    assert len(frame) == 100
+    assert said["hash"] == opened(finished).folds.hash
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("metric: log_loss", "metric: accuracy"), "metric was 'log_loss' and is 'accuracy'"),
+        (("folds: 3", "folds: 4"), "folds was"),
+        (("target: species", "target: colour, drop: [species]"), "target was 'species' and is 'colour'"),
+        (("id: row}", "id: row, drop: [colour]}"), "features was"),
+    ],
+)
+def test_a_study_is_not_gone_on_with_as_another(
+    finished: tuple[Path, dict[str, Any]], change: tuple[str, str], named: str
+) -> None:
+    other = finished[0] / "other.yaml"
+    other.write_text(STUDY.replace("also: [accuracy]", "").replace(*change).replace("sample_submission: sample.csv,", ""))
+    study = workbench.open(str(other), str(finished[0] / "mlruns"))
+    other.unlink()
+    with pytest.raises(StudyError, match=named):
+        study.run(trials=6)
+
+
+def test_a_study_that_runs_elsewhere_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:
+    study = opened(finished)
+    with study.home.lock("small"), pytest.raises(StudyError, match="being run by another process"):
+        opened(finished).run(trials=6)
+
+
+def test_a_study_without_trials_says_how_to_get_some(tmp_path: Path) -> None:
+    study = workbench.open(str(made(tmp_path)), str(tmp_path / "home"))
+    for verb in (study.rows, study.leaderboard, study.ensemble):
+        with pytest.raises(StudyError, match="has no trials yet. Run it: workbench run"):
+            verb()
+    with pytest.raises((StudyError, SubmissionError), match="no ensemble yet"):
+        study.submit()
+
+
+def test_a_family_that_does_not_suit_the_data_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    file = made(tmp_path)
+    file.write_text(STUDY.replace("extra_trees", "cnn"))
+    study = workbench.open(str(file), str(tmp_path / "home"))
+    with pytest.raises(ConfigError, match=r"families\[1\] must suit multiclass on data of kind table. Received: 'cnn'"):
+        study.run(trials=2)
+
+
+def test_a_metric_of_the_users_own_is_optimised(tmp_path: Path) -> None:
+    file = made(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "def hits(y, p):\n    return float((p.argmax(axis=1) == y).mean())\n\nhits.direction = 'maximize'\n"
+    )
+    file.write_text(STUDY.replace("metric: log_loss", "metric: mine.py:hits"))
+    summary = workbench.open(str(file), str(tmp_path / "home")).run(trials=3, out=tmp_path / "s.csv")
+    assert summary.ensemble is not None
+    assert summary.best is not None
+    assert summary.best["score"] == pytest.approx(summary.best["also"]["accuracy"])
+    assert summary.ensemble["gap"] is None
+
+
+def test_a_source_that_sets_rows_apart_shows_its_true_score_once(tmp_path: Path) -> None:
+    file = tmp_path / "iris.yaml"
+    file.write_text("name: iris\ndata: {train: 'sklearn:iris'}\nfolds: {folds: 3}\nfamilies: [linear]\nalso: [accuracy]\n")
+    first = workbench.open(str(file), str(tmp_path / "home")).run(trials=2, out=tmp_path / "s.csv")
+    second = workbench.open(str(file), str(tmp_path / "home")).run(trials=5, out=tmp_path / "s.csv")
+    assert first.test_scores == second.test_scores
+    assert first.test_scores is not None
+    assert first.test_scores["accuracy"] > 0.8
+    assert len(pd.read_csv(tmp_path / "s.csv")) == 30
+
+
+def balanced(folder: Path, trials: int) -> None:
+    """Check that Optuna's and MLflow's books say the same, and that nothing is left open."""
+    books = Books(folder / "mlruns" / "optuna.journal", "small", direction="minimize")
+    told = {}
+    for family in books.families():
+        study = optuna.load_study(storage=books._storage, study_name=f"small/{family}")
+        numbers = [trial.number for trial in study.trials]
+        assert numbers == list(range(len(numbers)))
+        assert all(trial.state.is_finished() for trial in study.trials)
+        told |= {f"{family}/{t.number}": t.user_attrs["row"]["run_id"] for t in study.trials}
+    with sqlite3.connect(folder / "mlruns" / "mlflow.db") as connection:
+        logged = connection.execute(
+            "SELECT t.value, t.run_uuid, r.status FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
+            "WHERE t.key = 'workbench.trial' AND r.lifecycle_stage = 'active'"
+        ).fetchall()
+    assert {name: run for name, run, _ in logged} == told
+    assert len(logged) == len(told)
+    assert {status for _, _, status in logged} <= {"FINISHED", "FAILED"}
+    rows = books.rows()
+    assert sum(row.state != "failed" for row in rows) == trials
+    for row in rows:
+        if row.state == "complete":
+            where = folder / "mlruns" / "artifacts" / "small" / row.run_id / "artifacts" / "oof.parquet"
+            assert len(pd.read_parquet(where)) == 100
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_end_and_the_books_balance(tmp_path: Path) -> None:
+    made(tmp_path)
+    words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "12"]
+    rng = random.Random(5)
+    for _ in range(6):
+        process = subprocess.Popen(
+            words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(rng.uniform(1.0, 7.0))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    done = command(tmp_path, "run", "small.yaml", "--trials", "12", "--json")
+    assert done.returncode == 0, done.stderr
+    balanced(tmp_path, 12)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_finished_folds_and_exits_with_130(tmp_path: Path) -> None:
+    made(tmp_path)
+    words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "500"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    while "linear #1" not in line:
+        line = process.stderr.readline()
+        assert line, "the command ended early"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("error: interrupted")
+    finished = len(workbench.open(str(tmp_path / "small.yaml"), str(tmp_path / "mlruns")).rows())
+    done = command(tmp_path, "run", "small.yaml", "--trials", str(finished + 2), "--json")
+    assert done.returncode == 0, done.stderr
+    balanced(tmp_path, finished + 2)

@@ -1,0 +1,532 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.errors import StudyError
+from workbench.home import Home
+from workbench.tracking import Tracker, Vault, ui
+from workbench.trial import Result
+
+# MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+SECRET = "s3cret-of-kaggle"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for all tests of this file: making MLflow's store takes a second or two."""
+    made = Home(tmp_path_factory.mktemp("my home é") / "mlruns")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def study(request):
+    """A name that no other test's study has."""
+    return f"{request.node.originalname}-{abs(hash(request.node.name))}"[-60:].lstrip("_.-")
+
+
+@pytest.fixture
+def tracker(home, study):
+    return Tracker(home, study)
+
+
+def a_vault(outputs: int = 1, repeats: int = 2, **more) -> Vault:
+    """Return the layout of six training rows in two folds, dealt twice."""
+    rows = np.tile(np.arange(6), repeats)
+    known = {
+        "id_name": "passenger",
+        "ids": np.array([f"p{i}" for i in range(6)], dtype=object),
+        "test_ids": np.array([100, 101, 102]),
+        "repeats": np.repeat(np.arange(repeats), 6),
+        "rows": rows,
+        "folds": (rows + np.repeat(np.arange(repeats), 6)) % 2,
+        "hash": "0123456789abcdef",
+        "outputs": ("prediction",) if outputs == 1 else tuple(f"prediction_{c}" for c in "abc"[:outputs]),
+    }
+    return Vault(**(known | more))
+
+
+def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
+    rng = np.random.default_rng(number)
+    shape = (lambda n: (n,)) if outputs == 1 else (lambda n: (n, outputs))
+    known = {
+        "family": "mlp",
+        "number": number,
+        "state": "complete",
+        "seconds": 2.5,
+        "hyperparameters": {"rate": 0.001, "layers": 2, "batch_norm": True, "activation": "relu"},
+        "fold_scores": [0.5, 0.4, 0.3, 0.2],
+        "score": 0.35,
+        "also": {"accuracy": 0.9},
+        "oof": rng.random(shape(12)),
+        "test": rng.random(shape(3)),
+        "curves": {
+            (0, 0): {"epoch": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "val_loss": [3.5, 2.5, 2.6]},
+            (1, 1): {"epoch": [0, 1], "loss": [3.0, 2.0], "val_loss": [3.5, 2.5]},
+        },
+    }
+    return Result(**(known | more))
+
+
+def client(home):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+
+
+def runs(home, tracker):
+    return client(home).search_runs([tracker.experiment_id])
+
+
+def artifacts(run) -> Path:
+    return Path(unquote(run.info.artifact_uri.removeprefix("file://")))
+
+
+def history(home, run_id, name):
+    return [(point.step, point.value) for point in client(home).get_metric_history(run_id, name)]
+
+
+def an_ensemble(members=(), **more):
+    known = {
+        "method": "nelder_mead",
+        "metric": "log_loss",
+        "score": 0.3,
+        "honest_score": 0.31,
+        "honest_se": 0.01,
+        "gap": 1e-6,
+        "also": {"accuracy": 0.95},
+        "members": [{"run_id": r, "name": f"mlp #{i}", "family": "mlp", "weight": 0.5} for i, r in enumerate(members)],
+        "seconds": 1.5,
+    }
+    return known | more
+
+
+def test_a_trial_is_one_finished_run_with_all_there_is_to_know(home, tracker, study):
+    run_id = tracker.record(a_result(3), a_vault(), metric="log_loss")
+    (run,) = runs(home, tracker)
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert run.info.run_name == "mlp #3 · 0.35"
+    own = {key: value for key, value in run.data.tags.items() if key.startswith("workbench.")}
+    assert own == {
+        "workbench.kind": "trial",
+        "workbench.study": study,
+        "workbench.family": "mlp",
+        "workbench.trial": "mlp/3",
+        "workbench.state": "complete",
+        "workbench.folds": "0123456789abcdef",
+    }
+    assert run.data.params == {"rate": "0.001", "layers": "2", "batch_norm": "True", "activation": "relu"}
+    single = {key: value for key, value in run.data.metrics.items() if "/" not in key and key != "fold_score"}
+    assert single == {
+        "log_loss": 0.35,
+        "std": pytest.approx(np.std([0.5, 0.4, 0.3, 0.2])),
+        "seconds": 2.5,
+        "accuracy": 0.9,
+    }
+
+
+def test_fold_scores_are_steps_of_one_metric_and_epochs_steps_of_a_curve(home, tracker):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    assert history(home, run_id, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
+    assert history(home, run_id, "val_loss/fold_0") == [(0, 3.5), (1, 2.5), (2, 2.6)]
+    assert history(home, run_id, "loss/repeat_1_fold_1") == [(0, 3.0), (1, 2.0)]
+
+
+def test_a_long_curve_is_thinned_in_the_ui_and_whole_in_its_file(home, tracker):
+    curve = {"epoch": list(range(1000)), "loss": [float(i) for i in range(1000)]}
+    run_id = tracker.record(a_result(curves={(0, fold): curve for fold in range(12)}), a_vault(), metric="log_loss")
+    points = history(home, run_id, "loss/fold_11")
+    assert points == [(i, float(i)) for i in range(0, 1000, 10)]
+    (run,) = runs(home, tracker)
+    assert len(pd.read_parquet(artifacts(run) / "curves.parquet")) == 12_000
+
+
+def test_a_number_that_is_none_is_left_out(home, tracker):
+    bad = a_result(fold_scores=[0.5, np.nan], curves={(0, 0): {"epoch": [0, 1], "loss": [np.inf, 1.0]}})
+    run_id = tracker.record(bad, a_vault(), metric="log_loss")
+    assert history(home, run_id, "fold_score") == [(0, 0.5)]
+    assert history(home, run_id, "loss/fold_0") == [(1, 1.0)]
+
+
+def test_predictions_and_curves_lie_with_the_run_as_tables(home, tracker):
+    result = a_result(outputs=3)
+    tracker.record(result, a_vault(3), metric="log_loss")
+    (run,) = runs(home, tracker)
+    folder = artifacts(run)
+    assert folder.is_relative_to(home.artifacts)
+    assert sorted(os.listdir(folder)) == ["curves.parquet", "oof.parquet", "test.parquet"]
+    oof = pd.read_parquet(folder / "oof.parquet")
+    assert list(oof.columns) == ["passenger", "repeat", "fold", "prediction_a", "prediction_b", "prediction_c"]
+    assert oof["passenger"].tolist() == [f"p{i}" for i in range(6)] * 2
+    assert oof["repeat"].tolist() == [0] * 6 + [1] * 6
+    assert oof["fold"].tolist() == [0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0]
+    assert np.array_equal(oof.iloc[:, 3:].to_numpy(), result.oof)
+    test = pd.read_parquet(folder / "test.parquet")
+    assert list(test.columns) == ["passenger", "prediction_a", "prediction_b", "prediction_c"]
+    assert test["passenger"].tolist() == [100, 101, 102]
+    assert np.array_equal(test.iloc[:, 1:].to_numpy(), result.test)
+    curves = pd.read_parquet(folder / "curves.parquet")
+    assert list(curves.columns) == ["epoch", "loss", "val_loss", "repeat", "fold"]
+    assert list(zip(curves["repeat"], curves["fold"], curves["epoch"], strict=True)) == [
+        *((0, 0, epoch) for epoch in range(3)),
+        *((1, 1, epoch) for epoch in range(2)),
+    ]
+
+
+def test_a_trial_that_is_recorded_twice_is_one_run_with_the_same_numbers(home, tracker, study):
+    first = tracker.record(a_result(), a_vault(), metric="log_loss")
+    before = client(home).get_run(first).data
+    again = Tracker(home, study).record(a_result(), a_vault(), metric="log_loss")
+    assert again == first
+    (run,) = runs(home, tracker)
+    assert (run.data.metrics, run.data.params, run.data.tags) == (before.metrics, before.params, before.tags)
+    assert history(home, first, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
+    assert len(pd.read_parquet(artifacts(run) / "oof.parquet")) == 12
+
+
+def test_a_trial_whose_recording_was_cut_off_is_one_finished_run_in_the_end(home, tracker, study):
+    class Cut(Vault):
+        """Ends as a kill would: after the run was made and its numbers were written, before its predictions were."""
+
+        def oof_frame(self, predictions):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tracker.record(a_result(), Cut(**vars(a_vault())), metric="log_loss")
+    (cut,) = runs(home, tracker)
+    assert cut.info.status == "RUNNING"
+    run_id = Tracker(home, study).record(a_result(), a_vault(), metric="log_loss")
+    (run,) = runs(home, tracker)
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED") == (cut.info.run_id, "FINISHED")
+    assert (artifacts(run) / "oof.parquet").exists()
+    assert history(home, run_id, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
+
+
+def test_trials_of_the_same_number_in_other_families_and_studies_are_runs_of_their_own(home, tracker, study):
+    vault, other = a_vault(), Tracker(home, f"{study}.2")
+    ids = [
+        tracker.record(a_result(1), vault, metric="log_loss"),
+        tracker.record(a_result(1, family="cnn"), vault, metric="log_loss"),
+        tracker.record(a_result(11), vault, metric="log_loss"),
+        other.record(a_result(1), vault, metric="log_loss"),
+    ]
+    assert len(set(ids)) == 4
+    assert len(runs(home, tracker)) == 3
+
+
+def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tracker, tmp_path):
+    log = tmp_path / "fold.log"
+    log.write_text("CUDA went away\n")
+    none = {"score": None, "also": {}, "oof": None, "test": None, "curves": {}, "fold_scores": []}
+    failed = a_result(state="failed", reason="ValueError: no good", **none)
+    tracker.record(failed, a_vault(), metric="log_loss", log=log)
+    (run,) = runs(home, tracker)
+    assert (run.info.status, run.data.tags["workbench.state"]) == ("FAILED", "failed")
+    assert run.info.run_name == "mlp #0 · failed"
+    assert run.data.tags["mlflow.note.content"] == "ValueError: no good"
+    assert run.data.metrics == {"seconds": 2.5}
+    assert os.listdir(artifacts(run)) == ["log.txt"]
+    assert (artifacts(run) / "log.txt").read_text() == "CUDA went away\n"
+
+
+def test_a_failed_trial_without_a_log_is_recorded_too(home, tracker, tmp_path):
+    failed = a_result(state="failed", score=None, oof=None, test=None, curves={}, reason="x" * 20_000)
+    tracker.record(failed, a_vault(), metric="log_loss", log=tmp_path / "none.log")
+    (run,) = runs(home, tracker)
+    assert run.info.status == "FAILED"
+
+
+def test_a_pruned_trial_has_its_curves_and_no_predictions(home, tracker):
+    pruned = a_result(state="pruned", score=None, oof=None, test=None, fold_scores=[0.5], reason="after fold 1 of 4")
+    tracker.record(pruned, a_vault(), metric="log_loss")
+    (run,) = runs(home, tracker)
+    assert (run.info.status, run.data.tags["workbench.state"]) == ("FINISHED", "pruned")
+    assert "log_loss" not in run.data.metrics
+    assert "std" not in run.data.metrics
+    assert os.listdir(artifacts(run)) == ["curves.parquet"]
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("ids", ["strings", "integers"])
+def test_predictions_come_back_as_they_were_written(tracker, outputs, ids):
+    vault = a_vault(outputs) if ids == "strings" else a_vault(outputs, ids=np.arange(6) * 7, repeats=1)
+    oof = a_result(outputs=outputs).oof[: len(vault.rows)]
+    result = replace(a_result(outputs=outputs), oof=oof)
+    back = tracker.predictions(tracker.record(result, vault, metric="log_loss"), vault)
+    assert np.array_equal(back.oof, oof)
+    assert back.test is not None
+    assert np.array_equal(back.test, result.test)
+
+
+def test_without_test_rows_there_are_no_test_predictions(tracker):
+    vault = a_vault(test_ids=None)
+    run_id = tracker.record(a_result(test=None), vault, metric="rmse")
+    assert tracker.predictions(run_id, vault).test is None
+
+
+@pytest.mark.parametrize("name", ["repeat", "fold", "prediction"])
+def test_an_id_that_is_called_as_another_column_is_keeps_its_values(tracker, name):
+    vault = a_vault(id_name=name)
+    assert list(vault.oof_frame(np.zeros(12)).columns) == ["id", "repeat", "fold", "prediction"]
+    assert np.array_equal(
+        tracker.predictions(tracker.record(a_result(), vault, metric="rmse"), vault).test, a_result().test
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ids": np.array(["q"] * 6, dtype=object)},
+        {"rows": np.tile(np.arange(6)[::-1], 2)},
+        {"folds": np.zeros(12, dtype=int)},
+        {"repeats": np.zeros(12, dtype=int)},
+        {"test_ids": np.array([100, 101, 103])},
+        {"test_ids": np.array([100, 101])},
+        {"id_name": "row"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_predictions_of_other_rows_or_folds_are_refused(tracker, other):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    with pytest.raises(StudyError, match=rf"of run {run_id} must hold this study's rows and folds. It holds others\."):
+        tracker.predictions(run_id, a_vault(**other))
+
+
+def test_predictions_that_are_gone_are_a_mistake_that_can_be_mended(home, tracker):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    (run,) = runs(home, tracker)
+    (artifacts(run) / "oof.parquet").unlink()
+    with pytest.raises(
+        StudyError, match=rf"run {run_id} must have the artifact oof\.parquet\. It cannot be read: "
+    ) as caught:
+        tracker.predictions(run_id, a_vault())
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StudyError, match="run nothing must have the artifact"):
+        tracker.predictions("nothing", a_vault())
+
+
+def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, tracker, study):
+    vault = a_vault()
+    members = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(2)]
+    document = an_ensemble(members)
+    run_id = tracker.record_ensemble(document, a_result().oof, a_result().test, vault, metric="log_loss")
+    run = client(home).get_run(run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3")
+    tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
+    assert {f"workbench.{key}": value for key, value in tags.items()}.items() <= run.data.tags.items()
+    assert run.data.metrics == {
+        "log_loss": 0.3, "honest_score": 0.31, "honest_se": 0.01, "gap": 1e-6, "accuracy": 0.95, "seconds": 1.5,
+    }  # fmt: skip
+    assert run.data.params == {"method": "nelder_mead"}
+    for member in members:
+        assert (
+            f"](#/experiments/{tracker.experiment_id}/runs/{member}) | 0.5000 |" in run.data.tags["mlflow.note.content"]
+        )
+    assert sorted(os.listdir(artifacts(run))) == ["ensemble.json", "oof.parquet", "test.parquet"]
+    assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **document}
+    assert tracker.newest_ensemble() == {"run_id": run_id, **document}
+    assert np.array_equal(tracker.predictions(run_id, vault).oof, a_result().oof)
+
+
+def test_the_newest_of_several_ensembles_is_found(tracker):
+    vault, oof = a_vault(test_ids=None), a_result().oof
+    made = [tracker.record_ensemble(an_ensemble(score=i / 10), oof, None, vault, metric="log_loss") for i in range(4)]
+    assert len(set(made)) == 4
+    assert tracker.newest_ensemble()["run_id"] == made[-1]
+
+
+def test_what_an_ensemble_cannot_say_is_left_out(home, tracker):
+    document = an_ensemble(honest_score=None, honest_se=None, gap=None)
+    run_id = tracker.record_ensemble(document, a_result().oof, None, a_vault(test_ids=None), metric="log_loss")
+    run = client(home).get_run(run_id)
+    assert set(run.data.metrics) == {"log_loss", "accuracy", "seconds"}
+    assert not (artifacts(run) / "test.parquet").exists()
+
+
+def test_a_study_without_an_ensemble_says_how_to_make_one(tracker, study):
+    tracker.record(a_result(), a_vault(), metric="log_loss")
+    with pytest.raises(StudyError, match=rf"Study '{study}' has no ensemble yet. Make one with 'workbench run'"):
+        tracker.newest_ensemble()
+
+
+def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    (tmp_path / "s.csv").write_text("id,y\n")
+    tracker.attach(run_id, tmp_path / "s.csv")
+    assert (artifacts(client(home).get_run(run_id)) / "s.csv").read_text() == "id,y\n"
+
+
+@pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])
+def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
+    tracker, vault = Tracker(home, name), a_vault()
+    first = tracker.record(a_result(), vault, metric="log_loss")
+    assert Tracker(home, name).record(a_result(), vault, metric="log_loss") == first
+    experiment = client(home).get_experiment_by_name(name)
+    assert experiment.experiment_id == tracker.experiment_id
+    (run,) = runs(home, tracker)
+    assert artifacts(run).is_relative_to(home.artifacts / name)
+    assert tracker.predictions(first, vault).test is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("studies/own.py:score", "studies/own.py:score"),
+        ("../own.py:score", "own.py:score"),
+        ("/home/me/own (1).py:score", "home/me/own _1_.py:score"),
+    ],
+)
+def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
+    tracker.describe("", metric=name, direction="maximize")
+    run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
+    assert run.data.metrics[shown] == 0.35
+    assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
+
+
+def test_hyperparameters_of_any_name_and_length_are_logged(home, tracker):
+    given = {"units [model=cnn]": 3, "x" * 300: 4, "words": "long " * 2000} | {f"p{i}": i for i in range(150)}
+    run_id = tracker.record(a_result(hyperparameters=given), a_vault(), metric="log_loss")
+    params = client(home).get_run(run_id).data.params
+    assert len(params) == len(given)
+    assert params["units _model_cnn_"] == "3"
+    assert params["words"] == ("long " * 2000)[:6000]
+
+
+def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(home, tracker):
+    ids = {tracker.record(a_result(family="o'my/f x.py:F"), a_vault(), metric="log_loss") for _ in range(2)}
+    assert len(ids) == 1
+
+
+def test_the_experiment_says_what_it_is_and_how_to_sort_it(home, tracker):
+    for metric in ("rmse", "log_loss"):
+        tracker.describe("**study**: predict `y`", metric=metric, direction="minimize")
+    tags = client(home).get_experiment(tracker.experiment_id).tags
+    assert tags["mlflow.note.content"] == "**study**: predict `y`"
+    assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
+
+
+def test_an_experiment_that_was_deleted_in_the_ui_comes_back_with_its_trials(home, tracker, study):
+    first = tracker.record(a_result(), a_vault(), metric="log_loss")
+    client(home).delete_experiment(tracker.experiment_id)
+    again = Tracker(home, study)
+    again.record(a_result(1), a_vault(), metric="log_loss")
+    assert first in {run.info.run_id for run in runs(home, again)}
+    assert len(runs(home, again)) == 2
+
+
+def test_what_is_written_holds_no_secret_and_lies_in_the_home_alone(home, tracker, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAGGLE_KEY", SECRET)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRET)
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    tracker.record_ensemble(an_ensemble([run_id]), a_result().oof, None, a_vault(), metric="log_loss")
+    assert os.listdir(tmp_path) == []
+    files = [file for file in home.path.rglob("*") if file.is_file()]
+    assert home.database in files
+    assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
+
+
+def test_an_empty_home_has_nothing_to_show(tmp_path):
+    with (
+        pytest.raises(StudyError, match=r"there is no study here yet. Run one, or name its home with --home"),
+        ui.serve(Home(tmp_path), 5000),
+    ):
+        pass
+
+
+def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"), ui.serve(Home(tmp_path), 5000):
+        pass
+
+
+def processes(field: int, value: int) -> list[int]:
+    """Return the processes that run with a value in a field of /proc/PID/stat: 1 is the parent, 2 the group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[field]) == value and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def listening(port: int) -> set[str]:
+    """Return the addresses at which something listens on a port, as Linux writes them."""
+    rows = [row.split() for file in ("tcp", "tcp6") for row in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+
+
+@pytest.fixture
+def taken():
+    """A port that somebody else listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
+def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
+    tracker.describe("", metric="log_loss", direction="minimize")
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    before = processes(1, os.getpid())
+    with ui.serve(home, taken) as link:
+        (server,) = set(processes(1, os.getpid())) - set(before)
+        address, _, page = link.partition("/#/")
+        port = int(address.rpartition(":")[2])
+        assert address == f"http://127.0.0.1:{port}"
+        assert port != taken
+        assert listening(port) == {"0100007F"}
+        assert server in processes(2, server)
+        order = "orderByKey=metrics.%60log_loss%60&orderByAsc=true"
+        assert page == f"experiments/{tracker.experiment_id}/runs?workflowType=machine_learning&{order}"
+        with urllib.request.urlopen(address, timeout=10) as response:
+            assert "<title>MLflow</title>" in response.read().decode()
+        url = f"{address}/ajax-api/2.0/mlflow/runs/get?run_id={run_id}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            assert json.load(response)["run"]["info"]["run_name"] == "mlp #0 · 0.35"
+        url = f"{address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            assert response.read(4) == b"PAR1"
+    assert processes(2, server) == []
+    assert processes(1, os.getpid()) == before
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at Linux's /proc")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_takes_its_server_along_however_it_is_ended(home, tracker, sign):
+    tracker.record(a_result(), a_vault(), metric="log_loss")
+    command = [sys.executable, "-m", "workbench", "ui", "--home", str(home.path), "--port", "5001"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("MLflow shows the studies at http://127.0.0.1:")
+        port = int(line.split("127.0.0.1:")[1].split("/")[0])
+        process.send_signal(sign)
+        assert process.wait(20) == 0
+    end = time.monotonic() + 5
+    while listening(port) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert listening(port) == set()

@@ -1,0 +1,140 @@
+"""One set of hyperparameters through all folds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench import evaluation, space, trial
+from workbench.config import FoldsConfig
+from workbench.data import Dataset
+from workbench.errors import FamilyError
+from workbench.evaluation import folds as dealing
+from workbench.trial import FoldResult, Spec
+
+ROWS = 90
+
+
+def spec_of(task: str, family: str = "linear", metric: str | None = None, **changes: Any) -> Spec:
+    """Return a small problem whose target follows from its columns."""
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(size=ROWS)})
+    raw = 3 * x.a + x.b + rng.normal(size=ROWS) / 5
+    y = {
+        "binary": (raw > 0).to_numpy(np.int64),
+        "multiclass": np.digitize(raw, [-1, 1]).astype(np.int64),
+        "regression": np.exp(raw / 3).to_numpy(),
+    }[task]
+    classes = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": None}[task]
+    data = Dataset(
+        kind="table",
+        task=task,  # type: ignore[arg-type]
+        x=x,
+        y=y,
+        ids=np.arange(ROWS),
+        target="y",
+        x_test=x.iloc[:20],
+        test_ids=np.arange(20),
+        classes=classes,
+        columns={"a": "number", "b": "number"},
+    )
+    folds = dealing.make(FoldsConfig(folds=3), task=data.task, y=y, ids=data.ids)
+    name = metric or evaluation.default(data.task)
+    return replace(Spec(family, data, folds, evaluation.metric(name, task=data.task)), **changes)
+
+
+def run(spec: Spec, folder: Path, number: int = 0) -> trial.Result:
+    """Run a trial with the family's defaults."""
+    return trial.result(spec, number, list(trial.run(spec, number, space.defaults, folder=folder)))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_row_is_predicted_once_and_the_score_is_the_metric_of_these_predictions(task: str, tmp_path: Path) -> None:
+    spec = spec_of(task)
+    result = run(spec, tmp_path)
+    assert result.oof is not None
+    assert result.test is not None
+    assert len(result.oof) == ROWS
+    assert len(result.test) == 20
+    assert np.isfinite(result.oof).all()
+    assert result.score == spec.metric.score(spec.dataset.y, result.oof)
+    assert len(result.fold_scores) == 3
+
+
+def test_a_row_is_never_predicted_by_a_model_that_saw_its_target(tmp_path: Path) -> None:
+    spec = spec_of("regression", "extra_trees")
+    noise = np.random.default_rng(1).normal(size=ROWS)
+    result = run(replace(spec, dataset=replace(spec.dataset, y=noise)), tmp_path)
+    # Trees that see a row's target reproduce it; honest predictions of noise have no correlation with it.
+    assert abs(np.corrcoef(result.oof, noise)[0, 1]) < 0.35
+
+
+def test_test_predictions_are_the_mean_over_folds(tmp_path: Path) -> None:
+    spec = spec_of("binary")
+    folds = list(trial.run(spec, 0, space.defaults, folder=tmp_path))
+    result = trial.result(spec, 0, folds)
+    assert np.allclose(result.test, np.mean([fold.test for fold in folds], axis=0))
+
+
+def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
+    spec = spec_of("binary", "xgboost")
+    first = next(iter(trial.run(spec, 0, space.defaults, folder=tmp_path)))
+    asked: list[str] = []
+
+    def suggest(question: space.Question) -> Any:
+        asked.append(question.name)
+        return question.default
+
+    watched: list[tuple[int, int, int]] = []
+    again = list(trial.run(spec, 0, suggest, folder=tmp_path, watch=lambda *where: watched.append(where)))
+    assert np.array_equal(again[0].oof, first.oof)
+    assert again[0].seconds == first.seconds
+    assert {fold for _, fold, _ in watched} == {1, 2}
+    assert asked
+
+
+def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
+    fold = FoldResult(0, 2, np.eye(3), None, 0.5, 1.5, {"depth": 3, "kind": "a"}, {"epoch": [0.0], "loss": [0.1]})
+    fold.save(tmp_path)
+    back = FoldResult.load(tmp_path, 0, 2)
+    assert back is not None
+    assert np.array_equal(back.oof, fold.oof)
+    assert (back.test, back.score, back.hyperparameters, back.curve) == (None, 0.5, fold.hyperparameters, fold.curve)
+    assert FoldResult.load(tmp_path, 0, 1) is None
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_path: Path) -> None:
+    spec = spec_of("binary", "extra_trees")
+    first, again = run(spec, tmp_path / "a"), run(spec, tmp_path / "b")
+    other = run(spec, tmp_path / "c", number=1)
+    assert np.array_equal(first.oof, again.oof)
+    assert not np.array_equal(first.oof, other.oof)
+
+
+def test_rmsle_trains_on_the_logarithm_and_predicts_in_the_targets_units(tmp_path: Path) -> None:
+    plain, logged = spec_of("regression", metric="rmsle"), spec_of("regression", metric="rmsle", transform="log1p")
+    assert evaluation.metric("rmsle").transform == "log1p"
+    scores = [run(spec, tmp_path / name).score for name, spec in (("plain", plain), ("logged", logged))]
+    assert scores[1] < scores[0]
+
+
+def test_balanced_class_weights_raise_the_rare_class(tmp_path: Path) -> None:
+    spec = spec_of("binary")
+    y = (spec.dataset.x.a > 1.2).to_numpy(np.int64)
+    data = replace(spec.dataset, y=y)
+    folds = dealing.make(FoldsConfig(folds=3), task="binary", y=y, ids=data.ids)
+    plain = run(replace(spec, dataset=data, folds=folds), tmp_path / "plain")
+    balanced = run(replace(spec, dataset=data, folds=folds, class_weight="balanced"), tmp_path / "balanced")
+    assert balanced.oof.mean() > plain.oof.mean()
+
+
+def test_predictions_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    # exp of a line far outside the training range is infinite.
+    spec = spec_of("regression", transform="log1p")
+    wild = spec.dataset.x.iloc[:20] * 1e6
+    with pytest.raises(FamilyError, match="not finite"):
+        run(replace(spec, dataset=replace(spec.dataset, x_test=wild)), tmp_path)

@@ -1,0 +1,45 @@
+"""MLflow's database in a home: made whole or not at all, and spoken to without telemetry or chatter."""
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from workbench.home import Home
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow would otherwise look up its makers' host, tell of every table it makes, and draw bars over ours.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def client(home: Home) -> "MlflowClient":
+    """Return MLflow's client for the home's database, which is made when it is not there."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    if not home.database.exists():
+        _make(home)
+    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+
+
+def _make(home: Home) -> None:
+    """Make the database under another name first: one with half its tables could never be opened again."""
+    import filelock
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    home.path.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(home.path / "mlflow.lock"):
+        if home.database.exists():
+            return
+        part = home.database.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"sqlite:///{part}", home.artifacts.as_uri())
+        store.engine.dispose()
+        part.replace(home.database)
