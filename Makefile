@@ -25,7 +25,8 @@ check: venv
 	$(BIN)/mypy
 
 bench: venv
-	$(BIN)/python benchmarks/demo.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/demo.py
+	$(if $(DATA),$(BIN)/python benchmarks/competitions.py --data $(DATA))
 
 venv: .venv/done
 

@@ -2,7 +2,7 @@ import functools
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 # The loss is a matter of the last layer alone; one kind for the rarer is enough.
 LOSSES = {"table": ("squared_error", "absolute_error"), "image": ("squared_error",), "sequence": ("squared_error",)}
+# Dates and texts take longer to read than all else together; one test has them.
+LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
 SAFE = {".json", ".keras", ".skops", ".ubj", ".cbm", ".txt"}
 EPOCHS = 8
@@ -37,11 +39,16 @@ class Case:
     kind: Any
     task: Any
     loss: Any
+    whole: bool = False
+    """Whether a table has all the columns, dates and texts too."""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return COLUMNS if self.whole else LEAN if self.kind == "table" else {}
 
     @property
     def problem(self) -> Problem:
-        columns = COLUMNS if self.kind == "table" else {}
-        return Problem(self.kind, self.task, CLASSES[self.task], columns, self.loss)
+        return Problem(self.kind, self.task, CLASSES[self.task], self.columns, self.loss)
 
 
 def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] = tuple(CLASSES)) -> list[Any]:
@@ -77,7 +84,7 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     """Return training and validation rows whose inputs tell the target; `y` replaces the target alone."""
     signal = targets(case.task)
     signal = (signal - signal.mean()) / signal.std()
-    x = table(signal=signal) if case.kind == "table" else arrays(case.kind, signal=signal)
+    x = table(signal=signal)[list(case.columns)] if case.kind == "table" else arrays(case.kind, signal=signal)
     y = targets(case.task) if y is None else y
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
 
@@ -190,8 +197,20 @@ def test_the_default_learns_which_way_the_target_goes(fitted):
 
 @pytest.mark.parametrize("fitted", cases(kinds={"table"}), indirect=True)
 def test_unseen_levels_and_missing_values_are_predicted(fitted):
-    check(fitted.case, fitted.model.predict(strange()), 5)
-    check(fitted.case, fitted.model.predict(strange()[-1:]), 1)
+    unseen = strange()[list(fitted.case.columns)]
+    check(fitted.case, fitted.model.predict(unseen), 5)
+    check(fitted.case, fitted.model.predict(unseen[-1:]), 1)
+
+
+@pytest.mark.parametrize("case", cases(kinds={"table"}, tasks=("multiclass",)))
+def test_dates_and_texts_are_read_too(case, tmp_path):
+    case = replace(case, whole=True)
+    train, valid = rows(case)
+    model = fit(case, train, valid)
+    check(case, model.predict(strange()), 5)
+    model.save(tmp_path)
+    loaded = models.family(case.family).load(tmp_path)
+    np.testing.assert_allclose(loaded.predict(valid.x), model.predict(valid.x), rtol=1e-6, atol=1e-6)
 
 
 def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
@@ -201,7 +220,10 @@ def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
     assert {file.suffix for file in files} <= SAFE
     assert not [name for name in inside if name.endswith((".pkl", ".pickle", ".joblib"))]
     loaded = models.family(fitted.case.family).load(tmp_path)
-    np.testing.assert_array_equal(loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x))
+    # A loaded net may add in another order: the last bit is its own.
+    np.testing.assert_allclose(
+        loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_training_tells_of_its_losses_on_training_and_validation_rows(fitted):
@@ -246,13 +268,11 @@ def test_a_training_fold_may_hold_one_row_of_a_class(case):
     check(case, fit(case, train, valid, highest).predict(valid.x), VALID)
 
 
-# skrub says that a text of few syllables gives few columns, which is what is wanted of it.
-@pytest.mark.filterwarnings("ignore:The matrix shape is:UserWarning:skrub")
 @pytest.mark.parametrize("case", first_kind("regression"))
-def test_inputs_may_be_constant(case):
+def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     train, valid = rows(case)
     if case.kind == "table":
-        constant = table().iloc[np.ones(TRAIN, int)].reset_index(drop=True)
+        constant = table()[list(case.columns)].iloc[np.ones(TRAIN, int)].reset_index(drop=True)
     else:
         constant = np.zeros_like(train.x)
     model = fit(case, Rows(constant, train.y), valid, at_random(12))
@@ -269,9 +289,9 @@ def test_a_constant_target_is_predicted(case):
     np.testing.assert_allclose(predictions, 42, atol=1e-3)
 
 
-@pytest.mark.parametrize("suggest", [lowest, highest, at_random(1)], ids=["low", "high", "random"])
+@pytest.mark.parametrize("suggest", [lowest, highest], ids=["low", "high"])
 @pytest.mark.parametrize("case", first_kind("multiclass"))
-def test_the_corners_and_random_points_of_a_space_can_be_trained(case, suggest):
+def test_the_corners_of_a_space_can_be_trained(case, suggest):
     train, valid = rows(case)
     check(case, fit(case, train, valid, suggest).predict(valid.x), VALID)
 

@@ -20,9 +20,6 @@ from workbench.home import Home
 from workbench.tracking import Tracker, Vault, ui
 from workbench.trial import Result
 
-# MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
 SECRET = "s3cret-of-kaggle"
 
 
@@ -45,16 +42,16 @@ def tracker(home, study):
     return Tracker(home, study)
 
 
-def a_vault(outputs: int = 1, repeats: int = 2, **more) -> Vault:
+def a_vault(outputs: int = 1, deals: int = 2, **more) -> Vault:
     """Return the layout of six training rows in two folds, dealt twice."""
-    rows = np.tile(np.arange(6), repeats)
+    rows = np.tile(np.arange(6), deals)
     known = {
         "id_name": "passenger",
         "ids": np.array([f"p{i}" for i in range(6)], dtype=object),
         "test_ids": np.array([100, 101, 102]),
-        "repeats": np.repeat(np.arange(repeats), 6),
+        "repeats": np.repeat(np.arange(deals), 6),
         "rows": rows,
-        "folds": (rows + np.repeat(np.arange(repeats), 6)) % 2,
+        "folds": (rows + np.repeat(np.arange(deals), 6)) % 2,
         "hash": "0123456789abcdef",
         "outputs": ("prediction",) if outputs == 1 else tuple(f"prediction_{c}" for c in "abc"[:outputs]),
     }
@@ -264,7 +261,7 @@ def test_a_pruned_trial_has_its_curves_and_no_predictions(home, tracker):
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("ids", ["strings", "integers"])
 def test_predictions_come_back_as_they_were_written(tracker, outputs, ids):
-    vault = a_vault(outputs) if ids == "strings" else a_vault(outputs, ids=np.arange(6) * 7, repeats=1)
+    vault = a_vault(outputs) if ids == "strings" else a_vault(outputs, ids=np.arange(6) * 7, deals=1)
     oof = a_result(outputs=outputs).oof[: len(vault.rows)]
     result = replace(a_result(outputs=outputs), oof=oof)
     back = tracker.predictions(tracker.record(result, vault, metric="log_loss"), vault)
@@ -362,6 +359,18 @@ def test_a_study_without_an_ensemble_says_how_to_make_one(tracker, study):
     tracker.record(a_result(), a_vault(), metric="log_loss")
     with pytest.raises(StudyError, match=rf"Study '{study}' has no ensemble yet. Make one with 'workbench run'"):
         tracker.newest_ensemble()
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"file: the home cannot be made \(File exists\)\. Choose --home"):
+        Tracker(Home(tmp_path / "file"), "s").record(a_result(), a_vault(), metric="log_loss")
+
+
+def test_asking_for_an_ensemble_makes_no_home(tmp_path):
+    with pytest.raises(StudyError, match="has no ensemble yet"):
+        Tracker(Home(tmp_path / "mlruns"), "s").newest_ensemble()
+    assert not (tmp_path / "mlruns").exists()
 
 
 def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
@@ -515,8 +524,7 @@ def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothi
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at Linux's /proc")
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_takes_its_server_along_however_it_is_ended(home, tracker, sign):
+def test_the_command_takes_its_server_along_when_it_is_terminated(home, tracker):
     tracker.record(a_result(), a_vault(), metric="log_loss")
     command = [sys.executable, "-m", "workbench", "ui", "--home", str(home.path), "--port", "5001"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -524,7 +532,7 @@ def test_the_command_takes_its_server_along_however_it_is_ended(home, tracker, s
         line = process.stdout.readline()
         assert line.startswith("MLflow shows the studies at http://127.0.0.1:")
         port = int(line.split("127.0.0.1:")[1].split("/")[0])
-        process.send_signal(sign)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     end = time.monotonic() + 5
     while listening(port) and time.monotonic() < end:

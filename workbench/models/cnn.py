@@ -55,5 +55,5 @@ def _build(hp: Any, problem: Problem, shape: tuple[int, ...], brightest: float) 
 def _convolve(hidden: Any, filters: int, normalise: bool) -> Any:
     hidden = keras.layers.Conv2D(filters, 3, padding="same", use_bias=not normalise)(hidden)
     if normalise:
-        hidden = keras.layers.BatchNormalization()(hidden)
+        hidden = network.normalised(hidden)
     return keras.layers.Activation("relu")(hidden)

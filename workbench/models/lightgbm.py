@@ -49,7 +49,7 @@ def load(folder: Path) -> Booster:
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Booster:
     """Train until the validation loss has not fallen for a while."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
-    coded = "target" if categories == "target" else "ordinal"
+    coded: features.Coding = "target" if categories == "target" else "ordinal"
     view = features.codes(problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed)
     matrix = view.fit_transform(train.x, train.y)
     flags = features.categorical(problem.columns, view) if categories == "native" else []

@@ -1,9 +1,10 @@
 """Which family gets the next trial.
 
 First what was interrupted, then each family's defaults in the study file's order. After that the turn goes to the
-family that has spent the least time for its rank: the best family gets most, none is starved.
+family that has had the least for its rank: the best family gets most, none is starved.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -47,5 +48,10 @@ def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standin
 
 
 def _claim(standing: Standing, rank: int) -> float:
-    """Return seconds spent times rank; a trial under way counts as its forecast."""
-    return (standing.spent + standing.running * (standing.forecast or 1.0)) * rank
+    """Return what a family has had, times its rank; a trial under way counts as its forecast.
+
+    The geometric mean of seconds and trials: neither a cheap family takes all of a budget of trials, nor a dear one
+    all of a budget of minutes.
+    """
+    seconds = standing.spent + standing.running * (standing.forecast or 1.0)
+    return math.sqrt(seconds * standing.started) * rank

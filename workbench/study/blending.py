@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench import ensemble
+from workbench.ensemble import Assessment
 from workbench.evaluation import Metric
 from workbench.models import BASELINE
 from workbench.search.books import Row
@@ -59,41 +60,39 @@ def blended(
     scores, families = [row.score or 0.0 for row in rows], [row.family for row in rows]
     oof = [p.oof for p in predictions]
     chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
-    result = ensemble.assess(
-        [oof[i] for i in chosen],
-        y,
-        metric,
-        fold=fold if len(np.unique(fold)) > 1 else None,
-        groups=groups,
-        method=method,
-        members=members,
-        seed=seed,
-        seconds=seconds,
-    )
+    across = fold if len(np.unique(fold)) > 1 else None
+    options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": seconds}
+    result = ensemble.assess([oof[i] for i in chosen], y, metric, fold=across, groups=groups, **options)
     weights = result.blend.weights
     heaviest = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
     joined = sum(weights[i] * oof[chosen[i]] for i in heaviest)
     tests = [predictions[chosen[i]].test for i in heaviest]
     test = None if tests[0] is None else sum(weights[i] * t for i, t in zip(heaviest, tests, strict=True))
-    single = rows[chosen[result.best_single.index]]
-    document = {
+    known = {
         "method": method,
+        **_scores(result, metric),
+        "best_single_run_id": rows[chosen[result.best_single.index]].run_id,
+        "also": {m.name: m.score(y, np.asarray(joined)) for m in also},
+        "candidates": len(chosen),
+        "members": [_member(rows[chosen[i]], float(weights[i])) for i in heaviest],
+        "seconds": result.seconds,
+    }
+    return known, np.asarray(joined), None if test is None else np.asarray(test)
+
+
+def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
+    """Return what an ensemble is worth, beside what simpler ones are."""
+    return {
         "metric": metric.name,
         "direction": metric.direction,
         "score": result.blend.score,
         "honest_score": result.honest_score,
         "honest_se": result.honest_se,
         "best_single": result.best_single.score,
-        "best_single_run_id": single.run_id,
         "uniform": result.uniform,
         "greedy": result.greedy,
         "gap": result.blend.gap,
-        "also": {m.name: m.score(y, np.asarray(joined)) for m in also},
-        "candidates": len(chosen),
-        "members": [_member(rows[chosen[i]], float(weights[i])) for i in heaviest],
-        "seconds": result.seconds,
     }
-    return document, np.asarray(joined), None if test is None else np.asarray(test)
 
 
 def _member(row: Row, weight: float) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _make(home: Home) -> None:
     import filelock
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    home.path.mkdir(parents=True, exist_ok=True)
+    home.create()
     with filelock.FileLock(home.path / "mlflow.lock"):
         if home.database.exists():
             return

@@ -127,7 +127,9 @@ class Tracker:
         """
         where = "tags.`workbench.kind` = 'ensemble' AND status = 'FINISHED'"
         newest = ["start_time DESC", "tags.`workbench.ensemble` DESC"]
-        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=newest)
+        # A question must not make what it asks about.
+        there = self._home.database.exists()
+        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=newest) if there else []
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
         document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())

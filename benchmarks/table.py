@@ -1,0 +1,27 @@
+"""A table of results in benchmarks/README.md, replaced whole each time its benchmark runs."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+README = Path(__file__).with_name("README.md")
+
+
+def write(name: str, rows: Sequence[Mapping[str, object]], *, note: str) -> None:
+    """Put `rows` between the markers of `name`, with the command, the machine and the day."""
+    heads = list(rows[0])
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    lines += [f"| {' | '.join(str(row[head]) for head in heads)} |" for row in rows]
+    day = f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {_cores()} cores. {note}"
+    text = README.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    README.write_text(f"{before}{begin}\n\n{chr(10).join(lines)}\n\n{day}\n\n{end}{after}", encoding="utf-8")
+
+
+def _cores() -> int:
+    from workbench.search.pool import cores
+
+    return cores()
