@@ -73,7 +73,9 @@ def test_the_first_trial_of_a_family_takes_its_defaults_and_the_next_does_not(tm
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
-def test_a_sampler_suggests_the_same_whether_the_study_ran_through_or_was_reopened(sampler: str, tmp_path: Path) -> None:
+def test_a_sampler_suggests_the_same_whether_the_study_ran_through_or_was_reopened(
+    sampler: str, tmp_path: Path
+) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     through = books_in(tmp_path / "a", sampler=sampler)
@@ -225,6 +227,7 @@ def test_a_killed_worker_is_a_failed_trial_with_its_reason_and_the_search_goes_o
 
 def kill_soon(running: Search) -> None:
     """Kill the first worker from another thread, once it exists."""
+
     def kill() -> None:
         end = time.monotonic() + 10
         while not running._running and time.monotonic() < end:
@@ -250,7 +253,9 @@ def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left
     assert sum(r.state == "failed" for r in record.results) == 3
     assert sum(r.state != "failed" for r in record.results) == 4
     (tmp_path / "b").mkdir()
-    only = Plan({k: specs[k] for k in ("constant", "extra_trees")}, plan.folder, record, workers=1, trials=4, deadline=None)
+    only = Plan(
+        {k: specs[k] for k in ("constant", "extra_trees")}, plan.folder, record, workers=1, trials=4, deadline=None
+    )
     with pytest.raises(SearchError, match="words that are"):
         list(Search(only, books_in(tmp_path / "b"), pool).events())
 

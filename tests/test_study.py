@@ -168,7 +168,9 @@ def test_a_study_is_not_gone_on_with_as_another(
     finished: tuple[Path, dict[str, Any]], change: tuple[str, str], named: str
 ) -> None:
     other = finished[0] / "other.yaml"
-    other.write_text(STUDY.replace("also: [accuracy]", "").replace(*change).replace("sample_submission: sample.csv,", ""))
+    other.write_text(
+        STUDY.replace("also: [accuracy]", "").replace(*change).replace("sample_submission: sample.csv,", "")
+    )
     study = workbench.open(str(other), str(finished[0] / "mlruns"))
     other.unlink()
     with pytest.raises(StudyError, match=named):
@@ -213,7 +215,9 @@ def test_a_metric_of_the_users_own_is_optimised(tmp_path: Path) -> None:
 
 def test_a_source_that_sets_rows_apart_shows_its_true_score_once(tmp_path: Path) -> None:
     file = tmp_path / "iris.yaml"
-    file.write_text("name: iris\ndata: {train: 'sklearn:iris'}\nfolds: {folds: 3}\nfamilies: [linear]\nalso: [accuracy]\n")
+    file.write_text(
+        "name: iris\ndata: {train: 'sklearn:iris'}\nfolds: {folds: 3}\nfamilies: [linear]\nalso: [accuracy]\n"
+    )
     first = workbench.open(str(file), str(tmp_path / "home")).run(trials=2, out=tmp_path / "s.csv")
     second = workbench.open(str(file), str(tmp_path / "home")).run(trials=5, out=tmp_path / "s.csv")
     assert first.test_scores == second.test_scores

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -401,7 +403,7 @@ def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     ],
 )
 def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
-    tracker.describe("", metric=name, direction="maximize")
+    tracker.describe("", metric=name, also=[], direction="maximize")
     run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
     assert run.data.metrics[shown] == 0.35
     assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
@@ -423,10 +425,21 @@ def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(ho
 
 def test_the_experiment_says_what_it_is_and_how_to_sort_it(home, tracker):
     for metric in ("rmse", "log_loss"):
-        tracker.describe("**study**: predict `y`", metric=metric, direction="minimize")
+        tracker.describe("**study**: predict `y`", metric=metric, also=["accuracy"], direction="minimize")
     tags = client(home).get_experiment(tracker.experiment_id).tags
     assert tags["mlflow.note.content"] == "**study**: predict `y`"
     assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
+    shown = json.loads(
+        zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
+    )
+    assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`log_loss`", True)
+    assert shown["selectedColumns"][:3] == ["metrics.`log_loss`", "metrics.`std`", "metrics.`accuracy`"]
+
+
+def test_a_runs_duration_is_the_time_that_its_trial_took(home, tracker):
+    run_id = tracker.record(replace(a_result(), seconds=75.0), a_vault(), metric="log_loss")
+    info = client(home).get_run(run_id).info
+    assert 75 <= (info.end_time - info.start_time) / 1000 < 90
 
 
 def test_an_experiment_that_was_deleted_in_the_ui_comes_back_with_its_trials(home, tracker, study):
@@ -495,7 +508,7 @@ def taken():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
-    tracker.describe("", metric="log_loss", direction="minimize")
+    tracker.describe("", metric="log_loss", also=[], direction="minimize")
     run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
     before = processes(1, os.getpid())
     with ui.serve(home, taken) as link:
@@ -506,8 +519,8 @@ def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothi
         assert port != taken
         assert listening(port) == {"0100007F"}
         assert server in processes(2, server)
-        order = "orderByKey=metrics.%60log_loss%60&orderByAsc=true"
-        assert page == f"experiments/{tracker.experiment_id}/runs?workflowType=machine_learning&{order}"
+        seen = "workflowType=machine_learning&viewStateShareKey=workbench"
+        assert page == f"experiments/{tracker.experiment_id}/runs?{seen}"
         with urllib.request.urlopen(address, timeout=10) as response:
             assert "<title>MLflow</title>" in response.read().decode()
         url = f"{address}/ajax-api/2.0/mlflow/runs/get?run_id={run_id}"

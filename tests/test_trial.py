@@ -52,7 +52,9 @@ def run(spec: Spec, folder: Path, number: int = 0) -> trial.Result:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_every_row_is_predicted_once_and_the_score_is_the_metric_of_these_predictions(task: str, tmp_path: Path) -> None:
+def test_every_row_is_predicted_once_and_the_score_is_the_metric_of_these_predictions(
+    task: str, tmp_path: Path
+) -> None:
     spec = spec_of(task)
     result = run(spec, tmp_path)
     assert result.oof is not None

@@ -126,7 +126,9 @@ class Search:
         standing.started += 1
         standing.waiting = self._books.waiting(family)
         if live.hopeless:
-            yield from self._end(live, worker.Done("failed", "the whole command died under this trial, again and again"))
+            yield from self._end(
+                live, worker.Done("failed", "the whole command died under this trial, again and again")
+            )
             return
         spec = self._plan.specs[family]
         yield TrialStarted(family, live.number, len(list(spec.folds.pairs())))

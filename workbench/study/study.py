@@ -88,7 +88,7 @@ class Summary:
     """For sklearn: sources, the true scores of the first submission on the fifth that was set apart."""
 
 
-def open(file: str | os.PathLike[str], home: str | os.PathLike[str] | None = None, **overrides: Any) -> "Study":  # noqa: A001
+def open(file: str | os.PathLike[str], home: str | os.PathLike[str] | None = None, **overrides: Any) -> "Study":
     """Open the study that `file` describes, and refuse what is wrong with it before anything heavy loads.
 
     Args:
@@ -395,7 +395,8 @@ class Study:
         facts.settle(self.home.facts(self.name), self.config)
         if not self.home.folds(self.name).exists():
             folds.save(self.folds, self.home.folds(self.name))
-        self._tracker.describe(self._description(), metric=self.metric.name, direction=self.metric.direction)
+        also = [metric.name for metric in self.also]
+        self._tracker.describe(self._description(), metric=self.metric.name, also=also, direction=self.metric.direction)
 
     def _description(self) -> str:
         """Return what the UI shows above the study's runs."""

@@ -3,6 +3,7 @@
 vault    how the predictions of a study are laid out
 store    MLflow's database in a home
 tracker  the experiment of a study: a run for every trial and every ensemble
+view     what MLflow's page shows first
 ui       MLflow's own pages, on this machine only
 """
 

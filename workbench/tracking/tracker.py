@@ -20,7 +20,7 @@ import pandas as pd
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import store
+from workbench.tracking import store, view
 from workbench.tracking.vault import Predictions, Vault
 from workbench.trial import Result
 
@@ -67,10 +67,19 @@ class Tracker:
         location = (self._home.artifacts / self._study).as_uri()
         return str(self._client.create_experiment(self._study, artifact_location=location))
 
-    def describe(self, markdown: str, *, metric: str, direction: str) -> None:
-        """Set the text that the UI shows above the experiment's runs, and how it should sort them."""
-        tags = {"mlflow.note.content": markdown, "workbench.metric": _word(metric), "workbench.direction": direction}
-        for key, value in tags.items():
+    def describe(self, markdown: str, *, metric: str, also: Sequence[str], direction: str) -> None:
+        """Set the text that the UI shows above the study's runs, and the columns and order it shows them in.
+
+        Args:
+            markdown: the text.
+            metric: the name under which scores are logged.
+            also: the names of the further metrics.
+            direction: `minimize` or `maximize`.
+        """
+        columns = [_word(name) for name in also]
+        shown = view.state(_word(metric), columns, ascending=direction == "minimize")
+        facts = {"workbench.metric": _word(metric), "workbench.direction": direction}
+        for key, value in {"mlflow.note.content": markdown, view.TAG: shown, **facts}.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
     def record(self, result: Result, vault: Vault, *, metric: str, log: Path | None = None) -> str:
@@ -86,7 +95,8 @@ class Tracker:
         shown = name + (f" · {result.score:.5g}" if result.score is not None else f" · {result.state}")
         tags = {"state": result.state, "family": result.family, "folds": vault.hash}
         note = {"mlflow.note.content": result.reason} if result.reason else {}
-        with self._run("trial", f"{result.family}/{result.number}", shown, tags, note) as (run, folder):
+        key = f"{result.family}/{result.number}"
+        with self._run("trial", key, shown, tags, note, seconds=result.seconds) as (run, folder):
             self._write(run, _points(result, metric), result.hyperparameters)
             _write_frames(result, vault, folder)
             if result.state == "failed" and log is not None and log.exists():
@@ -151,15 +161,16 @@ class Tracker:
 
     @contextmanager
     def _run(
-        self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str]
+        self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str], *, seconds: float = 0
     ) -> "Iterator[tuple[Run, Path]]":
-        """Find or make the run of `key`; it is finished when its artifacts are there."""
+        """Find or make the run of `key`, begun `seconds` ago; it is finished when its artifacts are there."""
         mark = '"' if "'" in key else "'"
         where = f"tags.`workbench.{kind}` = {mark}{key}{mark}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
         own = {"kind": kind, "study": self._study, kind: key, **tags}
         every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **more}
-        run = found[0] if found else self._client.create_run(self.experiment_id, tags=every, run_name=name)
+        began = int(1000 * (time.time() - seconds))
+        run = found[0] if found else self._client.create_run(self.experiment_id, began, every, name)
         with tempfile.TemporaryDirectory() as folder:
             yield run, Path(folder)
             if any(Path(folder).iterdir()):

@@ -10,10 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from urllib.parse import quote
 
 from workbench.errors import StudyError
 from workbench.home import Home
+from workbench.tracking import view
 
 _HOST = "127.0.0.1"
 _PATIENCE = 90.0
@@ -110,12 +110,8 @@ def _newest(home: Home) -> str:
                 "SELECT r.experiment_id FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
                 "WHERE t.key = 'workbench.study' ORDER BY r.start_time DESC LIMIT 1"
             ).fetchone()
-            tags = "SELECT key, value FROM experiment_tags WHERE experiment_id = ?"
-            facts = dict(connection.execute(tags, row).fetchall() if row else ())
     except sqlite3.Error as error:
         raise StudyError(f"{home.database}: must be MLflow's store. It cannot be read ({error}).") from error
     if row is None:
         return ""
-    metric, ascending = facts.get("workbench.metric"), facts.get("workbench.direction") == "minimize"
-    order = f"&orderByKey={quote(f'metrics.`{metric}`')}&orderByAsc={str(ascending).lower()}" if metric else ""
-    return f"#/experiments/{row[0]}/runs?workflowType=machine_learning{order}"
+    return f"#/experiments/{row[0]}/runs?workflowType=machine_learning&viewStateShareKey={view.KEY}"
