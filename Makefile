@@ -14,10 +14,10 @@ demo: venv
 	$(BIN)/workbench run studies/digits.yaml
 
 test: venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 fast: venv
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: venv
 	$(BIN)/ruff check .

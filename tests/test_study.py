@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pandas as pd
 import pytest
 
 import workbench
+from workbench.cli.commands import app
 from workbench.errors import ConfigError, StudyError, SubmissionError
 from workbench.search.books import Books
 from workbench.study import Study
@@ -38,6 +41,16 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def said(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> Any:
+    """Run a verb in this process, where the libraries are loaded already, and return the JSON that it prints."""
+    capsys.readouterr()
+    app(
+        [words[0], str(folder / "small.yaml"), *words[1:], "--home", str(folder / "mlruns"), "--json"],
+        standalone_mode=False,
+    )
+    return json.loads(capsys.readouterr().out)
+
+
 def made(folder: Path) -> Path:
     """Write a competition of three classes into `folder`, and a study file for it."""
     rng = np.random.default_rng(3)
@@ -56,13 +69,15 @@ def made(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A study that was run once by the command; its folder, and what the command said."""
+def finished(tmp_path_factory: pytest.TempPathFactory, database: Path) -> tuple[Path, dict[str, Any]]:
+    """A study that was run once; its folder, and the summary as the command prints it."""
     folder = tmp_path_factory.mktemp("finished")
     made(folder)
-    done = command(folder, "run", "small.yaml", "--json")
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
+    (folder / "mlruns").mkdir()
+    shutil.copy(database, folder / "mlruns" / database.name)
+    study = workbench.open(str(folder / "small.yaml"), str(folder / "mlruns"))
+    summary = study.run(out=folder / "small-submission.csv")
+    return folder, json.loads(json.dumps(asdict(summary)))
 
 
 def opened(finished: tuple[Path, dict[str, Any]]) -> Study:
@@ -103,9 +118,11 @@ def test_the_home_holds_everything_and_nothing_else_is_left_behind(finished: tup
     assert not list((folder / "mlruns" / "studies" / "small").glob("trials/*"))
 
 
-def test_the_leaderboard_has_every_trial_best_first_with_its_run(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_the_leaderboard_has_every_trial_best_first_with_its_run(
+    finished: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, summary = finished
-    rows = json.loads(command(folder, "leaderboard", "small.yaml", "--json").stdout)
+    rows = said(capsys, folder, "leaderboard")
     keys = {"run_id", "family", "score", "std", "fold_scores", "state", "seconds", "hyperparameters", "also"}
     assert all(keys <= row.keys() and row["run_id"] for row in rows)
     scores = [row["score"] for row in rows if row["state"] == "complete"]
@@ -113,7 +130,6 @@ def test_the_leaderboard_has_every_trial_best_first_with_its_run(finished: tuple
     assert rows[0] == summary["best"]
     table = opened(finished).leaderboard()
     assert list(table.run_id) == [row["run_id"] for row in rows]
-    assert "extra_trees" in command(folder, "leaderboard", "small.yaml").stdout
 
 
 def test_run_again_nothing_is_left_to_do_but_the_end(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -129,30 +145,34 @@ def test_run_again_nothing_is_left_to_do_but_the_end(finished: tuple[Path, dict[
     (finished[0] / "again.csv.json").unlink()
 
 
-def test_ensembles_by_every_method_are_runs_with_members(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_ensembles_by_every_method_are_runs_with_members(
+    finished: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     study = opened(finished)
     best = study.ensemble(method="best")
     assert [member["weight"] for member in best.members] == [1.0]
     uniform = study.ensemble(method="uniform")
     assert uniform.score >= study.ensemble(method="nelder_mead").score
     assert np.isclose(uniform.weights.sum(), 1)
-    said = json.loads(command(finished[0], "ensemble", "small.yaml", "--method", "greedy", "--json").stdout)
-    assert said["method"] == "greedy"
-    assert said["run_id"]
+    document = said(capsys, finished[0], "ensemble", "--method", "greedy")
+    assert document["method"] == "greedy"
+    assert document["run_id"]
     study.ensemble()
 
 
-def test_submit_and_folds_write_their_files(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_submit_and_folds_write_their_files(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, _ = finished
     out = tmp_path / "mine.csv"
-    said = json.loads(command(folder, "submit", "small.yaml", "-o", str(out), "--json").stdout)
-    assert said["path"] == str(out)
-    assert said["rows"] == 50 == len(pd.read_csv(out))
-    said = json.loads(command(folder, "folds", "small.yaml", "-o", str(tmp_path / "folds.csv"), "--json").stdout)
+    written = said(capsys, folder, "submit", "-o", str(out))
+    assert written["path"] == str(out)
+    assert written["rows"] == 50 == len(pd.read_csv(out))
+    dealt = said(capsys, folder, "folds", "-o", str(tmp_path / "folds.csv"))
     frame = pd.read_csv(tmp_path / "folds.csv")
     assert list(frame.columns) == ["row", "repeat", "fold"]
     assert len(frame) == 100
-    assert said["hash"] == opened(finished).folds.hash
+    assert dealt["hash"] == opened(finished).folds.hash
 
 
 @pytest.mark.parametrize(
@@ -186,7 +206,7 @@ def test_a_study_that_runs_elsewhere_is_refused(finished: tuple[Path, dict[str, 
 def test_a_study_without_trials_says_how_to_get_some(tmp_path: Path) -> None:
     study = workbench.open(str(made(tmp_path)), str(tmp_path / "home"))
     for verb in (study.rows, study.leaderboard, study.ensemble):
-        with pytest.raises(StudyError, match="has no trials yet. Run it: workbench run"):
+        with pytest.raises(StudyError, match="has no trials yet"):
             verb()
     with pytest.raises((StudyError, SubmissionError), match="no ensemble yet"):
         study.submit()
@@ -200,26 +220,26 @@ def test_a_family_that_does_not_suit_the_data_is_refused_with_those_that_do(tmp_
         study.run(trials=2)
 
 
-def test_a_metric_of_the_users_own_is_optimised(tmp_path: Path) -> None:
+def test_a_metric_of_the_users_own_is_optimised(tmp_path: Path, home: Path) -> None:
     file = made(tmp_path)
     (tmp_path / "mine.py").write_text(
         "def hits(y, p):\n    return float((p.argmax(axis=1) == y).mean())\n\nhits.direction = 'maximize'\n"
     )
     file.write_text(STUDY.replace("metric: log_loss", "metric: mine.py:hits"))
-    summary = workbench.open(str(file), str(tmp_path / "home")).run(trials=3, out=tmp_path / "s.csv")
+    summary = workbench.open(str(file), str(home)).run(trials=3, out=tmp_path / "s.csv")
     assert summary.ensemble is not None
     assert summary.best is not None
     assert summary.best["score"] == pytest.approx(summary.best["also"]["accuracy"])
     assert summary.ensemble["gap"] is None
 
 
-def test_a_source_that_sets_rows_apart_shows_its_true_score_once(tmp_path: Path) -> None:
+def test_a_source_that_sets_rows_apart_shows_its_true_score_once(tmp_path: Path, home: Path) -> None:
     file = tmp_path / "iris.yaml"
     file.write_text(
         "name: iris\ndata: {train: 'sklearn:iris'}\nfolds: {folds: 3}\nfamilies: [linear]\nalso: [accuracy]\n"
     )
-    first = workbench.open(str(file), str(tmp_path / "home")).run(trials=2, out=tmp_path / "s.csv")
-    second = workbench.open(str(file), str(tmp_path / "home")).run(trials=5, out=tmp_path / "s.csv")
+    first = workbench.open(str(file), str(home)).run(trials=2, out=tmp_path / "s.csv")
+    second = workbench.open(str(file), str(home)).run(trials=5, out=tmp_path / "s.csv")
     assert first.test_scores == second.test_scores
     assert first.test_scores is not None
     assert first.test_scores["accuracy"] > 0.8
@@ -250,6 +270,19 @@ def balanced(folder: Path, trials: int) -> None:
         if row.state == "complete":
             where = folder / "mlruns" / "artifacts" / "small" / row.run_id / "artifacts" / "oof.parquet"
             assert len(pd.read_parquet(where)) == 100
+
+
+@pytest.mark.slow
+def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
+    made(tmp_path)
+    done = command(tmp_path, "run", "small.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert Path(summary["submission"]).exists()
+    balanced(tmp_path, 5)
+    assert len([line for line in done.stderr.splitlines() if " s  " in line]) == 5
+    shown = command(tmp_path, "leaderboard", "small.yaml").stdout
+    assert "extra_trees #0" in shown
 
 
 @pytest.mark.slow

@@ -163,8 +163,8 @@ def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed
             ("numbers", "passthrough", numbers),
             ("categories", ordinal, few),
             ("targets", _means(classes, seed), many),
-            ("dates", _dates(), _of(columns, "date")),
-            ("texts", _texts(seed), _written(columns, x)),
+            ("dates", _dates, _of(columns, "date")),
+            ("texts", lambda: _texts(seed), _written(columns, x)),
         ]
     )
     return make_pipeline(split, Flatten())
@@ -204,8 +204,8 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
             ("numbers", _scaled(numbers, len(x), seed), _of(columns, "number", "boolean")),
             ("categories", onehot, few),
             ("targets", make_pipeline(_means(classes, seed), StandardScaler()), many),
-            ("dates", make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
-            ("texts", make_pipeline(_texts(seed), StandardScaler()), _written(columns, x)),
+            ("dates", lambda: make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
+            ("texts", lambda: make_pipeline(_texts(seed), StandardScaler()), _written(columns, x)),
         ]
     )
     return make_pipeline(split, Flatten())
@@ -314,10 +314,9 @@ def _of(columns: Columns, *kinds: ColumnKind) -> list[str]:
 
 
 def _columns(blocks: list[tuple[str, Any, list[str]]]) -> ColumnTransformer:
-    """Join the blocks that have columns."""
-    return ColumnTransformer(
-        [block for block in blocks if block[2]], sparse_threshold=0, verbose_feature_names_out=False
-    )
+    """Join the blocks that have columns; a function is called for its transformer, since skrub is slow to load."""
+    made = [(name, view() if callable(view) else view, names) for name, view, names in blocks if names]
+    return ColumnTransformer(made, sparse_threshold=0, verbose_feature_names_out=False)
 
 
 def _by_levels(columns: Columns, x: Any) -> tuple[list[str], list[str]]:

@@ -64,7 +64,7 @@ class Pool:
     def __init__(self, modules: Sequence[str], *, threads: int = 1) -> None:
         """Begin to load the modules, in another process and without waiting for it."""
         fork = "forkserver" in multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if fork else "spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
         self._environment = _environment(threads)
         if fork:
             from multiprocessing import forkserver
@@ -89,14 +89,14 @@ class Pool:
         A process would import the main module again, as a script without `if __name__ == "__main__"` must not be.
         """
         before = {name: os.environ.get(name) for name in self._environment}
-        main = sys.modules["__main__"]
-        hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
-        main.__spec__ = None
+        main = vars(sys.modules["__main__"])
+        hidden = {name: main.pop(name) for name in ["__file__", "__spec__"] if name in main}
+        main["__spec__"] = None
         os.environ.update(self._environment)
         try:
             yield
         finally:
-            main.__dict__.update(hidden)
+            main.update(hidden)
             for name, value in before.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 

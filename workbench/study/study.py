@@ -202,9 +202,10 @@ class Study:
 
         self.home.create()
         with self.home.lock(self.name):
-            # The libraries load in another process while the data load in this one.
             count = workers or self.config.search.workers or cores()
-            pool = Pool(_modules(self.config.families), threads=max(1, cores() // count))
+            modules = _modules(self.config.families, self.dataset)
+            # The libraries load in another process while MLflow loads in this one.
+            pool = Pool(modules, threads=max(1, cores() // count))
             self._begin()
             books = self._books
             books.reclaim()
@@ -291,9 +292,9 @@ class Study:
         path = Path(out or f"{self.name}-submission.csv").resolve()
         document = self._tracker.newest_ensemble()
         data, run_id = self.dataset, document["run_id"]
-        if data.test_ids is None:
-            raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         test = self._tracker.predictions(run_id, self._vault).test
+        if data.test_ids is None or test is None:
+            raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         numbered = self.config.data.id is None and np.array_equal(data.test_ids, np.arange(len(data.test_ids)))
         frame = submission.make(data, test, self.metric, by_position=numbered)
         score = {"metric": self.metric.name, "score": document["score"], "honest_score": document["honest_score"]}
@@ -338,7 +339,7 @@ class Study:
         from workbench.tracking import Vault
 
         data, (repeats, rows) = self.dataset, self.folds.rows()
-        outputs = ("prediction",)
+        outputs: tuple[str, ...] = ("prediction",)
         if data.classes is not None and len(data.classes) > 2:
             outputs = tuple(f"prediction_{label}" for label in data.classes)
         return Vault(
@@ -451,18 +452,19 @@ class Study:
             scores: dict[str, float] = json.loads(file.read_text())
             return scores
         known = data.truth(self.config)
-        if known is None:
-            return None
         test = self._tracker.predictions(self._tracker.newest_ensemble()["run_id"], self._vault).test
+        if known is None or test is None:
+            return None
         scores = {m.name: m.score(known[1], test) for m in (self.metric, *self.also)}
         file.write_text(json.dumps(scores))
         return scores
 
 
-def _modules(families: Sequence[str]) -> list[str]:
+def _modules(families: Sequence[str], dataset: "Dataset") -> list[str]:
     """Return what a trial's process should have loaded."""
-    keras = [f"workbench.{name}" for name in ("space.keras",) if any(models.entry(f).keras for f in families)]
-    return ["workbench.trial", *keras, *(f"workbench.models.{family}" for family in families)]
+    keras = ["workbench.space.keras"] if any(models.entry(family).keras for family in families) else []
+    skrub = ["skrub"] if {"date", "text"} & set(dataset.columns.values()) else []
+    return ["workbench.trial", *keras, *skrub, *(f"workbench.models.{family}" for family in families)]
 
 
 def _reserve(seconds: float) -> float:
