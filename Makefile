@@ -1,5 +1,5 @@
 # make demo    the main job on data that ships with a dependency
-# make test    the whole test suite
+# make test    the whole test suite; `make fast` leaves out what is slow
 # make check   lint, format and types
 # make bench   the benchmarks, on scikit-learn's own data (DATA=DIR for more)
 # make lock    resolve the dependencies anew
@@ -7,6 +7,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes on two cores, a thread each.
+TEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 .PHONY: demo test fast check bench venv lock gpu
 
@@ -14,10 +16,10 @@ demo: venv
 	$(BIN)/workbench run studies/digits.yaml
 
 test: venv
-	$(BIN)/python -m pytest -n 2
+	$(TEST)
 
 fast: venv
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(TEST) -m "not slow"
 
 check: venv
 	$(BIN)/ruff check .

@@ -125,6 +125,23 @@ def test_every_pruner_lets_a_good_trial_go_on_and_every_real_one_ends_a_bad_one(
     assert (ran(9.0) == 9) is (pruner == "none")
 
 
+def test_a_fold_without_a_score_prunes_nothing_and_a_fold_is_reported_once(tmp_path: Path) -> None:
+    for score in (0.5, 0.5, 0.5, 0.5, 0.5):
+        live = books_in(tmp_path).ask("x")
+        live.prune(score)
+        live.end(Result("x", live.number, "complete", 1.0, {}, [score], score), "run")
+    assert not books_in(tmp_path).ask("x").prune(float("nan"))
+    books_in(tmp_path).reclaim()
+    live = books_in(tmp_path).ask("x")
+    assert not live.prune(float("nan"))
+    assert not live.prune(0.4)
+    books_in(tmp_path).reclaim()
+    again = books_in(tmp_path).ask("x")
+    assert (again.prune(float("nan")), again.prune(0.4), again.prune(0.4)) == (False, False, False)
+    again.end(Result("x", again.number, "complete", 1.0, {}, [0.4], 0.4), "run")
+    assert books_in(tmp_path).ask("x").prune(9.0)
+
+
 def test_rows_are_best_first_then_pruned_then_failed(tmp_path: Path) -> None:
     books = books_in(tmp_path, direction="maximize")
     for state, score in (("failed", None), ("complete", 0.5), ("pruned", None), ("complete", 0.9)):

@@ -5,6 +5,7 @@ hyperparameters. A trial that a dead process left RUNNING goes back to WAITING a
 number, its hyperparameters and its finished folds.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -185,6 +186,8 @@ class Live:
         self._trial = trial
         self._sampler = books._sampler_of(family, trial.number)
         self._scores: list[float] = []
+        self._fold = 0
+        self._reported = set(study._storage.get_trial(trial._trial_id).intermediate_values)
 
     @property
     def hopeless(self) -> bool:
@@ -217,10 +220,18 @@ class Live:
             ) from error
 
     def prune(self, score: float) -> bool:
-        """Report the next fold's score; return whether the trial should end here."""
+        """Report the next fold's score; return whether the trial should end here.
+
+        A fold whose score means nothing, as an ROC AUC of one class, says nothing; nor does one that was reported
+        before the trial was interrupted.
+        """
+        self._fold += 1
+        if not math.isfinite(score):
+            return False
         self._scores.append(score)
         mean = sum(self._scores) / len(self._scores)
-        self._trial.report(score if self._books.paired else mean, step=len(self._scores))
+        if self._fold not in self._reported:
+            self._trial.report(score if self._books.paired else mean, step=self._fold)
         return bool(self._trial.should_prune())
 
     def end(self, result: Result, run_id: str) -> Row:

@@ -27,6 +27,8 @@ from workbench.study.study import MINUTES
 
 # With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.
 MANY_ROWS = 200_000
+# From a folder this many steps up, a path says where it comes from better than how to get there.
+_FAR = 3
 _COMMENT_AT = 38
 _LINE = 118
 
@@ -235,11 +237,13 @@ def _kinds(kind: str, task: Task) -> str:
 
 
 def _seen_from(study: Path, file: Path) -> str:
-    """Return the path of `file` relative to the study file's folder, absolute where it is on another drive."""
+    """Return the path of `file` relative to the study file's folder, absolute where it is far away."""
     try:
-        return Path(os.path.relpath(file, study.parent.resolve())).as_posix()
+        near = Path(os.path.relpath(file, study.parent.resolve()))
     except ValueError:
+        # On another drive there is no way from here to there.
         return file.as_posix()
+    return (file if near.parts.count("..") > _FAR else near).as_posix()
 
 
 def _line(key: str, value: Any, comment: str, depth: int = 0) -> str:
