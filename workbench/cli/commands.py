@@ -114,7 +114,7 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
         return
     from workbench.cli import tables
 
-    _out().print(tables.leaderboard(rows, metric=study.metric.name))
+    _out().print(tables.leaderboard(rows, metric=study.scored_by.name))
 
 
 @app.command()
@@ -247,12 +247,12 @@ def _progress(study: "Study", console: Console, trials: int | None, minutes: flo
     """Draw live on a terminal, and lines elsewhere."""
     from workbench.cli.progress import Lines, Screen
 
-    maximize = study.metric.direction == "maximize"
+    maximize = study.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
     progress: Progress
     if console.is_terminal:
-        title = f"{study.name} · {study.metric.name}"
+        title = f"{study.name} · {study.scored_by.name}"
         progress = Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1])
     else:
         progress = Lines(console, maximize=maximize)

@@ -119,13 +119,17 @@ class Screen:
         notes = [Text(note, "yellow") for note in self._notes]
         return Group(head, self._bar(spent), *ended, *notes, tasks)
 
-    def _bar(self, spent: float) -> ProgressBar | Text:
+    def _bar(self, spent: float) -> Table:
         shares = []
         if self._minutes:
             shares.append(spent / (60 * self._minutes))
         if self._trials:
             shares.append((self._counts["complete"] + self._counts["pruned"]) / self._trials)
-        return ProgressBar(total=1.0, completed=min(1.0, max(shares)), width=60) if shares else Text("")
+        # In a grid, since a bar by itself does not end its line.
+        bar = Table.grid()
+        if shares:
+            bar.add_row(ProgressBar(total=1.0, completed=min(1.0, max(shares)), width=60))
+        return bar
 
 
 class _Task:
@@ -159,7 +163,7 @@ class _Best:
 
 
 def _line(row: Row) -> str:
-    spread = "" if row.std is None else f"± {number(row.std)}"
+    spread = "" if row.std is None or row.score is None else f"± {number(row.std)}"
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
     name = f"{row.family} #{row.number}"
     return f"{name:<20} {row.state:<9} {number(row.score):>10} {spread:<12} {clock(row.seconds):>12}{reason}"

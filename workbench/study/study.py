@@ -132,6 +132,13 @@ class Study:
         name = self.config.metric or evaluation.default(self.dataset.task)
         return self._checked_metric("metric", name)
 
+    @property
+    def scored_by(self) -> "Metric":
+        """What is optimised, without a look at the data where the study file names it."""
+        from workbench import evaluation
+
+        return evaluation.metric(self.config.metric, self.config.resolve) if self.config.metric else self.metric
+
     @cached_property
     def also(self) -> "tuple[Metric, ...]":
         """What else is shown."""
@@ -327,10 +334,10 @@ class Study:
         return Books(
             self.home.journal,
             self.name,
-            direction=self.metric.direction,
+            direction=self.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
-            folds=len(self.folds),
+            folds=self.config.folds.folds * self.config.folds.repeats,
             seed=self.config.seed,
         )
 
