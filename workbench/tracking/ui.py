@@ -108,7 +108,7 @@ def _newest(home: Home) -> str:
         with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute(
                 "SELECT r.experiment_id FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
-                "WHERE t.key = 'workbench.study' ORDER BY r.start_time DESC LIMIT 1"
+                "WHERE t.key = 'workbench.study' ORDER BY COALESCE(r.end_time, r.start_time) DESC LIMIT 1"
             ).fetchone()
     except sqlite3.Error as error:
         raise StudyError(f"{home.database}: must be MLflow's store. It cannot be read ({error}).") from error
