@@ -42,7 +42,7 @@ def finish(books: Books, family: str, score: float) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.extra_trees"])
+    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"])
 
 
 class Recorder:
@@ -207,10 +207,10 @@ def test_allocation_starves_nobody() -> None:
 
 def test_a_search_runs_the_baseline_then_every_family_and_stops_at_its_trials(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
-    events = list(search(tmp_path, pool, record, families=["linear", "extra_trees"], trials=6).events())
+    events = list(search(tmp_path, pool, record, families=["linear", "xgboost"], trials=6).events())
     ended = [event.row for event in events if isinstance(event, TrialEnded)]
     assert (ended[0].family, ended[0].state) == ("constant", "complete")
-    assert {row.family for row in ended[1:]} == {"linear", "extra_trees"}
+    assert {row.family for row in ended[1:]} == {"linear", "xgboost"}
     assert sum(row.state != "failed" for row in ended) == 6
     assert events[-1] == Stopped("trials", 0)
     assert [(r.family, r.number) for r in record.results] == [(row.family, row.number) for row in ended]
@@ -230,10 +230,10 @@ def test_called_again_a_search_adds_only_what_is_missing(tmp_path: Path, pool: P
 
 def test_a_killed_worker_is_a_failed_trial_with_its_reason_and_the_search_goes_on(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
-    running = search(tmp_path, pool, record, families=["extra_trees"], trials=3, workers=1)
+    running = search(tmp_path, pool, record, families=["xgboost"], trials=3, workers=1)
     killed = False
     for event in running.events():
-        if isinstance(event, TrialStarted) and event.family == "extra_trees" and not killed:
+        if isinstance(event, TrialStarted) and event.family == "xgboost" and not killed:
             killed = True
             # The process is started when the generator goes on; it is killed as soon as it is there.
             kill_soon(running)
@@ -259,20 +259,20 @@ def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left
     tmp_path: Path, pool: Pool
 ) -> None:
     record = Recorder()
-    specs = {family: spec_of("binary", family) for family in ("constant", "linear", "extra_trees")}
-    broken = specs["extra_trees"].dataset
+    specs = {family: spec_of("binary", family) for family in ("constant", "linear", "xgboost")}
+    broken = specs["xgboost"].dataset
     words = broken.x.assign(a="words that are said to be numbers")
-    specs["extra_trees"] = replace(specs["extra_trees"], dataset=replace(broken, x=words))
+    specs["xgboost"] = replace(specs["xgboost"], dataset=replace(broken, x=words))
     plan = Plan(specs, lambda f, n: tmp_path / f"{f}-{n}", record, workers=1, trials=4, deadline=None)
     events = list(Search(plan, books_in(tmp_path), pool).events())
     aside = [event for event in events if isinstance(event, FamilySetAside)]
-    assert [event.family for event in aside] == ["extra_trees"]
+    assert [event.family for event in aside] == ["xgboost"]
     assert "words that are" in aside[0].reason
     assert sum(r.state == "failed" for r in record.results) == 3
     assert sum(r.state != "failed" for r in record.results) == 4
     (tmp_path / "b").mkdir()
     only = Plan(
-        {k: specs[k] for k in ("constant", "extra_trees")}, plan.folder, record, workers=1, trials=4, deadline=None
+        {k: specs[k] for k in ("constant", "xgboost")}, plan.folder, record, workers=1, trials=4, deadline=None
     )
     with pytest.raises(SearchError, match="words that are"):
         list(Search(only, books_in(tmp_path / "b"), pool).events())
@@ -282,12 +282,12 @@ def test_the_deadline_ends_the_search_and_keeps_what_was_under_way(tmp_path: Pat
     record = Recorder()
     began = time.monotonic()
     deadline = began + 3
-    events: list[Event] = list(search(tmp_path, pool, record, families=["extra_trees"], deadline=deadline).events())
+    events: list[Event] = list(search(tmp_path, pool, record, families=["xgboost"], deadline=deadline).events())
     assert time.monotonic() - deadline < 2
     stopped = events[-1]
     assert isinstance(stopped, Stopped)
     assert stopped.why == "minutes"
-    trials = optuna.load_study(storage=books_in(tmp_path)._storage, study_name="s/extra_trees").trials
+    trials = optuna.load_study(storage=books_in(tmp_path)._storage, study_name="s/xgboost").trials
     assert sum(t.state.name == "WAITING" for t in trials) == stopped.interrupted
     assert not any(t.state.name == "RUNNING" for t in trials)
 

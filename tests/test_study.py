@@ -30,7 +30,7 @@ data: {train: train.csv, test: test.csv, sample_submission: sample.csv, target: 
 metric: log_loss
 also: [accuracy]
 folds: {folds: 3}
-families: [linear, extra_trees]
+families: [linear, xgboost]
 search: {trials: 5, workers: 2}
 """
 
@@ -87,7 +87,7 @@ def opened(finished: tuple[Path, dict[str, Any]]) -> Study:
 def test_a_run_gives_a_summary_a_submission_and_its_stamp(finished: tuple[Path, dict[str, Any]]) -> None:
     folder, summary = finished
     assert sum(summary["trials"][state] for state in ("complete", "pruned")) == 5
-    assert summary["best"]["family"] in ("linear", "extra_trees")
+    assert summary["best"]["family"] in ("linear", "xgboost")
     assert summary["ensemble"]["score"] <= summary["ensemble"]["best_single"] == summary["best"]["score"]
     assert summary["ensemble"]["score"] <= min(summary["ensemble"]["uniform"], summary["ensemble"]["greedy"])
     assert sum(member["weight"] for member in summary["ensemble"]["members"]) == pytest.approx(1)
@@ -214,7 +214,7 @@ def test_a_study_without_trials_says_how_to_get_some(tmp_path: Path) -> None:
 
 def test_a_family_that_does_not_suit_the_data_is_refused_with_those_that_do(tmp_path: Path) -> None:
     file = made(tmp_path)
-    file.write_text(STUDY.replace("extra_trees", "cnn"))
+    file.write_text(STUDY.replace("xgboost", "cnn"))
     study = workbench.open(str(file), str(tmp_path / "home"))
     with pytest.raises(ConfigError, match=r"families\[1\] must suit multiclass on data of kind table. Received: 'cnn'"):
         study.run(trials=2)
@@ -282,7 +282,7 @@ def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
     balanced(tmp_path, 5)
     assert len([line for line in done.stderr.splitlines() if " s  " in line]) == 5
     shown = command(tmp_path, "leaderboard", "small.yaml").stdout
-    assert "extra_trees #0" in shown
+    assert "xgboost #0" in shown
 
 
 @pytest.mark.slow
