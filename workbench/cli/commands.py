@@ -265,6 +265,8 @@ def _tell(study: "Study", summary: "Summary") -> None:
     from workbench.cli import tables
 
     console = _out()
+    for note in study.dataset.notes:
+        console.print(note, style="dim", soft_wrap=True, highlight=False)
     console.print(tables.by_family(study.rows(), metric=study.metric.name))
     if summary.ensemble is not None:
         console.print(tables.ensemble(summary.ensemble))

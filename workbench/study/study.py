@@ -415,7 +415,7 @@ class Study:
             f"- {len(data.y)} rows{test}; kind of data: {data.kind}\n"
             f"- metric: **{self.metric.name}** ({self.metric.direction})\n"
             f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`\n"
-            f"- families: {', '.join(self.config.families)}\n"
+            f"- families: {', '.join(self.config.families)}\n" + "".join(f"- {note}\n" for note in data.notes)
         )
 
     def _specs(self, threads: int) -> "dict[str, Spec]":
