@@ -14,7 +14,7 @@ TAG = f"mlflow.sharedViewState.{KEY}"
 
 def state(metric: str, also: Sequence[str], *, ascending: bool) -> str:
     """Return the tag's value for a study that is scored by `metric`, and by `also` beside it."""
-    columns = [f"metrics.`{name}`" for name in (metric, "std", *also, "seconds")]
+    columns = [f"metrics.`{name}`" for name in (metric, "std", *also)]
     chosen = {
         "orderByKey": f"metrics.`{metric}`",
         "orderByAsc": ascending,
