@@ -205,6 +205,7 @@ def test_allocation_starves_nobody() -> None:
     assert spent[-1] > 8
 
 
+@pytest.mark.slow
 def test_a_search_runs_the_baseline_then_every_family_and_stops_at_its_trials(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
     events = list(search(tmp_path, pool, record, families=["linear", "xgboost"], trials=6).events())
@@ -276,6 +277,7 @@ def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left
         list(Search(only, books_in(tmp_path / "b"), pool).events())
 
 
+@pytest.mark.slow
 def test_the_deadline_ends_the_search_and_keeps_what_was_under_way(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
     began = time.monotonic()

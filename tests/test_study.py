@@ -24,6 +24,9 @@ from workbench.errors import ConfigError, StudyError, SubmissionError
 from workbench.search.books import Books
 from workbench.study import Study
 
+# A whole study takes its processes, MLflow and a blend some seconds.
+pytestmark = pytest.mark.slow
+
 STUDY = """
 name: small
 data: {train: train.csv, test: test.csv, sample_submission: sample.csv, target: species, id: row}
@@ -272,7 +275,6 @@ def balanced(folder: Path, trials: int) -> None:
             assert len(pd.read_parquet(where)) == 100
 
 
-@pytest.mark.slow
 def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
     made(tmp_path)
     done = command(tmp_path, "run", "small.yaml", "--json")
@@ -285,7 +287,6 @@ def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
     assert "xgboost #0" in shown
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_end_and_the_books_balance(tmp_path: Path) -> None:
     made(tmp_path)
     words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "12"]
@@ -303,7 +304,6 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_end_and_the_b
     balanced(tmp_path, 12)
 
 
-@pytest.mark.slow
 def test_ctrl_c_keeps_finished_folds_and_exits_with_130(tmp_path: Path) -> None:
     made(tmp_path)
     words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "500"]
