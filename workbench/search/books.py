@@ -26,7 +26,6 @@ from workbench.trial import Result, State
 
 # A trial that was under way this often when the whole command died is taken to be the cause.
 _MOST_RESTARTS = 3
-_STATES: dict[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 @dataclass(frozen=True)

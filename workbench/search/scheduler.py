@@ -97,7 +97,7 @@ class Search:
         spec = self._plan.specs[BASELINE]
         live = self._books.ask(BASELINE)
         folder = self._plan.folder(BASELINE, live.number)
-        yield TrialStarted(BASELINE, live.number, len(list(spec.folds.pairs())))
+        yield TrialStarted(BASELINE, live.number, len(spec.folds))
         for _ in trial.run(spec, live.number, live.answer, folder=folder):
             pass
         yield from self._end(live, worker.Done("complete"))
@@ -131,7 +131,7 @@ class Search:
             )
             return
         spec = self._plan.specs[family]
-        yield TrialStarted(family, live.number, len(list(spec.folds.pairs())))
+        yield TrialStarted(family, live.number, len(spec.folds))
         process = self._pool.start(spec, live.number, self._plan.folder(family, live.number))
         self._running.append(_Running(live, process))
         standing.running += 1
@@ -148,7 +148,7 @@ class Search:
             case worker.FoldDone(score):
                 running.folds += 1
                 yield FoldEnded(live.family, live.number, running.folds, score)
-                last = running.folds == len(list(self._plan.specs[live.family].folds.pairs()))
+                last = running.folds == len(self._plan.specs[live.family].folds)
                 running.process.send(not live.prune(score) or last)
             case worker.Done() as done:
                 yield from self._over(running, done)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workbench import config as configs
 from workbench import home as homes
@@ -459,9 +459,12 @@ class Study:
             scores: dict[str, float] = json.loads(file.read_text())
             return scores
         known = data.truth(self.config)
-        test = self._tracker.predictions(self._tracker.newest_ensemble()["run_id"], self._vault).test
-        if known is None or test is None:
+        if known is None:
             return None
+        # Such a source always has test rows, so its ensembles have predictions for them.
+        test = cast(
+            "np.ndarray", self._tracker.predictions(self._tracker.newest_ensemble()["run_id"], self._vault).test
+        )
         scores = {m.name: m.score(known[1], test) for m in (self.metric, *self.also)}
         file.write_text(json.dumps(scores))
         return scores
