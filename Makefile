@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Two processes on two cores, a thread each; compiled tests are kept, which saves a fifth of the time.
-TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: demo test fast check bench venv lock gpu
 

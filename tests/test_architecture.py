@@ -1,6 +1,7 @@
 """The rules of the house, read out of the source: what a room may import, how long things may be, what names say."""
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -40,9 +41,14 @@ Breach = tuple[str, int, str]
 Rule = Callable[[Path], Iterator[Breach]]
 
 
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def modules(package: Path) -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(package.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+        yield path, parsed(path.read_text(encoding="utf-8"))
 
 
 def where(package: Path, path: Path) -> str:

@@ -219,6 +219,7 @@ def test_a_search_runs_the_baseline_then_every_family_and_stops_at_its_trials(tm
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+@pytest.mark.slow
 def test_called_again_a_search_adds_only_what_is_missing(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
     list(search(tmp_path, pool, record, families=["linear"], trials=3).events())

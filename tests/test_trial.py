@@ -110,7 +110,7 @@ def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_path: Path) -> None:
-    spec = spec_of("binary", "extra_trees")
+    spec = spec_of("binary", "xgboost")
     first, again = run(spec, tmp_path / "a"), run(spec, tmp_path / "b")
     other = run(spec, tmp_path / "c", number=1)
     assert np.array_equal(first.oof, again.oof)
