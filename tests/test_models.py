@@ -127,7 +127,7 @@ def fit(
     *,
     seed: int = 3,
     epochs: int = 1,
-    watch: Callable[[int, Any], None] = lambda epoch, losses: None,
+    watch: Callable[..., None] = lambda epoch, losses, progress=None: None,
 ) -> Any:
     """Train one model as a trial does."""
     if models.entry(case.family).keras:
@@ -165,7 +165,9 @@ class Fitted:
 def fitted_once(case: Case) -> Fitted:
     told = []
     train, valid = rows(case)
-    model = fit(case, train, valid, epochs=EPOCHS, watch=lambda epoch, losses: told.append((epoch, dict(losses))))
+    model = fit(
+        case, train, valid, epochs=EPOCHS, watch=lambda epoch, losses, progress=None: told.append((epoch, dict(losses)))
+    )
     return Fitted(case, model, valid, told)
 
 

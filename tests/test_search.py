@@ -17,9 +17,10 @@ from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import Standing
 from workbench.search.books import Books
 from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
-from workbench.search.pool import Pool, wait
+from workbench.search.pool import Pool
+from workbench.search.pruners import END, STRIDE
 from workbench.search.scheduler import Plan, Search
-from workbench.search.worker import Done, FoldDone
+from workbench.search.worker import Done, Epoch, FoldDone
 from workbench.space import Question
 from workbench.trial import Result, Spec
 
@@ -29,7 +30,7 @@ KIND = Question("kind", "categorical", "a", choices=("a", "b"))
 
 
 def books_in(folder: Path, **options: Any) -> Books:
-    return Books(folder / "optuna.journal", "s", **({"direction": "minimize", "folds": 3} | options))
+    return Books(folder / "optuna.journal", "s", **({"direction": "minimize"} | options))
 
 
 def finish(books: Books, family: str, score: float) -> dict[str, Any]:
@@ -105,41 +106,41 @@ def test_all_samplers_are_known_to_optuna() -> None:
     with pytest.raises(SearchError, match="Did you mean 'random'"):
         samplers.check_sampler("randm")
     with pytest.raises(SearchError, match="Did you mean 'median'"):
-        pruners.check_pruner("medan")
+        pruners.pruner("medan")
 
 
-@pytest.mark.parametrize("pruner", pruners.pruners())
-def test_every_pruner_lets_a_good_trial_go_on_and_every_real_one_ends_a_bad_one(pruner: str, tmp_path: Path) -> None:
-    books = books_in(tmp_path, pruner=pruner, folds=9)
-
-    def ran(score: float) -> int:
-        live = books.ask("x")
-        folds = next((n for n in range(1, 9) if live.prune(score + n / 1000)), 9)
-        state = "complete" if folds == 9 else "pruned"
-        live.end(Result("x", live.number, state, 1.0, {}, [score], score if folds == 9 else None), "run")
-        return folds
-
-    for score in (0.5, 0.52, 0.51, 0.53, 0.54, 0.55):
-        ran(score)
-    assert ran(0.1) == 9
-    assert (ran(9.0) == 9) is (pruner == "none")
-
-
-def test_a_fold_without_a_score_prunes_nothing_and_a_fold_is_reported_once(tmp_path: Path) -> None:
-    for score in (0.5, 0.5, 0.5, 0.5, 0.5):
-        live = books_in(tmp_path).ask("x")
-        live.prune(score)
-        live.end(Result("x", live.number, "complete", 1.0, {}, [score], score), "run")
-    assert not books_in(tmp_path).ask("x").prune(float("nan"))
+def test_a_report_that_means_nothing_prunes_nothing_and_none_is_made_twice(tmp_path: Path) -> None:
+    for _ in range(5):
+        live = books_in(tmp_path, pruner="median").ask("x")
+        live.report((0, END), 0.5)
+        live.end(Result("x", live.number, "complete", 1.0, {}, [0.5], 0.5), "run")
+    books = books_in(tmp_path, pruner="median")
+    live = books.ask("x")
+    assert not live.report((0, END), float("nan"))
+    assert not live.report((0, 2), 0.4)
     books_in(tmp_path).reclaim()
-    live = books_in(tmp_path).ask("x")
-    assert not live.prune(float("nan"))
-    assert not live.prune(0.4)
-    books_in(tmp_path).reclaim()
-    again = books_in(tmp_path).ask("x")
-    assert (again.prune(float("nan")), again.prune(0.4), again.prune(0.4)) == (False, False, False)
+    again = books_in(tmp_path, pruner="median").ask("x")
+    assert (again.report((0, 2), 0.4), again.report((0, END), 0.4)) == (False, False)
     again.end(Result("x", again.number, "complete", 1.0, {}, [0.4], 0.4), "run")
-    assert books_in(tmp_path).ask("x").prune(9.0)
+    assert books_in(tmp_path, pruner="median").ask("x").report((0, END), 9.0)
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_the_journal_holds_a_step_for_every_fold_and_rung_and_scores_as_they_are(
+    direction: Any, tmp_path: Path
+) -> None:
+    books = books_in(tmp_path, direction=direction)
+    live = books.ask("x")
+    for fold in range(2):
+        live.report((fold, 2), 0.7)
+        live.report((fold, END), 0.9)
+    frozen = books._open("x").trials[0]
+    assert sorted(frozen.intermediate_values) == [2, STRIDE - 1, STRIDE + 2, 2 * STRIDE - 1]
+    assert frozen.intermediate_values[STRIDE - 1] == 0.9
+    assert frozen.intermediate_values[2] == (0.7 if direction == "minimize" else -0.7)
+    board = books_in(tmp_path, direction=direction)
+    board.ask("x")
+    assert board.boards["x"].at == books.boards["x"].at
 
 
 def test_rows_are_best_first_then_pruned_then_failed(tmp_path: Path) -> None:
@@ -175,10 +176,29 @@ def test_a_trial_under_which_the_command_died_thrice_is_hopeless(tmp_path: Path)
     assert books_in(tmp_path).ask("x").hopeless
 
 
-def test_a_choice_that_changed_is_refused_with_its_name(tmp_path: Path) -> None:
-    finish(books_in(tmp_path), "x", 1.0)
-    with pytest.raises(SearchError, match="'kind' cannot be suggested"):
-        books_in(tmp_path).ask("x").answer(Question("kind", "categorical", "a", choices=("a", "b", "c")))
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_a_study_goes_on_with_other_choices_ranges_and_kinds(sampler: str, tmp_path: Path) -> None:
+    for i in range(8):
+        finish(books_in(tmp_path, sampler=sampler), "x", float(i))
+    changed = (
+        Question("depth", "int", 6, 2, 40, step=1),
+        Question("rate", "float", 0.1, 0.01, 1.0),
+        Question("kind", "categorical", "a", choices=("a", "b", "c")),
+    )
+    seen = []
+    for _ in range(20):
+        live = books_in(tmp_path, sampler=sampler).ask("x")
+        asked = {question.name: live.answer(question) for question in changed}
+        assert asked == {question.name: live.answer(question) for question in changed}
+        live.end(Result("x", live.number, "complete", 1.0, asked, [1.0], 1.0), "run")
+        seen.append(asked)
+    assert {asked["kind"] for asked in seen} == {"a", "b", "c"}
+    assert max(asked["depth"] for asked in seen) > 10
+    names = set(books_in(tmp_path)._storage.get_all_trials(0)[-1].params)
+    if sampler == "qmc":
+        assert names == {"depth (whole, 2 to 40)", "rate (real, 0.01 to 1)", "kind {'a', 'b', 'c'}"}
+    else:
+        assert names == {"depth", "rate (real)", "kind {'a', 'b', 'c'}"}
 
 
 def test_allocation_takes_interrupted_trials_first_then_defaults_then_the_promising() -> None:
@@ -191,6 +211,20 @@ def test_allocation_takes_interrupted_trials_first_then_defaults_then_the_promis
     good.spent, good.started = 200, 20
     assert allocation.choose([bad, good], None) is bad
     assert allocation.choose([bad, good], 2.0) is None
+
+
+def test_without_a_clock_allocation_follows_from_the_trials_alone() -> None:
+    slow = Standing("slow", started=3, spent=1000, loss=0.1, complete=[300.0])
+    fast = Standing("fast", started=3, spent=1, loss=0.2, complete=[0.3])
+    assert allocation.choose([slow, fast], None) is slow
+    assert allocation.choose([slow, fast], 5000.0) is fast
+
+
+def test_allocation_favours_what_adds_to_the_ensemble() -> None:
+    best = Standing("best", started=4, loss=0.1, weight=0.5)
+    same = Standing("same", started=2, loss=0.11, weight=0.0)
+    different = Standing("different", started=2, loss=0.3, weight=0.5)
+    assert allocation.choose([best, same, different], None) is different
 
 
 def test_allocation_starves_nobody() -> None:
@@ -265,13 +299,13 @@ def test_a_family_that_fails_three_times_running_is_set_aside_and_with_none_left
     broken = specs["xgboost"].dataset
     words = broken.x.assign(a="words that are said to be numbers")
     specs["xgboost"] = replace(specs["xgboost"], dataset=replace(broken, x=words))
-    plan = Plan(specs, lambda f, n: tmp_path / f"{f}-{n}", record, workers=1, trials=4, deadline=None)
+    plan = Plan(specs, lambda f, n: tmp_path / f"{f}-{n}", record, workers=1, trials=8, deadline=None)
     events = list(Search(plan, books_in(tmp_path), pool).events())
     aside = [event for event in events if isinstance(event, FamilySetAside)]
     assert [event.family for event in aside] == ["xgboost"]
     assert "words that are" in aside[0].reason
     assert sum(r.state == "failed" for r in record.results) == 3
-    assert sum(r.state != "failed" for r in record.results) == 4
+    assert sum(r.state != "failed" for r in record.results) == 8
     (tmp_path / "b").mkdir()
     only = Plan({k: specs[k] for k in ("constant", "xgboost")}, plan.folder, record, workers=1, trials=4, deadline=None)
     with pytest.raises(SearchError, match="words that are"):
@@ -297,15 +331,18 @@ def test_a_worker_asks_reports_and_ends(tmp_path: Path, pool: Pool) -> None:
     process = pool.start(spec_of("binary", "linear"), 0, tmp_path)
     said: list[Any] = []
     while not said or not isinstance(said[-1], Done):
-        wait([process], 20)
+        pool.wait([process], 20)
         said.append(process.receive())
         if isinstance(said[-1], Question):
             process.send(said[-1].default)
-        elif isinstance(said[-1], FoldDone):
-            process.send(True)
+        elif isinstance(said[-1], FoldDone | Epoch):
+            process.send("go on")
     assert [type(message) for message in said[-4:]] == [FoldDone, FoldDone, FoldDone, Done]
     assert said[-1].state == "complete"
-    assert len(list(trial.run(spec_of("binary", "linear"), 0, space.defaults, folder=tmp_path))) == 3
+    assert (
+        len(list(trial.run(spec_of("binary", "linear"), 0, trial.space("linear", space.defaults), folder=tmp_path)))
+        == 3
+    )
     process.end()
 
 
@@ -313,7 +350,7 @@ def test_a_worker_is_told_to_stop_after_a_poor_fold(tmp_path: Path, pool: Pool) 
     process = pool.start(spec_of("binary", "linear"), 0, tmp_path)
     message = process.receive()
     while not isinstance(message, Done):
-        process.send(message.default if isinstance(message, Question) else False)
+        process.send(message.default if isinstance(message, Question) else "stop")
         message = process.receive()
     assert (message.state, len(list(tmp_path.glob("fold-*.npz")))) == ("pruned", 1)
     process.end()

@@ -1,27 +1,20 @@
 """The verbs of a study, and the whole way from a study file to a submission, through the real command."""
 
 import json
-import os
-import random
 import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
 
 import workbench
 from workbench.cli.commands import app
 from workbench.errors import ConfigError, StudyError, SubmissionError
-from workbench.search.books import Books
 from workbench.study import Study
 
 # A whole study takes its processes, MLflow and a blend some seconds.
@@ -249,75 +242,12 @@ def test_a_source_that_sets_rows_apart_shows_its_true_score_once(tmp_path: Path,
     assert len(pd.read_csv(tmp_path / "s.csv")) == 30
 
 
-def balanced(folder: Path, trials: int) -> None:
-    """Check that Optuna's and MLflow's books say the same, and that nothing is left open."""
-    books = Books(folder / "mlruns" / "optuna.journal", "small", direction="minimize")
-    told = {}
-    for family in books.families():
-        study = optuna.load_study(storage=books._storage, study_name=f"small/{family}")
-        numbers = [trial.number for trial in study.trials]
-        assert numbers == list(range(len(numbers)))
-        assert all(trial.state.is_finished() for trial in study.trials)
-        told |= {f"{family}/{t.number}": t.user_attrs["row"]["run_id"] for t in study.trials}
-    with sqlite3.connect(folder / "mlruns" / "mlflow.db") as connection:
-        logged = connection.execute(
-            "SELECT t.value, t.run_uuid, r.status FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
-            "WHERE t.key = 'workbench.trial' AND r.lifecycle_stage = 'active'"
-        ).fetchall()
-    assert {name: run for name, run, _ in logged} == told
-    assert len(logged) == len(told)
-    assert {status for _, _, status in logged} <= {"FINISHED", "FAILED"}
-    rows = books.rows()
-    assert sum(row.state != "failed" for row in rows) == trials
-    for row in rows:
-        if row.state == "complete":
-            where = folder / "mlruns" / "artifacts" / "small" / row.run_id / "artifacts" / "oof.parquet"
-            assert len(pd.read_parquet(where)) == 100
-
-
 def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
     made(tmp_path)
     done = command(tmp_path, "run", "small.yaml", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert Path(summary["submission"]).exists()
-    balanced(tmp_path, 5)
     assert len([line for line in done.stderr.splitlines() if " s  " in line]) == 5
     shown = command(tmp_path, "leaderboard", "small.yaml").stdout
     assert "xgboost #0" in shown
-
-
-def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_end_and_the_books_balance(tmp_path: Path) -> None:
-    made(tmp_path)
-    words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "12"]
-    rng = random.Random(5)
-    for _ in range(6):
-        process = subprocess.Popen(
-            words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(rng.uniform(1.0, 7.0))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    done = command(tmp_path, "run", "small.yaml", "--trials", "12", "--json")
-    assert done.returncode == 0, done.stderr
-    balanced(tmp_path, 12)
-
-
-def test_ctrl_c_keeps_finished_folds_and_exits_with_130(tmp_path: Path) -> None:
-    made(tmp_path)
-    words = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "500"]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    while "linear #1" not in line:
-        line = process.stderr.readline()
-        assert line, "the command ended early"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert said.strip().splitlines()[-1].startswith("error: interrupted")
-    finished = len(workbench.open(str(tmp_path / "small.yaml"), str(tmp_path / "mlruns")).rows())
-    done = command(tmp_path, "run", "small.yaml", "--trials", str(finished + 2), "--json")
-    assert done.returncode == 0, done.stderr
-    balanced(tmp_path, finished + 2)

@@ -48,7 +48,11 @@ def spec_of(task: str, family: str = "linear", metric: str | None = None, **chan
 
 def run(spec: Spec, folder: Path, number: int = 0) -> trial.Result:
     """Run a trial with the family's defaults."""
-    return trial.result(spec, number, list(trial.run(spec, number, space.defaults, folder=folder)))
+    return trial.result(spec, number, folds_of(spec, folder, number))
+
+
+def folds_of(spec: Spec, folder: Path, number: int = 0, **options: Any) -> list[FoldResult]:
+    return list(trial.run(spec, number, trial.space(spec.family, space.defaults), folder=folder, **options))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -76,26 +80,65 @@ def test_a_row_is_never_predicted_by_a_model_that_saw_its_target(tmp_path: Path)
 
 def test_test_predictions_are_the_mean_over_folds(tmp_path: Path) -> None:
     spec = spec_of("binary")
-    folds = list(trial.run(spec, 0, space.defaults, folder=tmp_path))
+    folds = folds_of(spec, tmp_path)
     result = trial.result(spec, 0, folds)
     assert np.allclose(result.test, np.mean([fold.test for fold in folds], axis=0))
 
 
 def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
     spec = spec_of("binary", "xgboost")
-    first = next(iter(trial.run(spec, 0, space.defaults, folder=tmp_path)))
+    first = next(iter(trial.run(spec, 0, trial.space("xgboost", space.defaults), folder=tmp_path)))
     asked: list[str] = []
 
     def suggest(question: space.Question) -> Any:
         asked.append(question.name)
         return question.default
 
-    watched: list[tuple[int, int, int]] = []
-    again = list(trial.run(spec, 0, suggest, folder=tmp_path, watch=lambda *where: watched.append(where)))
+    heard: list[tuple[int, int, float]] = []
+
+    def report(fold: int, epoch: int, progress: int, loss: float) -> bool:
+        heard.append((fold, progress, loss))
+        return True
+
+    again = list(trial.run(spec, 0, trial.space("xgboost", suggest), folder=tmp_path, report=report))
     assert np.array_equal(again[0].oof, first.oof)
     assert again[0].seconds == first.seconds
-    assert {fold for _, fold, _ in watched} == {1, 2}
+    assert {fold for fold, _, _ in heard} == {1, 2}
     assert asked
+
+
+def test_what_is_reported_grows_in_progress_and_falls_in_loss(tmp_path: Path) -> None:
+    heard: list[tuple[int, int, float]] = []
+
+    def report(fold: int, epoch: int, progress: int, loss: float) -> bool:
+        heard.append((fold, progress, loss))
+        return True
+
+    folds_of(spec_of("binary", "xgboost"), tmp_path, report=report)
+    for place in range(3):
+        progress = [p for fold, p, _ in heard if fold == place]
+        losses = [loss for fold, _, loss in heard if fold == place]
+        assert len(progress) > 3
+        assert progress == sorted(progress)
+        assert losses == sorted(losses, reverse=True)
+        # Rounds times learning rate: XGBoost's default of 0.08 and some hundred rounds.
+        assert progress[-1] < 60
+
+
+@pytest.mark.parametrize("family", ["xgboost", "lightgbm", "catboost"])
+def test_a_fold_ends_when_the_report_says_so(family: str, tmp_path: Path) -> None:
+    pytest.importorskip(family)
+    told = [True, True, True, False]
+    with pytest.raises(trial.Halted) as halted:
+        folds_of(spec_of("binary", family), tmp_path, report=lambda *said: told.pop(0))
+    cut = halted.value.cut
+    assert (cut.repeat, cut.fold, not told) == (0, 0, True)
+    assert cut.curve["epoch"] == [0, 10, 20, 30]
+    assert cut.seconds > 0
+    assert not list(tmp_path.glob("fold-*"))
+    result = trial.result(spec_of("binary", family), 0, [], state="pruned", hyperparameters={"depth": 3}, cut=cut)
+    assert (result.hyperparameters, result.seconds) == ({"depth": 3}, cut.seconds)
+    assert result.curves[0, 0]["val_loss"] == cut.curve["val_loss"]
 
 
 def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:

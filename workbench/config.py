@@ -101,10 +101,18 @@ class SearchConfig(_Part):
     """Minutes that one call may take, ensemble and submission included."""
     sampler: str = "tpe"
     """The Optuna sampler that suggests hyperparameters."""
-    pruner: str = "median"
-    """The Optuna pruner that ends a trial after a poor fold; `none` runs every fold."""
+    pruner: str = "paired"
+    """Who ends a poor trial early: paired, median, percentile, halving, hyperband, wilcoxon; `none` runs every fold."""
     workers: Whole | None = Field(default=None, ge=1)
-    """Trials at the same time, one thread each; the number of cores unless given."""
+    """Trials at the same time; they share the cores. The number of cores unless given."""
+    trial_seconds: Amount | None = Field(default=None, gt=0)
+    """Seconds after which a trial is stopped and recorded as failed, out of time."""
+    trial_memory: Amount | None = Field(default=None, gt=0)
+    """Gigabytes of memory at which a trial is stopped and recorded as failed, out of memory."""
+    disk: Amount | None = Field(default=None, gt=0)
+    """Gigabytes that the home may take on disk; the search ends there."""
+    gpus: Literal["shared", "assigned"] = "shared"
+    """Whether every trial sees all GPUs, or each worker one of its own."""
 
 
 class EnsembleConfig(_Part):
@@ -141,6 +149,8 @@ class StudyConfig(_Part):
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)
     """The seed of samplers and models."""
+    deterministic: bool = Field(default=False, strict=True)
+    """Whether nets use only operations that give the same bits each time, where that costs speed."""
 
     _file: Path = PrivateAttr(Path("study.yaml"))
 

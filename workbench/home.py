@@ -1,12 +1,19 @@
 """Where everything that must last lies: one folder, its files, and the lock of a study."""
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import StudyError
+
+# A trial's predictions and the books that hold them take some megabytes; with fewer bytes none is begun.
+_LEAST_FREE = 100_000_000
+# With fewer bytes than this a disk is full.
+_FULL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,15 @@ class Home:
 
     def trial(self, study: str, family: str, number: int) -> Path:
         """The folder of a trial's finished folds, until MLflow has them."""
-        return self.path / "studies" / study / "trials" / f"{family.replace('/', '_')}-{number}"
+        return self.trials(study) / f"{family.replace('/', '_')}-{number}"
+
+    def trials(self, study: str) -> Path:
+        """The folder of the trials under way."""
+        return self.path / "studies" / study / "trials"
+
+    def weights(self, study: str) -> Path:
+        """The folder of the weights of a study's best trials."""
+        return self.path / "studies" / study / "weights"
 
     def create(self) -> None:
         """Make the folder.
@@ -54,6 +69,37 @@ class Home:
             raise StudyError(f"{self.path}: the home cannot be made ({error.strerror}). Choose --home.") from error
         if not os.access(self.path, os.W_OK):
             raise StudyError(f"{self.path}: the home cannot be written to. Choose another with --home.")
+
+    def full(self, most: float | None = None) -> bool:
+        """Tell whether there is no room for more: the disk has none, or the home takes `most` gigabytes already."""
+        if shutil.disk_usage(self.path).free < _LEAST_FREE:
+            return True
+        return most is not None and self.size() >= most * 1e9
+
+    def size(self) -> int:
+        """Return how many bytes the home's files take."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Say in one line what goes wrong inside because the home cannot be written to any more.
+
+        Raises:
+            StudyError: the disk is full, or has become read-only.
+        """
+        try:
+            yield
+        except Exception as error:
+            # Libraries have their own errors for a disk that is full; that it is full is what they have in common.
+            if shutil.disk_usage(self.path).free < _FULL:
+                trouble, remedy = "the disk is full", "Make room"
+            elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EDQUOT):
+                trouble, remedy = f"cannot be written to ({error.strerror})", "Mend that"
+            else:
+                raise
+            raise StudyError(
+                f"{self.path}: {trouble}. {remedy} and give the same command again: what was finished is kept."
+            ) from error
 
     @contextmanager
     def lock(self, study: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import time
 import zlib
@@ -21,7 +22,11 @@ from workbench.models.protocol import Family, Model, Problem, Rows, Setting
 from workbench.space import Suggest
 
 State = Literal["complete", "pruned", "failed"]
-Watch = Callable[[int, int, int], None]
+Report = Callable[[int, int, int, float], bool]
+"""Told of the fold (from 0, over all repeats), the epoch, the progress and the best validation loss so far, while a
+model trains; returns whether to go on."""
+Keep = Callable[[int, int, Model], None]
+"""Given the repeat, the fold and the model trained on it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Spec:
     class_weight: Literal["balanced"] | None = None
     seed: int = 7
     threads: int = 1
+    deterministic: bool = False
+    """Whether nets may use only operations that give the same bits each time."""
 
     @property
     def problem(self) -> Problem:
@@ -87,6 +94,25 @@ class FoldResult:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A fold that was begun and not finished."""
+
+    repeat: int
+    fold: int
+    seconds: float
+    curve: Mapping[str, list[float]]
+
+
+class Halted(Exception):  # noqa: N818 - nothing went wrong
+    """A fold was ended on request."""
+
+    def __init__(self, cut: Cut) -> None:
+        """Hold what there is of the fold."""
+        super().__init__(f"in fold {cut.fold}")
+        self.cut = cut
+
+
+@dataclass(frozen=True)
 class Result:
     """What a trial gave; predictions are there only when it ran every fold."""
 
@@ -114,31 +140,64 @@ class Result:
         return float(np.std(self.fold_scores)) if len(self.fold_scores) > 1 else None
 
 
-def run(spec: Spec, number: int, suggest: Suggest, *, folder: Path, watch: Watch | None = None) -> Iterator[FoldResult]:
+def space(family: str, suggest: Suggest) -> Any:
+    """Return the hyperparameters of one trial, answered by `suggest`; every fold asks the same ones.
+
+    KerasTuner's own for Keras families, light ones for the others.
+    """
+    if models.entry(family).keras:
+        from workbench.space.keras import HyperParameters
+
+        return HyperParameters(suggest)
+    from workbench.space import Space
+
+    return Space(suggest)
+
+
+def run(
+    spec: Spec, number: int, hp: Any, *, folder: Path, report: Report | None = None, keep: Keep | None = None
+) -> Iterator[FoldResult]:
     """Train and predict fold after fold; a fold that `folder` holds already is not run again.
 
     Args:
         spec: the family, the data and the folds.
         number: the trial's number, which its seeds follow from.
-        suggest: answers the family's questions, the same question in every fold with the same answer.
+        hp: what `space` made for this trial.
         folder: where each fold is kept as soon as it is done.
-        watch: told of repeat, fold and epoch while a model trains.
+        report: told of the progress of a model that trains.
+        keep: given every model that was trained, after its fold was yielded.
 
     Raises:
         FamilyError: a model predicted what is not a number.
+        Halted: `report` said not to go on.
     """
     family = models.family(spec.family)
-    hp = _space(spec.family, suggest)
-    for repeat, fold in spec.folds.pairs():
+    if spec.deterministic and models.entry(spec.family).keras:
+        from workbench.models import network
+
+        network.be_deterministic()
+    for place, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is None:
-            result = _fold(spec, family, hp, number, repeat, fold, watch)
+            watch = _Watch(place, repeat, fold, report)
+            model, result = _fold(spec, family, hp, number, watch)
             result.save(folder)
-        yield result
+            yield result
+            if keep is not None:
+                keep(repeat, fold, model)
+        else:
+            yield result
 
 
 def result(
-    spec: Spec, number: int, folds: Sequence[FoldResult], *, state: State = "complete", reason: str | None = None
+    spec: Spec,
+    number: int,
+    folds: Sequence[FoldResult],
+    *,
+    state: State = "complete",
+    reason: str | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    cut: Cut | None = None,
 ) -> Result:
     """Join the folds of a trial.
 
@@ -148,15 +207,18 @@ def result(
         folds: the results in the order of `Folds.pairs`; all of them for a complete trial.
         state: how the trial ended.
         reason: why, where it is not complete.
+        hyperparameters: what was tried; what the last fold says, where there is one.
+        cut: the fold that a trial ended in.
     """
+    ended: list[FoldResult | Cut] = [*folds, *([] if cut is None else [cut])]
     facts: dict[str, Any] = {
         "family": spec.family,
         "number": number,
         "state": state,
-        "seconds": sum(f.seconds for f in folds),
-        "hyperparameters": dict(folds[-1].hyperparameters) if folds else {},
+        "seconds": sum(f.seconds for f in ended),
+        "hyperparameters": dict(folds[-1].hyperparameters if folds else hyperparameters or {}),
         "fold_scores": [f.score for f in folds],
-        "curves": {(f.repeat, f.fold): f.curve for f in folds},
+        "curves": {(f.repeat, f.fold): f.curve for f in ended},
         "reason": reason,
     }
     if state != "complete":
@@ -177,38 +239,42 @@ def result(
     )
 
 
-def _space(family: str, suggest: Suggest) -> Any:
-    """Return KerasTuner's HyperParameters for Keras families, and the light ones for the others."""
-    if models.entry(family).keras:
-        from workbench.space.keras import HyperParameters
+class _Watch:
+    """What a family tells while it trains a fold: kept as a curve, and reported."""
 
-        return HyperParameters(suggest)
-    from workbench.space import Space
+    def __init__(self, place: int, repeat: int, fold: int, report: Report | None) -> None:
+        self.repeat, self.fold = repeat, fold
+        self.curve: dict[str, list[float]] = {}
+        self._place, self._report = place, report
+        self._best = math.inf
+        self._began = time.monotonic()
 
-    return Space(suggest)
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
-
-def _fold(spec: Spec, family: Family, hp: Any, number: int, repeat: int, fold: int, watch: Watch | None) -> FoldResult:
-    start = time.monotonic()
-    data, problem = spec.dataset, spec.problem
-    train, valid = spec.folds.split(repeat, fold)
-    curve: dict[str, list[float]] = {}
-
-    def on_epoch(epoch: int, losses: Mapping[str, float]) -> None:
+    def __call__(self, epoch: int, losses: Mapping[str, float], progress: float | None = None) -> None:
         for name, value in {"epoch": epoch, **losses}.items():
-            curve.setdefault(name, []).append(float(value))
-        if watch is not None:
-            watch(repeat, fold, epoch)
+            self.curve.setdefault(name, []).append(float(value))
+        self._best = min(self._best, losses.get("val_loss", math.inf))
+        if self._report is None or not math.isfinite(self._best):
+            return
+        if not self._report(self._place, epoch, epoch + 1 if progress is None else int(progress), self._best):
+            raise Halted(Cut(self.repeat, self.fold, self.seconds, self.curve))
 
+
+def _fold(spec: Spec, family: Family, hp: Any, number: int, watch: _Watch) -> tuple[Model, FoldResult]:
+    data, repeat, fold = spec.dataset, watch.repeat, watch.fold
+    train, valid = spec.folds.split(repeat, fold)
     words = (spec.seed, zlib.crc32(spec.family.encode()), number, repeat, fold)
     seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
     model = family.fit(
-        hp, problem, _rows(spec, train, balanced=True), _rows(spec, valid), Setting(seed, spec.threads, on_epoch)
+        hp, spec.problem, _rows(spec, train, balanced=True), _rows(spec, valid), Setting(seed, spec.threads, watch)
     )
     oof = _predict(spec, model, _take(data.x, valid))
     test = None if data.x_test is None else _predict(spec, model, data.x_test)
     score = spec.metric.score(data.y[valid], oof)
-    return FoldResult(repeat, fold, oof, test, score, time.monotonic() - start, dict(hp.values), curve)
+    return model, FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
 
 
 def _take(x: Any, index: np.ndarray) -> Any:

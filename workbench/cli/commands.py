@@ -1,12 +1,12 @@
 """The verbs and their options. Nothing heavy is imported before a verb needs it."""
 
 import json
-import math
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from workbench.cli.document import text
 from workbench.errors import SearchError, WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.cli.progress import Progress
+    from workbench.search.events import Event
     from workbench.study import Study, Summary
 
 _INTERRUPTED = 130
@@ -39,6 +41,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 def main() -> None:
     """Run the command line: 0 done, 2 the user's mistake, 1 a bug or no family left, 130 interrupted."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except SearchError as error:
@@ -49,10 +52,19 @@ def main() -> None:
         sentence = " ".join(error.format_message().rstrip(".").split())
         _fail(f"{sentence}{'' if sentence.endswith('?') else '.'} Try 'workbench --help'.", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(_INTERRUPTION, _INTERRUPTED)
+        code = _INTERRUPTED
     if code == _INTERRUPTED:
-        _fail(_INTERRUPTION, _INTERRUPTED)
+        sys.stdout.flush()
+        print(f"error: {_INTERRUPTION}", file=sys.stderr, flush=True)
+        # What libraries do when Python takes itself down takes seconds, and nothing of ours is left to do.
+        os._exit(_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(*_: object) -> None:
+    """Let what is under way be put back; another Ctrl-C does not wait for that."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    raise KeyboardInterrupt
 
 
 @app.command()
@@ -85,6 +97,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time [one a core].")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the study file's seed.")] = None,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="The submission's file.")] = None,
+    events: Annotated[str | None, typer.Option(metavar="FILE", help="Add every event to it, a line of JSON.")] = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,8 +109,8 @@ def run(
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
     console = Console(stderr=True)
-    with _progress(study, console, trials, minutes) as progress:
-        summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=progress)
+    with _progress(study, console, trials, minutes, events) as listen:
+        summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=listen)
     if as_json:
         _print_json(asdict(summary))
     else:
@@ -174,6 +187,19 @@ def folds(
 
 
 @app.command()
+def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
+    """Free the weights that no ensemble needs.
+
+    Those of the best trial and of the newest ensemble's members stay, and so do all predictions.
+    """
+    freed = _open(file, home).gc()
+    if as_json:
+        _print_json({"freed": freed})
+    else:
+        print(f"Freed {freed / 1e6:.1f} MB.")
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port; a free one when it is taken.")] = 5000,
     home: HomeFolder = None,
@@ -183,7 +209,7 @@ def ui(
     from workbench.tracking import ui as pages
 
     # The server is a session of its own; however this process is asked to end, it must take that along.
-    for sign in ("SIGTERM", "SIGHUP"):
+    for sign in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, sign):
             signal.signal(getattr(signal, sign), signal.default_int_handler)
     print("Starting MLflow …", file=sys.stderr)
@@ -243,21 +269,30 @@ def _open(file: str, home: str | None, **overrides: Any) -> "Study":
 
 
 @contextmanager
-def _progress(study: "Study", console: Console, trials: int | None, minutes: float | None) -> "Iterator[Progress]":
-    """Draw live on a terminal, and lines elsewhere."""
-    from workbench.cli.progress import Lines, Screen
+def _progress(
+    study: "Study", console: Console, trials: int | None, minutes: float | None, events: str | None
+) -> "Iterator[Callable[[Event], None]]":
+    """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
+    from workbench.cli.progress import Lines, Log, Screen
 
     maximize = study.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
-    progress: Progress
+    listeners: list[Progress] = [Log(Path(events))] if events is not None else []
     if console.is_terminal:
         title = f"{study.name} · {study.scored_by.name}"
-        progress = Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1])
+        listeners.append(Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
     else:
-        progress = Lines(console, maximize=maximize)
-    with progress:
-        yield progress
+        listeners.append(Lines(console, maximize=maximize))
+
+    def listen(event: "Event") -> None:
+        for listener in listeners:
+            listener(event)
+
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
+        yield listen
 
 
 def _tell(study: "Study", summary: "Summary") -> None:
@@ -288,16 +323,7 @@ def _out() -> Console:
 
 
 def _print_json(document: Any) -> None:
-    print(json.dumps(_finite(document), indent=1, ensure_ascii=False))
-
-
-def _finite(value: Any) -> Any:
-    """Return `value` with what JSON has no word for as null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(text(document, indent=1))
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,7 +1,10 @@
-"""A search as it happens: live on a terminal, a line a trial elsewhere."""
+"""A search as it happens: live on a terminal, a line a trial elsewhere, JSON lines for programs."""
 
+import re
 import time
 from collections import deque
+from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol, Self
 
 from rich.console import Console, Group
@@ -10,15 +13,27 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.cli.document import text
 from workbench.cli.tables import clock, number
+from workbench.errors import StudyError
 from workbench.search.books import Row
-from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
+from workbench.search.events import (
+    EpochEnded,
+    Event,
+    FamilySetAside,
+    FoldEnded,
+    Forecast,
+    Stopped,
+    TrialEnded,
+    TrialStarted,
+)
 
 _ENDS = {
     "trials": "the trials are done",
     "minutes": "the time is up",
     "families": "no family is left",
     "exhausted": "everything has been tried",
+    "disk": "the disk is nearly full, or the home has reached search.disk; make room, and run again",
 }
 
 
@@ -43,6 +58,7 @@ class Lines:
         self._console = console
         self._began = time.monotonic()
         self._best = _Best(maximize)
+        self._foretold = False
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -58,10 +74,47 @@ class Lines:
                 new = self._best.take(row)
                 where = f"{time.monotonic() - self._began:7.1f} s  "
                 self._console.print(where + _line(row) + ("  ← best" if new else ""), highlight=False, soft_wrap=True)
+            case Forecast() if not self._foretold:
+                self._foretold = True
+                self._console.print(f"Forecast: {_forecast(event)}.", highlight=False, soft_wrap=True)
             case FamilySetAside(family, reason):
                 self._console.print(f"{family} is set aside: {reason}", highlight=False, soft_wrap=True)
             case Stopped(why, interrupted):
                 self._console.print(_stopped(why, interrupted), highlight=False, soft_wrap=True)
+
+
+class Log:
+    """Adds each event to a file as one line of JSON, at once.
+
+    A line has `event`, the event's name as in `trial_ended`; `time`, in seconds since 1970; and what the event holds.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Open the file, to add to what it holds.
+
+        Raises:
+            StudyError: it cannot be written.
+        """
+        try:
+            self._stream = file.open("a", encoding="utf-8")
+        except OSError as error:
+            raise StudyError(
+                f"{file}: events cannot be written ({error.strerror}). Name another --events file."
+            ) from error
+
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __call__(self, event: Event) -> None:
+        """Write an event."""
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        self._stream.write(text({"event": name, "time": time.time(), **asdict(event)}) + "\n")
+        self._stream.flush()
 
 
 class Screen:
@@ -78,6 +131,7 @@ class Screen:
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
         self._running: dict[tuple[str, int], _Task] = {}
         self._notes: list[str] = []
+        self._forecast = ""
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
         self._console = console
 
@@ -95,8 +149,13 @@ class Screen:
         match event:
             case TrialStarted(family, trial, folds):
                 self._running[family, trial] = _Task(folds)
+            case EpochEnded(family, trial, _, epoch):
+                self._running[family, trial].epoch = epoch
             case FoldEnded(family, trial, done, score):
-                self._running[family, trial].done, self._running[family, trial].score = done, score
+                task = self._running[family, trial]
+                task.done, task.score, task.epoch = done, score, None
+            case Forecast():
+                self._forecast = _forecast(event)
             case TrialEnded(row):
                 self._running.pop((row.family, row.number), None)
                 self._counts[row.state] += 1
@@ -109,15 +168,19 @@ class Screen:
     def _draw(self) -> Group:
         spent = time.monotonic() - self._began
         counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
-        head = Text.assemble((self._title, "bold"), f"   {clock(spent)}   {counts}   best {self._best}")
+        left = f"   {clock(max(0.0, 60 * self._minutes - spent))} left" if self._minutes else ""
+        head = Text.assemble((self._title, "bold"), f"   {clock(spent)}{left}   {counts}   best {self._best}")
         tasks = Table.grid(padding=(0, 2))
         for (family, trial), task in self._running.items():
             score = "" if task.score is None else f"last fold {number(task.score)}"
             where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
-            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, clock(time.monotonic() - task.began), score)
+            epoch = "" if task.epoch is None else f"epoch {task.epoch + 1}"
+            spent = time.monotonic() - task.began
+            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, epoch, clock(spent), score)
         ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
         notes = [Text(note, "yellow") for note in self._notes]
-        return Group(head, self._bar(spent), *ended, *notes, tasks)
+        foretold = [Text(self._forecast, "dim")] if self._forecast else []
+        return Group(head, self._bar(spent), *foretold, *ended, *notes, tasks)
 
     def _bar(self, spent: float) -> Table:
         shares = []
@@ -139,6 +202,7 @@ class _Task:
         self.folds = folds
         self.done = 0
         self.score: float | None = None
+        self.epoch: int | None = None
         self.began = time.monotonic()
 
 
@@ -167,6 +231,11 @@ def _line(row: Row) -> str:
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
     name = f"{row.family} #{row.number}"
     return f"{name:<20} {row.state:<9} {number(row.score):>10} {spread:<12} {clock(row.seconds):>12}{reason}"
+
+
+def _forecast(forecast: Forecast) -> str:
+    end = time.strftime("%H:%M", time.localtime(time.time() + forecast.seconds))
+    return f"about {forecast.trials} trials in all, in {clock(forecast.seconds)} (at {end})"
 
 
 def _stopped(why: str, interrupted: int) -> str:

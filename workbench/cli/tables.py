@@ -15,8 +15,11 @@ def number(value: float | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a span of time, as in `8.2 s` or `3 min 20 s`."""
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    """Return a span of time, as in `8.2 s`, `3 min 20 s` or `7 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:

@@ -63,8 +63,10 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
     training = catboost.Pool(_frame(matrix, categories), train.y, cat_features=categories, weight=train.weight)
     held_out = catboost.Pool(_frame(view.transform(valid.x), categories), valid.y, cat_features=categories)
     trees = catboost.CatBoost(parameters)
-    trees.fit(training, eval_set=held_out, use_best_model=True)
-    _tell(trees, setting)
+    watch = _Watch(setting, parameters["learning_rate"])
+    trees.fit(training, eval_set=held_out, use_best_model=True, callbacks=[watch])
+    if watch.raised is not None:
+        raise watch.raised
     return Booster(view, trees)
 
 
@@ -95,8 +97,21 @@ def _frame(matrix: np.ndarray, categories: list[int]) -> pd.DataFrame:
     return pd.DataFrame(columns | whole)
 
 
-def _tell(trees: Any, setting: Setting) -> None:
-    """Tell of every tenth round; CatBoost gives its curves at the end."""
-    curves = [next(iter(losses.values())) for losses in trees.get_evals_result().values()]
-    for epoch in range(0, len(curves[0]), 10):
-        setting.watch(epoch, dict(zip(("loss", "val_loss"), (curve[epoch] for curve in curves), strict=True)))
+class _Watch:
+    """Tell of every tenth round; a curve needs no more."""
+
+    def __init__(self, setting: Setting, rate: float) -> None:
+        self._setting, self._rate = setting, rate
+        self.raised: Exception | None = None
+
+    def after_iteration(self, info: Any) -> bool:
+        """Return whether to go on; CatBoost would wrap what is raised here."""
+        epoch = info.iteration - 1
+        if epoch % 10 == 0:
+            names = {"learn": "loss", "validation": "val_loss"}
+            losses = {names[part]: next(iter(curves.values()))[-1] for part, curves in info.metrics.items()}
+            try:
+                self._setting.watch(epoch, losses, progress=info.iteration * self._rate)
+            except Exception as error:  # noqa: BLE001 - raised again when CatBoost has let go
+                self.raised = error
+        return self.raised is None

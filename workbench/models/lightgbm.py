@@ -66,7 +66,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
         valid_names=["training", "held out"],
         callbacks=[
             lightgbm.early_stopping(round(20 + 1.5 / rate), verbose=False),
-            lambda env: _watch(env, setting),
+            lambda env: _watch(env, setting, rate),
         ],
     )
     best = lightgbm.Booster(model_str=trees.model_to_string(num_iteration=trees.best_iteration))
@@ -94,8 +94,9 @@ def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _watch(env: Any, setting: Setting) -> None:
+def _watch(env: Any, setting: Setting, rate: float) -> None:
     """Tell of every tenth round; a curve needs no more."""
     if env.iteration % 10 == 0:
         names = {"training": "loss", "held out": "val_loss"}
-        setting.watch(env.iteration, {names[entry[0]]: entry[2] for entry in env.evaluation_result_list})
+        losses = {names[entry[0]]: entry[2] for entry in env.evaluation_result_list}
+        setting.watch(env.iteration, losses, progress=(env.iteration + 1) * rate)

@@ -132,6 +132,14 @@ def fit(
     return Network(view, net, shift, scale)
 
 
+def be_deterministic() -> None:
+    """Let this process use only operations that give the same bits each time."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
 def dense_stack(hp: Any, hidden: Any, *, units: int) -> Any:
     """Return dense layers whose number, width, activation and regularisation are searched."""
     activation = hp.Choice("activation", ["relu", "gelu", "elu"])

@@ -3,7 +3,7 @@
 Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -45,14 +45,27 @@ class Rows:
     weight: np.ndarray | None = None
 
 
+class Watch(Protocol):
+    """Who is told how training goes."""
+
+    def __call__(self, epoch: int, losses: Mapping[str, float], progress: float | None = None) -> None:
+        """Take the losses of an epoch; whatever it raises must be let through.
+
+        Args:
+            epoch: the epoch or boosting round, from 0.
+            losses: as in {'loss': 0.3, 'val_loss': 0.4}.
+            progress: where this model stands on a scale on which models of the family can be compared; the number of
+                epochs trained unless given. Boosted trees say rounds times learning rate.
+        """
+
+
 @dataclass(frozen=True)
 class Setting:
     """How a model is to be trained here and now."""
 
     seed: int
     threads: int
-    watch: Callable[[int, Mapping[str, float]], None]
-    """Called with the epoch or boosting round, from 0, and its losses, as in {'loss': 0.3, 'val_loss': 0.4}."""
+    watch: Watch
     epochs: int = 100
     """The most epochs that a net is trained for."""
 

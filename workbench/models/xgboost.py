@@ -72,7 +72,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
         num_boost_round=_ROUNDS,
         evals=[(training, "loss"), (held_out, "val_loss")],
         early_stopping_rounds=round(20 + 1.5 / rate),
-        callbacks=[_Watch(setting)],
+        callbacks=[_Watch(setting, rate)],
         verbose_eval=False,
     )
     return Booster(view, trees[: trees.best_iteration + 1], types)
@@ -100,10 +100,11 @@ def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
 class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
     """Tell of every tenth round; a curve needs no more."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+    def __init__(self, setting: Setting, rate: float) -> None:
+        self._setting, self._rate = setting, rate
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
         if epoch % 10 == 0:
-            self._setting.watch(epoch, {name: next(iter(log.values()))[-1] for name, log in evals_log.items()})
+            losses = {name: next(iter(log.values()))[-1] for name, log in evals_log.items()}
+            self._setting.watch(epoch, losses, progress=(epoch + 1) * self._rate)
         return False

@@ -1,12 +1,15 @@
 """Which family gets the next trial.
 
 First what was interrupted, then each family's defaults in the study file's order. After that the turn goes to the
-family that has had the least for its rank: the best family gets most, none is starved.
+family that has had the least for what it promises: by the rank of its best trial, and by the weight that this trial
+has in a blend of the families' best. The family that promises most gets most, none is starved.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from workbench.search.books import Row
 
 
 @dataclass
@@ -22,6 +25,10 @@ class Standing:
     """Seconds in trials, those under way not counted."""
     loss: float | None = None
     """The best score so far, smaller is better."""
+    best: Row | None = None
+    """The trial that has it."""
+    weight: float = 0.0
+    """What that trial adds to the others: its weight in a blend of the families' best."""
     complete: list[float] = field(default_factory=list)
     """Seconds of each complete trial."""
     failures: int = 0
@@ -35,7 +42,10 @@ class Standing:
 
 
 def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standing | None:
-    """Return the family to try next; None when no trial is worth beginning in the time that is left."""
+    """Return the family to try next; None when no trial is worth beginning in the time that is left.
+
+    Without a limit of time the choice follows from the trials alone, so that it is the same again.
+    """
     for standing in standings:
         if standing.waiting and not standing.running:
             return standing
@@ -44,14 +54,21 @@ def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standin
             return standing
     able = [s for s in standings if seconds_left is None or (s.forecast or 0.0) <= seconds_left]
     ranked = sorted(standings, key=lambda s: float("inf") if s.loss is None else s.loss)
-    return min(able, key=lambda s: _claim(s, ranked.index(s) + 1), default=None)
+    return min(able, key=lambda s: _had(s, seconds_left) / _promise(s, ranked.index(s) + 1), default=None)
 
 
-def _claim(standing: Standing, rank: int) -> float:
-    """Return what a family has had, times its rank; a trial under way counts as its forecast.
+def _promise(standing: Standing, rank: int) -> float:
+    """Return what a family promises: ranks give all families together about as much as weights do, which sum to 1."""
+    return 1 / rank + 2 * standing.weight
 
-    The geometric mean of seconds and trials: neither a cheap family takes all of a budget of trials, nor a dear one
-    all of a budget of minutes.
+
+def _had(standing: Standing, seconds_left: float | None) -> float:
+    """Return what a family has had: trials, and under a limit of time the geometric mean of them and their seconds.
+
+    So neither a cheap family takes all of a budget of trials, nor a dear one all of a budget of minutes. A trial
+    under way counts as its forecast.
     """
+    if seconds_left is None:
+        return standing.started
     seconds = standing.spent + standing.running * (standing.forecast or 1.0)
-    return math.sqrt(seconds * standing.started) * rank
+    return math.sqrt(seconds * standing.started)

@@ -6,23 +6,28 @@ number, its hyperparameters and its finished folds.
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import filelock
 import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
 from workbench.search.defaults import Defaults
-from workbench.search.pruners import make_pruner
+from workbench.search.pruners import END, Board, Place, place_of, step_of
+from workbench.search.pruners import pruner as pruner_of
 from workbench.search.samplers import make_sampler
 from workbench.space import Question
 from workbench.trial import Result, State
+
+Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
 # A trial that was under way this often when the whole command died is taken to be the cause.
 _MOST_RESTARTS = 3
@@ -83,8 +88,7 @@ class Books:
         *,
         direction: Literal["minimize", "maximize"],
         sampler: str = "tpe",
-        pruner: str = "median",
-        folds: int = 5,
+        pruner: str = "paired",
         seed: int = 7,
     ) -> None:
         """Open the journal; it is made when it is not there."""
@@ -92,16 +96,18 @@ class Books:
         self._study = study
         self._direction = direction
         self._sampler = sampler
-        self._pruner = pruner
-        self._folds = folds
         self._seed = seed
         self._studies: dict[str, optuna.Study] = {}
-        self.paired = pruner == "wilcoxon"
+        self.boards: dict[str, Board] = {}
+        self.spaces: dict[str, dict[str, Distribution]] = {}
+        self.ends = pruner_of(pruner)
+        self.sign = 1 if direction == "minimize" else -1
+        # Quasi-random points fill the range that the first trial had.
+        self.holds_ranges = sampler == "qmc"
         self.exhausted: set[str] = set()
 
     def families(self) -> list[str]:
         """Return the families that the journal knows of this study."""
-
         names = optuna.study.get_all_study_names(storage=self._storage)
         prefix = self._study + "/"
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
@@ -114,7 +120,6 @@ class Books:
 
     def waiting(self, family: str) -> bool:
         """Tell whether a trial of the family was interrupted and waits to go on."""
-
         return bool(self._open(family).get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def reclaim(self) -> int:
@@ -122,7 +127,6 @@ class Books:
 
         Only for a process that holds the study's lock: then nobody else can be running them.
         """
-
         count = 0
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -132,9 +136,17 @@ class Books:
                 count += 1
         return count
 
+    def under_way(self) -> list[tuple[str, int]]:
+        """Return family and number of every trial that has not ended."""
+        return [
+            (family, frozen.number)
+            for family in self.families()
+            for frozen in self._open(family).get_trials(deepcopy=False)
+            if not frozen.state.is_finished()
+        ]
+
     def wait(self, trial_id: int) -> None:
         """Put a trial, by its id in the storage, back in the queue."""
-
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def rows(self) -> list[Row]:
@@ -145,32 +157,56 @@ class Books:
                 if frozen.state.is_finished() and "row" in frozen.user_attrs:
                     found.append(Row(**frozen.user_attrs["row"]))
         order = {"complete": 0, "pruned": 1, "failed": 2}
-        sign = 1 if self._direction == "minimize" else -1
-        return sorted(found, key=lambda row: (order[row.state], sign * (row.score or 0), row.family, row.number))
+        return sorted(found, key=lambda row: (order[row.state], self.sign * (row.score or 0), row.family, row.number))
 
     @cached_property
     def _storage(self) -> optuna.storages.JournalStorage:
-
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         lock: Any = _Lock(self._journal.with_suffix(".lock"))
+        _mend(self._journal, lock)
         return optuna.storages.JournalStorage(JournalFileBackend(str(self._journal), lock_obj=lock))
 
     def _open(self, family: str) -> optuna.Study:
-
+        """Open a family's study, and read what its trials came to."""
         if family not in self._studies:
-            self._studies[family] = optuna.create_study(
+            study = optuna.create_study(
                 storage=self._storage,
                 study_name=f"{self._study}/{family}",
                 direction=self._direction,
-                pruner=make_pruner(self._pruner, self._folds),
                 load_if_exists=True,
             )
+            self._studies[family] = study
+            self.boards[family], self.spaces[family] = Board(), {}
+            for frozen in study.get_trials(deepcopy=False):
+                self._learn(family, frozen)
         return self._studies[family]
+
+    def _learn(self, family: str, frozen: optuna.trial.FrozenTrial) -> None:
+        board, space = self.boards[family], self.spaces[family]
+        for name, distribution in frozen.distributions.items():
+            space.setdefault(name, cast("Distribution", distribution))
+        for step, value in frozen.intermediate_values.items():
+            board.put(frozen.number, place_of(step), self.sign * value)
+        if frozen.state == TrialState.COMPLETE and frozen.value is not None:
+            board.complete[frozen.number] = self.sign * frozen.value
 
     def _sampler_of(self, family: str, number: int) -> optuna.samplers.BaseSampler:
         if number == 0:
             return Defaults()
         return make_sampler(self._sampler, seed=self._seed, family=family, number=number)
+
+
+def _mend(journal: Path, lock: _Lock) -> None:
+    """Cut off a last line that a kill left unfinished; Optuna could not read what came after it."""
+    if not journal.exists():
+        return
+    lock.acquire()
+    try:
+        text = journal.read_bytes()
+        if text and not text.endswith(b"\n"):
+            os.truncate(journal, text.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 class Live:
@@ -184,8 +220,8 @@ class Live:
         self._study = study
         self._trial = trial
         self._sampler = books._sampler_of(family, trial.number)
-        self._scores: list[float] = []
-        self._fold = 0
+        self._board = books.boards[family]
+        self._space = books.spaces[family]
         self._reported = set(study._storage.get_trial(trial._trial_id).intermediate_values)
 
     @property
@@ -193,49 +229,58 @@ class Live:
         """Whether the command died under this trial so often that it is taken to be the cause."""
         return int(self._trial.user_attrs.get("restarts", 0)) >= _MOST_RESTARTS
 
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """What was suggested so far, under Optuna's names."""
+        return self._trial.params
+
     def answer(self, question: Question) -> Any:
         """Suggest a value; the family's first trial takes the defaults, the same question gets the same answer.
 
         Raises:
-            SearchError: earlier trials declared it otherwise, or the sampler cannot sample it.
+            SearchError: the sampler cannot sample it.
         """
+        distribution = _distribution(question)
+        name = self._name(question, distribution)
         if isinstance(self._sampler, Defaults):
-            self._sampler.answers[question.name] = question.default
+            self._sampler.answers[name] = question.default
         # Trials of one family take turns with the Optuna study, each with its own sampler.
         self._study.sampler = self._sampler
         try:
-            if question.kind == "categorical":
-                return self._trial.suggest_categorical(question.name, question.choices)
-            if question.kind == "int":
-                low, high, step = int(question.low), int(question.high), int(question.step or 1)
-                return self._trial.suggest_int(question.name, low, high, step=step, log=question.log)
-            return self._trial.suggest_float(
-                question.name, question.low, question.high, step=question.step, log=question.log
-            )
+            return self._trial._suggest(name, distribution)
         except ValueError as error:
             raise SearchError(
-                f"{self.family}: hyperparameter {question.name!r} cannot be suggested: {error} "
-                "If its declaration changed since earlier trials, give it another name; if not, choose another sampler."
+                f"{self.family}: hyperparameter {question.name!r} cannot be suggested: {error} Choose another sampler."
             ) from error
 
-    def prune(self, score: float) -> bool:
-        """Report the next fold's score; return whether the trial should end here.
+    def report(self, place: Place, value: float) -> bool:
+        """Write down what the trial came to; return whether the pruner would end it here.
 
-        A fold whose score means nothing, as an ROC AUC of one class, says nothing; nor does one that was reported
-        before the trial was interrupted.
+        What means nothing, as the ROC AUC of one class, says nothing; nor does what was reported before the trial was
+        interrupted.
+
+        Args:
+            place: fold and rung.
+            value: the score at the end of a fold, the best validation loss so far within one.
         """
-        self._fold += 1
-        if not math.isfinite(score):
+        if not math.isfinite(value):
             return False
-        self._scores.append(score)
-        mean = sum(self._scores) / len(self._scores)
-        if self._fold not in self._reported:
-            self._trial.report(score if self._books.paired else mean, step=self._fold)
-        return bool(self._trial.should_prune())
+        loss = self._books.sign * value if place[1] == END else value
+        step = step_of(place)
+        if step not in self._reported:
+            self._trial.report(self._books.sign * loss, step=step)
+            self._reported.add(step)
+        self._board.put(self.number, place, loss)
+        return self._books.ends(self._board, self.number, place)
+
+    def rank(self, folds: int) -> int:
+        """Return how many complete trials of the family were better than this one after so many folds."""
+        means = self._board.means(folds)
+        own = means.get(self.number, math.inf)
+        return sum(mean < own for number, mean in means.items() if number in self._board.complete)
 
     def end(self, result: Result, run_id: str) -> Row:
         """Close the trial with its result, which MLflow holds as `run_id`."""
-
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         row = Row.of(result, run_id)
         self._trial.set_user_attr("row", asdict(row))
@@ -247,8 +292,45 @@ class Live:
             if "Study.stop" not in str(error):
                 raise
             self._books.exhausted.add(self.family)
+        if result.state == "complete" and result.score is not None:
+            self._board.complete[self.number] = self._books.sign * result.score
         return row
 
     def release(self) -> None:
-        """Put the trial back in the queue: the next run goes on with it."""
-        self._books.wait(self._trial._trial_id)
+        """Put the trial back in the queue, unless it has ended: the next run goes on with it."""
+        if not self._study._storage.get_trial(self._trial._trial_id).state.is_finished():
+            self._books.wait(self._trial._trial_id)
+
+    def _name(self, question: Question, distribution: Distribution) -> str:
+        """Return the hyperparameter's name in Optuna, which keeps one sort of values under one name.
+
+        A range may change under its name, unless the sampler holds on to the first one. Other choices, or another
+        kind or scale, are told apart by a name of their own: what was learnt under the old one stays with it.
+        """
+        known = self._space.setdefault(question.name, distribution)
+        sort = partial(_sort, ranges=self._books.holds_ranges)
+        if sort(known) == sort(distribution):
+            return question.name
+        name = f"{question.name} {sort(distribution)}"
+        self._space.setdefault(name, distribution)
+        return name
+
+
+def _distribution(question: Question) -> Distribution:
+    """Return a question in Optuna's words."""
+    if question.kind == "categorical":
+        return CategoricalDistribution(question.choices)
+    if question.kind == "int":
+        low, high, step = int(question.low), int(question.high), int(question.step or 1)
+        return IntDistribution(low, high, log=question.log, step=step)
+    return FloatDistribution(question.low, question.high, log=question.log, step=question.step)
+
+
+def _sort(distribution: Distribution, *, ranges: bool) -> str:
+    """Return what must not change under a name: choices, or a number's kind and scale, with `ranges` its range too."""
+    if isinstance(distribution, CategoricalDistribution):
+        return "{" + ", ".join(map(repr, distribution.choices)) + "}"
+    words = ["whole" if isinstance(distribution, IntDistribution) else "real"]
+    words += ["log"] if distribution.log else []
+    words += [f"{distribution.low:g} to {distribution.high:g}"] if ranges else []
+    return f"({', '.join(words)})"

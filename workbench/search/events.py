@@ -5,7 +5,7 @@ from typing import Literal
 
 from workbench.search.books import Row
 
-Why = Literal["trials", "minutes", "families", "exhausted"]
+Why = Literal["trials", "minutes", "families", "exhausted", "disk"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,18 @@ class TrialStarted:
     number: int
     folds: int
     """How many folds it has."""
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """A model trains; told a few times a second at most."""
+
+    family: str
+    number: int
+    fold: int
+    """From 0, over all repeats."""
+    epoch: int
+    """The epoch or boosting round, from 0."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,16 @@ class TrialEnded:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What the budget will buy by the pace of this call; told when as many trials have ended as there are families."""
+
+    trials: int
+    """Finished trials that the study will have in the end."""
+    seconds: float
+    """Until then, from now."""
+
+
+@dataclass(frozen=True)
 class FamilySetAside:
     """A family failed too often in a row and gets no more trials in this call."""
 
@@ -52,4 +74,4 @@ class Stopped:
     interrupted: int
 
 
-Event = TrialStarted | FoldEnded | TrialEnded | FamilySetAside | Stopped
+Event = TrialStarted | EpochEnded | FoldEnded | TrialEnded | Forecast | FamilySetAside | Stopped

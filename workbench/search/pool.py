@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import psutil
 
 from workbench.search import worker
 from workbench.trial import Spec
@@ -24,6 +26,14 @@ class Process:
 
     process: Any
     line: Any
+
+    @property
+    def memory(self) -> int:
+        """How many bytes the process has in memory, those that it shares with its parent among them."""
+        try:
+            return int(psutil.Process(self.process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
 
     def receive(self) -> worker.Message | None:
         """Return what the worker says next; None when it died."""
@@ -45,24 +55,30 @@ class Process:
         self.process.join()
         code = self.process.exitcode
         if code == -9:
-            return "the trial's process was killed (signal 9), perhaps because memory ran out"
+            return "the trial's process was killed (signal 9); where nobody did that, memory ran out"
         return f"the trial's process died ({f'signal {-code}' if code < 0 else f'exit status {code}'})"
 
     def end(self) -> None:
-        """End the process, by force if need be, and close the line."""
-        self.process.terminate()
-        self.process.join(2)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        """End the process and close the line; what it keeps on disk is there whole or not at all."""
+        self.process.kill()
+        self.process.join()
         self.line.close()
 
 
 class Pool:
     """Starts processes that have `modules` loaded and `threads` threads each."""
 
-    def __init__(self, modules: Sequence[str], *, threads: int = 1) -> None:
-        """Begin to load the modules, in another process and without waiting for it."""
+    def __init__(
+        self, modules: Sequence[str], *, threads: int = 1, gpus: Literal["shared", "assigned"] = "shared"
+    ) -> None:
+        """Begin to load the modules, in another process and without waiting for it.
+
+        Args:
+            modules: what a trial needs.
+            threads: how many threads a trial may have.
+            gpus: whether every trial sees all GPUs, or the one that its worker is assigned.
+        """
+        self._gpus = _gpus() if gpus == "assigned" else []
         fork = "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
         self._environment = _environment(threads)
@@ -73,14 +89,21 @@ class Pool:
             with self._surroundings(), _silence():
                 forkserver.ensure_running()
 
-    def start(self, spec: Spec, number: int, folder: Path) -> Process:
-        """Start a trial."""
+    def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
+        """Start a trial as the worker of that number, from 0."""
         ours, theirs = self._context.Pipe()
+        device = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
         with self._surroundings():
-            process = self._context.Process(target=worker.work, args=(theirs, spec, number, folder), daemon=True)
+            words = (theirs, spec, number, folder, device)
+            process = self._context.Process(target=worker.work, args=words, daemon=True)
             process.start()
         theirs.close()
         return Process(process, ours)
+
+    def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
+        """Wait until a worker says something or dies; return those that have."""
+        ready = connection.wait([process.line for process in processes], seconds)
+        return [process for process in processes if process.line in ready]
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
@@ -114,15 +137,18 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def wait(processes: Sequence[Process], seconds: float | None) -> list[Process]:
-    """Wait until a worker says something or dies; return those that have."""
-    ready = connection.wait([process.line for process in processes], seconds)
-    return [process for process in processes if process.line in ready]
-
-
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> list[str]:
+    """Return NVIDIA's GPUs as CUDA_VISIBLE_DEVICES names them; no library is asked, which would take hold of them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    folder = Path("/proc/driver/nvidia/gpus")
+    return [str(i) for i in range(len(list(folder.iterdir())))] if folder.is_dir() else []
 
 
 def _environment(threads: int) -> Mapping[str, str]:
@@ -132,5 +158,7 @@ def _environment(threads: int) -> Mapping[str, str]:
         **dict.fromkeys(names, str(threads)),
         "TF_NUM_INTEROP_THREADS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
+        # Trials share a GPU: none may take all of its memory because it came first.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }

@@ -53,14 +53,18 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
     import numpy as np
     import optuna
 
+    def seed_of(*words: int) -> int:
+        return int(np.random.SeedSequence((seed, zlib.crc32(family.encode()), *words)).generate_state(1)[0] >> 1)
+
     kind, options = _SAMPLERS[name]
-    words = [seed, zlib.crc32(family.encode())]
-    if name != "qmc":
-        # One sequence of quasi-random points must keep its one seed; its position is in the storage.
-        words.append(number)
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
+    own = seed_of(number)
+    if name == "qmc":
+        # One sequence of quasi-random points must keep its one seed; its position is in the storage. What is not in
+        # the sequence, as a hyperparameter that only some trials have, is drawn anew for each trial.
+        options = options | {"independent_sampler": optuna.samplers.RandomSampler(seed=own)}
+        own = seed_of()
     with warnings.catch_warnings():
         # Quasi-random and exhaustive sampling are experimental by Optuna's word; whoever names them wants them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=seed, **options)
+        sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=own, **options)
     return sampler

@@ -3,8 +3,10 @@
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from workbench import trial
 from workbench.errors import EvaluationError, SearchError
@@ -12,14 +14,38 @@ from workbench.models import BASELINE
 from workbench.search import worker
 from workbench.search.allocation import Standing, choose
 from workbench.search.books import Books, Live, Row
-from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted, Why
-from workbench.search.pool import Pool, Process, wait
+from workbench.search.events import (
+    EpochEnded,
+    Event,
+    FamilySetAside,
+    FoldEnded,
+    Forecast,
+    Stopped,
+    TrialEnded,
+    TrialStarted,
+    Why,
+)
+from workbench.search.limits import Limits
+from workbench.search.pool import Process
+from workbench.search.pruners import END
 from workbench.space import Question
-from workbench.trial import FoldResult, Result, Spec
+from workbench.trial import Cut, FoldResult, Result, Spec
 
 _MOST_FAILURES = 3
 # No trial gets anywhere in less than this.
 _LEAST_SECONDS = 1.0
+# How often limits are looked at while no worker says anything.
+_LOOK = 1.0
+
+
+class Workers(Protocol):
+    """Starts a process for a trial, and waits for any of them; `pool.Pool` does."""
+
+    def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
+        """Start a trial as the worker of that number."""
+
+    def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
+        """Return the processes that say something, or died."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +57,17 @@ class Plan:
     folder: Callable[[str, int], Path]
     """Where a family's trial of that number keeps its finished folds."""
     record: Callable[[Result, Path], str]
-    """Writes a result, and a log that may be there, to MLflow; returns the run's id. Twice is as once."""
+    """Writes a result to MLflow, and what else is to last of its folder; returns the run's id. Twice is as once."""
     workers: int
     trials: int | None
     """Finished trials that the study should reach, the baseline included."""
     deadline: float | None
     """When the search must be over, in seconds of `time.monotonic`."""
+    limits: Limits = field(default_factory=Limits)
+    weigh: Callable[[Sequence[Row]], Mapping[str, float]] = lambda rows: {}
+    """The weights that the best trials of each family, these, have in a blend of them, by family."""
+    weights: int = 0
+    """How many trials of each family keep the weights of their models: those that are the best after each fold."""
 
 
 @dataclass
@@ -45,13 +76,18 @@ class _Running:
 
     live: Live
     process: Process
+    slot: int
+    began: float
+    """When the trial's process was started, in seconds of `time.monotonic`."""
+    since: float
+    """When its fold under way was begun."""
     folds: int = 0
 
 
 class Search:
     """One call of the search; iterate over `events` to run it."""
 
-    def __init__(self, plan: Plan, books: Books, pool: Pool) -> None:
+    def __init__(self, plan: Plan, books: Books, pool: Workers) -> None:
         """Take stock of the trials that there are."""
         self._plan = plan
         self._books = books
@@ -59,8 +95,15 @@ class Search:
         self._running: list[_Running] = []
         rows = books.rows()
         self._finished = sum(row.state != "failed" for row in rows)
-        self._standings = {family: self._standing(family, rows) for family in plan.specs}
+        self._standings = {family: Standing(family, waiting=books.waiting(family)) for family in plan.specs}
+        for row in reversed(rows):
+            if row.family in self._standings:
+                self._standings[row.family].started += 1
+                self._tally(row)
+        self._weigh()
         self._aside: dict[str, str] = {}
+        self._began = time.monotonic()
+        self._ended = 0
 
     def events(self) -> Iterator[Event]:
         """Run trials until the budget is spent; trials then under way go back to the queue.
@@ -84,8 +127,9 @@ class Search:
             if not self._running:
                 return why
             left = self._seconds_left()
-            for process in wait([running.process for running in self._running], left):
+            for process in self._pool.wait([r.process for r in self._running], min(_LOOK, left or _LOOK)):
                 yield from self._listen(next(r for r in self._running if r.process is process))
+            yield from self._enforce()
             if left is not None and left <= 0:
                 return "minutes"
 
@@ -97,10 +141,14 @@ class Search:
         spec = self._plan.specs[BASELINE]
         live = self._books.ask(BASELINE)
         folder = self._plan.folder(BASELINE, live.number)
-        yield TrialStarted(BASELINE, live.number, len(spec.folds))
-        for _ in trial.run(spec, live.number, live.answer, folder=folder):
-            pass
-        yield from self._end(live, worker.Done("complete"))
+        try:
+            yield TrialStarted(BASELINE, live.number, len(spec.folds))
+            for _ in trial.run(spec, live.number, trial.space(BASELINE, live.answer), folder=folder):
+                pass
+            row = self._end(live, worker.Done("complete"))
+        finally:
+            live.release()
+        yield from self._tell(row)
 
     def _fill(self) -> Generator[Event, None, Why]:
         """Start trials while there is room; return why there are no more."""
@@ -110,6 +158,8 @@ class Search:
             left = self._seconds_left()
             if left is not None and left < _LEAST_SECONDS:
                 return "minutes"
+            if self._plan.limits.full():
+                return "disk"
             out = {BASELINE, *self._aside, *self._books.exhausted}
             able = [standing for family, standing in self._standings.items() if family not in out]
             if not able:
@@ -126,14 +176,15 @@ class Search:
         standing.started += 1
         standing.waiting = self._books.waiting(family)
         if live.hopeless:
-            yield from self._end(
-                live, worker.Done("failed", "the whole command died under this trial, again and again")
-            )
+            reason = "the whole command died under this trial, again and again"
+            yield from self._tell(self._end(live, worker.Done("failed", reason)))
             return
         spec = self._plan.specs[family]
         yield TrialStarted(family, live.number, len(spec.folds))
-        process = self._pool.start(spec, live.number, self._plan.folder(family, live.number))
-        self._running.append(_Running(live, process))
+        slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
+        process = self._pool.start(spec, live.number, self._plan.folder(family, live.number), slot=slot)
+        now = time.monotonic()
+        self._running.append(_Running(live, process, slot, now, now))
         standing.running += 1
 
     def _listen(self, running: _Running) -> Iterator[Event]:
@@ -145,60 +196,101 @@ class Search:
                     running.process.send(live.answer(question))
                 except SearchError as error:
                     running.process.send(error)
+            case worker.Epoch(fold, epoch, rung, loss):
+                if rung is not None and loss is not None:
+                    running.process.send(not live.report((fold, rung), loss))
+                yield EpochEnded(live.family, live.number, fold, epoch)
             case worker.FoldDone(score):
                 running.folds += 1
-                yield FoldEnded(live.family, live.number, running.folds, score)
+                running.since = time.monotonic()
+                poor = live.report((running.folds - 1, END), score)
                 last = running.folds == len(self._plan.specs[live.family].folds)
-                running.process.send(not live.prune(score) or last)
+                keep = live.rank(running.folds) < self._plan.weights
+                running.process.send("stop" if poor and not last else "keep and go on" if keep else "go on")
+                yield FoldEnded(live.family, live.number, running.folds, score)
             case worker.Done() as done:
                 yield from self._over(running, done)
             case None:
-                yield from self._over(running, worker.Done("failed", running.process.obituary()))
+                yield from self._over(running, self._cut(running, running.process.obituary()))
+
+    def _enforce(self) -> Iterator[Event]:
+        """End the trials that took more than they may."""
+        over = self._plan.limits.broken(self._running, time.monotonic())
+        for running, reason in [(self._running[index], reason) for index, reason in over.items()]:
+            yield from self._over(running, self._cut(running, reason))
+
+    def _cut(self, running: _Running, reason: str) -> worker.Done:
+        """Return the end of a trial that could not say so itself."""
+        pairs = list(self._plan.specs[running.live.family].folds.pairs())[running.folds : running.folds + 1]
+        cuts = [Cut(*pair, time.monotonic() - running.since, {}) for pair in pairs]
+        return worker.Done("failed", reason, running.live.hyperparameters, next(iter(cuts), None))
 
     def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:
+        running.process.end()
+        row = self._end(running.live, done)
         self._running.remove(running)
         self._standings[running.live.family].running -= 1
-        running.process.end()
-        yield from self._end(running.live, done)
+        self._ended += 1
+        yield from self._tell(row)
+        if self._ended >= len(self._others()):
+            yield self._forecast()
 
-    def _end(self, live: Live, done: worker.Done) -> Iterator[Event]:
+    def _end(self, live: Live, done: worker.Done) -> Row:
         """Write the result to MLflow, then tell Optuna: what Optuna has been told is in MLflow."""
         spec = self._plan.specs[live.family]
         folder = self._plan.folder(live.family, live.number)
         folds = [fold for pair in spec.folds.pairs() if (fold := FoldResult.load(folder, *pair)) is not None]
+        known = partial(trial.result, spec, live.number, folds, hyperparameters=done.hyperparameters, cut=done.cut)
         try:
-            result = trial.result(spec, live.number, folds, state=done.state, reason=done.reason)
+            result = known(state=done.state, reason=done.reason)
         except EvaluationError as error:
-            result = trial.result(spec, live.number, folds, state="failed", reason=str(error))
-        row = live.end(result, self._plan.record(result, folder / worker.LOG))
+            result = known(state="failed", reason=str(error))
+        row = live.end(result, self._plan.record(result, folder))
         shutil.rmtree(folder, ignore_errors=True)
-        self._count(row)
-        yield TrialEnded(row)
-        standing = self._standings[live.family]
-        if standing.failures >= _MOST_FAILURES:
-            self._aside[live.family] = row.reason or "failed"
-            yield FamilySetAside(live.family, self._aside[live.family])
-
-    def _count(self, row: Row) -> None:
-        standing = self._standings[row.family]
         self._finished += row.state != "failed"
+        if self._tally(row):
+            self._weigh()
+        return row
+
+    def _tell(self, row: Row) -> Iterator[Event]:
+        """Tell of a trial that ended, and of a family that fails again and again."""
+        yield TrialEnded(row)
+        standing = self._standings[row.family]
         standing.failures = standing.failures + 1 if row.state == "failed" else 0
-        self._tally(standing, row)
+        if standing.failures >= _MOST_FAILURES:
+            self._aside[row.family] = row.reason or "failed"
+            yield FamilySetAside(row.family, self._aside[row.family])
 
-    def _tally(self, standing: Standing, row: Row) -> None:
+    def _tally(self, row: Row) -> bool:
+        """Add a trial to its family's standing; return whether it is the family's best now."""
+        standing = self._standings[row.family]
         standing.spent += row.seconds
-        if row.state == "complete" and row.score is not None:
-            loss = self._plan.specs[row.family].metric.loss_of(row.score)
-            standing.complete.append(row.seconds)
-            standing.loss = loss if standing.loss is None else min(standing.loss, loss)
+        if row.state != "complete" or row.score is None:
+            return False
+        standing.complete.append(row.seconds)
+        loss = self._plan.specs[row.family].metric.loss_of(row.score)
+        if standing.loss is not None and standing.loss <= loss:
+            return False
+        standing.loss, standing.best = loss, row
+        return True
 
-    def _standing(self, family: str, rows: Sequence[Row]) -> Standing:
-        standing = Standing(family, waiting=self._books.waiting(family))
-        for row in rows:
-            if row.family == family:
-                standing.started += 1
-                self._tally(standing, row)
-        return standing
+    def _weigh(self) -> None:
+        """Ask what the best of each family is worth in a blend of them."""
+        best = [standing.best for _, standing in self._others() if standing.best is not None]
+        for family, weight in (self._plan.weigh(best) if len(best) > 1 else {}).items():
+            self._standings[family].weight = weight
+
+    def _others(self) -> list[tuple[str, Standing]]:
+        return [(family, standing) for family, standing in self._standings.items() if family != BASELINE]
+
+    def _forecast(self) -> Forecast:
+        """Judge by the pace so far."""
+        seconds = (time.monotonic() - self._began) / self._ended
+        left = self._seconds_left()
+        more = float("inf") if left is None else left / seconds
+        if self._plan.trials is not None:
+            more = min(more, max(0, self._plan.trials - self._finished))
+        return Forecast(self._finished + int(more), more * seconds)
 
     def _seconds_left(self) -> float | None:
         return None if self._plan.deadline is None else max(0.0, self._plan.deadline - time.monotonic())
@@ -207,5 +299,6 @@ class Search:
         """End the trials under way and put them back in the queue; their finished folds are kept."""
         for running in self._running:
             running.process.end()
+        for running in self._running:
             running.live.release()
         return len(self._running)

@@ -2,27 +2,52 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench import trial
 from workbench.errors import WorkbenchError
+from workbench.search.pruners import rung_of
 from workbench.space import Question
 
 LOG = "worker.log"
+WEIGHTS = "weights"
+# How often the parent hears of epochs at which nothing is decided, in seconds.
+_BEAT = 0.5
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A model trains; only at a rung does the parent answer, whether to go on."""
+
+    fold: int
+    """From 0, over all repeats."""
+    epoch: int
+    rung: int | None = None
+    """The last rung that the model's progress has reached, where it has just been reached."""
+    loss: float | None = None
+    """The best validation loss so far in this fold."""
 
 
 @dataclass(frozen=True)
 class FoldDone:
-    """A fold is done and kept; the parent answers whether to go on."""
+    """A fold is done and kept; the parent answers what to do now."""
 
     score: float
+
+
+Answer = Literal["stop", "go on", "keep and go on"]
+"""What a parent says to a fold: whether to go on, and whether the model's weights may be wanted."""
 
 
 @dataclass(frozen=True)
@@ -31,43 +56,104 @@ class Done:
 
     state: Literal["complete", "pruned", "failed"]
     reason: str | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    cut: trial.Cut | None = None
+    """The fold that it ended in."""
 
 
-Message = Question | FoldDone | Done
+Message = Question | Epoch | FoldDone | Done
 
 
-def work(line: "connection.Connection[Any, Any]", spec: trial.Spec, number: int, folder: Path) -> None:
-    """Run a trial and tell the parent over `line`: questions, folds, and the end."""
+def work(
+    line: "connection.Connection[Any, Any]",
+    spec: trial.Spec,
+    number: int,
+    folder: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """Run a trial and tell the parent over `line`: questions, progress, folds, and the end.
+
+    Args:
+        line: the way to the parent.
+        spec: the family, the data and the folds.
+        number: the trial's number.
+        folder: where finished folds are kept, and what libraries print.
+        environment: variables that only this process has, as the device it may use.
+    """
     # Ctrl-C reaches the whole process group; what to do about it is the parent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(environment)
     _die_with_the_parent()
+    _be_the_first_to_go()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG).open("a") as log, contextlib.suppress(EOFError, BrokenPipeError):
         # Libraries print; the command's screen is not theirs.
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
-        line.send(_run(line, spec, number, folder))
+        line.send(_Work(line).run(spec, number, folder))
 
 
-def _run(line: "connection.Connection[Any, Any]", spec: trial.Spec, number: int, folder: Path) -> Done:
-    def suggest(question: Question) -> Any:
-        line.send(question)
-        answer = line.recv()
+class _Work:
+    """One trial and its line to the parent."""
+
+    def __init__(self, line: "connection.Connection[Any, Any]") -> None:
+        self._line = line
+        self._seen: tuple[int, int | None] | None = None
+        self._beat = 0.0
+        self._answer: Answer = "go on"
+
+    def run(self, spec: trial.Spec, number: int, folder: Path) -> Done:
+        hp: Any = None
+        try:
+            hp = trial.space(spec.family, self.suggest)
+            keep = partial(self.keep, folder / WEIGHTS)
+            for fold in trial.run(spec, number, hp, folder=folder, report=self.report, keep=keep):
+                self._answer = self._ask(FoldDone(fold.score))
+                if self._answer == "stop":
+                    return Done("pruned", f"pruned after fold {fold.fold}", dict(hp.values))
+        except (EOFError, BrokenPipeError):
+            raise
+        except trial.Halted as halted:
+            epoch = halted.cut.curve["epoch"][-1]
+            reason = f"pruned in fold {halted.cut.fold} after epoch {epoch:.0f}"
+            return Done("pruned", reason, dict(hp.values), halted.cut)
+        except Exception as error:  # noqa: BLE001 - whatever a model raises ends its trial, never the study
+            traceback.print_exc()
+            reason = "out of memory" if isinstance(error, MemoryError) else f"{type(error).__name__}: {error}"[:2000]
+            return Done("failed", reason, dict(hp.values) if hp else {})
+        return Done("complete", None, dict(hp.values))
+
+    def suggest(self, question: Question) -> Any:
+        answer = self._ask(question)
         if isinstance(answer, WorkbenchError):
             raise answer
         return answer
 
-    try:
-        for fold in trial.run(spec, number, suggest, folder=folder):
-            line.send(FoldDone(fold.score))
-            if not line.recv():
-                return Done("pruned", f"pruned after fold {fold.fold}")
-    except (EOFError, BrokenPipeError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a model raises ends its trial, never the study
-        traceback.print_exc()
-        return Done("failed", f"{type(error).__name__}: {error}"[:2000])
-    return Done("complete")
+    def report(self, fold: int, epoch: int, progress: int, loss: float) -> bool:
+        """Ask at each new rung whether to go on; in between, tell now and then."""
+        rung = rung_of(progress)
+        if rung is not None and self._seen != (fold, rung):
+            self._seen = (fold, rung)
+            self._beat = time.monotonic()
+            return bool(self._ask(Epoch(fold, epoch, rung, loss)))
+        if time.monotonic() - self._beat > _BEAT:
+            self._beat = time.monotonic()
+            self._line.send(Epoch(fold, epoch))
+        return True
+
+    def keep(self, folder: Path, repeat: int, fold: int, model: Any) -> None:
+        """Save a model whose weights may be wanted; it is there whole or not at all."""
+        if self._answer != "keep and go on":
+            return
+        part = folder / f"{repeat}-{fold}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        model.save(part)
+        part.replace(part.with_suffix(""))
+
+    def _ask(self, message: Message) -> Any:
+        self._line.send(message)
+        return self._line.recv()
 
 
 def _die_with_the_parent() -> None:
@@ -81,3 +167,9 @@ def _die_with_the_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _be_the_first_to_go() -> None:
+    """Let Linux, when memory runs out, kill this process before the one that keeps the books."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("900")

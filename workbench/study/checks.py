@@ -7,7 +7,7 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
-from workbench.search.pruners import check_pruner
+from workbench.search.pruners import pruner
 from workbench.search.samplers import check_sampler
 
 
@@ -35,7 +35,7 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     for number, metric in enumerate(config.also):
         yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
-    yield "search.pruner", partial(check_pruner, config.search.pruner)
+    yield "search.pruner", partial(pruner, config.search.pruner)
     yield "ensemble.method", partial(ensemble.check, config.ensemble.method)
 
 

@@ -1,10 +1,12 @@
 """The verbs of one study: run, search, leaderboard, ensemble, submit, folds."""
 
+import contextlib
 import json
 import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from workbench.evaluation.folds import Folds
     from workbench.search.books import Books, Row
     from workbench.search.events import Event
-    from workbench.tracking import Tracker, Vault
-    from workbench.trial import Spec
+    from workbench.search.limits import Limits
+    from workbench.tracking import Tracker, Vault, Weights
+    from workbench.tracking.weights import Key
+    from workbench.trial import Result, Spec
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
+# How many trials of each family keep the weights of their models while the search goes on.
+_TRIALS_WITH_WEIGHTS = 3
 # The most models that are loaded for a blend.
 _MOST_CANDIDATES = 60
 
@@ -182,9 +188,12 @@ class Study:
         began = time.monotonic()
         trials, minutes = self._budget(trials, minutes)
         end = None if minutes is None else began + 60 * minutes
-        for event in self.search(trials=trials, end=end and end - _reserve(60 * (minutes or 0)), workers=workers):
-            if listen is not None:
-                listen(event)
+        search_end = end and end - _reserve(60 * (minutes or 0))
+        # Closed at once when `listen` raises, so that trials under way go back to the queue.
+        with contextlib.closing(self.search(trials=trials, end=search_end, workers=workers)) as events:
+            for event in events:
+                if listen is not None:
+                    listen(event)
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self.ensemble(seconds=left)
         submission = None if self.dataset.test_ids is None else self.submit(out)
@@ -192,7 +201,7 @@ class Study:
 
     def search(
         self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
-    ) -> "Iterator[Event]":
+    ) -> "Generator[Event]":
         """Run trials until the budget is spent, yielding what happens.
 
         Args:
@@ -208,21 +217,25 @@ class Study:
         from workbench.search.scheduler import Plan, Search
 
         self.home.create()
-        with self.home.lock(self.name):
+        with self.home.lock(self.name), self.home.room():
             count = workers or self.config.search.workers or cores()
             modules = _modules(self.config.families, self.dataset)
             # The libraries load in another process while MLflow loads in this one.
-            pool = Pool(modules, threads=max(1, cores() // count))
+            pool = Pool(modules, threads=max(1, cores() // count), gpus=self.config.search.gpus)
             self._begin()
             books = self._books
             books.reclaim()
+            self._tidy(books)
             plan = Plan(
                 specs=self._specs(max(1, cores() // count)),
                 folder=lambda family, number: self.home.trial(self.name, family, number),
-                record=lambda result, log: self._tracker.record(result, self._vault, metric=self.metric.name, log=log),
+                record=self._record,
                 workers=count,
                 trials=trials,
                 deadline=end,
+                limits=self._limits(),
+                weigh=self._weigh,
+                weights=_TRIALS_WITH_WEIGHTS,
             )
             yield from Search(plan, books, pool).events()
 
@@ -279,7 +292,8 @@ class Study:
             seed=self.config.seed,
             seconds=seconds,
         )
-        run_id = self._tracker.record_ensemble(document, oof, test, vault, metric=self.metric.name)
+        with self.home.room():
+            run_id = self._tracker.record_ensemble(document, oof, test, vault, metric=self.metric.name)
         return Ensemble({"run_id": run_id, **document})
 
     def submit(self, out: str | os.PathLike[str] | None = None) -> Path:
@@ -309,6 +323,19 @@ class Study:
         self._tracker.attach(run_id, path)
         return path
 
+    def gc(self) -> int:
+        """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
+
+        Predictions are kept, so that any trial can be blended later.
+
+        Raises:
+            StudyError: the study is being run, or has no trials yet.
+        """
+        best = [(row.family, row.number) for row in self.rows()[:1]]
+        with self.home.lock(self.name):
+            needed = {*best, *self._needed()}
+            return self._weights.keep([*needed], needed)
+
     def write_folds(self, out: str | os.PathLike[str]) -> str:
         """Write id, repeat and fold of every validated row as CSV, and return the fold hash."""
         from workbench.evaluation import folds
@@ -327,6 +354,12 @@ class Study:
         return Tracker(self.home, self.name)
 
     @cached_property
+    def _weights(self) -> "Weights":
+        from workbench.tracking import Weights
+
+        return Weights(self.home, self.name)
+
+    @cached_property
     def _books(self) -> "Books":
         from workbench.search.books import Books
 
@@ -337,7 +370,6 @@ class Study:
             direction=self.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
-            folds=self.config.folds.folds * self.config.folds.repeats,
             seed=self.config.seed,
         )
 
@@ -406,6 +438,13 @@ class Study:
         also = [metric.name for metric in self.also]
         self._tracker.describe(self._description(), metric=self.metric.name, also=also, direction=self.metric.direction)
 
+    def _tidy(self, books: "Books") -> None:
+        """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
+        self._tracker.close()
+        under_way = {self.home.trial(self.name, *trial) for trial in books.under_way()}
+        for folder in set(self.home.trials(self.name).glob("*")) - under_way:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _description(self) -> str:
         """Return what the UI shows above the study's runs."""
         data, folds = self.dataset, self.folds
@@ -424,8 +463,49 @@ class Study:
 
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self._transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
+        shared |= {"deterministic": self.config.deterministic}
         families = dict.fromkeys([models.BASELINE, *self.config.families])
         return {family: Spec(family, self.dataset, self.folds, **shared) for family in families}
+
+    def _record(self, result: "Result", folder: Path) -> str:
+        """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
+        from workbench.search import worker
+
+        made = folder / worker.WEIGHTS
+        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.folds.pairs()):
+            own = (result.family, result.number)
+            self._weights.take(own, made)
+            whole = {(row.family, row.number): row.score for row in self._books.rows() if row.state == "complete"}
+            scores = {own: result.score, **whole}
+            ranked = sorted(scores, key=lambda key: self.metric.loss_of(scores[key] or 0.0))
+            best = [key for i, key in enumerate(ranked) if _seen(ranked[:i], key[0]) < _TRIALS_WITH_WEIGHTS]
+            needed = self._needed()
+            self._weights.keep([*needed, *best], needed)
+        return self._tracker.record(result, self._vault, metric=self.metric.name, log=folder / worker.LOG)
+
+    def _needed(self) -> "set[Key]":
+        """Return the members of the newest ensemble."""
+        keys = {row.run_id: (row.family, row.number) for row in self._books.rows()}
+        try:
+            members = self._tracker.newest_ensemble()["members"]
+        except StudyError:
+            return set()
+        return {keys[member["run_id"]] for member in members if member["run_id"] in keys}
+
+    def _limits(self) -> "Limits":
+        from workbench.search.limits import Limits
+
+        search = self.config.search
+        return Limits(search.trial_seconds, search.trial_memory, lambda: self.home.full(search.disk))
+
+    def _weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
+        """Return the weights of the families' best trials in a quick blend of them."""
+        from workbench.study.blending import weights
+
+        vault = self._vault
+        oof = [self._tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
+        found = weights(oof, self.dataset.y[vault.rows], self.metric)
+        return {row.family: weight for row, weight in zip(rows, found, strict=True)}
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
@@ -474,7 +554,11 @@ def _modules(families: Sequence[str], dataset: "Dataset") -> list[str]:
     """Return what a trial's process should have loaded."""
     keras = ["workbench.space.keras"] if any(models.entry(family).keras for family in families) else []
     skrub = ["skrub"] if {"date", "text"} & set(dataset.columns.values()) else []
-    return ["workbench.trial", *keras, *skrub, *(f"workbench.models.{family}" for family in families)]
+    return ["workbench.trial", "skops.io", *keras, *skrub, *(f"workbench.models.{family}" for family in families)]
+
+
+def _seen(keys: "Sequence[Key]", family: str) -> int:
+    return sum(key[0] == family for key in keys)
 
 
 def _reserve(seconds: float) -> float:

@@ -3,11 +3,13 @@
 vault    how the predictions of a study are laid out
 store    MLflow's database in a home
 tracker  the experiment of a study: a run for every trial and every ensemble
+weights  the fold models of the trials that are worth it
 view     what MLflow's page shows first
 ui       MLflow's own pages, on this machine only
 """
 
 from workbench.tracking.tracker import Tracker
 from workbench.tracking.vault import Predictions, Vault
+from workbench.tracking.weights import Weights
 
-__all__ = ["Predictions", "Tracker", "Vault"]
+__all__ = ["Predictions", "Tracker", "Vault", "Weights"]

@@ -129,6 +129,12 @@ class Tracker:
                 vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
         return str(run.info.run_id)
 
+    def close(self) -> None:
+        """Close the runs of ensembles that a dead process left open; trials are written again."""
+        where = "tags.`workbench.kind` = 'ensemble' AND status = 'RUNNING'"
+        for run in self._client.search_runs([self.experiment_id], where):
+            self._client.set_terminated(run.info.run_id, "KILLED")
+
     def newest_ensemble(self) -> dict[str, Any]:
         """Return the document of the study's newest ensemble.
 
@@ -145,15 +151,16 @@ class Tracker:
         document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
         return document
 
-    def predictions(self, run_id: str, vault: Vault) -> Predictions:
-        """Return the predictions of a run.
+    def predictions(self, run_id: str, vault: Vault, *, test: bool = True) -> Predictions:
+        """Return the predictions of a run; without `test`, the out-of-fold ones alone.
 
         Raises:
             StudyError: they are missing, or not of this study's rows and folds.
         """
         oof = self._frame(run_id, "oof.parquet", vault.oof_keys())
-        test = None if vault.test_ids is None else self._frame(run_id, "test.parquet", vault.test_keys())
-        return Predictions(vault.predictions(oof), None if test is None else vault.predictions(test))
+        wanted = test and vault.test_ids is not None
+        rows = self._frame(run_id, "test.parquet", vault.test_keys()) if wanted else None
+        return Predictions(vault.predictions(oof), None if rows is None else vault.predictions(rows))
 
     def attach(self, run_id: str, file: Path) -> None:
         """Keep a copy of a file with a run."""
@@ -164,6 +171,8 @@ class Tracker:
         self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str], *, seconds: float = 0
     ) -> "Iterator[tuple[Run, Path]]":
         """Find or make the run of `key`, begun `seconds` ago; it is finished when its artifacts are there."""
+        from mlflow.entities import RunTag
+
         mark = '"' if "'" in key else "'"
         where = f"tags.`workbench.{kind}` = {mark}{key}{mark}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
@@ -171,6 +180,11 @@ class Tracker:
         every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **more}
         began = int(1000 * (time.time() - seconds))
         run = found[0] if found else self._client.create_run(self.experiment_id, began, every, name)
+        if found:
+            # Written by a command that died before it could tell Optuna; the trial may end otherwise now.
+            stale = run.data.tags.keys() & {"mlflow.note.content"} - every.keys()
+            now = [RunTag(k, v) for k, v in {**every, **dict.fromkeys(stale, "")}.items()]
+            self._client.log_batch(run.info.run_id, tags=now)
         with tempfile.TemporaryDirectory() as folder:
             yield run, Path(folder)
             if any(Path(folder).iterdir()):

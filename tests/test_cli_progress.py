@@ -1,0 +1,80 @@
+"""What a search looks like: lines, a screen, and JSON lines for programs."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from workbench.cli.progress import Lines, Log, Screen
+from workbench.errors import StudyError
+from workbench.search.books import Row
+from workbench.search.events import EpochEnded, Event, FoldEnded, Forecast, Stopped, TrialEnded, TrialStarted
+
+
+def row(number: int, score: float | None, state: str = "complete", reason: str | None = None) -> Row:
+    return Row(f"run-{number}", "mlp", number, score, 0.1, [0.5], state, 7.0, {"units": 8}, {}, reason)  # type: ignore[arg-type]
+
+
+STORY: list[Event] = [
+    TrialStarted("mlp", 0, 3),
+    EpochEnded("mlp", 0, 0, 11),
+    FoldEnded("mlp", 0, 1, 0.5),
+    TrialEnded(row(0, 0.5)),
+    Forecast(40, 3700.0),
+    TrialStarted("mlp", 1, 3),
+    TrialEnded(row(1, None, "failed", "out of memory")),
+    TrialEnded(row(2, 0.4)),
+    Forecast(41, 3600.0),
+    TrialStarted("mlp", 3, 3),
+    FoldEnded("mlp", 3, 1, 0.45),
+    EpochEnded("mlp", 3, 1, 4),
+]
+
+
+def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
+    text = io.StringIO()
+    with Lines(Console(file=text, width=120), maximize=False) as lines:
+        for event in [*STORY, Stopped("disk", 1)]:
+            lines(event)
+    said = text.getvalue().splitlines()
+    assert [("← best" in line) for line in said if " s  mlp" in line] == [True, False, True]
+    assert "out of memory" in said[2]
+    assert sum(line.startswith("Forecast: about 40 trials in all, in 1 h 1 min") for line in said) == 1
+    assert "Forecast: about 41" not in text.getvalue()
+    assert "the disk is nearly full" in said[-1]
+    assert "the trial under way waits" in said[-1]
+
+
+def test_a_screen_shows_counts_best_forecast_time_left_and_what_each_worker_does() -> None:
+    console = Console(file=io.StringIO(), width=140, force_terminal=True, record=True)
+    screen = Screen(console, title="s · log_loss", maximize=False, trials=None, minutes=10)
+    for event in STORY:
+        screen(event)
+    console.print(screen._draw())
+    shown = console.export_text()
+    for words in ("2 complete, 1 failed", "best 0.4 (mlp #2)", "left", "about 41 trials", "▸ mlp #3", "fold 2 of 3"):
+        assert words in shown
+    assert "epoch 5" in shown
+    assert "▸ mlp #0" not in shown
+
+
+def test_events_are_lines_of_json_added_to_the_file_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"event": "of an earlier run"}\n')
+    with Log(file) as write:
+        for count, event in enumerate([*STORY, Forecast(3, float("inf"))], 2):
+            write(event)
+            assert len(file.read_text().splitlines()) == count
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["event"] for line in lines[1:5]] == ["trial_started", "epoch_ended", "fold_ended", "trial_ended"]
+    assert lines[4]["row"]["hyperparameters"] == {"units": 8}
+    assert lines[2].items() >= {"family": "mlp", "number": 0, "fold": 0, "epoch": 11}.items()
+    assert lines[-1]["seconds"] is None
+    assert lines[1]["time"] > 1.7e9
+
+
+def test_a_file_of_events_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="events cannot be written"):
+        Log(tmp_path / "no" / "events.jsonl")
