@@ -338,7 +338,7 @@ class _InstantProcess:
 
 
 def _open(study: str, **overrides: Any) -> Any:
-    return workbench.open(study, Path(study).parent / "home", **overrides)
+    return workbench.open(study, str(Path(study).parent / "home"), **overrides)
 
 
 def _spec(opened: Any, family: str) -> Spec:

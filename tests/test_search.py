@@ -11,7 +11,7 @@ import optuna
 import pytest
 from test_trial import spec_of
 
-from workbench import space, trial
+from workbench import evaluation, space, trial
 from workbench.errors import SearchError
 from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import Standing
@@ -354,3 +354,26 @@ def test_a_worker_is_told_to_stop_after_a_poor_fold(tmp_path: Path, pool: Pool) 
         message = process.receive()
     assert (message.state, len(list(tmp_path.glob("fold-*.npz")))) == ("pruned", 1)
     process.end()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "seen"), [("assigned", "3,5", [3.0, 5.0, 3.0]), ("shared", "7", [7.0, 7.0, 7.0])]
+)
+def test_gpus_are_shared_or_assigned_to_workers(
+    gpus: Any, visible: str, seen: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Pool
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    (tmp_path / "own.py").write_text(
+        "import os\n\ndef device(y, p):\n    return float(os.environ['CUDA_VISIBLE_DEVICES'])\n\n"
+        "device.direction = 'minimize'\n"
+    )
+    # A metric is called in the trial's process, and can tell what that process sees.
+    metric = evaluation.metric(f"{tmp_path}/own.py:device", Path, task="binary")
+    spec = replace(spec_of("binary", "linear"), metric=metric)
+    workers = Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"], gpus=gpus)
+    for slot, device in enumerate(seen):
+        process = workers.start(spec, 0, tmp_path / str(slot), slot=slot)
+        while isinstance(message := process.receive(), Question):
+            process.send(message.default)
+        process.end()
+        assert message == FoldDone(device)

@@ -1,9 +1,12 @@
 """The verbs of a study, and the whole way from a study file to a submission, through the real command."""
 
+import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pandas as pd
 import pytest
 
 import workbench
+from workbench import models
 from workbench.cli.commands import app
 from workbench.errors import ConfigError, StudyError, SubmissionError
 from workbench.study import Study
@@ -126,6 +130,36 @@ def test_the_leaderboard_has_every_trial_best_first_with_its_run(
     assert rows[0] == summary["best"]
     table = opened(finished).leaderboard()
     assert list(table.run_id) == [row["run_id"] for row in rows]
+
+
+def test_weights_of_the_best_are_kept_and_predict_what_the_vault_holds(finished: tuple[Path, dict[str, Any]]) -> None:
+    study, summary = opened(finished), finished[1]
+    home = finished[0] / "mlruns" / "studies" / "small" / "weights"
+    best = summary["best"]
+    place = home / f"{best['family']}-{best['number']}"
+    model = models.family(best["family"]).load(place / "0-1")
+    oof = study._tracker.predictions(best["run_id"], study._vault).oof
+    rows = study._vault.folds == 1
+    assert np.allclose(model.predict(study.dataset.x.iloc[study._vault.rows[rows]]), oof[rows], atol=1e-6)
+    assert len(list(home.iterdir())) > 1
+
+
+def test_gc_frees_what_no_ensemble_needs_and_keeps_predictions(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "copy")
+    weights = tmp_path / "copy" / "mlruns" / "studies" / "small" / "weights"
+    before = sum(file.stat().st_size for file in weights.rglob("*"))
+    needed = {f"{m['family']}-{m['name'].split('#')[1]}" for m in finished[1]["ensemble"]["members"]}
+    needed.add(f"{finished[1]['best']['family']}-{finished[1]['best']['number']}")
+    (weights / "linear-99").mkdir()
+    (weights / "linear-99" / "model").write_bytes(b"x" * 1000)
+    assert said(capsys, tmp_path / "copy", "gc")["freed"] >= 1000
+    left = {path.name for path in weights.iterdir()}
+    assert left <= needed
+    assert f"{finished[1]['best']['family']}-{finished[1]['best']['number']}" in left
+    assert said(capsys, tmp_path / "copy", "gc") == {"freed": 0}
+    assert before > 0
 
 
 def test_run_again_nothing_is_left_to_do_but_the_end(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -251,3 +285,58 @@ def test_the_command_runs_a_study_from_nothing(tmp_path: Path) -> None:
     assert len([line for line in done.stderr.splitlines() if " s  " in line]) == 5
     shown = command(tmp_path, "leaderboard", "small.yaml").stdout
     assert "xgboost #0" in shown
+
+
+def test_the_same_seed_gives_the_same_hyperparameters_and_bits(tmp_path: Path, database: Path) -> None:
+    def ran(name: str) -> dict[tuple[str, int], tuple[Any, np.ndarray]]:
+        folder = tmp_path / name
+        (folder / "mlruns").mkdir(parents=True)
+        shutil.copy(database, folder / "mlruns" / database.name)
+        file = made(folder)
+        text = STUDY.replace("families: [linear, xgboost]", "families: [linear, xgboost, mlp]\ndeterministic: true")
+        file.write_text(text.replace("{folds: 3}", "{folds: 2}"))
+        study = workbench.open(str(file), str(folder / "mlruns"))
+        study.run(trials=8, workers=1, out=folder / "s.csv")
+        whole = [row for row in study.rows() if row.state == "complete"]
+        return {
+            (row.family, row.number): (row.hyperparameters, study._tracker.predictions(row.run_id, study._vault).oof)
+            for row in whole
+        }
+
+    one, two = ran("one"), ran("two")
+    assert one.keys() == two.keys()
+    assert {family for family, _ in one} == {"constant", "linear", "xgboost", "mlp"}
+    for key, (hyperparameters, oof) in one.items():
+        assert two[key][0] == hyperparameters
+        assert np.array_equal(two[key][1], oof), key
+
+
+def test_a_full_disk_is_one_clear_line_and_with_room_the_same_command_goes_on(tmp_path: Path) -> None:
+    home = tmp_path / "mlruns"
+    home.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs", str(home)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small disk can be made by root only")
+    try:
+        made(tmp_path)
+        running = subprocess.Popen(
+            [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "60"],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while not list((home / "artifacts").glob("small/*/artifacts/oof.parquet")):
+            assert running.poll() is None
+            time.sleep(0.02)
+        with contextlib.suppress(OSError), (home / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(1_000_000)):
+                pass
+        _, errors = running.communicate(timeout=60)
+        assert running.returncode == 2, errors
+        lines = [line for line in errors.splitlines() if not re.match(r" *[\d.]+ s  |Forecast", line)]
+        assert len(lines) == 1
+        assert "the disk is full. Make room" in lines[0]
+        (home / "filler").unlink()
+        done = command(tmp_path, "run", "small.yaml", "--trials", "12", "--json")
+        assert done.returncode == 0, done.stderr
+        assert sum(json.loads(done.stdout)["trials"][state] for state in ("complete", "pruned")) >= 12
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
