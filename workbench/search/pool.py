@@ -19,6 +19,17 @@ import psutil
 from workbench.search import worker
 from workbench.trial import Spec
 
+# What libraries import when they are first used; every trial would pay for it. One that is not there is passed over.
+_LATE = (
+    "narwhals._interchange.dataframe",
+    "narwhals._pandas_like.namespace",
+    "tensorflow.python.data.ops.concatenate_op",
+    "tensorflow.python.data.ops.flat_map_op",
+    "tensorflow.python.data.ops.from_tensors_op",
+    "tensorflow.python.data.ops.range_op",
+    "tensorflow.python.data.ops.zip_op",
+)
+
 
 @dataclass(frozen=True)
 class Process:
@@ -79,31 +90,48 @@ class Pool:
             gpus: whether every trial sees all GPUs, or the one that its worker is assigned.
         """
         self._gpus = _gpus() if gpus == "assigned" else []
+        self._spare: Process | None = None
         fork = "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
         self._environment = _environment(threads)
         if fork:
             from multiprocessing import forkserver
 
-            self._context.set_forkserver_preload(["workbench.search.worker", *modules])
+            self._context.set_forkserver_preload(["workbench.search.worker", *modules, *_LATE])
             with self._surroundings(), _silence():
                 forkserver.ensure_running()
 
     def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
         """Start a trial as the worker of that number, from 0."""
+        process = self._spare or self._fork()
+        self._spare = None
+        process.send(worker.Job(spec, number, folder, self._device(slot)))
+        return process
+
+    def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
+        """Wait until a worker says something or dies; return those that have."""
+        if self._spare is None:
+            # While the others work there is time to fork the process of the next trial.
+            self._spare = self._fork()
+        ready = connection.wait([process.line for process in processes], seconds)
+        return [process for process in processes if process.line in ready]
+
+    def close(self) -> None:
+        """End the process that waits for the next trial."""
+        if self._spare is not None:
+            self._spare.end()
+            self._spare = None
+
+    def _fork(self) -> Process:
         ours, theirs = self._context.Pipe()
-        device = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
         with self._surroundings():
-            words = (theirs, spec, number, folder, device)
-            process = self._context.Process(target=worker.work, args=words, daemon=True)
+            process = self._context.Process(target=worker.work, args=(theirs,), daemon=True)
             process.start()
         theirs.close()
         return Process(process, ours)
 
-    def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
-        """Wait until a worker says something or dies; return those that have."""
-        ready = connection.wait([process.line for process in processes], seconds)
-        return [process for process in processes if process.line in ready]
+    def _device(self, slot: int) -> Mapping[str, str]:
+        return {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
 
     @contextmanager
     def _surroundings(self) -> Iterator[None]:

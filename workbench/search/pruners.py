@@ -54,23 +54,25 @@ class Board:
 
     at: dict[Place, dict[int, float]] = field(default_factory=dict)
     """By place and trial: the best validation loss so far in the fold, or the loss of the finished fold."""
+    means: dict[int, dict[int, float]] = field(default_factory=dict)
+    """By fold and trial: the mean loss up to the end of that fold, where every fold so far has a loss."""
     complete: dict[int, float] = field(default_factory=dict)
     """The loss of each complete trial."""
 
     def put(self, number: int, place: Place, loss: float) -> None:
-        """Write down what a trial came to; what means nothing is left out."""
-        if math.isfinite(loss):
-            self.at.setdefault(place, {})[number] = loss
-
-    def means(self, folds: int) -> dict[int, float]:
-        """Return the mean loss over the first `folds` folds of each trial that has them all."""
-        ends = [self.at.get((fold, END), {}) for fold in range(folds)]
-        return {n: sum(end[n] for end in ends) / folds for n in ends[0] if all(n in end for end in ends)}
+        """Write down what a trial came to, folds in their order; what means nothing is left out."""
+        if not math.isfinite(loss):
+            return
+        self.at.setdefault(place, {})[number] = loss
+        fold, rung = place
+        before = self.means.get(fold - 1, {}).get(number, None if fold else 0.0)
+        if rung == END and before is not None:
+            self.means.setdefault(fold, {})[number] = (before * fold + loss) / (fold + 1)
 
     def values(self, place: Place) -> dict[int, float]:
         """Return what trials can be compared by at a place: the loss in this fold, or the mean up to its end."""
         fold, rung = place
-        return self.means(fold + 1) if rung == END else self.at.get(place, {})
+        return self.means.get(fold, {}) if rung == END else self.at.get(place, {})
 
     def peers(self, number: int, place: Place) -> np.ndarray:
         """Return the values of the complete trials at a place."""

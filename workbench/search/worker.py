@@ -1,6 +1,7 @@
 """What runs in a trial's own process: the folds, one after another, and a line to the parent."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -64,33 +65,35 @@ class Done:
 Message = Question | Epoch | FoldDone | Done
 
 
-def work(
-    line: "connection.Connection[Any, Any]",
-    spec: trial.Spec,
-    number: int,
-    folder: Path,
-    environment: Mapping[str, str],
-) -> None:
-    """Run a trial and tell the parent over `line`: questions, progress, folds, and the end.
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do."""
 
-    Args:
-        line: the way to the parent.
-        spec: the family, the data and the folds.
-        number: the trial's number.
-        folder: where finished folds are kept, and what libraries print.
-        environment: variables that only this process has, as the device it may use.
-    """
+    spec: trial.Spec
+    number: int
+    folder: Path
+    """Where finished folds are kept, and what libraries print."""
+    environment: Mapping[str, str]
+    """Variables that only this process has, as the device it may use."""
+
+
+def work(line: "connection.Connection[Any, Any]") -> None:
+    """Wait for a job, run it and tell the parent over `line`: questions, progress, folds, and the end."""
     # Ctrl-C reaches the whole process group; what to do about it is the parent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(environment)
+    # What was loaded before the fork is never garbage; not to look through it saves time, and copies of its memory.
+    gc.freeze()
     _die_with_the_parent()
     _be_the_first_to_go()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("a") as log, contextlib.suppress(EOFError, BrokenPipeError):
-        # Libraries print; the command's screen is not theirs.
-        os.dup2(log.fileno(), sys.stdout.fileno())
-        os.dup2(log.fileno(), sys.stderr.fileno())
-        line.send(_Work(line).run(spec, number, folder))
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        job: Job = line.recv()
+        os.environ.update(job.environment)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with (job.folder / LOG).open("a") as log:
+            # Libraries print; the command's screen is not theirs.
+            os.dup2(log.fileno(), sys.stdout.fileno())
+            os.dup2(log.fileno(), sys.stderr.fileno())
+            line.send(_Work(line).run(job.spec, job.number, job.folder))
 
 
 class _Work:
