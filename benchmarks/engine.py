@@ -63,7 +63,7 @@ class Sizes:
     data: dict[str, str]
     """The `data` of the study files of b and f."""
     bare: int = 20
-    tuner: int = 16
+    tuner: int = 24
     stored: tuple[int, int] = (50, 2000)
     memory: tuple[int, int] = (10, 100)
     seeds: int = 5

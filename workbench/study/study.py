@@ -500,7 +500,15 @@ class Study:
         from workbench.search.limits import Limits
 
         search = self.config.search
-        return Limits(search.trial_seconds, search.trial_memory, lambda: self.home.full(search.disk))
+        return Limits(search.trial_seconds, search.trial_memory, self._full)
+
+    def _full(self) -> bool:
+        """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
+        most = self.config.search.disk
+        if self.home.full(most):
+            needed = self._needed()
+            self._weights.keep([*needed], needed)
+        return self.home.full(most)
 
     def _weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
         """Return the weights of the families' best trials in a quick blend of them."""
