@@ -17,6 +17,7 @@ from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import Standing
 from workbench.search.books import Books
 from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
+from workbench.search.horizon import Horizon, _Part
 from workbench.search.pool import Pool
 from workbench.search.pruners import END, STRIDE
 from workbench.search.scheduler import Plan, Search
@@ -84,6 +85,21 @@ def test_a_sampler_suggests_the_same_whether_the_study_ran_through_or_was_reopen
     two = [finish(books_in(tmp_path / "b", sampler=sampler), "x", float(i % 3)) for i in range(8)]
     assert one == two
     assert len({str(asked) for asked in one}) > 3
+
+
+def test_tpe_looks_at_the_best_and_the_latest_of_a_long_history(tmp_path: Path) -> None:
+    study = optuna.create_study(sampler=Horizon(optuna.samplers.RandomSampler(seed=1)))
+    for number in range(600):
+        value = float((number * 7919) % 600)
+        study.add_trial(optuna.trial.create_trial(value=value))
+    seen = _Part(study).get_trials(deepcopy=False)
+    assert [t.number for t in seen[-300:]] == list(range(300, 600))
+    older = sorted(study.trials[:300], key=lambda t: t.value or 0.0)
+    assert {t.number for t in seen[:-300]} == {t.number for t in older[:100]}
+    assert [t.number for t in seen] == sorted(t.number for t in seen)
+    few = optuna.create_study()
+    few.add_trial(optuna.trial.create_trial(value=1.0))
+    assert len(_Part(few).trials) == 1
 
 
 def test_an_exhaustive_sampler_tries_everything_once_and_then_says_so(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def board_of(trials: int = 8) -> Board:
             for rung in RUNGS[:12]:
                 board.put(number, (fold, rung), curve(number, fold, rung, rng))
             board.put(number, (fold, END), level(number) + 0.02 * fold + rng.normal(0, 0.005))
-        board.complete[number] = level(number)
+        board.finish(number, level(number))
     return board
 
 
@@ -44,7 +44,7 @@ def ran(name: str, board: Board, number: int, quality: float) -> Place | None:
         board.put(number, (fold, END), quality + 0.02 * fold + rng.normal(0, 0.005))
         if fold < FOLDS - 1 and ends(board, number, (fold, END)):
             return fold, END
-    board.complete[number] = quality
+    board.finish(number, quality)
     return None
 
 
@@ -78,7 +78,7 @@ def test_paired_is_not_fooled_by_folds_that_are_harder_for_all() -> None:
     for number in range(6):
         for fold in range(FOLDS):
             board.put(number, (fold, END), hard[fold] + rng.normal(0, 0.1))
-        board.complete[number] = 1.0 + number / 100
+        board.finish(number, 1.0 + number / 100)
     board.put(9, (0, END), 5.0)
     assert not pruner("paired")(board, 9, (0, END))
 

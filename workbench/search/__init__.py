@@ -2,8 +2,10 @@
 
 books       what was asked and told: Optuna's journal, the truth about every trial
 samplers    who suggests; the first trial of a family is its known-good default
-pruners     who ends a trial after a poor fold
+horizon     what a sampler sees of a long history
+pruners     who ends a poor trial, by fold and progress
 allocation  which family gets the next trial
+limits      what a trial and a home may take
 pool        a process for every trial, forked from one that has the libraries loaded
 worker      what runs in that process
 scheduler   the loop: ask, start, listen, tell, until the budget is spent

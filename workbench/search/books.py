@@ -127,7 +127,6 @@ class Books:
         self._studies: dict[str, optuna.Study] = {}
         self.boards: dict[str, Board] = {}
         self.spaces: dict[str, dict[str, Distribution]] = {}
-        self._common: dict[str, Any] = {}
         self.ends = pruner_of(pruner)
         self.sign = 1 if direction == "minimize" else -1
         # Quasi-random points fill the range that the first trial had.
@@ -216,16 +215,12 @@ class Books:
         for step, value in sorted(frozen.intermediate_values.items()):
             board.put(frozen.number, place_of(step), self.sign * value)
         if frozen.state == TrialState.COMPLETE and frozen.value is not None:
-            board.complete[frozen.number] = self.sign * frozen.value
+            board.finish(frozen.number, self.sign * frozen.value)
 
     def _sampler_of(self, family: str, number: int) -> optuna.samplers.BaseSampler:
         if number == 0:
             return Defaults()
-        sampler: Any = make_sampler(self._sampler, seed=self._seed, family=family, number=number)
-        if hasattr(sampler, "_search_space"):
-            # What all trials ask in common is found trial by trial; a new sampler would go through all of them again.
-            sampler._search_space = self._common.setdefault(family, sampler._search_space)
-        return cast("optuna.samplers.BaseSampler", sampler)
+        return make_sampler(self._sampler, seed=self._seed, family=family, number=number)
 
 
 def _mend(journal: Path, lock: _Lock) -> None:
@@ -325,7 +320,7 @@ class Live:
                 raise
             self._books.exhausted.add(self.family)
         if result.state == "complete" and result.score is not None:
-            self._board.complete[self.number] = self._books.sign * result.score
+            self._board.finish(self.number, self._books.sign * result.score)
         return row
 
     def release(self) -> None:

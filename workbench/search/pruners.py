@@ -56,8 +56,10 @@ class Board:
     """By place and trial: the best validation loss so far in the fold, or the loss of the finished fold."""
     means: dict[int, dict[int, float]] = field(default_factory=dict)
     """By fold and trial: the mean loss up to the end of that fold, where every fold so far has a loss."""
-    complete: dict[int, float] = field(default_factory=dict)
-    """The loss of each complete trial."""
+    ranked: list[tuple[float, int]] = field(default_factory=list)
+    """Loss and number of each complete trial, best first."""
+    complete: set[int] = field(default_factory=set)
+    """Their numbers."""
 
     def put(self, number: int, place: Place, loss: float) -> None:
         """Write down what a trial came to, folds in their order; what means nothing is left out."""
@@ -68,6 +70,11 @@ class Board:
         before = self.means.get(fold - 1, {}).get(number, None if fold else 0.0)
         if rung == END and before is not None:
             self.means.setdefault(fold, {})[number] = (before * fold + loss) / (fold + 1)
+
+    def finish(self, number: int, loss: float) -> None:
+        """Take a complete trial and its loss over all folds."""
+        bisect.insort(self.ranked, (loss, number))
+        self.complete.add(number)
 
     def values(self, place: Place) -> dict[int, float]:
         """Return what trials can be compared by at a place: the loss in this fold, or the mean up to its end."""
@@ -184,10 +191,9 @@ def pruner(name: str) -> Pruner:
 def _differences(board: Board, number: int, place: Place, *, best: float) -> np.ndarray | None:
     """Return, fold by fold, by how much a trial is worse than the complete trial at the quantile `best`."""
     fold, rung = place
-    if rung != END or len(board.complete) < _STARTUP:
+    if rung != END or len(board.ranked) < _STARTUP:
         return None
-    ranked = sorted(board.complete, key=lambda n: (board.complete[n], n))
-    reference = ranked[int(best * (len(ranked) - 1))]
+    _, reference = board.ranked[int(best * (len(board.ranked) - 1))]
     return _between(board, number, reference, fold + 1)
 
 
@@ -199,9 +205,8 @@ def _between(board: Board, one: int, other: int, folds: int) -> np.ndarray | Non
 
 def _spread(board: Board) -> float | None:
     """Return the usual standard deviation, over folds, of the difference between a complete trial and the best."""
-    ranked = sorted(board.complete, key=lambda n: (board.complete[n], n))
-    folds = 1 + max((fold for fold, rung in board.at if rung == END), default=-1)
     # The best dozen tell enough; a study of thousands is not gone through at every fold.
-    each = [_between(board, n, ranked[0], folds) for n in ranked[1:12]]
+    (_, best), *others = board.ranked[:12]
+    each = [_between(board, number, best, len(board.means)) for _, number in others]
     spreads = [float(np.std(between, ddof=1)) for between in each if between is not None and len(between) > 1]
     return float(np.median(spreads)) if spreads else None

@@ -67,4 +67,8 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
         # Quasi-random and exhaustive sampling are experimental by Optuna's word; whoever names them wants them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=own, **options)
+    if name == "tpe":
+        from workbench.search.horizon import Horizon
+
+        return Horizon(sampler)
     return sampler
