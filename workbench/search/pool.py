@@ -103,8 +103,8 @@ class Pool:
 
     def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
         """Start a trial as the worker of that number, from 0."""
-        process = self._spare or self._fork()
-        self._spare = None
+        spare, self._spare = self._spare, None
+        process = spare if spare is not None and spare.process.is_alive() else self._fork()
         process.send(worker.Job(spec, number, folder, self._device(slot)))
         return process
 
