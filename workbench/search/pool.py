@@ -19,17 +19,6 @@ import psutil
 from workbench.search import worker
 from workbench.trial import Spec
 
-# What libraries import when they are first used; every trial would pay for it. One that is not there is passed over.
-_LATE = (
-    "narwhals._interchange.dataframe",
-    "narwhals._pandas_like.namespace",
-    "tensorflow.python.data.ops.concatenate_op",
-    "tensorflow.python.data.ops.flat_map_op",
-    "tensorflow.python.data.ops.from_tensors_op",
-    "tensorflow.python.data.ops.range_op",
-    "tensorflow.python.data.ops.zip_op",
-)
-
 
 @dataclass(frozen=True)
 class Process:
@@ -97,7 +86,7 @@ class Pool:
         if fork:
             from multiprocessing import forkserver
 
-            self._context.set_forkserver_preload(["workbench.search.worker", *modules, *_LATE])
+            self._context.set_forkserver_preload(["workbench.search.worker", *modules])
             with self._surroundings(), _silence():
                 forkserver.ensure_running()
 

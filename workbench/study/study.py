@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 MINUTES = 10.0
 # Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
 _ROWS_A_THREAD = 15_000
+# What libraries import when they are first used: every trial would pay for it. One that is not there is passed over.
+_LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
+_LATE_KERAS = tuple(
+    f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
+)
 # How many trials of each family keep the weights of their models while the search goes on.
 _TRIALS_WITH_WEIGHTS = 3
 # The most models that are loaded for a blend.
@@ -564,9 +569,16 @@ class Study:
 
 def _modules(families: Sequence[str], dataset: "Dataset") -> list[str]:
     """Return what a trial's process should have loaded."""
-    keras = ["workbench.space.keras"] if any(models.entry(family).keras for family in families) else []
+    keras = ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
     skrub = ["skrub"] if {"date", "text"} & set(dataset.columns.values()) else []
-    return ["workbench.trial", "skops.io", *keras, *skrub, *(f"workbench.models.{family}" for family in families)]
+    return [
+        "workbench.trial",
+        "skops.io",
+        *_LATE,
+        *keras,
+        *skrub,
+        *(f"workbench.models.{family}" for family in families),
+    ]
 
 
 def _seen(keys: "Sequence[Key]", family: str) -> int:
