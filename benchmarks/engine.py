@@ -63,11 +63,11 @@ class Sizes:
     data: dict[str, str]
     """The `data` of the study files of b and f."""
     bare: int = 20
-    tuner: int = 24
+    tuner: int = 20
     stored: tuple[int, int] = (50, 2000)
     memory: tuple[int, int] = (10, 100)
     seeds: int = 5
-    pruned: int = 12
+    pruned: int = 8
 
 
 def main() -> None:
@@ -479,7 +479,7 @@ def _pruning(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
             sides = []
             for name, search in {"none": _RANDOM, "default": {"sampler": "random"}}.items():
                 place = folder / f"{family}-{seed}-{name}"
-                keys = {"data": sizes.data, "folds": {"folds": 3}, "seed": seed, "search": search}
+                keys = {"data": sizes.data, "folds": {"folds": 2}, "seed": seed, "search": search}
                 study = _study(place, families=[family], **keys)
                 sides.append(_side("search", study=study, trials=sizes.pruned, workers=2)["rows"])
             seconds.append([sum(row["seconds"] for row in rows) for rows in sides])

@@ -1,6 +1,6 @@
 """Whatever is killed, and whenever: the same command goes on where it stopped, and the books balance.
 
-`WORKBENCH_KILLS` says how often the study of the longest test is killed, `WORKBENCH_KILLS_SEED` repeats its choices.
+`WORKBENCH_KILLS` says how often the study of the longest test is killed, `WORKBENCH_KILLS_SEED` draws other choices.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "6"))
-SEED = int(os.environ.get("WORKBENCH_KILLS_SEED", str(time.time_ns() % 100_000)))
+SEED = int(os.environ.get("WORKBENCH_KILLS_SEED", "7"))
 WAYS = ["command", "group", "worker", "ctrl-c", "ctrl-c twice"]
 MOMENTS = ["start", "search", "record", "ensemble", "submission"]
 
@@ -256,8 +256,10 @@ def reused(trials: dict[str, FrozenTrial], marks: dict[str, float]) -> None:
 
 def interrupted(command: Command, status: int, *, twice: bool = False, early: bool = False) -> None:
     """Check how a command ends that met Ctrl-C: exit status 130, and one line beside those of its trials."""
-    if early and status == -signal.SIGINT:
-        # Before Python has come to the command it ends as any program does; a shell calls that 130 as well.
+    over = "Look around" in (command.folder / "out.txt").read_text()
+    if (early or over) and status == -signal.SIGINT:
+        # Before Python has come to the command, and when it takes itself down after the last word, it ends as any
+        # program does; a shell calls that 130 as well.
         return
     usual = r" *[\d.]+ s  |Forecast|Search over"
     said = [line for line in command.said.splitlines() if line and not re.match(usual, line)]
