@@ -9,8 +9,9 @@ import pytest
 from test_search import Recorder, search
 
 from workbench.errors import SearchError
+from workbench.home import GIGABYTE
 from workbench.search.events import Stopped, TrialEnded
-from workbench.search.limits import GIGABYTE, Limits
+from workbench.search.limits import Limits
 from workbench.search.pool import Pool
 
 

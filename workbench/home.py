@@ -10,6 +10,8 @@ from pathlib import Path
 
 from workbench.errors import StudyError
 
+GIGABYTE = 1_000_000_000
+
 # A trial's predictions and the books that hold them take some megabytes; with fewer bytes none is begun.
 _LEAST_FREE = 100_000_000
 # With fewer bytes than this a disk is full.
@@ -47,7 +49,7 @@ class Home:
 
     def trial(self, study: str, family: str, number: int) -> Path:
         """The folder of a trial's finished folds, until MLflow has them."""
-        return self.trials(study) / f"{family.replace('/', '_')}-{number}"
+        return self.trials(study) / _name(family, number)
 
     def trials(self, study: str) -> Path:
         """The folder of the trials under way."""
@@ -56,6 +58,10 @@ class Home:
     def weights(self, study: str) -> Path:
         """The folder of the weights of a study's best trials."""
         return self.path / "studies" / study / "weights"
+
+    def weights_of(self, study: str, family: str, number: int) -> Path:
+        """The folder of a trial's weights: `REPEAT-FOLD` for each fold model."""
+        return self.weights(study) / _name(family, number)
 
     def create(self) -> None:
         """Make the folder.
@@ -74,7 +80,7 @@ class Home:
         """Tell whether there is no room for more: the disk has none, or the home takes `most` gigabytes already."""
         if shutil.disk_usage(self.path).free < _LEAST_FREE:
             return True
-        return most is not None and self.size() >= most * 1e9
+        return most is not None and self.size() >= most * GIGABYTE
 
     def size(self) -> int:
         """Return how many bytes the home's files take."""
@@ -119,6 +125,10 @@ class Home:
             raise StudyError(
                 f"Study {study!r} is being run by another process. Wait for it, or give this one another name."
             ) from error
+
+
+def _name(family: str, number: int) -> str:
+    return f"{family.replace('/', '_')}-{number}"
 
 
 def find(folder: str | os.PathLike[str] | None = None) -> Home:

@@ -175,8 +175,8 @@ class Screen:
             score = "" if task.score is None else f"last fold {number(task.score)}"
             where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
             epoch = "" if task.epoch is None else f"epoch {task.epoch + 1}"
-            spent = time.monotonic() - task.began
-            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, epoch, clock(spent), score)
+            since = clock(time.monotonic() - task.began)
+            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, epoch, since, score)
         ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
         notes = [Text(note, "yellow") for note in self._notes]
         foretold = [Text(self._forecast, "dim")] if self._forecast else []

@@ -51,6 +51,11 @@ class Row:
     also: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Family and number: what tells a trial from the study's others."""
+        return self.family, self.number
+
     @classmethod
     def of(cls, result: Result, run_id: str) -> "Row":
         """Return the row of a result that MLflow knows as `run_id`."""

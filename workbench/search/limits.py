@@ -6,9 +6,10 @@ from typing import Protocol
 
 import psutil
 
+from workbench.home import GIGABYTE
+
 # A machine with less than this share of its memory left is about to kill a process of its own choice.
 _LEAST_SHARE = 0.02
-GIGABYTE = 1_000_000_000
 
 
 class _Process(Protocol):

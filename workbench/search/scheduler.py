@@ -221,9 +221,11 @@ class Search:
 
     def _cut(self, running: _Running, reason: str) -> worker.Done:
         """Return the end of a trial that could not say so itself."""
-        pairs = list(self._plan.specs[running.live.family].folds.pairs())[running.folds : running.folds + 1]
-        cuts = [Cut(*pair, time.monotonic() - running.since, {}) for pair in pairs]
-        return worker.Done("failed", reason, running.live.hyperparameters, next(iter(cuts), None))
+        pairs = list(self._plan.specs[running.live.family].folds.pairs())
+        # A trial may also die after its last fold.
+        whole = running.folds == len(pairs)
+        cut = None if whole else Cut(*pairs[running.folds], time.monotonic() - running.since, {})
+        return worker.Done("failed", reason, running.live.hyperparameters, cut)
 
     def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:
         running.process.end()
@@ -276,12 +278,12 @@ class Search:
 
     def _weigh(self) -> None:
         """Ask what the best of each family is worth in a blend of them."""
-        best = [standing.best for _, standing in self._others() if standing.best is not None]
+        best = [standing.best for standing in self._others() if standing.best is not None]
         for family, weight in (self._plan.weigh(best) if len(best) > 1 else {}).items():
             self._standings[family].weight = weight
 
-    def _others(self) -> list[tuple[str, Standing]]:
-        return [(family, standing) for family, standing in self._standings.items() if family != BASELINE]
+    def _others(self) -> list[Standing]:
+        return [standing for standing in self._standings.values() if standing.family != BASELINE]
 
     def _forecast(self) -> Forecast:
         """Judge by the pace so far."""

@@ -340,9 +340,9 @@ class Study:
         Raises:
             StudyError: the study is being run, or has no trials yet.
         """
-        best = [(row.family, row.number) for row in self.rows()[:1]]
         with self.home.lock(self.name):
-            needed = {*best, *self._needed()}
+            rows = self.rows()
+            needed = {rows[0].key, *self._needed(rows)}
             return self._weights.keep([*needed], needed)
 
     def write_folds(self, out: str | os.PathLike[str]) -> str:
@@ -479,22 +479,21 @@ class Study:
     def _record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import worker
+        from workbench.tracking.weights import best
 
         made = folder / worker.WEIGHTS
         if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.folds.pairs()):
-            own = (result.family, result.number)
+            own, rows = (result.family, result.number), self._books.rows()
             self._weights.take(own, made)
-            whole = {(row.family, row.number): row.score for row in self._books.rows() if row.state == "complete"}
-            scores = {own: result.score, **whole}
+            scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
             ranked = sorted(scores, key=lambda key: self.metric.loss_of(scores[key] or 0.0))
-            best = [key for i, key in enumerate(ranked) if _seen(ranked[:i], key[0]) < _TRIALS_WITH_WEIGHTS]
-            needed = self._needed()
-            self._weights.keep([*needed, *best], needed)
+            needed = self._needed(rows)
+            self._weights.keep([*needed, *best(ranked, _TRIALS_WITH_WEIGHTS)], needed)
         return self._tracker.record(result, self._vault, metric=self.metric.name, log=folder / worker.LOG)
 
-    def _needed(self) -> "set[Key]":
-        """Return the members of the newest ensemble."""
-        keys = {row.run_id: (row.family, row.number) for row in self._books.rows()}
+    def _needed(self, rows: "Sequence[Row]") -> "set[Key]":
+        """Return the trials among `rows` that are members of the newest ensemble."""
+        keys = {row.run_id: row.key for row in rows}
         try:
             members = self._tracker.newest_ensemble()["members"]
         except StudyError:
@@ -510,9 +509,10 @@ class Study:
     def _full(self) -> bool:
         """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
         most = self.config.search.disk
-        if self.home.full(most):
-            needed = self._needed()
-            self._weights.keep([*needed], needed)
+        if not self.home.full(most):
+            return False
+        needed = self._needed(self._books.rows())
+        self._weights.keep([*needed], needed)
         return self.home.full(most)
 
     def _weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
@@ -579,10 +579,6 @@ def _modules(families: Sequence[str], dataset: "Dataset") -> list[str]:
         *skrub,
         *(f"workbench.models.{family}" for family in families),
     ]
-
-
-def _seen(keys: "Sequence[Key]", family: str) -> int:
-    return sum(key[0] == family for key in keys)
 
 
 def _reserve(seconds: float) -> float:

@@ -6,7 +6,8 @@ home, a folder per trial and in it one per fold, as the trial's family wrote the
 
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from workbench.home import Home
@@ -23,7 +24,7 @@ class Weights:
 
     def __init__(self, home: Home, study: str) -> None:
         """Look into the study's folder; nothing is made."""
-        self._folder = home.weights(study)
+        self._home, self._study = home, study
 
     def take(self, key: Key, made: Path) -> None:
         """Move the weights that a trial has made here, in the place of what it may have here."""
@@ -34,7 +35,7 @@ class Weights:
 
     def folder(self, key: Key) -> Path:
         """Return where a trial's weights are, if they are: `REPEAT-FOLD` for each fold model."""
-        return self._folder / f"{key[0].replace('/', '_')}-{key[1]}"
+        return self._home.weights_of(self._study, *key)
 
     def keep(self, ranked: Sequence[Key], needed: Collection[Key] = ()) -> int:
         """Free all weights but those of the trials in `ranked`, best first, as far as there is room.
@@ -46,11 +47,12 @@ class Weights:
         Returns:
             The bytes freed.
         """
-        if not self._folder.exists():
+        place = self._home.weights(self._study)
+        if not place.exists():
             return 0
         wanted = {self.folder(key): key in needed for key in ranked}
-        sizes = {folder: _size(folder) for folder in self._folder.iterdir()}
-        left = min(_MOST, shutil.disk_usage(self._folder).free // 2 + sum(sizes.values()) // 2)
+        sizes = {folder: _size(folder) for folder in place.iterdir()}
+        left = min(_MOST, shutil.disk_usage(place).free // 2 + sum(sizes.values()) // 2)
         freed = 0
         for folder in [*wanted, *(sizes.keys() - wanted.keys())]:
             if folder not in sizes:
@@ -61,6 +63,17 @@ class Weights:
                 shutil.rmtree(folder, ignore_errors=True)
                 freed += sizes[folder]
         return freed
+
+
+def best(ranked: Iterable[Key], each: int) -> list[Key]:
+    """Return the first `each` trials of each family."""
+    seen: Counter[str] = Counter()
+    found = []
+    for key in ranked:
+        seen[key[0]] += 1
+        if seen[key[0]] <= each:
+            found.append(key)
+    return found
 
 
 def _size(folder: Path) -> int:
