@@ -45,7 +45,6 @@ from workbench.models.protocol import Rows, Setting
 from workbench.search import pool, worker
 from workbench.search.events import TrialEnded, TrialStarted
 from workbench.space import Question
-from workbench.study import study as studies
 from workbench.trial import FoldResult, Spec
 
 _FIRST_ROWS = 2000
@@ -183,7 +182,7 @@ def _search(study: str, trials: int, workers: int, memory: Sequence[int] = ()) -
 
 def _warm(opened: Any) -> None:
     """Wait until the process that trials are forked from has the libraries; there is one for all pools."""
-    workers = pool.Pool(studies._modules(opened.config.families, opened.dataset))
+    workers = pool.Pool(opened.competition.modules())
     with tempfile.TemporaryDirectory() as folder:
         process = workers.start(_spec(opened, opened.config.families[0]), 0, Path(folder))
         process.receive()
@@ -356,12 +355,13 @@ def _open(study: str, **overrides: Any) -> Any:
 
 
 def _spec(opened: Any, family: str) -> Spec:
-    return Spec(family, opened.dataset, opened.folds, opened.metric, seed=opened.config.seed)
+    own = opened.competition
+    return Spec(family, own.dataset, own.folds, own.metric, seed=opened.config.seed)
 
 
 def _preloaded(opened: Any) -> list[str]:
     """Return what the pool of a study has loaded."""
-    return ["workbench.search.worker", *studies._modules(opened.config.families, opened.dataset)]
+    return ["workbench.search.worker", *opened.competition.modules()]
 
 
 def _suggested(opened: Any, family: str) -> dict[int, dict[str, Any]]:

@@ -127,7 +127,7 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
         return
     from workbench.cli import tables
 
-    _out().print(tables.leaderboard(rows, metric=study.scored_by.name))
+    _out().print(tables.leaderboard(rows, metric=study.competition.scored_by.name))
 
 
 @app.command()
@@ -275,12 +275,12 @@ def _progress(
     """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
     from workbench.cli.progress import Lines, Log, Screen
 
-    maximize = study.scored_by.direction == "maximize"
+    maximize = study.competition.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
     listeners: list[Progress] = [Log(Path(events))] if events is not None else []
     if console.is_terminal:
-        title = f"{study.name} · {study.scored_by.name}"
+        title = f"{study.name} · {study.competition.scored_by.name}"
         listeners.append(Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
     else:
         listeners.append(Lines(console, maximize=maximize))
@@ -300,9 +300,9 @@ def _tell(study: "Study", summary: "Summary") -> None:
     from workbench.cli import tables
 
     console = _out()
-    for note in study.dataset.notes:
+    for note in study.competition.dataset.notes:
         console.print(note, style="dim", soft_wrap=True, highlight=False)
-    console.print(tables.by_family(study.rows(), metric=study.metric.name))
+    console.print(tables.by_family(study.rows(), metric=study.competition.metric.name))
     if summary.ensemble is not None:
         console.print(tables.ensemble(summary.ensemble))
     if summary.submission is not None:

@@ -1,14 +1,18 @@
 """The conductor: draft, open, search, blend, submit.
 
+competition  what a study is about: data, metric, folds
+archive    what it has written down: books, vault, weights
 checks     what a study file says, held against the rooms that own its words
 facts      what a study was begun with, so that it is not gone on with as another
 blending   trials of a study -> the document of an ensemble
+ensemble   what `Study.ensemble` returns
 study      the verbs of one study
 evidence   what the files say that someone has who has only the data
 inference  what follows from it: target, id, task, metric, families
 draft      the study file that says so
 """
 
-from workbench.study.study import Ensemble, Study, Summary, open
+from workbench.study.ensemble import Ensemble
+from workbench.study.study import Study, Summary, open
 
 __all__ = ["Ensemble", "Study", "Summary", "open"]

@@ -3,84 +3,33 @@
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench import config as configs
 from workbench import home as homes
-from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, StudyError, SubmissionError
+from workbench.study.archive import TRIALS_WITH_WEIGHTS, Archive
 from workbench.study.checks import check
+from workbench.study.competition import Competition
+from workbench.study.ensemble import Ensemble
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.data import Dataset
-    from workbench.evaluation import Metric
-    from workbench.evaluation.folds import Folds
-    from workbench.search.books import Books, Row
+    from workbench.search.books import Row
     from workbench.search.events import Event
-    from workbench.search.limits import Limits
-    from workbench.tracking import Tracker, Vault, Weights
-    from workbench.tracking.weights import Key
-    from workbench.trial import Result, Spec
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
-# Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
-_ROWS_A_THREAD = 15_000
-# What libraries import when they are first used: every trial would pay for it. One that is not there is passed over.
-_LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
-_LATE_KERAS = tuple(
-    f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
-)
-# How many trials of each family keep the weights of their models while the search goes on.
-_TRIALS_WITH_WEIGHTS = 3
 # The most models that are loaded for a blend.
 _MOST_CANDIDATES = 60
-
-
-@dataclass(frozen=True, eq=False)
-class Ensemble:
-    """Members, weights, and what they are worth."""
-
-    document: Mapping[str, Any]
-    """All of it as the command line prints it."""
-
-    @property
-    def members(self) -> list[dict[str, Any]]:
-        """The members with run_id, family, name, score and weight, the heaviest first."""
-        return list(self.document["members"])
-
-    @property
-    def weights(self) -> "np.ndarray":
-        """The members' weights, (members,), at least 0, sum 1."""
-        import numpy as np
-
-        return np.array([member["weight"] for member in self.members])
-
-    @property
-    def score(self) -> float:
-        """The metric of the blended out-of-fold predictions, on the rows that the weights were fitted to."""
-        return float(self.document["score"])
-
-    @property
-    def honest_score(self) -> float | None:
-        """The metric of predictions blended with weights that were fitted on other folds."""
-        return None if self.document["honest_score"] is None else float(self.document["honest_score"])
-
-    @property
-    def gap(self) -> float | None:
-        """A proven bound on how much better any weights of these candidates can be; None where there is none."""
-        return None if self.document["gap"] is None else float(self.document["gap"])
 
 
 @dataclass(frozen=True)
@@ -124,51 +73,13 @@ class Study:
         """Hold what was checked; nothing is loaded yet."""
         self.config = config
         self.home = home
+        self.competition = Competition(config)
+        self.archive = Archive(self.competition, home)
 
     @property
     def name(self) -> str:
         """The study's name."""
         return self.config.name
-
-    @cached_property
-    def dataset(self) -> "Dataset":
-        """The data, loaded when first asked for."""
-        from workbench import data
-
-        return data.load(self.config)
-
-    @cached_property
-    def metric(self) -> "Metric":
-        """What is optimised."""
-        from workbench import evaluation
-
-        name = self.config.metric or evaluation.default(self.dataset.task)
-        return self._checked_metric("metric", name)
-
-    @property
-    def scored_by(self) -> "Metric":
-        """What is optimised, without a look at the data where the study file names it."""
-        from workbench import evaluation
-
-        return evaluation.metric(self.config.metric, self.config.resolve) if self.config.metric else self.metric
-
-    @cached_property
-    def also(self) -> "tuple[Metric, ...]":
-        """What else is shown."""
-        return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
-
-    @cached_property
-    def folds(self) -> "Folds":
-        """The folds; the same study file and data give the same."""
-        from workbench.errors import EvaluationError
-        from workbench.evaluation import folds
-
-        data = self.dataset
-        options = {"groups": data.groups, "time": data.time, "column": data.fold_column}
-        try:
-            return folds.make(self.config.folds, task=data.task, y=data.y, ids=data.ids, **options)
-        except EvaluationError as error:
-            raise ConfigError(f"{self.config.file}: {error}") from error
 
     def run(
         self,
@@ -203,7 +114,7 @@ class Study:
                     listen(event)
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self.ensemble(seconds=left)
-        submission = None if self.dataset.test_ids is None else self.submit(out)
+        submission = None if self.competition.dataset.test_ids is None else self.submit(out)
         return self._summary(ensemble, submission, began)
 
     def search(
@@ -220,33 +131,32 @@ class Study:
             StudyError: the study is being run elsewhere, or was begun with something else.
             SearchError: no family can be trained.
         """
+        from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
         from workbench.search.scheduler import Plan, Search
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():
             count = workers or self.config.search.workers or cores()
-            modules = _modules(self.config.families, self.dataset)
+            own, archive, search = self.competition, self.archive, self.config.search
+            threads = own.threads(count, cores())
             # The libraries load in another process while MLflow loads in this one.
-            threads = max(1, min(cores() // count, len(self.dataset.y) // _ROWS_A_THREAD))
-            pool = Pool(modules, threads=threads, gpus=self.config.search.gpus)
-            self._begin()
-            books = self._books
-            books.reclaim()
-            self._tidy(books)
+            pool = Pool(own.modules(), threads=threads, gpus=search.gpus)
+            own.check()
+            archive.begin()
             plan = Plan(
-                specs=self._specs(threads),
+                specs=own.specs(threads),
                 folder=lambda family, number: self.home.trial(self.name, family, number),
-                record=self._record,
+                record=archive.record,
                 workers=count,
                 trials=trials,
                 deadline=end,
-                limits=self._limits(),
-                weigh=self._weigh,
-                weights=_TRIALS_WITH_WEIGHTS,
+                limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
+                weigh=archive.weigh,
+                weights=TRIALS_WITH_WEIGHTS,
             )
             with contextlib.closing(pool):
-                yield from Search(plan, books, pool).events()
+                yield from Search(plan, archive.books, pool).events()
 
     def rows(self) -> "list[Row]":
         """Return every finished trial, best first.
@@ -254,7 +164,7 @@ class Study:
         Raises:
             StudyError: there is none yet.
         """
-        rows = self._books.rows() if self.home.journal.exists() else []
+        rows = self.archive.books.rows() if self.home.journal.exists() else []
         if not rows:
             raise StudyError(f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}")
         return rows
@@ -284,25 +194,25 @@ class Study:
         """
         from workbench.study.blending import blended, nominated
 
-        rows = nominated(self.rows(), self.metric.direction, _MOST_CANDIDATES)
+        own, tracker = self.competition, self.archive.tracker
+        rows = nominated(self.rows(), own.metric.direction, _MOST_CANDIDATES)
         if not rows:
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
-        vault = self._vault
         document, oof, test = blended(
             rows,
-            [self._tracker.predictions(row.run_id, vault) for row in rows],
-            self.dataset.y[vault.rows],
-            self.metric,
-            self.also,
-            fold=vault.folds,
-            groups=vault.rows if self.folds.repeats > 1 else self._groups,
+            [tracker.predictions(row.run_id, own.vault) for row in rows],
+            own.dataset.y[own.vault.rows],
+            own.metric,
+            own.also,
+            fold=own.vault.folds,
+            groups=own.groups,
             method=method or self.config.ensemble.method,
             members=members or self.config.ensemble.members,
             seed=self.config.seed,
             seconds=seconds,
         )
         with self.home.room():
-            run_id = self._tracker.record_ensemble(document, oof, test, vault, metric=self.metric.name)
+            run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
         return Ensemble({"run_id": run_id, **document})
 
     def submit(self, out: str | os.PathLike[str] | None = None) -> Path:
@@ -320,16 +230,17 @@ class Study:
         from workbench import submission
 
         path = Path(out or f"{self.name}-submission.csv").resolve()
-        document = self._tracker.newest_ensemble()
-        data, run_id = self.dataset, document["run_id"]
-        test = self._tracker.predictions(run_id, self._vault).test
+        own, tracker = self.competition, self.archive.tracker
+        document = tracker.newest_ensemble()
+        data, run_id = own.dataset, document["run_id"]
+        test = tracker.predictions(run_id, own.vault).test
         if data.test_ids is None or test is None:
             raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         numbered = self.config.data.id is None and np.array_equal(data.test_ids, np.arange(len(data.test_ids)))
-        frame = submission.make(data, test, self.metric, by_position=numbered)
-        score = {"metric": self.metric.name, "score": document["score"], "honest_score": document["honest_score"]}
+        frame = submission.make(data, test, own.metric, by_position=numbered)
+        score = {"metric": own.metric.name, "score": document["score"], "honest_score": document["honest_score"]}
         submission.write(frame, path, {"study": self.name, "run_id": run_id, **score})
-        self._tracker.attach(run_id, path)
+        tracker.attach(run_id, path)
         return path
 
     def gc(self) -> int:
@@ -341,188 +252,18 @@ class Study:
             StudyError: the study is being run, or has no trials yet.
         """
         with self.home.lock(self.name):
-            rows = self.rows()
-            needed = {rows[0].key, *self._needed(rows)}
-            return self._weights.keep([*needed], needed)
+            return self.archive.free(self.rows())
 
     def write_folds(self, out: str | os.PathLike[str]) -> str:
         """Write id, repeat and fold of every validated row as CSV, and return the fold hash."""
         from workbench.evaluation import folds
 
-        path = Path(out)
+        path, own = Path(out), self.competition
         try:
-            folds.frame(self.folds, self.dataset.ids, self.dataset.id_name).to_csv(path, index=False)
+            folds.frame(own.folds, own.dataset.ids, own.dataset.id_name).to_csv(path, index=False)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
-        return self.folds.hash
-
-    @cached_property
-    def _tracker(self) -> "Tracker":
-        from workbench.tracking import Tracker
-
-        return Tracker(self.home, self.name)
-
-    @cached_property
-    def _weights(self) -> "Weights":
-        from workbench.tracking import Weights
-
-        return Weights(self.home, self.name)
-
-    @cached_property
-    def _books(self) -> "Books":
-        from workbench.search.books import Books
-
-        search = self.config.search
-        return Books(
-            self.home.journal,
-            self.name,
-            direction=self.scored_by.direction,
-            sampler=search.sampler,
-            pruner=search.pruner,
-            seed=self.config.seed,
-        )
-
-    @cached_property
-    def _vault(self) -> "Vault":
-        from workbench.tracking import Vault
-
-        data, (repeats, rows) = self.dataset, self.folds.rows()
-        outputs: tuple[str, ...] = ("prediction",)
-        if data.classes is not None and len(data.classes) > 2:
-            outputs = tuple(f"prediction_{label}" for label in data.classes)
-        return Vault(
-            id_name=data.id_name,
-            ids=data.ids,
-            test_ids=data.test_ids,
-            repeats=repeats,
-            rows=rows,
-            folds=self.folds.assignment[repeats, rows],
-            hash=self.folds.hash,
-            outputs=outputs,
-        )
-
-    @property
-    def _groups(self) -> "np.ndarray | None":
-        """Return which out-of-fold predictions belong together: those of a group."""
-        groups = self.dataset.groups
-        return None if groups is None else groups[self._vault.rows]
-
-    @cached_property
-    def _transform(self) -> Literal["none", "log1p"]:
-        """What the target is trained on."""
-        transform = self.config.data.target_transform or self.metric.transform
-        if transform == "log1p" and (self.dataset.y <= -1).any():
-            raise self.config.error("data.target_transform", "needs a target above -1", "log1p")
-        return transform if self.dataset.task == "regression" else "none"
-
-    def _checked_metric(self, key: str, name: str) -> "Metric":
-        """Return a metric that suits the data."""
-        from workbench import evaluation
-        from workbench.errors import EvaluationError
-
-        data = self.dataset
-        try:
-            metric = evaluation.metric(name, self.config.resolve, task=data.task)
-            metric.check_target(data.task, data.y)
-        except EvaluationError as error:
-            raise ConfigError(f"{self.config.file}: {key}: {error}") from error
-        return metric
-
-    def _begin(self) -> None:
-        """Load the data, refuse what does not suit it, and hold it against what the study was begun with."""
-        from workbench.evaluation import folds
-        from workbench.study.facts import Facts
-
-        for number, family in enumerate(self.config.families):
-            entry = models.entry(family)
-            if self.dataset.kind not in entry.kinds or self.dataset.task not in entry.tasks:
-                able = [n for n, e in models.FAMILIES.items() if self.dataset.kind in e.kinds and e.installed]
-                what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
-                raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
-        _ = self.also, self._transform
-        facts = Facts.of(self.dataset, self.metric.name, self.folds.hash)
-        facts.settle(self.home.facts(self.name), self.config)
-        if not self.home.folds(self.name).exists():
-            folds.save(self.folds, self.home.folds(self.name))
-        also = [metric.name for metric in self.also]
-        self._tracker.describe(self._description(), metric=self.metric.name, also=also, direction=self.metric.direction)
-
-    def _tidy(self, books: "Books") -> None:
-        """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
-        self._tracker.close()
-        under_way = {self.home.trial(self.name, *trial) for trial in books.under_way()}
-        for folder in set(self.home.trials(self.name).glob("*")) - under_way:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _description(self) -> str:
-        """Return what the UI shows above the study's runs."""
-        data, folds = self.dataset, self.folds
-        test = "" if data.test_ids is None else f", {len(data.test_ids)} to predict"
-        return (
-            f"**{self.name}**: predict `{data.target}` ({data.task}) from {self.config.data.train}\n\n"
-            f"- {len(data.y)} rows{test}; kind of data: {data.kind}\n"
-            f"- metric: **{self.metric.name}** ({self.metric.direction})\n"
-            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`\n"
-            f"- families: {', '.join(self.config.families)}\n" + "".join(f"- {note}\n" for note in data.notes)
-        )
-
-    def _specs(self, threads: int) -> "dict[str, Spec]":
-        """Return what the trials of each family need to know, the baseline's too."""
-        from workbench.trial import Spec
-
-        shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self._transform}
-        shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
-        shared |= {"deterministic": self.config.deterministic}
-        families = dict.fromkeys([models.BASELINE, *self.config.families])
-        return {family: Spec(family, self.dataset, self.folds, **shared) for family in families}
-
-    def _record(self, result: "Result", folder: Path) -> str:
-        """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
-        from workbench.search import worker
-        from workbench.tracking.weights import best
-
-        made = folder / worker.WEIGHTS
-        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.folds.pairs()):
-            own, rows = (result.family, result.number), self._books.rows()
-            self._weights.take(own, made)
-            scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
-            ranked = sorted(scores, key=lambda key: self.metric.loss_of(scores[key] or 0.0))
-            needed = self._needed(rows)
-            self._weights.keep([*needed, *best(ranked, _TRIALS_WITH_WEIGHTS)], needed)
-        return self._tracker.record(result, self._vault, metric=self.metric.name, log=folder / worker.LOG)
-
-    def _needed(self, rows: "Sequence[Row]") -> "set[Key]":
-        """Return the trials among `rows` that are members of the newest ensemble."""
-        keys = {row.run_id: row.key for row in rows}
-        try:
-            members = self._tracker.newest_ensemble()["members"]
-        except StudyError:
-            return set()
-        return {keys[member["run_id"]] for member in members if member["run_id"] in keys}
-
-    def _limits(self) -> "Limits":
-        from workbench.search.limits import Limits
-
-        search = self.config.search
-        return Limits(search.trial_seconds, search.trial_memory, self._full)
-
-    def _full(self) -> bool:
-        """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
-        most = self.config.search.disk
-        if not self.home.full(most):
-            return False
-        needed = self._needed(self._books.rows())
-        self._weights.keep([*needed], needed)
-        return self.home.full(most)
-
-    def _weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
-        """Return the weights of the families' best trials in a quick blend of them."""
-        from workbench.study.blending import weights
-
-        vault = self._vault
-        oof = [self._tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
-        found = weights(oof, self.dataset.y[vault.rows], self.metric)
-        return {row.family: weight for row, weight in zip(rows, found, strict=True)}
+        return own.folds.hash
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
@@ -560,25 +301,14 @@ class Study:
             return None
         # Such a source always has test rows, so its ensembles have predictions for them.
         test = cast(
-            "np.ndarray", self._tracker.predictions(self._tracker.newest_ensemble()["run_id"], self._vault).test
+            "np.ndarray",
+            self.archive.tracker.predictions(
+                self.archive.tracker.newest_ensemble()["run_id"], self.competition.vault
+            ).test,
         )
-        scores = {m.name: m.score(known[1], test) for m in (self.metric, *self.also)}
+        scores = {m.name: m.score(known[1], test) for m in (self.competition.metric, *self.competition.also)}
         file.write_text(json.dumps(scores))
         return scores
-
-
-def _modules(families: Sequence[str], dataset: "Dataset") -> list[str]:
-    """Return what a trial's process should have loaded."""
-    keras = ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
-    skrub = ["skrub"] if {"date", "text"} & set(dataset.columns.values()) else []
-    return [
-        "workbench.trial",
-        "skops.io",
-        *_LATE,
-        *keras,
-        *skrub,
-        *(f"workbench.models.{family}" for family in families),
-    ]
 
 
 def _reserve(seconds: float) -> float:

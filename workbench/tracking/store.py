@@ -24,6 +24,8 @@ def client(home: Home) -> "MlflowClient":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
+    # What goes wrong with the database is raised; it need not be logged over ninety lines as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not home.database.exists():
         _make(home)
     return MlflowClient(tracking_uri=f"sqlite:///{home.database}")

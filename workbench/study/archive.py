@@ -1,0 +1,133 @@
+"""What a study has written down: Optuna's books, MLflow's vault of predictions, and the weights of its best models."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import StudyError
+from workbench.home import Home
+from workbench.study.competition import Competition
+
+if TYPE_CHECKING:
+    from workbench.search.books import Books, Row
+    from workbench.tracking import Tracker, Weights
+    from workbench.tracking.weights import Key
+    from workbench.trial import Result
+
+# How many trials of each family keep the weights of their models while the search goes on.
+TRIALS_WITH_WEIGHTS = 3
+
+
+class Archive:
+    """A study's part of the home; each book is opened when first asked for."""
+
+    def __init__(self, competition: Competition, home: Home) -> None:
+        """Look into the home; nothing is made."""
+        self.competition = competition
+        self.config = competition.config
+        self.home = home
+
+    @cached_property
+    def tracker(self) -> "Tracker":
+        """MLflow's: predictions, curves and ensembles."""
+        from workbench.tracking import Tracker
+
+        return Tracker(self.home, self.config.name)
+
+    @cached_property
+    def weights(self) -> "Weights":
+        """The fold models of the best trials."""
+        from workbench.tracking import Weights
+
+        return Weights(self.home, self.config.name)
+
+    @cached_property
+    def books(self) -> "Books":
+        """Optuna's: every trial, and what was asked and told."""
+        from workbench.search.books import Books
+
+        search = self.config.search
+        return Books(
+            self.home.journal,
+            self.config.name,
+            direction=self.competition.scored_by.direction,
+            sampler=search.sampler,
+            pruner=search.pruner,
+            seed=self.config.seed,
+        )
+
+    def begin(self) -> None:
+        """Hold the competition against what the study was begun with, write that down, and tidy up after a kill.
+
+        Raises:
+            StudyError: the study was begun with something else.
+        """
+        from workbench.evaluation import folds
+        from workbench.study.facts import Facts
+
+        own, home, name = self.competition, self.home, self.config.name
+        Facts.of(own.dataset, own.metric.name, own.folds.hash).settle(home.facts(name), self.config)
+        if not home.folds(name).exists():
+            folds.save(own.folds, home.folds(name))
+        also = [metric.name for metric in own.also]
+        self.tracker.describe(own.description(), metric=own.metric.name, also=also, direction=own.metric.direction)
+        self.books.reclaim()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
+        self.tracker.close()
+        under_way = {self.home.trial(self.config.name, *trial) for trial in self.books.under_way()}
+        for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def record(self, result: "Result", folder: Path) -> str:
+        """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
+        from workbench.search import worker
+        from workbench.tracking.weights import best
+
+        made = folder / worker.WEIGHTS
+        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.competition.folds.pairs()):
+            own, rows = (result.family, result.number), self.books.rows()
+            self.weights.take(own, made)
+            scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
+            ranked = sorted(scores, key=lambda key: self.competition.metric.loss_of(scores[key] or 0.0))
+            needed = self.needed(rows)
+            self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
+        return self.tracker.record(
+            result, self.competition.vault, metric=self.competition.metric.name, log=folder / worker.LOG
+        )
+
+    def needed(self, rows: "Sequence[Row]") -> "set[Key]":
+        """Return the trials among `rows` that are members of the newest ensemble."""
+        keys = {row.run_id: row.key for row in rows}
+        try:
+            members = self.tracker.newest_ensemble()["members"]
+        except StudyError:
+            return set()
+        return {keys[member["run_id"]] for member in members if member["run_id"] in keys}
+
+    def full(self) -> bool:
+        """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
+        most = self.config.search.disk
+        if not self.home.full(most):
+            return False
+        needed = self.needed(self.books.rows())
+        self.weights.keep([*needed], needed)
+        return self.home.full(most)
+
+    def weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
+        """Return the weights of the families' best trials in a quick blend of them."""
+        from workbench.study.blending import weights
+
+        vault = self.competition.vault
+        oof = [self.tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
+        found = weights(oof, self.competition.dataset.y[vault.rows], self.competition.metric)
+        return {row.family: weight for row, weight in zip(rows, found, strict=True)}
+
+    def free(self, rows: "Sequence[Row]") -> int:
+        """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""
+        needed = {rows[0].key, *self.needed(rows)}
+        return self.weights.keep([*needed], needed)

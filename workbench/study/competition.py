@@ -1,0 +1,172 @@
+"""What a study is about: the data, the metric, the folds, and how its trials' predictions are laid out."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench import models
+from workbench.config import StudyConfig
+from workbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.data import Dataset
+    from workbench.evaluation import Metric
+    from workbench.evaluation.folds import Folds
+    from workbench.tracking import Vault
+    from workbench.trial import Spec
+
+# Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
+_ROWS_A_THREAD = 15_000
+# What libraries import when they are first used: every trial would pay for it. One that is not there is passed over.
+_LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
+_LATE_KERAS = tuple(
+    f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
+)
+
+
+class Competition:
+    """A study file's data, metric and folds, each made when first asked for."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        """Hold what was checked; nothing is loaded yet."""
+        self.config = config
+
+    @cached_property
+    def dataset(self) -> "Dataset":
+        """The data, loaded when first asked for."""
+        from workbench import data
+
+        return data.load(self.config)
+
+    @cached_property
+    def metric(self) -> "Metric":
+        """What is optimised."""
+        from workbench import evaluation
+
+        name = self.config.metric or evaluation.default(self.dataset.task)
+        return self._checked_metric("metric", name)
+
+    @property
+    def scored_by(self) -> "Metric":
+        """What is optimised, without a look at the data where the study file names it."""
+        from workbench import evaluation
+
+        return evaluation.metric(self.config.metric, self.config.resolve) if self.config.metric else self.metric
+
+    @cached_property
+    def also(self) -> "tuple[Metric, ...]":
+        """What else is shown."""
+        return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
+
+    @cached_property
+    def folds(self) -> "Folds":
+        """The folds; the same study file and data give the same."""
+        from workbench.errors import EvaluationError
+        from workbench.evaluation import folds
+
+        data = self.dataset
+        options = {"groups": data.groups, "time": data.time, "column": data.fold_column}
+        try:
+            return folds.make(self.config.folds, task=data.task, y=data.y, ids=data.ids, **options)
+        except EvaluationError as error:
+            raise ConfigError(f"{self.config.file}: {error}") from error
+
+    @cached_property
+    def vault(self) -> "Vault":
+        """How the predictions of its trials are laid out."""
+        from workbench.tracking import Vault
+
+        data, (repeats, rows) = self.dataset, self.folds.rows()
+        outputs: tuple[str, ...] = ("prediction",)
+        if data.classes is not None and len(data.classes) > 2:
+            outputs = tuple(f"prediction_{label}" for label in data.classes)
+        return Vault(
+            id_name=data.id_name,
+            ids=data.ids,
+            test_ids=data.test_ids,
+            repeats=repeats,
+            rows=rows,
+            folds=self.folds.assignment[repeats, rows],
+            hash=self.folds.hash,
+            outputs=outputs,
+        )
+
+    @property
+    def groups(self) -> "np.ndarray | None":
+        """Which out-of-fold predictions belong together: those of a row that is dealt repeatedly, those of a group."""
+        if self.dataset.groups is not None:
+            groups: np.ndarray = self.dataset.groups[self.vault.rows]
+            return groups
+        return self.vault.rows if self.folds.repeats > 1 else None
+
+    @cached_property
+    def transform(self) -> Literal["none", "log1p"]:
+        """What the target is trained on."""
+        transform = self.config.data.target_transform or self.metric.transform
+        if transform == "log1p" and (self.dataset.y <= -1).any():
+            raise self.config.error("data.target_transform", "needs a target above -1", "log1p")
+        return transform if self.dataset.task == "regression" else "none"
+
+    def check(self) -> None:
+        """Refuse families, metrics and a transform that do not suit the data.
+
+        Raises:
+            ConfigError: one does not.
+        """
+        for number, family in enumerate(self.config.families):
+            entry = models.entry(family)
+            if self.dataset.kind not in entry.kinds or self.dataset.task not in entry.tasks:
+                able = [n for n, e in models.FAMILIES.items() if self.dataset.kind in e.kinds and e.installed]
+                what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
+                raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
+        _ = self.metric, self.also, self.transform
+
+    def description(self) -> str:
+        """Return what the UI shows above the study's runs."""
+        data, folds = self.dataset, self.folds
+        test = "" if data.test_ids is None else f", {len(data.test_ids)} to predict"
+        return (
+            f"**{self.config.name}**: predict `{data.target}` ({data.task}) from {self.config.data.train}\n\n"
+            f"- {len(data.y)} rows{test}; kind of data: {data.kind}\n"
+            f"- metric: **{self.metric.name}** ({self.metric.direction})\n"
+            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`\n"
+            f"- families: {', '.join(self.config.families)}\n" + "".join(f"- {note}\n" for note in data.notes)
+        )
+
+    def threads(self, workers: int, cores: int) -> int:
+        """Return how many threads a trial should use."""
+        return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
+
+    def specs(self, threads: int) -> "dict[str, Spec]":
+        """Return what the trials of each family need to know, the baseline's too."""
+        from workbench.trial import Spec
+
+        shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
+        shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
+        shared |= {"deterministic": self.config.deterministic}
+        families = dict.fromkeys([models.BASELINE, *self.config.families])
+        return {family: Spec(family, self.dataset, self.folds, **shared) for family in families}
+
+    def modules(self) -> list[str]:
+        """Return what a trial's process should have loaded."""
+        families = self.config.families
+        keras = (
+            ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
+        )
+        skrub = ["skrub"] if {"date", "text"} & set(self.dataset.columns.values()) else []
+        own = [f"workbench.models.{family}" for family in families]
+        return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
+
+    def _checked_metric(self, key: str, name: str) -> "Metric":
+        """Return a metric that suits the data."""
+        from workbench import evaluation
+        from workbench.errors import EvaluationError
+
+        data = self.dataset
+        try:
+            metric = evaluation.metric(name, self.config.resolve, task=data.task)
+            metric.check_target(data.task, data.y)
+        except EvaluationError as error:
+            raise ConfigError(f"{self.config.file}: {key}: {error}") from error
+        return metric
