@@ -14,7 +14,7 @@ def test_honest_score_is_the_score_of_blends_fitted_on_the_other_folds():
     for number in range(3):
         weights = blend(predictions[:, fold != number], y[fold != number], "rmse").weights
         honest[fold == number] = weights @ predictions[:, fold == number]
-    found = assess(predictions, y, "rmse", fold=fold)
+    found = assess(predictions, y, "rmse", fold=fold, simplify=False)
     assert found.honest_score == pytest.approx(metric("rmse").score(y, honest), rel=1e-6)
 
 
@@ -22,18 +22,66 @@ def test_simpler_blends_stand_beside_on_the_same_rows():
     predictions, y = breast_cancer()
     found = assess(predictions, y, "log_loss")
     scores = [metric("log_loss").score(y, member) for member in predictions]
-    assert found.best_single.index == int(np.argmin(scores))
-    assert found.best_single.score == pytest.approx(min(scores))
-    assert found.uniform == pytest.approx(metric("log_loss").score(y, predictions.mean(axis=0)))
-    assert found.greedy == pytest.approx(blend(predictions, y, "log_loss", method="greedy").score)
-    assert found.blend.score <= min(found.greedy, found.uniform, found.best_single.score)
+    best, uniform, greedy = (found.rivals[name] for name in ("best", "uniform", "greedy"))
+    assert found.best_single == int(np.argmin(scores))
+    assert best.score == pytest.approx(min(scores))
+    assert uniform.score == uniform.honest_score == pytest.approx(metric("log_loss").score(y, predictions.mean(axis=0)))
+    assert greedy.score == pytest.approx(blend(predictions, y, "log_loss", method="greedy").score)
+    whole = assess(predictions, y, "log_loss", simplify=False)
+    assert whole.blend.score <= min(greedy.score, uniform.score, best.score)
+    assert whole.optimism == pytest.approx(whole.honest_score - whole.blend.score)
+
+
+def test_best_single_model_is_judged_as_a_choice():
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 200)
+    chance = rng.uniform(size=(30, 200))
+    best = assess(chance, y, "roc_auc", method="greedy").rivals["best"]
+    assert best.score > 0.57
+    assert abs(best.honest_score - 0.5) < 0.08
+
+
+def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_blend_is_taken():
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 300)
+    alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 300)), 0.01, 0.99)
+    few = assess(alike, y, "log_loss")
+    assert (few.asked, few.blend.method) == ("nelder_mead", "uniform")
+    assert few.weights_se is None
+    assert few.honest_score == few.rivals["uniform"].honest_score
+    assert "the uniform mean is taken in place of nelder_mead" in few.remark
+    kept = assess(alike, y, "log_loss", simplify=False)
+    assert kept.blend.method == "nelder_mead"
+    assert "within one standard error" in kept.remark
+    assert "taken" not in kept.remark
+
+
+def test_a_clear_gain_needs_no_remark():
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=2000)
+    noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
+    found = assess(y + noise, y, "rmse")
+    assert found.remark is None
+    assert found.rivals["uniform"].gain > 3 * found.rivals["uniform"].gain_se
+
+
+def test_spread_of_weights_is_that_of_weights_on_new_rows():
+    rng = np.random.default_rng(4)
+
+    def drawn(rows=700):
+        y = rng.normal(size=rows)
+        return y + rng.normal(size=(2, rows)) * np.array([[1.0], [1.2]]), y
+
+    spread = np.std([blend(*drawn(), "rmse", method="convex").weights[0] for _ in range(60)])
+    found = assess(*drawn(), "rmse", simplify=False)
+    assert found.weights_se == pytest.approx([spread, spread], rel=0.5)
 
 
 def test_honest_score_sees_through_a_blend_of_chance():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 150)
     chance = rng.uniform(size=(12, 150))
-    found = assess(chance, y, "accuracy", method="greedy")
+    found = assess(chance, y, "accuracy", method="greedy", simplify=False)
     assert found.blend.score > 0.6
     assert abs(found.honest_score - 0.5) < 3 * found.honest_se
 

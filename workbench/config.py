@@ -119,7 +119,7 @@ class EnsembleConfig(_Part):
     """How the trials are blended."""
 
     method: str = "nelder_mead"
-    """How weights are found: nelder_mead, greedy, uniform or best."""
+    """How weights are found: nelder_mead, convex, greedy, uniform, best, rank or stack."""
     members: Whole = Field(default=25, ge=1, le=1000)
     """The most members that an ensemble may have."""
 

@@ -13,7 +13,14 @@ from workbench.errors import SubmissionError, listed
 from workbench.evaluation import Metric
 
 
-def make(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_position: bool = False) -> pd.DataFrame:
+def make(
+    dataset: Dataset,
+    predictions: np.ndarray,
+    metric: Metric,
+    *,
+    by_position: bool = False,
+    threshold: float | None = None,
+) -> pd.DataFrame:
     """Return the submission.
 
     With a sample submission it has exactly its columns, order and ids; without one it has the id and one column for
@@ -24,6 +31,7 @@ def make(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_positi
         predictions: for the test rows, (rows,) values or probabilities of the positive class, or (rows, classes).
         metric: says whether labels or probabilities are wanted where the sample does not.
         by_position: whether the sample's rows are the test rows in order, since these have no ids of their own.
+        threshold: the probability from which on a row is labelled with the positive class; 0.5 unless given.
 
     Raises:
         SubmissionError: rows, ids or columns do not fit, or a prediction is not finite.
@@ -37,9 +45,10 @@ def make(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_positi
     if not np.isfinite(predictions).all():
         wrong = int((~np.isfinite(predictions)).sum())
         raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
+    labels = None if dataset.classes is None else _labels(dataset.classes, predictions, threshold)
     if dataset.sample is None:
-        return _plain(dataset, predictions, metric)
-    return _like(dataset.sample, dataset, predictions, metric, by_position=by_position)
+        return _plain(dataset, predictions, labels, metric)
+    return _like(dataset.sample, dataset, predictions, labels, metric, by_position=by_position)
 
 
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
@@ -65,11 +74,11 @@ def _write(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _plain(dataset: Dataset, predictions: np.ndarray, metric: Metric) -> pd.DataFrame:
+def _plain(dataset: Dataset, predictions: np.ndarray, labels: np.ndarray | None, metric: Metric) -> pd.DataFrame:
     """Return ids and predictions as the metric wants them."""
     columns: dict[str, Any] = {dataset.id_name: dataset.test_ids}
-    if dataset.classes is not None and metric.wants == "labels":
-        columns[dataset.target] = _labels(dataset.classes, predictions)
+    if labels is not None and metric.wants == "labels":
+        columns[dataset.target] = labels
     elif dataset.classes is None or predictions.ndim == 1:
         columns[dataset.target] = predictions
     else:
@@ -78,7 +87,13 @@ def _plain(dataset: Dataset, predictions: np.ndarray, metric: Metric) -> pd.Data
 
 
 def _like(
-    sample: pd.DataFrame, dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_position: bool
+    sample: pd.DataFrame,
+    dataset: Dataset,
+    predictions: np.ndarray,
+    labels: np.ndarray | None,
+    metric: Metric,
+    *,
+    by_position: bool,
 ) -> pd.DataFrame:
     """Fill the sample's columns, in its order of rows."""
     id_column = _id_column(sample, dataset)
@@ -87,7 +102,7 @@ def _like(
         raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
     order = _order(sample[id_column], dataset, by_position=by_position)
     filled = sample.copy()
-    for name, values in _columns(sample, columns, dataset, predictions, metric).items():
+    for name, values in _columns(sample, columns, dataset, predictions, labels, metric).items():
         filled[name] = values[order]
     return filled
 
@@ -129,11 +144,16 @@ def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray
 
 
 def _columns(
-    sample: pd.DataFrame, columns: list[str], dataset: Dataset, predictions: np.ndarray, metric: Metric
+    sample: pd.DataFrame,
+    columns: list[str],
+    dataset: Dataset,
+    predictions: np.ndarray,
+    labels: np.ndarray | None,
+    metric: Metric,
 ) -> dict[str, np.ndarray]:
     """Return the values of each column, in the order of the test rows."""
     classes = dataset.classes
-    if classes is None:
+    if classes is None or labels is None:
         if len(columns) > 1:
             raise SubmissionError(f"The sample submission must have one column of values. Received: {listed(columns)}.")
         return {columns[0]: predictions}
@@ -144,7 +164,7 @@ def _columns(
     # A target may end in the label of a class, as is_no does; its column is still not that class's.
     owner = None if name == dataset.target else _class_of(name, classes)
     if _shows_labels(sample[name], classes, metric):
-        return {name: _labels(classes, predictions)}
+        return {name: labels}
     if len(classes) > 2 and owner is None:
         raise SubmissionError(
             f"The sample submission's column {name!r} must hold labels. Received: {listed(sample[name].unique(), 5)}. "
@@ -187,7 +207,8 @@ def _shows_labels(values: pd.Series, classes: tuple[Any, ...], metric: Metric) -
     return metric.wants == "labels" or set(map(str, classes)) != {"0", "1"}
 
 
-def _labels(classes: tuple[Any, ...], predictions: np.ndarray) -> np.ndarray:
-    """Return the label of each row's likeliest class, the positive one from a probability of 0.5."""
-    index = predictions.argmax(axis=1) if predictions.ndim > 1 else (predictions >= 0.5).astype(int)
+def _labels(classes: tuple[Any, ...], predictions: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Return the label of each row's likeliest class; of two, the positive one from the threshold on."""
+    least = 0.5 if threshold is None else threshold
+    index = predictions.argmax(axis=1) if predictions.ndim > 1 else (predictions >= least).astype(int)
     return np.asarray(np.array(classes, dtype=object)[index])

@@ -133,7 +133,7 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
 @app.command()
 def ensemble(
     file: StudyFile,
-    method: Annotated[str | None, typer.Option(help="nelder_mead, greedy, uniform or best.")] = None,
+    method: Annotated[str | None, typer.Option(help="nelder_mead, convex, greedy, uniform, rank, stack, best.")] = None,
     members: Annotated[int | None, typer.Option(min=1, help="The most members.")] = None,
     home: HomeFolder = None,
     as_json: AsJson = False,

@@ -72,21 +72,29 @@ def ensemble(document: Mapping[str, Any]) -> Table:
     """Return an ensemble's members, and its score beside simpler ones."""
     count, considered = len(document["members"]), document["candidates"]
     members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
-    table = Table(title=f"Ensemble ({document['method']}, {members})", title_justify="left")
+    table = Table(
+        title=f"Ensemble ({document['method']}, {members})",
+        caption=document["remark"],
+        title_justify="left",
+        caption_justify="left",
+    )
     table.add_column("weight", justify="right")
     table.add_column("member", no_wrap=True)
     table.add_column(document["metric"], justify="right")
+    table.add_column("honest", justify="right")
     for member in document["members"]:
-        table.add_row(f"{member['weight']:.3f}", member["name"], number(member["score"]))
+        spread = "" if member["weight_se"] is None else f" ± {member['weight_se']:.3f}"
+        table.add_row(f"{member['weight']:.3f}{spread}", member["name"], number(member["score"]))
     table.add_section()
-    for name, key in (("best single", "best_single"), ("uniform mean", "uniform"), ("greedy", "greedy")):
-        table.add_row("", name, number(document[key]), style="dim")
-    table.add_row("", "this ensemble", number(document["score"]), style="bold")
+    for name, key in (("best single", "best"), ("uniform mean", "uniform"), ("greedy", "greedy")):
+        rival = document["rivals"][key]
+        table.add_row("", name, number(rival["score"]), number(rival["honest_score"]), style="dim")
+    se = "" if document["honest_se"] is None else f" ± {document['honest_se']:.2g}"
+    table.add_row("", "this ensemble", number(document["score"]), number(document["honest_score"]) + se, style="bold")
     for name, value in document["also"].items():
         table.add_row("", f"… {name}", number(value))
-    if document["honest_score"] is not None:
-        se = "" if document["honest_se"] is None else f" ± {document['honest_se']:.2g}"
-        table.add_row("", "honest score", number(document["honest_score"]) + se)
+    if document["threshold"] is not None:
+        table.add_row("", "threshold of class 1", number(document["threshold"]), style="dim")
     gap = "no certificate exists for this metric" if document["gap"] is None else f"≤ {document['gap']:.2g}"
     table.add_row("", "gap to the best weights", gap, style="dim")
     return table

@@ -1,19 +1,24 @@
 """Blend predictions: weights with a certificate (`blend`), an honest score (`assess`), whom to ask (`candidates`).
 
-    bank          predictions and target as given, checked, in an order that does not depend on the caller's
-    objectives    what is minimised, reduced to the least data that decides it
-    budget        how long a method may take and how much it has asked
-    greedy        forward selection with replacement
-    nelder_mead   weights by Nelder-Mead in small, whitened subspaces
-    blend         the methods by name, and the public entry
-    assess        the whole procedure cross-fitted
-    candidates    the best and most diverse of many models
+    judge        how good a mixture is: the metric, asked fast, at its best threshold
+    bank         predictions and target as given, checked, in an order that does not depend on the caller's
+    objectives/  what is minimised, reduced to the least data that decides it
+    budget       how long a method may take and how much it has asked
+    greedy       forward selection with replacement
+    convex       weights by Newton's method
+    nelder_mead  weights by Nelder-Mead in small, whitened subspaces
+    joiners      how predictions become one: mean, mean of ranks, stacked model
+    deal         rows dealt into random folds
+    stack        a linear model on the predictions
+    blend        the methods by name, and the public entry
+    assess       the whole procedure cross-fitted
+    candidates   the best and most diverse of many models
 
 The room stands alone: arrays go in, weights come out.
 """
 
-from workbench.ensemble.assess import Assessment, Single, assess
-from workbench.ensemble.blend import Blend, blend, check, methods
+from workbench.ensemble.assess import Assessment, Rival, assess
+from workbench.ensemble.blend import Blend, Minimum, blend, check, methods, minimise
 from workbench.ensemble.candidates import candidates
 
-__all__ = ["Assessment", "Blend", "Single", "assess", "blend", "candidates", "check", "methods"]
+__all__ = ["Assessment", "Blend", "Minimum", "Rival", "assess", "blend", "candidates", "check", "methods", "minimise"]

@@ -1,15 +1,17 @@
-"""What a blend is worth on rows that its weights have not seen, and what simpler blends would give."""
+"""What a blend is worth on rows that its weights have not seen, and whether a simpler one would do."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from workbench.ensemble.bank import Array, Bank, Predictions, gather
-from workbench.ensemble.blend import Blend, blend_bank, check
+from workbench.ensemble.blend import FEW_ROWS, Blend, blend_bank, check
+from workbench.ensemble.deal import Labels, deal, labels
+from workbench.ensemble.judge import labelled
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -17,20 +19,33 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 
-_FOLDS = 5
+_SIMPLER = ("uniform", "best")
+_RIVALS = (*_SIMPLER, "greedy")
 _MOST_FOLDS = 10
 _RESAMPLES = 200
 _RESAMPLED_ROWS = 20_000
-
-Labels = NDArray[np.intp]
+# Blends of resamples, and the rows of each; more would say little more.
+_REFITS = 20
+_REFITTED_ROWS = 5_000
 
 
 @dataclass(frozen=True)
-class Single:
-    """One model: its index in the predictions, and its score."""
+class Rival:
+    """A simpler blend beside the one that was asked for."""
 
-    index: int
     score: float
+    """Its metric on all rows."""
+    honest_score: float
+    """Its metric when it was chosen, fold by fold, on the other folds: the best single model is a choice as well."""
+    gain: float
+    """How much better the blend's honest score is, in the metric's units; below 0 where it is worse."""
+    gain_se: float | None
+    """The standard error of `gain`, as rows are drawn anew."""
+
+    @property
+    def close(self) -> bool:
+        """Whether the blend's gain is within one standard error of nothing."""
+        return self.gain <= (self.gain_se or 0.0)
 
 
 @dataclass(frozen=True)
@@ -38,18 +53,26 @@ class Assessment:
     """A blend over all rows, its honest score, and the simpler blends beside it."""
 
     blend: Blend
-    """The blend over all rows; its own score is as optimistic as the rows are few."""
+    """The blend over all rows that is to be used; its own score is as optimistic as the rows are few."""
+    asked: str
+    """The method that was asked for; `blend` is a simpler one where that is as good on few rows."""
     honest_score: float
     """The metric of predictions that were blended, fold by fold, with weights fitted on the other folds."""
     honest_se: float | None
     """The standard error of `honest_score`: how it varies as rows are drawn anew. None where the metric is not
     defined on most resamples."""
-    best_single: Single
-    """The best model by itself, on all rows."""
-    uniform: float
-    """The score of the plain mean of all models (of the best where `members` limits them), on all rows."""
-    greedy: float
-    """The score of greedy forward selection, on all rows."""
+    optimism: float
+    """How much better the blend's own score looks than the honest one, in the metric's units."""
+    weights_se: Array | None
+    """(models,) how each weight varies as rows are drawn anew and the members weighed again; None where nothing is
+    fitted."""
+    best_single: int
+    """The best model by itself: its index in the predictions."""
+    rivals: Mapping[str, Rival]
+    """The best single model, the plain mean of all models (of the best where `members` limits them), and greedy forward
+    selection, by the names of their methods."""
+    remark: str | None
+    """What is to be said of the gain, where it is within one standard error."""
     seconds: float
 
 
@@ -63,6 +86,9 @@ def assess(
     method: str = "nelder_mead",
     members: int | None = None,
     classes: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
+    shrink: bool = False,
+    simplify: bool | None = None,
     seed: int = 0,
     seconds: float | None = None,
 ) -> Assessment:
@@ -79,6 +105,10 @@ def assess(
         method: as for `blend`.
         members: as for `blend`.
         classes: as for `blend`.
+        sample_weight: as for `blend`.
+        shrink: as for `blend`.
+        simplify: whether the uniform mean or the best single model is taken instead where the gain over it is within
+            one standard error; on fewer than 600 rows unless given.
         seed: for the blends, the random folds and the resamples.
         seconds: for all blends together; 60 unless given.
 
@@ -88,34 +118,98 @@ def assess(
     """
     began = time.monotonic()
     check(method, members, seconds)
-    bank = gather(predictions, y, metric, classes)
+    bank = gather(predictions, y, metric, classes, sample_weight)
     rows, rng = len(bank.y), np.random.default_rng(seed)
-    clusters = np.arange(rows) if groups is None else _labels("groups", groups, rows)
-    folds = _dealt(bank.y, clusters, rng) if fold is None else _labels("fold", fold, rows) % _MOST_FOLDS
+    clusters = np.arange(rows) if groups is None else labels("groups", groups, rows)
+    folds = deal(bank.y, clusters, rng) if fold is None else labels("fold", fold, rows) % _MOST_FOLDS
     if folds.max() < 1:
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
-    end = began + (SECONDS if seconds is None else seconds)
-    fits = int(folds.max()) + 2
-    options: dict[str, Any] = {"method": method, "members": members, "seed": seed}
-    whole = blend_bank(bank, **options, seconds=_share(end, fits))
-    honest = np.empty(bank.members[0].shape)
-    for number in range(fits - 1):
-        held = folds == number
-        fitted = blend_bank(bank.rows(~held), **options, seconds=_share(end, fits - 1 - number))
-        honest[held] = bank.rows(held).mixture(fitted.weights[bank.order])
-    best, uniform, greedy = (
-        whole if name == method else blend_bank(bank, **(options | {"method": name}), seconds=_share(end, 1))
-        for name in ("best", "uniform", "greedy")
-    )
+    run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
+    options: dict[str, Any] = {"members": members, "seed": seed}
+    drawn = list(_resamples(clusters, rng))
+    whole, honest = run.crossfitted({"method": method, "shrink": shrink, **options})
+    others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
+    others[method] = (whole, honest)
+    rivals = {name: _rival(bank, *others[name], honest, drawn) for name in _RIVALS}
+    close = [name for name in _SIMPLER if rivals[name].close and name != method]
+    fewest = rows < FEW_ROWS if simplify is None else simplify
+    taken = method
+    if close and fewest:
+        taken = min(close, key=lambda name: bank.metric.loss_of(rivals[name].honest_score))
+    blend, predicted = others[taken]
+    score = _score(bank, predicted)
     return Assessment(
-        blend=whole,
-        honest_score=bank.metric.score(bank.y, honest),
-        honest_se=_standard_error(bank, honest, clusters, rng),
-        best_single=Single(int(np.argmax(best.weights)), best.score),
-        uniform=uniform.score,
-        greedy=greedy.score,
+        blend=blend,
+        asked=method,
+        honest_score=score,
+        honest_se=_spread(_scores(bank, predicted, drawn), drawn[0].share),
+        optimism=bank.metric.loss_of(score) - bank.metric.loss_of(blend.score),
+        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, {"seed": seed}),
+        best_single=int(np.argmax(others["best"][0].weights)),
+        rivals=rivals,
+        remark=_remark(rivals, close, method, taken),
         seconds=time.monotonic() - began,
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Rows drawn anew, with replacement."""
+
+    rows: Labels
+    share: float
+    """The drawn clusters, as a share of all."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """The fits of one assessment, which share its time."""
+
+    bank: Bank
+    folds: Labels
+    clusters: Labels
+    end: float
+
+    def crossfitted(self, options: dict[str, Any]) -> tuple[Blend, Array]:
+        """Return a blend of all rows, and what blends of the other folds predict: labels where a threshold decides."""
+        fits = int(self.folds.max()) + 2
+        # What comes after this needs its time too.
+        end = time.monotonic() + 0.6 * (self.end - time.monotonic())
+        whole = blend_bank(self.bank, **options, clusters=self.clusters, seconds=_share(end, fits))
+        honest = np.empty(self.bank.members[0].shape)
+        for number in range(fits - 1):
+            held = self.folds == number
+            fitted = self._fitted(~held, options, _share(end, fits - 1 - number))
+            held_members = [member[held] for member in self.bank.members]
+            joined = fitted.joiner(held_members, fitted.weights[self.bank.order])
+            honest[held] = labelled(joined, fitted.threshold)
+        return whole, honest
+
+    def weights_se(self, blend: Blend, rng: np.random.Generator, options: dict[str, Any]) -> Array:
+        """Return how the members' weights vary over blends of them on rows drawn anew."""
+        chosen = np.flatnonzero(blend.weights[self.bank.order])
+        bank = self.bank.only(chosen)
+        found = []
+        for number, drawn in enumerate(_resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
+            part = bank.rows(drawn.rows)
+            clusters = self.clusters[drawn.rows]
+            try:
+                fit = blend_bank(
+                    part, method=blend.method, clusters=labels("groups", clusters, len(clusters)), **options,
+                    seconds=_share(self.end, _REFITS - number),
+                )  # fmt: skip
+            except EnsembleError:
+                # The metric may not be defined on the rows drawn.
+                continue
+            found.append(fit.weights)
+        spread = np.zeros(len(blend.weights))
+        if len(found) > 1:
+            spread[self.bank.order[chosen]] = np.std(found, axis=0, ddof=1) * np.sqrt(drawn.share)
+        return spread
+
+    def _fitted(self, rows: Any, options: dict[str, Any], seconds: float) -> Blend:
+        clusters = labels("groups", self.clusters[rows], len(self.clusters[rows]))
+        return blend_bank(self.bank.rows(rows), **options, clusters=clusters, seconds=seconds)
 
 
 def _share(end: float, fits: int) -> float:
@@ -123,45 +217,58 @@ def _share(end: float, fits: int) -> float:
     return max(1e-3, (end - time.monotonic()) / fits)
 
 
-def _labels(name: str, given: ArrayLike, rows: int) -> Labels:
-    """Return labels as numbers from 0."""
-    labels = np.asarray(given)
-    if labels.shape != (rows,):
-        raise EnsembleError(
-            f"{name} must hold a label for each of the {rows} rows. Received: an array of shape {labels.shape}."
-        )
-    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+def _score(bank: Bank, predictions: Array) -> float:
+    return bank.metric.score(bank.y, predictions, bank.weight)
 
 
-def _dealt(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
-    """Deal clusters of rows into random folds, in the target's order so that each fold gets some of everything."""
-    count = int(clusters.max()) + 1
-    if count < 2:
-        raise EnsembleError("y must hold at least two rows (or groups) to cross-fit. Received: one.")
-    first = np.unique(clusters, return_index=True)[1]
-    order = np.lexsort((rng.permutation(count), y[first]))
-    folds = np.empty(count, dtype=np.intp)
-    folds[order] = np.arange(count) % min(_FOLDS, count)
-    return folds[clusters]
+def _scores(bank: Bank, predictions: Array, drawn: Sequence[_Drawn]) -> Array:
+    """Return the metric on each resample."""
+    weight = bank.weight
+    return np.array([
+        bank.metric.score(bank.y[each.rows], predictions[each.rows], None if weight is None else weight[each.rows])
+        for each in drawn
+    ])  # fmt: skip
 
 
-def _standard_error(bank: Bank, honest: Array, clusters: Labels, rng: np.random.Generator) -> float | None:
-    """Return the bootstrap's standard error over rows (Efron, 1979), a group of rows at a time.
+def _spread(values: Array, share: float) -> float | None:
+    """Return the standard error that resamples show, None where most are not defined."""
+    defined = values[np.isfinite(values)]
+    return None if len(defined) < len(values) / 2 else float(defined.std(ddof=1) * np.sqrt(share))
+
+
+def _rival(bank: Bank, blend: Blend, predicted: Array, honest: Array, drawn: Sequence[_Drawn]) -> Rival:
+    """Return a simpler blend with what the blend that was asked for, predicting `honest`, gains over it."""
+    sign = 1 if bank.metric.direction == "maximize" else -1
+    score = _score(bank, predicted)
+    gain = sign * (_score(bank, honest) - score)
+    gains = _scores(bank, honest, drawn) - _scores(bank, predicted, drawn)
+    return Rival(blend.score, score, gain, _spread(gains, drawn[0].share))
+
+
+def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, taken: str) -> str | None:
+    """Say where the gain is within one standard error, and what follows."""
+    names = {"best": "the best single model", "uniform": "the uniform mean"}
+    if not close:
+        return None
+    parts = [f"{names[n]} ({rivals[n].gain:+.2g} ± {rivals[n].gain_se or 0:.2g})" for n in close]
+    said = f"The gain over {' and '.join(parts)} is within one standard error"
+    return f"{said}." if taken == method else f"{said}, so {names[taken]} is taken in place of {method}."
+
+
+def _resamples(
+    clusters: Labels, rng: np.random.Generator, count: int = _RESAMPLES, most: int = _RESAMPLED_ROWS
+) -> Iterator[_Drawn]:
+    """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
 
     Folds are too few, and their scores too dependent, for their spread to say much. Of many rows only some are
-    drawn and the error is scaled (the m out of n bootstrap).
+    drawn, and an error must be scaled by the root of their share (the m out of n bootstrap).
     """
     order = np.argsort(clusters, kind="stable")
     ends = np.cumsum(np.bincount(clusters))
     parts = np.split(order, ends[:-1])
     alone = len(parts) == len(order)
-    size = max(1, min(len(parts), int(_RESAMPLED_ROWS * len(parts) / len(order))))
-    scores = []
-    for _ in range(_RESAMPLES):
+    size = max(1, min(len(parts), int(most * len(parts) / len(order))))
+    for _ in range(count):
         drawn = rng.integers(len(parts), size=size)
         rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
-        scores.append(bank.metric.score(bank.y[rows], honest[rows]))
-    defined = np.array(scores)[np.isfinite(scores)]
-    if len(defined) < _RESAMPLES / 2:
-        return None
-    return float(defined.std(ddof=1) * np.sqrt(size / len(parts)))
+        yield _Drawn(rows, size / len(parts))

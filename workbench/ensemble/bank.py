@@ -1,13 +1,15 @@
 """Predictions of many models and the target they are for: checked once, then taken as true."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.ensemble.judge import Judge
 from workbench.errors import EnsembleError, listed
 
 if TYPE_CHECKING:
@@ -32,8 +34,12 @@ class Bank:
     order: NDArray[np.intp]
     y: NDArray[Any]
     metric: "Metric"
+    weight: Array | None = None
+    """(rows,) how much each row counts; all the same where it is None."""
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """The caller's models that take no part, with the reason."""
 
-    @property
+    @cached_property
     def classified(self) -> bool:
         """Whether the target can be read as class indices and the predictions as probabilities."""
         outputs = self.members[0].shape[1] if self.members[0].ndim == 2 else 2
@@ -43,6 +49,11 @@ class Bank:
             and all(member.min() >= 0 and member.max() <= 1 for member in self.members)
         )
 
+    @cached_property
+    def judge(self) -> Judge:
+        """What says how good a mixture is."""
+        return Judge(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
+
     def mixture(self, weights: Array) -> Array:
         """Return the members' weighted mean, touching only those that have weight; in the bank's order."""
         mixed = np.zeros(self.members[0].shape)
@@ -51,8 +62,9 @@ class Bank:
         return mixed
 
     def score(self, weights: Array) -> float:
-        """Return the metric of the mixture."""
-        return self.metric.score(self.y, self.mixture(weights))
+        """Return the metric of the mixture, at its best threshold where it has one."""
+        mixture = self.mixture(weights)
+        return self.judge.score_at(mixture, self.judge.threshold(mixture))
 
     def loss(self, weights: Array) -> float:
         """Return the metric of the mixture as a number to minimise; infinite where it is not defined."""
@@ -61,23 +73,36 @@ class Bank:
 
     def rows(self, chosen: NDArray[Any]) -> "Bank":
         """Return the bank of some rows, by a mask or by indices."""
-        return Bank(tuple(member[chosen] for member in self.members), self.order, self.y[chosen], self.metric)
+        weight = None if self.weight is None else self.weight[chosen]
+        return replace(self, members=tuple(m[chosen] for m in self.members), y=self.y[chosen], weight=weight)
+
+    def only(self, models: NDArray[np.intp]) -> "Bank":
+        """Return the bank of some of its models; the caller's others are not known to it any more."""
+        members = tuple(self.members[index] for index in models)
+        return replace(self, members=members, order=np.arange(len(members)), left_out={})
 
     def as_given(self, weights: Array) -> Array:
         """Return weights in the caller's order of models."""
-        given = np.zeros(len(weights))
+        given = np.zeros(len(weights) + len(self.left_out))
         given[self.order] = weights
         return given
 
 
 def gather(
-    predictions: Predictions, y: ArrayLike, metric: "Metric | str", classes: Sequence[object] | None = None
+    predictions: Predictions,
+    y: ArrayLike,
+    metric: "Metric | str",
+    classes: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Bank:
     """Check predictions (models, rows[, classes]) against the target and return them as a Bank.
 
+    A model that predicts the same for every row is left out: it has no part in telling rows apart. Where all are so,
+    all stay.
+
     Raises:
         EnsembleError: a model's predictions are not finite numbers, are of another shape than they should
-            be, or are no probabilities where the metric needs them; or the target does not fit.
+            be, or are no probabilities where the metric needs them; or the target or the row weights do not fit.
     """
     if isinstance(metric, str):
         from workbench import evaluation
@@ -98,9 +123,29 @@ def gather(
                 f"Received: {listed(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
             )
         members = [_probabilities(member, index) for index, member in enumerate(members)]
-    digests = [hashlib.blake2b(member.data, digest_size=16).digest() for member in members]
-    order = np.array(sorted(range(len(members)), key=digests.__getitem__), dtype=np.intp)
-    return Bank(tuple(members[index] for index in order), order, target, metric)
+    constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
+    left_out = constant if len(constant) < len(members) else {}
+    digests = {i: hashlib.blake2b(m.data, digest_size=16).digest() for i, m in enumerate(members) if i not in left_out}
+    order = np.array(sorted(digests, key=digests.__getitem__), dtype=np.intp)
+    weight = _row_weights(sample_weight, len(target))
+    return Bank(tuple(members[index] for index in order), order, target, metric, weight, left_out)
+
+
+def _row_weights(given: ArrayLike | None, rows: int) -> Array | None:
+    """Return weights of rows, at least 0 and some above."""
+    if given is None:
+        return None
+    weight = np.asarray(given, dtype=np.float64)
+    if weight.shape != (rows,) or not np.isfinite(weight).all() or weight.min() < 0 or not weight.any():
+        raise EnsembleError(
+            f"sample_weight must hold a number of 0 or more for each of the {rows} rows, not all 0. "
+            f"Received: an array of shape {weight.shape}. Leave it out to weigh all rows alike."
+        )
+    return weight
+
+
+def _is_constant(member: NDArray[Any]) -> bool:
+    return bool((member == member[0]).all())
 
 
 def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
@@ -153,8 +198,7 @@ def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
             member = member.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise EnsembleError(f"predictions[{index}] must be an array of numbers: {error}.") from error
-    if member.ndim == 2 and 1 <= member.shape[1] <= 2:
-        member = member[:, -1]
+    member = pair(member)
     if member.ndim not in (1, 2) or len(member) != rows:
         raise EnsembleError(
             f"predictions[{index}] must have {rows} rows, as y has. Received: an array of shape {member.shape}. "
@@ -167,6 +211,11 @@ def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
             "Leave this model out."
         )
     return np.ascontiguousarray(member)
+
+
+def pair(member: NDArray[Any]) -> NDArray[Any]:
+    """Return the probabilities of the second of two classes where both are given, and others as they are."""
+    return member[:, -1] if member.ndim == 2 and 1 <= member.shape[1] <= 2 else member
 
 
 def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:

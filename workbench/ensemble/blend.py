@@ -1,24 +1,34 @@
 """The public entry: predictions of many models in, weights out, by any of the methods named here."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.bank import Array, Bank, Predictions, gather
+from workbench.ensemble.bank import Array, Bank, Predictions, gather, pair
 from workbench.ensemble.budget import Budget
+from workbench.ensemble.convex import newton
+from workbench.ensemble.deal import Labels, labels
 from workbench.ensemble.greedy import greedy
+from workbench.ensemble.joiners import Joiner, Mean, Ranks
 from workbench.ensemble.nelder_mead import improve
-from workbench.ensemble.objectives import Indices, Objective, objective_for
+from workbench.ensemble.objectives import General, Indices, Objective, objective_for
+from workbench.ensemble.stack import stack
 from workbench.errors import EnsembleError, did_you_mean
 
 if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 SECONDS = 20.0
+# Fewer rows are few enough to over-fit even a convex loss.
+FEW_ROWS = 600
+# How far weights are drawn towards safer ones: a metric's towards the surrogate's optimum; on few rows, to greedy's.
+_TOWARDS_SURROGATE = 0.25
+_TOWARDS_GREEDY = 0.5
+_BY_RANK = ("roc_auc", "average_precision")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +48,34 @@ class Blend:
     evaluations: int
     """How many mixtures the method has asked the loss of."""
     method: str
+    threshold: float | None = None
+    """The probability from which on a row is taken for class 1, where the metric looks at labels of two classes."""
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """The models that took no part, by their index, with the reason."""
+    joiner: Joiner = field(default_factory=Mean)
+    """How the models' predictions become one: by the weighted mean, except with `rank` and `stack`."""
+    order: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    """The index of each model that took part, in the order in which `joiner` knows them."""
+
+    def combine(self, predictions: Sequence[ArrayLike]) -> Array:
+        """Return the ensemble's predictions, (rows,) or (rows, classes).
+
+        Args:
+            predictions: of all models that were blended, in their order, for any rows.
+        """
+        return self.joiner([pair(np.asarray(predictions[index])) for index in self.order], self.weights[self.order])
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """Weights at which an objective is low."""
+
+    weights: Array
+    loss: float
+    gap: float | None
+    """A proven bound on how much lower any weights are; None where none exists."""
+    seconds: float
+    evaluations: int
 
 
 def blend(
@@ -48,10 +86,13 @@ def blend(
     method: str = "nelder_mead",
     members: int | None = None,
     classes: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    shrink: bool = False,
     seed: int = 0,
     seconds: float | None = None,
 ) -> Blend:
-    """Return the weights under which the models' mean prediction scores best.
+    """Return the weights under which the models' joined predictions score best.
 
     Args:
         predictions: (models, rows, classes) probabilities, (models, rows) probabilities of class 1 or values,
@@ -61,6 +102,11 @@ def blend(
         method: one of `methods()`.
         members: the most models that may have weight; all unless given.
         classes: the labels, in the order of the predictions' columns.
+        sample_weight: (rows,) how much each row counts.
+        groups: (rows,) labels; rows of a group are held out together where a method holds out rows, as `stack` does.
+        shrink: draw the weights towards safer ones, for other rows than these: a quarter of the way to the log-loss (or
+            squared-error) optimum where the metric is not convex, half-way to greedy's on fewer than 600 rows where it
+            is; and take a threshold that is good among its neighbours. Never below the best single model.
         seed: deals the models into Nelder-Mead's subspaces.
         seconds: ends the search for better weights; 20 unless given. The same seed gives the same weights only
             where this is not reached.
@@ -70,28 +116,79 @@ def blend(
         EvaluationError: the metric does not exist, or does not suit the predictions.
     """
     check(method, members, seconds)
-    bank = gather(predictions, y, metric, classes)
-    return blend_bank(bank, method=method, members=members, seed=seed, seconds=seconds)
+    bank = gather(predictions, y, metric, classes, sample_weight)
+    clusters = None if groups is None else labels("groups", groups, len(bank.y))
+    options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink}
+    return blend_bank(bank, method=method, seed=seed, seconds=seconds, **options)
 
 
-def blend_bank(bank: Bank, *, method: str, members: int | None, seed: int, seconds: float | None) -> Blend:
+def blend_bank(
+    bank: Bank,
+    *,
+    method: str,
+    members: int | None = None,
+    clusters: Labels | None = None,
+    shrink: bool = False,
+    seed: int = 0,
+    seconds: float | None = None,
+) -> Blend:
     """Do what `blend` does with predictions and options that have been checked."""
-    objective = objective_for(bank)
-    budget = Budget(SECONDS if seconds is None else seconds)
-    most = min(members or objective.models, objective.models)
-    weights = _METHODS[method](_Problem(bank, objective, most, budget, np.random.default_rng(seed)))
-    score = bank.score(weights)
+    budget, rng = Budget(SECONDS if seconds is None else seconds), np.random.default_rng(seed)
+    joiner: Joiner = Mean()
+    gap = None
+    if method == "stack":
+        clusters = np.arange(len(bank.y)) if clusters is None else clusters
+        weights, joiner = stack(bank, members, clusters, budget, rng)
+    else:
+        if method == "rank":
+            bank, joiner = _ranked(bank)
+        task = _Task(objective_for(bank), members, budget, rng)
+        weights = _METHODS["nelder_mead" if method == "rank" else method](task)
+        if shrink and method not in ("greedy", "uniform", "best"):
+            weights = _shrunk(task, weights, len(bank.y))
+        gap = _gap(bank, task.objective, weights)
+    # Ranks are already what the members of the bank are.
+    joined = (Mean() if method == "rank" else joiner)(bank.members, weights)
+    threshold, score = _judged(bank, joined, steady=shrink)
     if not np.isfinite(score):
         raise EnsembleError(
             f"metric {bank.metric.name!r} is not defined on these {len(bank.y)} rows: {score}. Blend over more rows."
         )
-    gap = _gap(bank, objective, weights, score)
-    return Blend(bank.as_given(weights), score, gap, budget.used, budget.evaluations, method)
+    known: dict[str, Any] = {"threshold": threshold, "left_out": bank.left_out, "joiner": joiner, "order": bank.order}
+    return Blend(bank.as_given(weights), score, gap, budget.used, budget.evaluations, method, **known)
+
+
+def minimise(
+    objective: Objective,
+    *,
+    method: str = "nelder_mead",
+    members: int | None = None,
+    seed: int = 0,
+    seconds: float | None = None,
+) -> Minimum:
+    """Return weights at which an objective is low; for one that was made without predictions, as from a matrix.
+
+    Args:
+        objective: the loss; it counts the models.
+        method: nelder_mead, convex, greedy, uniform or best.
+        members: as for `blend`.
+        seed: as for `blend`.
+        seconds: as for `blend`.
+
+    Raises:
+        EnsembleError: the method does not exist, or is not one of weights alone.
+    """
+    check(method, members, seconds)
+    if method not in _METHODS:
+        raise EnsembleError(f"method must be one of {', '.join(_METHODS)} for an objective. Received: {method!r}.")
+    budget = Budget(SECONDS if seconds is None else seconds)
+    weights = _METHODS[method](_Task(objective, members, budget, np.random.default_rng(seed)))
+    return Minimum(weights, objective.loss(weights), objective.gap(weights), budget.used, budget.evaluations)
 
 
 def methods() -> tuple[str, ...]:
     """Return the names of all methods."""
-    return tuple(_METHODS)
+    return (*_METHODS, "rank", "stack")
 
 
 def check(method: str, members: int | None = None, seconds: float | None = None) -> None:
@@ -100,8 +197,8 @@ def check(method: str, members: int | None = None, seconds: float | None = None)
     Raises:
         EnsembleError: there is no such method, or no member or no time is allowed.
     """
-    if method not in _METHODS:
-        hint = did_you_mean(method, _METHODS) or f" Known: {', '.join(_METHODS)}."
+    if method not in methods():
+        hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
         raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
     if members is not None and members < 1:
         raise EnsembleError(f"members must be at least 1. Received: {members!r}. Leave it out to allow all models.")
@@ -110,14 +207,18 @@ def check(method: str, members: int | None = None, seconds: float | None = None)
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """All that a method may look at; `most` is the number of weights that may be above 0."""
+class _Task:
+    """All that a method may look at."""
 
-    bank: Bank
     objective: Objective
-    most: int
+    members: int | None
     budget: Budget
     rng: np.random.Generator
+
+    @property
+    def most(self) -> int:
+        """The number of weights that may be above 0."""
+        return min(self.members or self.objective.models, self.objective.models)
 
     @cached_property
     def ranked(self) -> Indices:
@@ -125,68 +226,143 @@ class _Problem:
         self.budget.evaluations += self.objective.models
         return np.argsort(self.objective.losses_if_added(np.zeros(self.objective.models)), kind="stable")
 
+    def plain_loss(self, weights: Array) -> float:
+        """Return the metric to minimise, and nothing that only guides the search."""
+        objective = self.objective
+        return objective.plain_loss(weights) if isinstance(objective, General) else objective.loss(weights)
 
-def _best(problem: _Problem) -> Array:
+
+def _best(task: _Task) -> Array:
     """Give all weight to the best single model."""
-    return _mean_of(problem, 1)
+    return _mean_of(task, 1)
 
 
-def _uniform(problem: _Problem) -> Array:
+def _uniform(task: _Task) -> Array:
     """Weigh all models alike, or the best of them where not all may have weight."""
-    return _mean_of(problem, problem.most)
+    return _mean_of(task, task.most)
 
 
-def _mean_of(problem: _Problem, most: int) -> Array:
-    models = problem.objective.models
+def _mean_of(task: _Task, most: int) -> Array:
+    models = task.objective.models
     if most == models:
         return np.full(models, 1 / models)
     weights = np.zeros(models)
-    weights[problem.ranked[:most]] = 1 / most
+    weights[task.ranked[:most]] = 1 / most
     return weights
 
 
-def _greedy(problem: _Problem) -> Array:
+def _greedy(task: _Task) -> Array:
     """Select forward, with replacement."""
-    return greedy(problem.objective, problem.most, problem.budget)
+    return greedy(task.objective, task.most, task.budget)
 
 
-def _nelder_mead(problem: _Problem) -> Array:
+def _nelder_mead(task: _Task) -> Array:
     """Refine the greedy weights by Nelder-Mead; never worse than greedy, uniform or best.
 
     Where fewer models may have weight than would like to, the heaviest of the free optimum and those that
     greedy chose are refined among themselves.
     """
-    started = _greedy(problem)
-    free = improve(problem.objective, started, problem.budget, problem.rng)
-    found = [started, _uniform(problem), _best(problem)]
-    if np.count_nonzero(free) <= problem.most:
-        found.append(free)
-    else:
-        heaviest = np.zeros_like(free)
-        kept = np.argsort(-free, kind="stable")[: problem.most]
-        heaviest[kept] = free[kept] / free[kept].sum()
-        found += [_improved_among(problem, start) for start in (heaviest, started)]
-    return min(found, key=problem.bank.loss)
+    started = _started(task)
+    free = improve(task.objective, started, task.budget, task.rng)
+    found = [started, _uniform(task), _best(task), *_allowed(task, free, started)]
+    return min(found, key=task.plain_loss)
 
 
-def _improved_among(problem: _Problem, start: Array) -> Array:
+def _convex(task: _Task) -> Array:
+    """Descend by Newton's method from the greedy weights; limited, it does as Nelder-Mead does."""
+    objective = task.objective
+    if isinstance(objective, General):
+        raise EnsembleError(
+            f"method 'convex' needs a convex metric: log_loss, rmse, r2, mae or mape. "
+            f"Received: {objective.judge.metric.name!r}. Use nelder_mead."
+        )
+    started = _started(task)
+    fewer = objective.fewer()
+    near = started if fewer is None else newton(fewer, started, task.budget)
+    free = newton(objective, near if objective.loss(near) < objective.loss(started) else started, task.budget)
+    return min([started, _best(task), *_allowed(task, free, started)], key=task.plain_loss)
+
+
+def _started(task: _Task) -> Array:
+    """Return greedy weights, of some of the rows where there are many."""
+    return greedy(task.objective.fewer() or task.objective, task.most, task.budget)
+
+
+def _allowed(task: _Task, free: Array, started: Array) -> list[Array]:
+    """Return free weights as they are, or those that are best where not so many models may have weight."""
+    if np.count_nonzero(free) <= task.most:
+        return [free]
+    heaviest = np.zeros_like(free)
+    kept = np.argsort(-free, kind="stable")[: task.most]
+    heaviest[kept] = free[kept] / free[kept].sum()
+    return [_improved_among(task, start) for start in (heaviest, started)]
+
+
+def _improved_among(task: _Task, start: Array) -> Array:
     """Refine `start` among the models that have weight in it."""
     chosen = np.flatnonzero(start)
     weights = np.zeros_like(start)
-    weights[chosen] = improve(problem.objective.only(chosen), start[chosen], problem.budget, problem.rng)
+    weights[chosen] = improve(task.objective.only(chosen), start[chosen], task.budget, task.rng)
     return weights
 
 
-def _gap(bank: Bank, objective: Objective, weights: Array, score: float) -> float | None:
+def _shrunk(task: _Task, weights: Array, rows: int) -> Array:
+    """Draw weights towards safer ones, as far as they stay no worse than the best single model's."""
+    objective = task.objective
+    if isinstance(objective, General):
+        if objective.surrogate is None:
+            return weights
+        allowed = np.arange(len(weights)) if task.most == len(weights) else np.flatnonzero(weights)
+        safe, share = np.zeros_like(weights), _TOWARDS_SURROGATE
+        safe[allowed] = newton(objective.surrogate.only(allowed), np.full(len(allowed), 1 / len(allowed)), task.budget)
+    elif rows < FEW_ROWS:
+        safe, share = _greedy(task), _TOWARDS_GREEDY
+    else:
+        return weights
+    least = task.plain_loss(_best(task))
+    for drawn in (share, share / 2, share / 4):
+        moved = (1 - drawn) * weights + drawn * safe
+        if task.plain_loss(moved) <= least and np.count_nonzero(moved) <= task.most:
+            return moved
+    return weights
+
+
+def _ranked(bank: Bank) -> tuple[Bank, Joiner]:
+    """Return the bank of the members' ranks, and what ranks other predictions alike."""
+    if bank.metric.name not in _BY_RANK or bank.members[0].ndim == 2:
+        raise EnsembleError(
+            f"method 'rank' needs a metric of the order of rows: {' or '.join(_BY_RANK)}, of two classes. "
+            f"Received: {bank.metric.name!r}. Use nelder_mead."
+        )
+    ranks = Ranks.of(bank.members)
+    return replace(bank, members=tuple(ranks.rank(i, member) for i, member in enumerate(bank.members))), ranks
+
+
+def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[float | None, float]:
+    """Return the threshold, and the metric there; a steady one where it is no worse than the best member's own."""
+    judge = bank.judge
+    sharp = judge.threshold(joined)
+    if steady and sharp is not None:
+        least = min(judge.loss(member) for member in bank.members)
+        threshold = judge.threshold(joined, steady=True)
+        score = judge.score_at(joined, threshold)
+        if bank.metric.loss_of(score) <= least:
+            return threshold, score
+    return sharp, judge.score_at(joined, sharp)
+
+
+def _gap(bank: Bank, objective: Objective, weights: Array) -> float | None:
     """Return the objective's gap in the metric's units."""
     loss, gap = objective.loss(weights), objective.gap(weights)
     if gap is None:
         return None
-    return max(0.0, bank.metric.loss_of(score) - bank.metric.loss_of(objective.score(loss - gap)))
+    metric = bank.metric
+    return max(0.0, metric.loss_of(objective.score(loss)) - metric.loss_of(objective.score(loss - gap)))
 
 
-_METHODS: dict[str, Callable[[_Problem], Array]] = {
+_METHODS: dict[str, Callable[[_Task], Array]] = {
     "nelder_mead": _nelder_mead,
+    "convex": _convex,
     "greedy": _greedy,
     "uniform": _uniform,
     "best": _best,

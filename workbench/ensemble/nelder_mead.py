@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.greedy import greedy
+from workbench.ensemble.convex import newton
 from workbench.ensemble.objectives import General, Indices, Objective
 
 RELATIVE_GAP = 1e-6
@@ -24,7 +24,6 @@ _JOINING_STEP = 0.02
 _LEAST_STEP = 1e-9
 _STEPS = (0.2, 0.1, 0.05, 0.02)
 _SINGLES = 3
-_SURROGATE_SHARE = 0.2
 _PROGRESS = 1e-9
 _STALLS = 4
 _FINE = 1e-4
@@ -36,25 +35,30 @@ def improve(objective: Objective, start: Array, budget: Budget, rng: np.random.G
     """Return weights that are no worse than `start` by the objective."""
     if isinstance(objective, General):
         return _explore(objective, start, budget, rng)
+    fewer = objective.fewer()
+    if fewer is not None:
+        near = _descend(fewer, start, budget, rng)
+        start = near if objective.loss(near) < objective.loss(start) else start
     return _descend(objective, start, budget, rng)
 
 
 def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
     """Improve until the certificate is below RELATIVE_GAP, nothing helps, or the time is over."""
     weights, stalls = start, 0
+    slopes, gap = _certified(objective, weights)
     while stalls < _STALLS and not budget.spent():
-        loss, gap = objective.loss(weights), _gap(objective, weights)
+        loss = objective.loss(weights)
         if gap <= RELATIVE_GAP * loss:
             break
-        joined = _join(objective, weights, budget)
+        joined = _join(objective, weights, slopes, budget)
         face = np.flatnonzero(joined > _NOTHING)
         moved = np.zeros(len(weights))
         moved[face] = _sweep(objective.only(face), joined[face] / joined[face].sum(), budget, rng)
-        gained, left = -objective.change_from(weights)(moved), _gap(objective, moved)
+        gained, (moved_slopes, left) = -objective.change_from(weights)(moved), _certified(objective, moved)
         # Where the loss is flat to the last digit the gap, which is first order, still tells better weights.
         stalls = 0 if gained > _PROGRESS * loss or left < 0.5 * gap else stalls + 1
         if gained > 0 or (gained == 0 and left < gap):
-            weights = moved
+            weights, slopes, gap = moved, moved_slopes, left
     return weights
 
 
@@ -67,10 +71,8 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
         return start
     starts = [start]
     if objective.surrogate:
-        clock = Budget(_SURROGATE_SHARE * max(0.0, budget.seconds - budget.used))
-        smooth = greedy(objective.surrogate, objective.models, clock)
-        starts.append(_descend(objective.surrogate, smooth, clock, rng))
-        budget.evaluations += clock.evaluations
+        uniform = np.full(objective.models, 1 / objective.models)
+        starts.append(newton(objective.surrogate, uniform, budget))
     singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
     budget.evaluations += objective.models
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
@@ -88,14 +90,15 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
     return best
 
 
-def _gap(objective: Objective, weights: Array) -> float:
-    gap = objective.gap(weights)
-    return math.inf if gap is None else gap
-
-
-def _join(objective: Objective, weights: Array, budget: Budget) -> Array:
-    """Give weight to models outside the face along which the loss falls."""
+def _certified(objective: Objective, weights: Array) -> tuple[Array | None, float]:
+    """Return the slopes, and the gap that they prove."""
     slopes = objective.slopes(weights)
+    gap = objective.gap(weights, slopes)
+    return slopes, math.inf if gap is None else gap
+
+
+def _join(objective: Objective, weights: Array, slopes: Array | None, budget: Budget) -> Array:
+    """Give weight to models outside the face along which the loss falls."""
     if slopes is None:
         return weights
     fall = weights @ slopes - slopes

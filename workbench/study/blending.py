@@ -1,6 +1,7 @@
 """Trials of a study -> the document of an ensemble, and its predictions."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -77,36 +78,47 @@ def blended(
     chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
     across = fold if len(np.unique(fold)) > 1 else None
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": seconds}
-    result = ensemble.assess([oof[i] for i in chosen], y, metric, fold=across, groups=groups, **options)
+    result = ensemble.assess([oof[i] for i in chosen], y, metric, fold=across, groups=groups, shrink=True, **options)
     weights = result.blend.weights
     heaviest = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
-    joined = sum(weights[i] * oof[chosen[i]] for i in heaviest)
-    tests = [predictions[chosen[i]].test for i in heaviest]
-    test = None if tests[0] is None else sum(weights[i] * t for i, t in zip(heaviest, tests, strict=True))
+    joined = result.blend.combine([oof[i] for i in chosen])
+    tests = [test for i in chosen if (test := predictions[i].test) is not None]
+    test = result.blend.combine(tests) if tests else None
+    spread = result.weights_se
     known = {
-        "method": method,
+        "method": result.blend.method,
         **_scores(result, metric),
-        "best_single_run_id": rows[chosen[result.best_single.index]].run_id,
-        "also": {m.name: m.score(y, np.asarray(joined)) for m in also},
+        "best_single_run_id": rows[chosen[result.best_single]].run_id,
+        "also": {m.name: m.score(y, joined) for m in also},
         "candidates": len(chosen),
-        "members": [_member(rows[chosen[i]], float(weights[i])) for i in heaviest],
+        "members": [
+            {**_member(rows[chosen[i]], float(weights[i])), "weight_se": None if spread is None else float(spread[i])}
+            for i in heaviest
+        ],
         "seconds": result.seconds,
     }
-    return known, np.asarray(joined), None if test is None else np.asarray(test)
+    return known, joined, test
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
     """Return what an ensemble is worth, beside what simpler ones are."""
+    best, uniform, greedy = (result.rivals[name] for name in ("best", "uniform", "greedy"))
     return {
         "metric": metric.name,
         "direction": metric.direction,
         "score": result.blend.score,
         "honest_score": result.honest_score,
         "honest_se": result.honest_se,
-        "best_single": result.best_single.score,
-        "uniform": result.uniform,
-        "greedy": result.greedy,
+        "optimism": result.optimism,
+        "best_single": best.score,
+        "uniform": uniform.score,
+        "greedy": greedy.score,
+        "rivals": {name: asdict(rival) for name, rival in result.rivals.items()},
+        "asked": result.asked,
+        "remark": result.remark,
         "gap": result.blend.gap,
+        "threshold": result.blend.threshold,
+        **result.blend.joiner.document(),
     }
 
 

@@ -237,7 +237,7 @@ class Study:
         if data.test_ids is None or test is None:
             raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         numbered = self.config.data.id is None and np.array_equal(data.test_ids, np.arange(len(data.test_ids)))
-        frame = submission.make(data, test, own.metric, by_position=numbered)
+        frame = submission.make(data, test, own.metric, by_position=numbered, threshold=document.get("threshold"))
         score = {"metric": own.metric.name, "score": document["score"], "honest_score": document["honest_score"]}
         submission.write(frame, path, {"study": self.name, "run_id": run_id, **score})
         tracker.attach(run_id, path)

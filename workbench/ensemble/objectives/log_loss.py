@@ -1,0 +1,138 @@
+"""Log loss, reduced to the probability that each model gives to the true class."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.objectives.protocol import Indices, row_shares
+
+LEAST_PROBABILITY = 1e-15
+# Numbers that are looked at together, to bound memory.
+_BATCH = 1 << 22
+# A first search looks at so many rows of more.
+_FEWER_ROWS = 8_000
+
+
+class LogLoss:
+    """Mean log loss of a mixture; `true_class` (models, rows) is each model's probability of the true class.
+
+    The matrix may hold floats of 32 bits; sums are taken in 64.
+    """
+
+    def __init__(self, true_class: NDArray[Any], share: Array | None = None) -> None:
+        """Keep the matrix, whose values must be above zero, and each row's share of the mean, (rows,) of sum 1."""
+        self.true_class = true_class
+        self.share = share
+
+    @classmethod
+    def of(cls, bank: Bank) -> "LogLoss":
+        """Return the objective of a bank of probabilities."""
+        y = bank.y.astype(np.intp)
+        true_class = np.empty((len(bank.members), len(y)))
+        for own, member in zip(true_class, bank.members, strict=True):
+            own[:] = np.where(y == 1, member, 1 - member) if member.ndim == 1 else member[np.arange(len(y)), y]
+        # The metric clips there too; clipping members can only lower the loss, so that bounds stay bounds.
+        return cls(np.maximum(true_class, LEAST_PROBABILITY, out=true_class), row_shares(bank))
+
+    @property
+    def models(self) -> int:
+        """The number of weights."""
+        return len(self.true_class)
+
+    def loss(self, weights: Array) -> float:
+        """Return the mean of -log p over the rows."""
+        return -float(self._mean_log(self._mixed(weights)))
+
+    def change_from(self, weights: Array) -> Callable[[Array], float]:
+        """Return the difference of two losses."""
+        loss = self.loss(weights)
+        return lambda others: self.loss(others) - loss
+
+    def losses_if_added(self, counts: Array) -> Array:
+        """Score all models at once, a batch of models at a time to bound memory."""
+        total, size = self._mixed(counts), math.log(counts.sum() + 1)
+        models = max(1, _BATCH // len(total))
+        parts = [
+            size - self._mean_log(total + self.true_class[first : first + models])
+            for first in range(0, self.models, models)
+        ]
+        return np.concatenate(parts)
+
+    def only(self, models: Indices) -> "LogLoss":
+        """Return the objective over some of the models, in floats of 64 bits."""
+        return LogLoss(self.true_class[models].astype(np.float64, copy=False), self.share)
+
+    def fewer(self) -> "LogLoss | None":
+        """Return the objective over every so manieth row."""
+        step = self.true_class.shape[1] // _FEWER_ROWS
+        if step < 2 or self.share is not None:
+            return None
+        return LogLoss(np.ascontiguousarray(self.true_class[:, ::step], dtype=np.float64))
+
+    def slopes(self, weights: Array) -> Array:
+        """Return minus the mean of each model's probability over the mixture's."""
+        mixed = self._mixed(weights)
+        pull = -1 / (mixed * len(mixed)) if self.share is None else -self.share / mixed
+        if self.true_class.dtype == np.float64:
+            slopes: Array = self.true_class @ pull
+            return slopes
+        slopes = np.zeros(self.models)
+        for part in _parts(self.true_class):
+            slopes += self.true_class[:, part].astype(np.float64) @ pull[part]
+        return slopes
+
+    def curvature(self, weights: Array) -> Array:
+        """Return the mean outer product of the slopes of single rows (the empirical Fisher matrix)."""
+        mixed = self._mixed(weights)
+        curvature = np.zeros((self.models, self.models))
+        for part in _parts(self.true_class):
+            ratios = self.true_class[:, part] / mixed[part]
+            curvature += (ratios if self.share is None else ratios * self.share[part]) @ ratios.T
+        return curvature / (len(mixed) if self.share is None else 1)
+
+    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+        """Return log max d, d the negative slopes: by Jensen, mean log(p_v / p_w) <= log(v'd) for any v.
+
+        As no log loss is below zero, the loss itself is a bound too.
+        """
+        slopes = self.slopes(weights) if slopes is None else slopes
+        return max(0.0, min(math.log(float(-slopes.min())), self.loss(weights)))
+
+    def score(self, loss: float) -> float:
+        """Return the loss: it is the metric."""
+        return loss
+
+    def _mixed(self, weights: Array) -> Array:
+        """Return the mixture's probability of the true class, (rows,)."""
+        support = np.flatnonzero(weights)
+        if len(support) == self.models and self.true_class.dtype == np.float64:
+            mixed: Array = weights @ self.true_class
+            return mixed
+        mixed = np.zeros(self.true_class.shape[1])
+        for model in support:
+            mixed += weights[model] * self.true_class[model].astype(np.float64, copy=False)
+        return mixed
+
+    def _mean_log(self, values: Array) -> Array:
+        """Return the mean log over the last axis."""
+        return _mean_log(values) if self.share is None else np.asarray(np.log(values) @ self.share)
+
+
+def _parts(matrix: NDArray[Any]) -> list[slice]:
+    """Cut the columns so that a part holds a bounded number of values."""
+    size = max(1024, _BATCH // len(matrix))
+    return [slice(first, first + size) for first in range(0, matrix.shape[1], size)]
+
+
+def _mean_log(values: Array) -> Array:
+    """Return the mean log over the last axis, logs taken of products of 16 because they are what costs."""
+    count = values.shape[-1]
+    whole = count - count % 16
+    products = values[..., :whole].reshape(*values.shape[:-1], 16, whole // 16).prod(axis=-2)
+    logs = np.log(products).sum(axis=-1) + np.log(values[..., whole:]).sum(axis=-1)
+    means: Array = np.asarray(logs / count)
+    return means

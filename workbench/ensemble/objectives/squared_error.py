@@ -1,0 +1,82 @@
+"""Squared error, reduced to the Gram matrix of the residuals: RMSE and R²."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.objectives.protocol import Indices, row_shares
+
+
+class SquaredError:
+    """Mean squared error of a mixture, w'Gw; `gram` (models, models) is the mean product of residuals.
+
+    `variance` is the target's where the metric is R², and None where it is RMSE.
+    """
+
+    def __init__(self, gram: Array, variance: float | None = None) -> None:
+        """Keep the matrix."""
+        self.gram = gram
+        self.variance = variance
+
+    @classmethod
+    def of(cls, bank: Bank) -> "SquaredError":
+        """Return the objective of a bank of values."""
+        residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
+        share = row_shares(bank)
+        share = np.full(len(bank.y), 1 / len(bank.y)) if share is None else share
+        variance = float(share @ (bank.y - share @ bank.y) ** 2) if bank.metric.name == "r2" else None
+        return cls((residuals * share) @ residuals.T, variance)
+
+    @property
+    def models(self) -> int:
+        """The number of weights."""
+        return len(self.gram)
+
+    def loss(self, weights: Array) -> float:
+        """Return the mean squared error."""
+        return max(0.0, float(weights @ self.gram @ weights))
+
+    def change_from(self, weights: Array) -> Callable[[Array], float]:
+        """Return the expanded square: where errors nearly cancel, a difference of losses has few digits."""
+        pull = self.gram @ weights
+        pull -= weights @ pull
+
+        def change(others: Array) -> float:
+            move = others - weights
+            return float(2 * pull @ move + move @ self.gram @ move)
+
+        return change
+
+    def losses_if_added(self, counts: Array) -> Array:
+        """Expand the square for all models at once."""
+        pull = self.gram @ counts
+        losses: Array = (counts @ pull + 2 * pull + np.diag(self.gram)) / (counts.sum() + 1) ** 2
+        return losses
+
+    def only(self, models: Indices) -> "SquaredError":
+        """Return the objective over some of the models."""
+        return SquaredError(self.gram[np.ix_(models, models)], self.variance)
+
+    def fewer(self) -> None:
+        """Return None: the rows are gone from the Gram matrix."""
+
+    def slopes(self, weights: Array) -> Array:
+        """Return 2Gw."""
+        slopes: Array = 2 * self.gram @ weights
+        return slopes
+
+    def curvature(self, weights: Array) -> Array:
+        """Return 2G, the same everywhere."""
+        return 2 * self.gram
+
+    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+        """Return 2(w'Gw - min Gw): by convexity, v'Gv >= 2 v'Gw - w'Gw for any v."""
+        slopes = self.slopes(weights) if slopes is None else slopes
+        return max(0.0, float(weights @ slopes - slopes.min()))
+
+    def score(self, loss: float) -> float:
+        """Return the root of the loss, or R² where that is the metric."""
+        loss = max(0.0, loss)
+        return math.sqrt(loss) if self.variance is None else 1 - loss / self.variance
