@@ -133,17 +133,21 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
 @app.command()
 def ensemble(
     file: StudyFile,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="STUDY2.yaml", help="Another study with the same folds; may be repeated."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="nelder_mead, convex, greedy, uniform, rank, stack, best.")] = None,
     members: Annotated[int | None, typer.Option(min=1, help="The most members.")] = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Blend the trials that there are."""
+    """Blend the trials and imports that there are."""
     from workbench.ensemble import check
 
     if method is not None:
         check(method)
-    made = _open(file, home).ensemble(method=method, members=members)
+    made = _open(file, home).ensemble(sources=sources or (), method=method, members=members)
     if as_json:
         _print_json(dict(made.document))
         return
@@ -184,6 +188,31 @@ def folds(
         _print_json({"path": str(Path(out).resolve()), "hash": digest})
     else:
         print(f"Wrote {out} (fold hash {digest}).")
+
+
+@app.command("import")
+def import_(
+    file: StudyFile,
+    oof: Annotated[str, typer.Option(metavar="FILE", help="A table of id, fold (and repeat) and predictions.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the predictions are called.")],
+    test: Annotated[str | None, typer.Option(metavar="FILE", help="A table of id and test predictions.")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take predictions made elsewhere into the study.
+
+    They must be made with the folds that `workbench folds` writes, and may become members of its ensembles.
+    Those of the same name are replaced.
+    """
+    study = _open(file, home)
+    taken = study.take(name, oof=oof, test=test)
+    if as_json:
+        _print_json(taken)
+        return
+    from workbench.cli import tables
+
+    verb = "Replaced" if taken["replaced"] else "Imported"
+    print(f"{verb} {name}: {study.competition.metric.name} {tables.number(taken['score'])}.")
 
 
 @app.command()

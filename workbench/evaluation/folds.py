@@ -131,7 +131,7 @@ def fingerprint(*, task: Task, y: Array, ids: Array, assignment: Array) -> str:
     Raises:
         EvaluationError: an id comes twice.
     """
-    names = _texts(ids)
+    names = texts(ids)
     order = sorted(range(len(names)), key=names.__getitem__)
     twice = next((names[a] for a, b in itertools.pairwise(order) if names[a] == names[b]), None)
     if twice is not None:
@@ -141,11 +141,16 @@ def fingerprint(*, task: Task, y: Array, ids: Array, assignment: Array) -> str:
         # Adding 0.0 makes -0.0 and 0.0 the same bytes.
         digest.update((np.asarray(y, dtype="<f8")[order] + 0.0).tobytes())
     else:
-        labels = _texts(y)
+        labels = texts(y)
         digest.update(json.dumps([labels[i] for i in order]).encode())
     digest.update(json.dumps(assignment.shape).encode())
     digest.update(np.ascontiguousarray(assignment[:, order], dtype="<i2").tobytes())
     return digest.hexdigest()[:16]
+
+
+def texts(values: Array) -> list[str]:
+    """Return ids or labels as text that does not depend on how they are stored: 1, 1.0 and '1' are the same."""
+    return [_text(value) for value in np.asarray(values).tolist()]
 
 
 def frame(folds: Folds, ids: Array, id_name: str = "id") -> pd.DataFrame:
@@ -231,11 +236,6 @@ def _check(kind: FoldKind, task: Task, columns: Mapping[str, Array | None]) -> N
             f"folds.kind must keep the groups of data.group together. Received: {kind!r}. "
             f"Set it to {other!r}, or leave data.group out."
         )
-
-
-def _texts(values: Array) -> list[str]:
-    """Return values as text that does not depend on how they are stored."""
-    return [_text(value) for value in np.asarray(values).tolist()]
 
 
 def _text(value: object) -> str:

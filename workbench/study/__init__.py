@@ -4,7 +4,10 @@ competition  what a study is about: data, metric, folds
 archive    what it has written down: books, vault, weights
 checks     what a study file says, held against the rooms that own its words
 facts      what a study was begun with, so that it is not gone on with as another
-blending   trials of a study -> the document of an ensemble
+alignment  whether another study's predictions are for the same rows, target and folds
+candidates the models that a blend may choose from, of this study and of others
+blending   candidates -> the document of an ensemble
+imports    predictions made elsewhere, held against the folds
 ensemble   what `Study.ensemble` returns
 study      the verbs of one study
 evidence   what the files say that someone has who has only the data

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
 from workbench.home import Home
@@ -83,6 +83,18 @@ class Archive:
         for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def rows(self) -> "list[Row]":
+        """Return every finished trial, best first; asking makes no journal."""
+        return self.books.rows() if self.home.journal.exists() else []
+
+    def setting(self) -> list[Any]:
+        """Return what all trials of the study were given beside hyperparameters and seed."""
+        from workbench.study.facts import Facts
+
+        own = self.competition
+        features = Facts.features_of(self.home.facts(self.config.name))
+        return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
+
     def record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import worker
@@ -107,7 +119,8 @@ class Archive:
             members = self.tracker.newest_ensemble()["members"]
         except StudyError:
             return set()
-        return {keys[member["run_id"]] for member in members if member["run_id"] in keys}
+        runs = [run_id for member in members for run_id in member.get("run_ids", [member["run_id"]])]
+        return {keys[run_id] for run_id in runs if run_id in keys}
 
     def full(self) -> bool:
         """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""

@@ -1,4 +1,4 @@
-"""Trials of a study -> the document of an ensemble, and its predictions."""
+"""Candidates -> the document of an ensemble, and its predictions."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,27 +10,11 @@ from workbench import ensemble
 from workbench.ensemble import Assessment
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
-from workbench.models import BASELINE
-from workbench.search.books import Row
+from workbench.study.candidates import Candidate
 from workbench.tracking import Predictions
 
 # Enough to tell families apart by; the blend that counts sees all rows.
 _ROWS_TO_WEIGH = 4000
-
-
-def nominated(rows: Sequence[Row], direction: str, most: int) -> list[Row]:
-    """Return the complete trials worth loading: the best of each family, then the best of all.
-
-    The baseline is left out unless it stands alone: it tells rows apart by their fold only, which a metric of ranks
-    such as the ROC AUC mistakes for knowledge.
-    """
-    sign = 1 if direction == "minimize" else -1
-    whole = [row for row in rows if row.state == "complete" and row.score is not None]
-    whole = [row for row in whole if row.family != BASELINE] or whole
-    whole.sort(key=lambda row: sign * (row.score or 0.0))
-    leaders = list({row.family: row for row in reversed(whole)}.values())
-    names = {row.run_id: row for row in [*leaders, *whole]}
-    return list(names.values())[:most]
 
 
 def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[float]:
@@ -45,7 +29,7 @@ def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[fl
 
 
 def blended(
-    rows: Sequence[Row],
+    rows: Sequence[Candidate],
     predictions: Sequence[Predictions],
     y: np.ndarray,
     metric: Metric,
@@ -58,10 +42,10 @@ def blended(
     seed: int,
     seconds: float | None,
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
-    """Blend trials; return the document, the out-of-fold and the test predictions.
+    """Blend candidates; return the document, the out-of-fold and the test predictions.
 
     Args:
-        rows: the trials.
+        rows: the candidates.
         predictions: theirs, in the same order.
         y: the targets of the out-of-fold predictions.
         metric: what to optimise.
@@ -73,7 +57,7 @@ def blended(
         seed: of the blends.
         seconds: how long the blends may take together.
     """
-    scores, families = [row.score or 0.0 for row in rows], [row.family for row in rows]
+    scores, families = [row.score for row in rows], [row.family for row in rows]
     oof = [p.oof for p in predictions]
     chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
     across = fold if len(np.unique(fold)) > 1 else None
@@ -118,10 +102,10 @@ def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
         "remark": result.remark,
         "gap": result.blend.gap,
         "threshold": result.blend.threshold,
-        **result.blend.joiner.document(),
+        "joiner": result.blend.joiner.document(),
     }
 
 
-def _member(row: Row, weight: float) -> dict[str, Any]:
-    name = f"{row.family} #{row.number}"
-    return {"run_id": row.run_id, "family": row.family, "name": name, "score": row.score, "weight": weight}
+def _member(candidate: Candidate, weight: float) -> dict[str, Any]:
+    known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
+    return {**known, "weight": weight, "run_ids": list(candidate.run_ids)}

@@ -44,6 +44,11 @@ class Facts:
             folds=folds,
         )
 
+    @staticmethod
+    def features_of(file: Path) -> str | None:
+        """Return the digest of the features that a study was begun with; None where it has not begun."""
+        return str(json.loads(file.read_text())["features"]) if file.exists() else None
+
     def settle(self, file: Path, config: StudyConfig) -> None:
         """Write the facts down the first time; later, hold them against what was written.
 

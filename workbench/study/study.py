@@ -1,11 +1,11 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, submit, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, folds."""
 
 import contextlib
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -164,7 +164,7 @@ class Study:
         Raises:
             StudyError: there is none yet.
         """
-        rows = self.archive.books.rows() if self.home.journal.exists() else []
+        rows = self.archive.rows()
         if not rows:
             raise StudyError(f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}")
         return rows
@@ -180,27 +180,35 @@ class Study:
         return pd.DataFrame([asdict(row) for row in self.rows()])
 
     def ensemble(
-        self, *, method: str | None = None, members: int | None = None, seconds: float | None = None
+        self,
+        *,
+        sources: Sequence[str | os.PathLike[str]] = (),
+        method: str | None = None,
+        members: int | None = None,
+        seconds: float | None = None,
     ) -> Ensemble:
-        """Blend the best and most different trials, and keep the result as a run of its own.
+        """Blend the best and most different trials and imports, and keep the result as a run of its own.
 
         Args:
+            sources: the files of other studies of this home, whose trials and imports may become members too.
             method: how weights are found, as in the study file unless given.
             members: the most members, as in the study file unless given.
             seconds: how long the blends may take together.
 
         Raises:
-            StudyError: there is no complete trial yet.
+            StudyError: there is no complete trial yet, or a source has other rows, another target or other folds.
         """
-        from workbench.study.blending import blended, nominated
+        from workbench.study.blending import blended
+        from workbench.study.candidates import gather
 
         own, tracker = self.competition, self.archive.tracker
-        rows = nominated(self.rows(), own.metric.direction, _MOST_CANDIDATES)
-        if not rows:
+        others = [open(file, self.home.path).archive for file in sources]
+        found = gather(self.archive, others, _MOST_CANDIDATES)
+        if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
         document, oof, test = blended(
-            rows,
-            [tracker.predictions(row.run_id, own.vault) for row in rows],
+            [candidate for candidate, _ in found],
+            [predictions for _, predictions in found],
             own.dataset.y[own.vault.rows],
             own.metric,
             own.also,
@@ -214,6 +222,38 @@ class Study:
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
         return Ensemble({"run_id": run_id, **document})
+
+    def take(
+        self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
+    ) -> dict[str, Any]:
+        """Take predictions made elsewhere into the study: its later ensembles may choose them.
+
+        What was taken under the same name before is replaced.
+
+        Args:
+            name: what they are called.
+            oof: a table of id, fold (and repeat) and out-of-fold predictions, made with the study's folds.
+            test: a table of id and predictions for the test rows, needed where the study has such rows.
+
+        Returns:
+            The `run_id`, the `score`, and whether they `replaced` others.
+
+        Raises:
+            ConfigError: the name cannot be used, or `test` is missing or not needed.
+            DataError: the predictions do not fit the study's rows and folds.
+            StudyError: the study is being run, or was begun with something else.
+        """
+        from workbench.study import imports
+
+        file = None if test is None else Path(test)
+        imports.check(self.competition, name, file)
+        result = imports.read(self.competition, name, Path(oof), file)
+        self.home.create()
+        with self.home.lock(self.name), self.home.room():
+            self.archive.begin()
+            own = self.competition
+            run_id, replaced = self.archive.tracker.record_import(result, own.vault, metric=own.metric.name)
+        return {"run_id": run_id, "score": result.score, "replaced": replaced}
 
     def submit(self, out: str | os.PathLike[str] | None = None) -> Path:
         """Write the submission that the newest ensemble makes, and return the file.

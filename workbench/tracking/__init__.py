@@ -2,14 +2,14 @@
 
 vault    how the predictions of a study are laid out
 store    MLflow's database in a home
-tracker  the experiment of a study: a run for every trial and every ensemble
+tracker  the experiment of a study: a run for every trial, every ensemble and what was imported
 weights  the fold models of the trials that are worth it
 view     what MLflow's page shows first
 ui       MLflow's own pages, on this machine only
 """
 
 from workbench.tracking.tracker import Tracker
-from workbench.tracking.vault import Predictions, Vault
+from workbench.tracking.vault import Imported, Predictions, Vault
 from workbench.tracking.weights import Weights
 
-__all__ = ["Predictions", "Tracker", "Vault", "Weights"]
+__all__ = ["Imported", "Predictions", "Tracker", "Vault", "Weights"]

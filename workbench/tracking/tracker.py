@@ -21,14 +21,14 @@ import pandas as pd
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.tracking import store, view
-from workbench.tracking.vault import Predictions, Vault
+from workbench.tracking.vault import Imported, Predictions, Vault
 from workbench.trial import Result
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-Kind = Literal["trial", "ensemble"]
+Kind = Literal["trial", "ensemble", "imported"]
 # MLflow takes no longer names and parameter values, and no more metrics in one call.
 _LONGEST_NAME = 250
 _LONGEST_PARAM = 6000
@@ -129,9 +129,45 @@ class Tracker:
                 vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
         return str(run.info.run_id)
 
+    def record_import(self, result: Result, vault: Vault, *, metric: str) -> tuple[str, bool]:
+        """Write a run for predictions made elsewhere, in the place of those that had their name.
+
+        Args:
+            result: the predictions and their scores; their name is the family.
+            vault: how predictions are laid out.
+            metric: the name under which the score is logged.
+
+        Returns:
+            The run's id, and whether others had the name.
+        """
+        before = self._search(f"tags.`workbench.kind` = 'imported' AND tags.`workbench.family` = '{result.family}'")
+        tags = {"state": result.state, "family": result.family, "folds": vault.hash}
+        with self._run("imported", f"{time.time_ns()}", f"{result.family} · {result.score:.5g}", tags, {}) as made:
+            run, folder = made
+            self._write(run, _points(result, metric), {})
+            _write_frames(result, vault, folder)
+        # Ensembles that were made with them name their run, so it is not written over.
+        for old in before:
+            self._client.delete_run(old.info.run_id)
+        return str(run.info.run_id), bool(before)
+
+    def imports(self, metric: str) -> list[Imported]:
+        """Return what was imported, the newest of each name.
+
+        Args:
+            metric: the name under which scores are logged.
+        """
+        runs = self._search("tags.`workbench.kind` = 'imported' AND status = 'FINISHED'")
+        newest = {run.data.tags["workbench.family"]: run for run in reversed(runs)}
+        return [
+            Imported(run.info.run_id, name, run.data.metrics[_word(metric)])
+            for name, run in newest.items()
+            if _word(metric) in run.data.metrics
+        ]
+
     def close(self) -> None:
-        """Close the runs of ensembles that a dead process left open; trials are written again."""
-        where = "tags.`workbench.kind` = 'ensemble' AND status = 'RUNNING'"
+        """Close the runs that a dead process left open, but not those of trials: they are written again."""
+        where = "tags.`workbench.kind` != 'trial' AND status = 'RUNNING'"
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
@@ -142,10 +178,7 @@ class Tracker:
             StudyError: there is none yet.
         """
         where = "tags.`workbench.kind` = 'ensemble' AND status = 'FINISHED'"
-        newest = ["start_time DESC", "tags.`workbench.ensemble` DESC"]
-        # A question must not make what it asks about.
-        there = self._home.database.exists()
-        runs = self._client.search_runs([self.experiment_id], where, max_results=1, order_by=newest) if there else []
+        runs = self._search(where, most=1)
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
         document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
@@ -191,6 +224,14 @@ class Tracker:
                 self._client.log_artifacts(run.info.run_id, folder)
         self._client.set_terminated(run.info.run_id, "FAILED" if tags["state"] == "failed" else "FINISHED")
 
+    def _search(self, where: str, most: int = 1000) -> "list[Run]":
+        """Return the runs of ensembles or imports that fit, the newest first."""
+        # A question must not make what it asks about.
+        if not self._home.database.exists():
+            return []
+        newest = ["start_time DESC", "tags.`workbench.ensemble` DESC", "tags.`workbench.imported` DESC"]
+        return list(self._client.search_runs([self.experiment_id], where, max_results=most, order_by=newest))
+
     def _write(self, run: "Run", points: Sequence[Point], params: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric, Param
 
@@ -223,10 +264,12 @@ class Tracker:
         return frame
 
     def _links(self, document: Mapping[str, Any]) -> str:
-        runs = f"#/experiments/{self.experiment_id}/runs"
-        lines = [
-            f"| [{each['name']}]({runs}/{each['run_id']}) | {each['weight']:.4f} |" for each in document["members"]
-        ]
+        lines = []
+        for each in document["members"]:
+            # A member of another study is in that one's experiment.
+            experiment = self._client.get_run(each["run_id"]).info.experiment_id
+            link = f"#/experiments/{experiment}/runs/{each['run_id']}"
+            lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
         return "\n".join(["| member | weight |", "| --- | --- |", *lines])
 
 

@@ -58,3 +58,12 @@ class Predictions:
 
     oof: np.ndarray
     test: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Predictions that were made elsewhere and taken into a study."""
+
+    run_id: str
+    name: str
+    score: float

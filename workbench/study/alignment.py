@@ -1,0 +1,124 @@
+"""Whether another study's predictions are for this one's rows, target and folds, and where each row of it is there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import StudyError, listed
+from workbench.evaluation import folds
+from workbench.study.competition import Competition
+from workbench.tracking import Predictions
+
+# How many ids a message names.
+_FEW = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where each prediction of a study is among another's; as they come, of the study itself."""
+
+    oof: np.ndarray | slice = field(default_factory=lambda: slice(None))
+    test: np.ndarray | slice = field(default_factory=lambda: slice(None))
+
+    def placed(self, found: Predictions) -> Predictions:
+        """Return the other's predictions in the study's order."""
+        return Predictions(found.oof[self.oof], None if found.test is None else found.test[self.test])
+
+
+def align(own: Competition, other: Competition) -> Alignment:
+    """Return where each prediction of `own` is among those of `other`, whose rows may come in another order.
+
+    Raises:
+        StudyError: rows, target, folds or test rows are others; what differs is named.
+    """
+    if own.folds.hash != other.folds.hash:
+        raise StudyError(
+            f"{other.config.file}: study {other.config.name!r} must have the rows, target and folds of study "
+            f"{own.config.name!r}. What differs: {'; '.join(_differences(own, other))}. Give a study of another name "
+            f"the same data, and as folds.column what 'workbench folds {own.config.file}' writes."
+        )
+    there = _found(own.dataset.ids, other.dataset.ids)
+    place = np.empty(other.folds.assignment.shape, dtype=np.int64)
+    place[other.vault.repeats, other.vault.rows] = np.arange(len(other.vault.rows))
+    return Alignment(place[own.vault.repeats, there[own.vault.rows]], _test(own, other))
+
+
+def _test(own: Competition, other: Competition) -> np.ndarray | slice:
+    """Return where each test row of `own` is among those of `other`."""
+    here, there = own.dataset.test_ids, other.dataset.test_ids
+    if here is None:
+        return slice(None)
+    must = f"{other.config.file}: study {other.config.name!r} must predict the test rows of study {own.config.name!r}"
+    remedy = "Give a study of another name the same data.test."
+    if there is None:
+        raise StudyError(f"{must}, which has {len(here)}. Received: none, without data.test. {remedy}")
+    order = _found(here, there)
+    if len(here) != len(there) or (order < 0).any():
+        raise StudyError(f"{must}. What differs: {_rows(here, there, 'data.test')}. {remedy}")
+    return order
+
+
+def _differences(own: Competition, other: Competition) -> Iterator[str]:
+    """Yield what makes the fold hashes differ; a cause, not what follows from it."""
+    here, there = own.dataset.ids, other.dataset.ids
+    order = _found(here, there)
+    shared = np.flatnonzero(order >= 0)
+    causes = [] if len(here) == len(there) == len(shared) else [_rows(here, there, "rows")]
+    causes += _target(own, other, shared, order[shared])
+    dealt, given = own.folds.assignment[:, shared], other.folds.assignment[:, order[shared]]
+    if not np.array_equal(dealt, given):
+        ours, theirs = _deal(own), _deal(other)
+        keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
+        facts = ", ".join(f"{key} {theirs[key]!r} there and {ours[key]!r} here" for key in keys)
+        if facts or not causes:
+            causes.append(f"folds ({facts or 'the same deal over rows in another order'})")
+    yield from causes
+
+
+def _rows(here: np.ndarray, there: np.ndarray, name: str) -> str:
+    """Say how many rows each has, and which the other lacks."""
+    own, other = folds.texts(here), folds.texts(there)
+    only_there, only_here = sorted(set(other) - set(own)), sorted(set(own) - set(other))
+    alone = [
+        f"only {where} id {listed(ids, _FEW)}" for where, ids in (("there", only_there), ("here", only_here)) if ids
+    ]
+    return f"{name} ({'; '.join([f'{len(other)} there and {len(own)} here', *alone])})"
+
+
+def _target(own: Competition, other: Competition, here: np.ndarray, there: np.ndarray) -> list[str]:
+    """Say how the target differs on the rows that both have."""
+    a, b = own.dataset, other.dataset
+    if a.task != b.task:
+        return [f"target ({b.target!r}, {b.task} there and {a.target!r}, {a.task} here)"]
+    ours, theirs = _labels(own)[here], _labels(other)[there]
+    wrong = np.flatnonzero(ours != theirs)
+    if len(wrong):
+        first = wrong[0]
+        return [
+            f"target ({b.target!r} there and {a.target!r} here; {len(wrong)} of {len(here)} values, the first of id "
+            f"{a.ids[here[first]]}: {theirs[first]} there and {ours[first]} here)"
+        ]
+    known, others = listed(a.classes or ()), listed(b.classes or ())
+    return [] if known == others else [f"target (classes {others} there and {known} here, see data.positive)"]
+
+
+def _labels(competition: Competition) -> np.ndarray:
+    """Return the target's values: of classes their labels as text."""
+    data = competition.dataset
+    return data.y if data.classes is None else np.array(folds.texts(np.array(data.classes, dtype=object)))[data.y]
+
+
+def _deal(competition: Competition) -> dict[str, Any]:
+    """Return what folds were dealt by."""
+    made, config = competition.folds, competition.config.folds
+    chance: dict[str, Any] = {} if made.kind in ("time", "column") else {"seed": config.seed}
+    part = {"fraction": config.fraction} if made.kind == "holdout" else {}
+    return {"kind": made.kind, "folds": made.folds, "repeats": made.repeats, **chance, **part}
+
+
+def _found(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return where each wanted id is among `ids`, -1 where it is not."""
+    return np.asarray(pd.Index(folds.texts(ids)).get_indexer(pd.Index(folds.texts(wanted))))
