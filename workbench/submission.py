@@ -42,6 +42,25 @@ def make(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, by_positi
     return _like(dataset.sample, dataset, predictions, metric, by_position=by_position)
 
 
+def table(dataset: Dataset, predictions: np.ndarray, metric: Metric) -> pd.DataFrame:
+    """Return predictions for any rows as a submission shows them: with its columns, in the rows' own order.
+
+    Args:
+        dataset: the rows' ids, the classes and the sample submission.
+        predictions: for those rows, as `make` takes them.
+        metric: says whether labels or probabilities are wanted where the sample does not.
+
+    Raises:
+        SubmissionError: the sample's columns do not fit.
+    """
+    sample = dataset.sample
+    if sample is None:
+        return _plain(dataset, predictions, metric)
+    id_column = _id_column(sample, dataset)
+    values = {id_column: dataset.test_ids, **_columns(sample, _beside(sample, id_column), dataset, predictions, metric)}
+    return pd.DataFrame({name: values[name] for name in sample.columns})
+
+
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
     """Write the submission, and beside it `PATH.json` that says what made it; each whole or not at all.
 
@@ -82,9 +101,7 @@ def _like(
 ) -> pd.DataFrame:
     """Fill the sample's columns, in its order of rows."""
     id_column = _id_column(sample, dataset)
-    columns = [name for name in sample.columns if name != id_column]
-    if not columns:
-        raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
+    columns = _beside(sample, id_column)
     order = _order(sample[id_column], dataset, by_position=by_position)
     filled = sample.copy()
     for name, values in _columns(sample, columns, dataset, predictions, metric).items():
@@ -98,6 +115,14 @@ def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
     exact = [name for name in names if name == dataset.id_name]
     alike = [name for name in names if name.lower() == dataset.id_name.lower()]
     return [*exact, *alike, *(name for name in names if name != dataset.target), names[0]][0]
+
+
+def _beside(sample: pd.DataFrame, id_column: str) -> list[str]:
+    """Return the columns of predictions."""
+    columns = [name for name in sample.columns if name != id_column]
+    if not columns:
+        raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
+    return columns
 
 
 def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray:
