@@ -82,7 +82,11 @@ def test_every_key_of_the_contract_is_read(tmp_path):
         ("target: y", ": target is not a key of a study file. It belongs under data."),
         ("trials: 5", ": trials is not a key of a study file. It belongs under search."),
         ("search: {metric: rmse}", ": search.metric is not a key of a study file. It belongs at the top of the file."),
-        ("ensemble: {qqq: 1}", ": ensemble.qqq is not a key of a study file. Known keys: method, members."),
+        (
+            "ensemble: {qqq: 1}",
+            ": ensemble.qqq is not a key of a study file. Known keys: method, members, final",
+        ),
+        ("ensemble: {seeds: 3}", ": ensemble must have final 'refit' for seeds above 1."),
         ("1: b", ": 1 is not a key of a study file. Known keys: name, data, "),
         ("on: b", ": true is not a key of a study file. Known keys: name, data, "),
         ('"a b\\nc": 1', ": a b c is not a key of a study file. Known keys: "),

@@ -44,6 +44,40 @@ def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tm
         assert abs(np.bincount(true) / apart - shares).max() < 0.03
 
 
+def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
+    iris = study(tmp_path, train="sklearn:iris")
+    own = data.load(iris)
+    rows = own.x_test[[*own.x_test.columns[::-1]]].assign(target="setosa", more=1)[4:7]
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    for new in (data.load(iris, rows), data.load(iris, tmp_path / "new.csv")):
+        pd.testing.assert_frame_equal(new.x_test, own.x_test[4:7].reset_index(drop=True))
+        pd.testing.assert_frame_equal(new.x, own.x)
+        assert new.test_ids.tolist() == [0, 1, 2]
+    named = data.load(iris, rows.assign(id=["c", "a", "b"]))
+    assert named.test_ids.tolist() == ["c", "a", "b"]
+
+
+def test_new_images_come_as_arrays(tmp_path):
+    digits = study(tmp_path, train="sklearn:digits")
+    own = data.load(digits)
+    np.savez(tmp_path / "new.npz", x=own.x_test[4:7])
+    new = data.load(digits, tmp_path / "new.npz")
+    assert np.array_equal(new.x_test, own.x_test[4:7])
+    assert new.test_ids.tolist() == [0, 1, 2]
+    with pytest.raises(DataError, match=r"The frame must be an .npz file, as sklearn:digits is"):
+        data.load(digits, pd.DataFrame({"x": [1.0]}))
+
+
+def test_words_among_the_numbers_of_new_rows_are_refused_unless_the_study_file_asks_for_numbers(tmp_path):
+    pd.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", "x", "y"], "y": [0, 1, 0, 1]}).to_csv(tmp_path / "t.csv")
+    rows = pd.DataFrame({"a": ["1.5", "n/a", "many", " 2"], "b": ["z", None, "x", "y"]})
+    with pytest.raises(DataError, match=r"The frame: column 'a' must hold numbers, as in training. Received: 'many'."):
+        data.load(study(tmp_path, train="t.csv", target="y"), rows)
+    asked = data.load(study(tmp_path, train="t.csv", target="y", types={"a": "number"}), rows)
+    assert asked.x_test.a.fillna(0).tolist() == [1.5, 0, 0, 2]
+    assert asked.x_test.b.fillna("").tolist() == ["z", "", "x", "y"]
+
+
 def test_classes_of_sklearn_sources_have_their_names(tmp_path):
     assert data.load(study(tmp_path, train="sklearn:wine")).classes == ("class_0", "class_1", "class_2")
     assert data.load(study(tmp_path, train="sklearn:digits")).classes == tuple(range(10))

@@ -130,12 +130,17 @@ def fit(
     watch: Callable[..., None] = lambda epoch, losses, progress=None: None,
 ) -> Any:
     """Train one model as a trial does."""
+    setting = Setting(seed, 1, watch, epochs=epochs)
+    return models.family(case.family).fit(asked(case, suggest), case.problem, train, valid, setting)
+
+
+def asked(case: Case, suggest: Callable[[Question], Any]) -> Any:
+    """Return a search space that `suggest` answers."""
     if models.entry(case.family).keras:
         from workbench.space.keras import HyperParameters as Asked
     else:
         Asked = Space
-    setting = Setting(seed, 1, watch, epochs=epochs)
-    return models.family(case.family).fit(Asked(cheap(suggest)), case.problem, train, valid, setting)
+    return Asked(cheap(suggest))
 
 
 def check(case: Case, predictions: np.ndarray, count: int) -> None:
@@ -245,6 +250,21 @@ def test_the_same_seed_gives_the_same_model(fitted):
     train, valid = rows(fitted.case)
     again = fit(fitted.case, train, valid, epochs=EPOCHS)
     np.testing.assert_array_equal(again.predict(valid.x), fitted.model.predict(valid.x))
+
+
+@pytest.mark.parametrize("case", first_kind("multiclass"))
+def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
+    told = []
+    train, valid = rows(case)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None: told.append(epoch), length=3)
+    model = models.family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
+    check(case, model.predict(valid.x), VALID)
+    if models.entry(case.family).keras:
+        assert told == [0, 1, 2]
+    if hasattr(model, "trees"):
+        counts = {"xgboost": "num_boosted_rounds", "lightgbm": "current_iteration", "catboost": "tree_count_"}
+        count = getattr(model.trees, counts[case.family])
+        assert (count() if callable(count) else count) == 3
 
 
 @pytest.mark.parametrize("case", first_kind("binary", "multiclass"))

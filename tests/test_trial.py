@@ -160,6 +160,41 @@ def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_p
     assert not np.array_equal(first.oof, other.oof)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("family", ["linear", "xgboost", pytest.param("mlp", marks=pytest.mark.slow)])
+def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family: str, tmp_path: Path) -> None:
+    spec, suggested = spec_of("binary", family), trial.space(family, lambda q: q.choices[-1] if q.choices else q.high)
+    fold = next(iter(trial.run(spec, 4, suggested, folder=tmp_path)))
+    again = trial.fold_model(spec, 4, trial.restored(family, fold.hyperparameters), 0, 0)
+    assert np.array_equal(trial.predict(spec, again, spec.dataset.x_test), fold.test)
+
+
+def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path: Path) -> None:
+    spec = spec_of("binary", "xgboost")
+    curves = {
+        (0, 0): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.3, 0.5]},
+        (0, 1): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.8, float("nan")]},
+        (0, 2): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.3, 0.1]},
+    }
+    # The mean of 11, 11 and 21 rounds, for three parts of the rows in the place of two.
+    assert trial.length(spec, curves) == round((11 + 11 + 21) / 3 * 3 / 2) == 22
+    assert trial.length(replace(spec, family="mlp"), curves) == 14
+    assert trial.length(replace(spec, family="linear"), {}) is None
+    hp = trial.restored("xgboost", {})
+    one, two = (trial.full_model(spec, 0, hp, seed=seed, length=22) for seed in (7, 8))
+    assert one.trees.num_boosted_rounds() == 22
+    assert not np.array_equal(one.predict(spec.dataset.x), two.predict(spec.dataset.x))
+
+
+def test_a_pruned_trial_has_no_predictions_for_test_rows(tmp_path: Path) -> None:
+    spec = spec_of("binary")
+    folds = folds_of(spec, tmp_path)
+    pruned = trial.result(spec, 0, folds[:2], state="pruned", reason="pruned after fold 1")
+    assert folds[0].test is not None
+    assert pruned.test is None
+    assert pruned.oof is None
+
+
 def test_rmsle_trains_on_the_logarithm_and_predicts_in_the_targets_units(tmp_path: Path) -> None:
     plain, logged = spec_of("regression", metric="rmsle"), spec_of("regression", metric="rmsle", transform="log1p")
     assert evaluation.metric("rmsle").transform == "log1p"

@@ -122,6 +122,16 @@ class EnsembleConfig(_Part):
     """How weights are found: nelder_mead, convex, greedy, uniform, best, rank or stack."""
     members: Whole = Field(default=25, ge=1, le=1000)
     """The most members that an ensemble may have."""
+    final: Literal["folds", "refit"] = "folds"
+    """What predicts new rows: the mean of each member's fold models, or the member trained once more on all rows."""
+    seeds: Whole = Field(default=1, ge=1, le=100)
+    """How many times `refit` trains each member, with a seed of its own each; the mean predicts."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "EnsembleConfig":
+        if self.seeds > 1 and self.final != "refit":
+            raise ValueError("must have final 'refit' for seeds above 1")
+        return self
 
 
 class StudyConfig(_Part):

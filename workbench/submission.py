@@ -45,10 +45,32 @@ def make(
     if not np.isfinite(predictions).all():
         wrong = int((~np.isfinite(predictions)).sum())
         raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
-    labels = None if dataset.classes is None else _labels(dataset.classes, predictions, threshold)
+    labels = _labels(dataset.classes, predictions, threshold)
     if dataset.sample is None:
         return _plain(dataset, predictions, labels, metric)
     return _like(dataset.sample, dataset, predictions, labels, metric, by_position=by_position)
+
+
+def table(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, threshold: float | None = None) -> pd.DataFrame:
+    """Return predictions for any rows as a submission shows them: with its columns, in the rows' own order.
+
+    Args:
+        dataset: the rows' ids, the classes and the sample submission.
+        predictions: for those rows, as `make` takes them.
+        metric: says whether labels or probabilities are wanted where the sample does not.
+        threshold: as `make` takes it.
+
+    Raises:
+        SubmissionError: the sample's columns do not fit.
+    """
+    sample = dataset.sample
+    labels = _labels(dataset.classes, predictions, threshold)
+    if sample is None:
+        return _plain(dataset, predictions, labels, metric)
+    id_column = _id_column(sample, dataset)
+    shown = _columns(sample, _beside(sample, id_column), dataset, predictions, labels, metric)
+    values = {id_column: dataset.test_ids, **shown}
+    return pd.DataFrame({name: values[name] for name in sample.columns})
 
 
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
@@ -97,9 +119,7 @@ def _like(
 ) -> pd.DataFrame:
     """Fill the sample's columns, in its order of rows."""
     id_column = _id_column(sample, dataset)
-    columns = [name for name in sample.columns if name != id_column]
-    if not columns:
-        raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
+    columns = _beside(sample, id_column)
     order = _order(sample[id_column], dataset, by_position=by_position)
     filled = sample.copy()
     for name, values in _columns(sample, columns, dataset, predictions, labels, metric).items():
@@ -113,6 +133,14 @@ def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
     exact = [name for name in names if name == dataset.id_name]
     alike = [name for name in names if name.lower() == dataset.id_name.lower()]
     return [*exact, *alike, *(name for name in names if name != dataset.target), names[0]][0]
+
+
+def _beside(sample: pd.DataFrame, id_column: str) -> list[str]:
+    """Return the columns of predictions."""
+    columns = [name for name in sample.columns if name != id_column]
+    if not columns:
+        raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
+    return columns
 
 
 def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray:
@@ -207,8 +235,10 @@ def _shows_labels(values: pd.Series, classes: tuple[Any, ...], metric: Metric) -
     return metric.wants == "labels" or set(map(str, classes)) != {"0", "1"}
 
 
-def _labels(classes: tuple[Any, ...], predictions: np.ndarray, threshold: float | None) -> np.ndarray:
+def _labels(classes: tuple[Any, ...] | None, predictions: np.ndarray, threshold: float | None) -> np.ndarray | None:
     """Return the label of each row's likeliest class; of two, the positive one from the threshold on."""
+    if classes is None:
+        return None
     least = 0.5 if threshold is None else threshold
     index = predictions.argmax(axis=1) if predictions.ndim > 1 else (predictions >= least).astype(int)
     return np.asarray(np.array(classes, dtype=object)[index])

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +19,8 @@ from workbench.data import Dataset
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
-from workbench.models.protocol import Family, Model, Problem, Rows, Setting
-from workbench.space import Suggest
+from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Watch
+from workbench.space import Suggest, defaults
 
 State = Literal["complete", "pruned", "failed"]
 Report = Callable[[int, int, int, float], bool]
@@ -154,6 +155,13 @@ def space(family: str, suggest: Suggest) -> Any:
     return Space(suggest)
 
 
+def restored(family: str, values: Mapping[str, Any]) -> Any:
+    """Return the hyperparameters of a trial that has ended, to train models with them again."""
+    hp = space(family, defaults)
+    hp.values.update(values)
+    return hp
+
+
 def run(
     spec: Spec, number: int, hp: Any, *, folder: Path, report: Report | None = None, keep: Keep | None = None
 ) -> Iterator[FoldResult]:
@@ -171,16 +179,12 @@ def run(
         FamilyError: a model predicted what is not a number.
         Halted: `report` said not to go on.
     """
-    family = models.family(spec.family)
-    if spec.deterministic and models.entry(spec.family).keras:
-        from workbench.models import network
-
-        network.be_deterministic()
     for place, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is None:
             watch = _Watch(place, repeat, fold, report)
-            model, result = _fold(spec, family, hp, number, watch)
+            model = fold_model(spec, number, hp, repeat, fold, watch)
+            result = _fold(spec, hp, model, watch)
             result.save(folder)
             yield result
             if keep is not None:
@@ -239,6 +243,72 @@ def result(
     )
 
 
+def fold_model(spec: Spec, number: int, hp: Any, repeat: int, fold: int, watch: Watch | None = None) -> Model:
+    """Train the model of one fold of a trial; with the same hyperparameters it is the same model again."""
+    train, valid = spec.folds.split(repeat, fold)
+    seed = _seed(spec.seed, spec.family, number, repeat, fold)
+    setting = Setting(seed, spec.threads, watch or _Watch(0, repeat, fold, None))
+    rows = _rows(spec, train, balanced=True)
+    return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
+
+
+def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | None) -> Model:
+    """Train a trial's model on all rows, those of validation too.
+
+    Args:
+        spec: the family and the data.
+        number: the trial's number.
+        hp: what `restored` made of its hyperparameters.
+        seed: in the place of the study's.
+        length: what `length` says; None for families that do not stop early.
+    """
+    setting = Setting(_seed(seed, spec.family, number), spec.threads, _Watch(0, 0, 0, None), length=length)
+    rows = _rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
+    return _family(spec).fit(hp, spec.problem, rows, None, setting)
+
+
+def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
+    """Return for how many epochs or rounds to train on all rows: the mean of what was best in the folds.
+
+    Boosting rounds grow with the number of rows; a net's epochs do not, since each has more steps then.
+
+    Args:
+        spec: the family and the folds.
+        curves: of the trial's folds; None is returned where they tell nothing.
+    """
+    best = [c["epoch"][int(np.nanargmin(c["val_loss"]))] + 1 for c in curves.values() if "val_loss" in c]
+    if not best:
+        return None
+    seen = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
+    growth = 1.0 if models.entry(spec.family).keras else len(spec.dataset.y) / float(seen)
+    return max(1, round(float(np.mean(best)) * growth))
+
+
+def predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
+    """Predict in the target's own units.
+
+    Raises:
+        FamilyError: the model predicted what is not a number.
+    """
+    predictions = model.predict(x)
+    if spec.transform == "log1p":
+        with np.errstate(over="ignore"):
+            predictions = np.expm1(predictions)
+    if not np.isfinite(predictions).all():
+        bad = int((~np.isfinite(predictions)).sum())
+        raise FamilyError(f"{spec.family} predicted {bad} values that are not finite; its training diverged.")
+    return predictions
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write a model into a folder that is there whole or not at all."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    model.save(part)
+    part.replace(folder)
+
+
 class _Watch:
     """What a family tells while it trains a fold: kept as a curve, and reported."""
 
@@ -263,18 +333,29 @@ class _Watch:
             raise Halted(Cut(self.repeat, self.fold, self.seconds, self.curve))
 
 
-def _fold(spec: Spec, family: Family, hp: Any, number: int, watch: _Watch) -> tuple[Model, FoldResult]:
+def _family(spec: Spec) -> Family:
+    """Return the family's module, made to give the same bits each time where the study wants that."""
+    if spec.deterministic and models.entry(spec.family).keras:
+        from workbench.models import network
+
+        network.be_deterministic()
+    return models.family(spec.family)
+
+
+def _seed(*words: int | str) -> int:
+    """Return the seed that follows from the study's seed, the family, the trial and its fold."""
+    numbers = [zlib.crc32(word.encode()) if isinstance(word, str) else word for word in words]
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
+
+
+def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
+    """Return what a fold's model is worth."""
     data, repeat, fold = spec.dataset, watch.repeat, watch.fold
-    train, valid = spec.folds.split(repeat, fold)
-    words = (spec.seed, zlib.crc32(spec.family.encode()), number, repeat, fold)
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
-    model = family.fit(
-        hp, spec.problem, _rows(spec, train, balanced=True), _rows(spec, valid), Setting(seed, spec.threads, watch)
-    )
-    oof = _predict(spec, model, _take(data.x, valid))
-    test = None if data.x_test is None else _predict(spec, model, data.x_test)
+    valid = spec.folds.split(repeat, fold)[1]
+    oof = predict(spec, model, _take(data.x, valid))
+    test = None if data.x_test is None else predict(spec, model, data.x_test)
     score = spec.metric.score(data.y[valid], oof)
-    return model, FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
+    return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
 
 
 def _take(x: Any, index: np.ndarray) -> Any:
@@ -290,15 +371,3 @@ def _rows(spec: Spec, index: np.ndarray, *, balanced: bool = False) -> Rows:
         share = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         weight = share[y] * (1 if weight is None else weight)
     return Rows(_take(spec.dataset.x, index), np.log1p(y) if spec.transform == "log1p" else y, weight)
-
-
-def _predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
-    """Predict in the target's own units, and refuse what is not a number."""
-    predictions = model.predict(x)
-    if spec.transform == "log1p":
-        with np.errstate(over="ignore"):
-            predictions = np.expm1(predictions)
-    if not np.isfinite(predictions).all():
-        bad = int((~np.isfinite(predictions)).sum())
-        raise FamilyError(f"{spec.family} predicted {bad} values that are not finite; its training diverged.")
-    return predictions

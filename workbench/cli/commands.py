@@ -1,6 +1,7 @@
 """The verbs and their options. Nothing heavy is imported before a verb needs it."""
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,6 +175,28 @@ def submit(
 
 
 @app.command()
+def predict(
+    file: StudyFile,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="The rows to predict, in the form of the training data.")],
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="[NAME-predictions.csv]")] = None,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict new rows with the newest ensemble.
+
+    The file has the submission's columns, and the rows in their own order.
+    """
+    study = _open(file, home)
+    path = Path(out or f"{study.name}-predictions.csv").resolve()
+    _hush()
+    frame = study.predict(data, out=path, listen=partial(print, file=sys.stderr, flush=True))
+    if as_json:
+        _print_json({"path": str(path), "rows": len(frame)})
+    else:
+        print(f"Wrote {path} ({len(frame)} rows).")
+
+
+@app.command()
 def folds(
     file: StudyFile,
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
@@ -289,6 +313,12 @@ def schema() -> None:
     from workbench import config
 
     _print_json(config.schema())
+
+
+def _hush() -> None:
+    """Keep off the screen what TensorFlow says while it loads, and of each net that predicts."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _open(file: str, home: str | None, **overrides: Any) -> "Study":

@@ -21,13 +21,14 @@ from workbench.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from workbench.data.columns import kinds
-    from workbench.data.sources import load, truth
+    from workbench.data.sources import NewRows, load, truth
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
 
-__all__ = ["Dataset", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
+__all__ = ["Dataset", "NewRows", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
 
 _HEAVY = {
+    "NewRows": "sources",
     "infer_task": "target",
     "kinds": "columns",
     "load": "sources",

@@ -31,8 +31,8 @@ def load_arrays(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         SourceError: a file cannot be opened.
         DataError: arrays are missing, of different lengths, or of a shape or dtype that cannot be used.
     """
-    rows = None if test is None else _read(test)
-    return build(config, _read(train), rows, names=(train.name, test.name if test else ""), sample=sample)
+    rows = None if test is None else read(test)
+    return build(config, read(train), rows, names=(train.name, test.name if test else ""), sample=sample)
 
 
 def build(
@@ -82,8 +82,13 @@ def build(
     )
 
 
-def _read(path: Path) -> Arrays:
-    """Read all arrays of a file; pickled objects are refused."""
+def read(path: Path) -> Arrays:
+    """Read all arrays of a file; pickled objects are refused.
+
+    Raises:
+        SourceError: the file cannot be opened.
+        DataError: it holds what is not plain arrays.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

@@ -6,14 +6,14 @@ NaT for what is missing or does not fit its column's kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.errors import ConfigError, listed
+from workbench.errors import ConfigError, DataError, listed
 
 # How a missing number is written among numbers; among categories these stay what they are.
 _MARKERS = frozenset(
@@ -94,6 +94,25 @@ def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, Column]:
 def impose(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
     """Return the learnt columns, in their order, each as its kind; what does not fit becomes missing."""
     return pd.DataFrame({name: _imposed(frame[name], column) for name, column in columns.items()})
+
+
+def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None:
+    """Refuse words in columns of numbers; a marker of a missing value is none.
+
+    `table` is the table's name, for messages.
+
+    Raises:
+        DataError: a column has some.
+    """
+    for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
+        distinct = texts(frame[name]).dropna().str.strip().unique()
+        written = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
+        words = written[_numbers(written).isna()]
+        if len(words):
+            raise DataError(
+                f"{table}: column {name!r} must hold numbers, as in training. Received: {listed(map(repr, words), 3)}. "
+                "Correct them, or leave them empty."
+            )
 
 
 def texts(series: pd.Series[Any]) -> pd.Series[Any]:

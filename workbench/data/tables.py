@@ -7,7 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,16 @@ def read_noted(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tup
     return frame, notes
 
 
-def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
+class Table(NamedTuple):
+    """A table that was read, and what messages call it."""
+
+    frame: pd.DataFrame
+    name: str
+
+
+def load_tables(
+    config: StudyConfig, train: Path, test: Path | Table | None, *, sample: pd.DataFrame | None = None
+) -> Dataset:
     """Read the tables of a study and build its Dataset.
 
     Raises:
@@ -60,7 +69,7 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
     """
     exact = [config.data.id] if config.data.id else []
     frame, notes = read_noted(train, exact)
-    rows = read_noted(test, exact)[0] if test else None
+    rows = read_noted(test, exact)[0] if isinstance(test, Path) else test and test.frame
     return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
 
 

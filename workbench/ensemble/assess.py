@@ -131,7 +131,7 @@ def assess(
     others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
     others[method] = (whole, honest)
     rivals = {name: _rival(bank, *others[name], honest, drawn) for name in _RIVALS}
-    close = [name for name in _SIMPLER if rivals[name].close and name != method]
+    close = [] if method in _SIMPLER else [name for name in _SIMPLER if rivals[name].close]
     fewest = rows < FEW_ROWS if simplify is None else simplify
     taken = method
     if close and fewest:

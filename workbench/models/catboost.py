@@ -51,8 +51,8 @@ def load(folder: Path) -> Model:
     return Booster(features.load(folder / "view.skops"), trees)
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Model:
-    """Train until the validation loss has not fallen for a while."""
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     parameters = _parameters(hp, problem, setting)
     if len(np.unique(train.y)) == 1:
         # CatBoost refuses a fold whose targets are all the same.
@@ -61,8 +61,11 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
     matrix = view.fit_transform(train.x, train.y)
     categories = [i for i, flag in enumerate(features.categorical(problem.columns, view)) if flag]
     training = catboost.Pool(_frame(matrix, categories), train.y, cat_features=categories, weight=train.weight)
+    if valid is None:
+        trees = catboost.CatBoost({**parameters, "iterations": setting.length})
+        return Booster(view, trees.fit(training))
     held_out = catboost.Pool(_frame(view.transform(valid.x), categories), valid.y, cat_features=categories)
-    trees = catboost.CatBoost(parameters)
+    trees = catboost.CatBoost({**parameters, "iterations": _ROUNDS, "od_type": "Iter", "od_wait": 40})
     watch = _Watch(setting, parameters["learning_rate"])
     trees.fit(training, eval_set=held_out, use_best_model=True, callbacks=[watch])
     if watch.raised is not None:
@@ -74,14 +77,11 @@ def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
     classes = {"classes_count": problem.classes} if problem.task == "multiclass" else {}
     return {
         "loss_function": _OBJECTIVES[problem.task if problem.classes else problem.loss],
-        "iterations": _ROUNDS,
         "learning_rate": hp.Float("learning_rate", 0.03, 0.3, sampling="log", default=0.1),
         "depth": hp.Int("depth", 4, 8, default=6),
         "l2_leaf_reg": hp.Float("l2_leaf_reg", 1.0, 30.0, sampling="log", default=3.0),
         "random_strength": hp.Float("random_strength", 0.1, 10.0, sampling="log", default=1.0),
         "bagging_temperature": hp.Float("bagging_temperature", 0.0, 2.0, default=1.0),
-        "od_type": "Iter",
-        "od_wait": 40,
         "thread_count": setting.threads,
         "random_seed": setting.seed,
         "allow_writing_files": False,

@@ -12,7 +12,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a convolutional net."""
     pixels = np.asarray(train.x)
     brightest = 255.0 if pixels.dtype == np.uint8 else float(np.abs(pixels).max()) or 1.0

@@ -11,7 +11,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Estimator:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
     leaf, share = {"binary": (5, 0.4), "multiclass": (1, 0.6), "regression": (1, 0.7)}[problem.task]

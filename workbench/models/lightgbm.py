@@ -46,8 +46,8 @@ def load(folder: Path) -> Booster:
     return Booster(features.load(folder / "view.skops"), lightgbm.Booster(model_file=folder / "trees.txt"), **facts)
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Booster:
-    """Train until the validation loss has not fallen for a while."""
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Booster:
+    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     coded: features.Coding = "target" if categories == "target" else "ordinal"
     view = features.codes(problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed)
@@ -57,9 +57,12 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
     training = lightgbm.Dataset(
         matrix, train.y, weight=train.weight, categorical_feature=[i for i, flag in enumerate(flags) if flag]
     )
+    parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}
+    if valid is None:
+        return Booster(view, lightgbm.train(parameters, training, num_boost_round=setting.length), setting.threads)
     held_out = lightgbm.Dataset(view.transform(valid.x), valid.y, weight=valid.weight, reference=training)
     trees = lightgbm.train(
-        {**_parameters(hp, problem, setting), "learning_rate": rate},
+        parameters,
         training,
         num_boost_round=_ROUNDS,
         valid_sets=[training, held_out],

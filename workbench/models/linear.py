@@ -14,7 +14,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> estimator.Estimator:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> estimator.Estimator:
     """Train a linear model whose penalty is searched."""
     numbers: features.Scaling = hp.Choice("numbers", ["standard", "quantile"]) if problem.columns else "standard"
     view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)

@@ -12,7 +12,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a multi-layer perceptron."""
     numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
     view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)

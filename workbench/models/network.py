@@ -2,7 +2,8 @@
 
 The learning rate falls when the validation loss stands still; training ends when it stands still for long, and the
 weights of the best epoch are restored. That looks at the fold's validation rows, which makes the out-of-fold score
-a little too good; it is the price of not setting further rows apart.
+a little too good; it is the price of not setting further rows apart. Without validation rows a net is trained for a
+given number of epochs, and the learning rate falls when the training loss stands still.
 """
 
 import json
@@ -87,7 +88,7 @@ def fit(
     hp: Any,
     problem: Problem,
     train: Rows,
-    valid: Rows,
+    valid: Rows | None,
     setting: Setting,
     *,
     view: Any | None,
@@ -100,8 +101,8 @@ def fit(
         hp: the search space, for what every net has: optimizer, learning rate, batch size.
         problem: what is to be learned.
         train: the rows to learn from.
-        valid: the fold's validation rows, for early stopping.
-        setting: seed, threads, epochs, and whom to tell of every epoch.
+        valid: the fold's validation rows, for early stopping; without them the net is trained for a set length.
+        setting: seed, threads, epochs, length, and whom to tell of every epoch.
         view: fitted inputs; None for the rows as they are.
         matrix: the training rows seen through `view`, where fitting gave them already.
     """
@@ -122,11 +123,11 @@ def fit(
         matrix if matrix is not None else inputs(view, train.x),
         (train.y - shift) / scale,
         sample_weight=train.weight,
-        validation_data=(inputs(view, valid.x), (valid.y - shift) / scale),
-        epochs=setting.epochs,
+        validation_data=None if valid is None else (inputs(view, valid.x), (valid.y - shift) / scale),
+        epochs=setting.length if valid is None else setting.epochs,
         batch_size=batch,
         validation_batch_size=_PREDICT_BATCH,
-        callbacks=_callbacks(setting),
+        callbacks=_callbacks(setting, stops=valid is not None),
         verbose=0,
     )
     return Network(view, net, shift, scale)
@@ -175,10 +176,11 @@ def _loss(problem: Problem) -> str:
     return "mean_absolute_error" if problem.loss == "absolute_error" else "mean_squared_error"
 
 
-def _callbacks(setting: Setting) -> Sequence[Any]:
+def _callbacks(setting: Setting, *, stops: bool) -> Sequence[Any]:
+    early = [keras.callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True)]
     return [
         keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True),
-        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=_PATIENCE // 3),
+        *(early if stops else []),
+        keras.callbacks.ReduceLROnPlateau("val_loss" if stops else "loss", factor=0.3, patience=_PATIENCE // 3),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}))),
     ]

@@ -68,6 +68,8 @@ class Setting:
     watch: Watch
     epochs: int = 100
     """The most epochs that a net is trained for."""
+    length: int | None = None
+    """Without validation rows, the epochs or boosting rounds to train for, no more and no fewer."""
 
 
 class Model(Protocol):
@@ -83,15 +85,15 @@ class Model(Protocol):
 class Family(Protocol):
     """A module of this folder."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
         """Train one model.
 
         Args:
             hp: the search space; every call declares a hyperparameter and returns its value.
             problem: what is to be learned.
             train: the rows to learn from; whatever is fitted is fitted on these.
-            valid: the fold's validation rows, for early stopping and curves only.
-            setting: seed, threads, and whom to tell of every epoch.
+            valid: the fold's validation rows, for early stopping and curves only; None where `train` is all there is.
+            setting: seed, threads, whom to tell of every epoch, and how long to train without validation rows.
         """
 
     def load(self, folder: Path) -> Model:

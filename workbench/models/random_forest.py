@@ -11,7 +11,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Estimator:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Estimator:
     """Train a random forest."""
     kind = RandomForestClassifier if problem.classes else RandomForestRegressor
     leaf, share = {"binary": (5, 0.3), "multiclass": (1, 0.3), "regression": (2, 0.5)}[problem.task]

@@ -18,7 +18,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a wide-and-deep net."""
     view = features.parts(
         problem.columns,

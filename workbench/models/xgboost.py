@@ -48,8 +48,8 @@ def load(folder: Path) -> Booster:
     return Booster(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -> Booster:
-    """Train until the validation loss has not fallen for a while."""
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Booster:
+    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     view = features.codes(
         problem.columns,
@@ -63,11 +63,14 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows, setting: Setting) -
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
     rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.08)
     training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
+    parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}
+    if valid is None:
+        return Booster(view, xgboost.train(parameters, training, num_boost_round=setting.length), types)
     held_out = xgboost.QuantileDMatrix(
         view.transform(valid.x), valid.y, weight=valid.weight, feature_types=types, ref=training
     )
     trees = xgboost.train(
-        {**_parameters(hp, problem, setting), "learning_rate": rate},
+        parameters,
         training,
         num_boost_round=_ROUNDS,
         evals=[(training, "loss"), (held_out, "val_loss")],

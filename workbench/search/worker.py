@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -145,14 +144,9 @@ class _Work:
         return True
 
     def keep(self, folder: Path, repeat: int, fold: int, model: Any) -> None:
-        """Save a model whose weights may be wanted; it is there whole or not at all."""
-        if self._answer != "keep and go on":
-            return
-        part = folder / f"{repeat}-{fold}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        model.save(part)
-        part.replace(part.with_suffix(""))
+        """Save a model whose weights may be wanted."""
+        if self._answer == "keep and go on":
+            trial.save(model, folder / f"{repeat}-{fold}")
 
     def _ask(self, message: Message) -> Any:
         self._line.send(message)

@@ -38,6 +38,7 @@ def blended(
     fold: np.ndarray,
     groups: np.ndarray | None,
     method: str,
+    simplify: bool | None,
     members: int,
     seed: int,
     seconds: float | None,
@@ -53,6 +54,7 @@ def blended(
         fold: the fold of each out-of-fold prediction; the honest score is cross-fitted over them.
         groups: which predictions must stay together when rows are drawn anew.
         method: how weights are found.
+        simplify: whether a simpler blend is taken where it is as good; on few rows unless given.
         members: the most members.
         seed: of the blends.
         seconds: how long the blends may take together.
@@ -62,7 +64,8 @@ def blended(
     chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
     across = fold if len(np.unique(fold)) > 1 else None
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": seconds}
-    result = ensemble.assess([oof[i] for i in chosen], y, metric, fold=across, groups=groups, shrink=True, **options)
+    options |= {"fold": across, "groups": groups, "shrink": True, "simplify": simplify}
+    result = ensemble.assess([oof[i] for i in chosen], y, metric, **options)
     weights = result.blend.weights
     heaviest = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
     joined = result.blend.combine([oof[i] for i in chosen])

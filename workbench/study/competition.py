@@ -10,7 +10,7 @@ from workbench.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.data import Dataset
+    from workbench.data import Dataset, NewRows
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.tracking import Vault
@@ -28,16 +28,17 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig) -> None:
-        """Hold what was checked; nothing is loaded yet."""
+    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None) -> None:
+        """Hold what was checked; nothing is loaded yet. With `rows`, these are to be predicted, not the test rows."""
         self.config = config
+        self._rows = rows
 
     @cached_property
     def dataset(self) -> "Dataset":
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config)
+        return data.load(self.config, self._rows)
 
     @cached_property
     def metric(self) -> "Metric":
@@ -140,13 +141,17 @@ class Competition:
 
     def specs(self, threads: int) -> "dict[str, Spec]":
         """Return what the trials of each family need to know, the baseline's too."""
+        families = dict.fromkeys([models.BASELINE, *self.config.families])
+        return {family: self.spec(family, threads) for family in families}
+
+    def spec(self, family: str, threads: int) -> "Spec":
+        """Return what the trials of a family need to know."""
         from workbench.trial import Spec
 
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
         shared |= {"deterministic": self.config.deterministic}
-        families = dict.fromkeys([models.BASELINE, *self.config.families])
-        return {family: Spec(family, self.dataset, self.folds, **shared) for family in families}
+        return Spec(family, self.dataset, self.folds, **shared)
 
     def modules(self) -> list[str]:
         """Return what a trial's process should have loaded."""

@@ -1,11 +1,14 @@
 """An ensemble, as `Study.ensemble` returns it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+
+    from workbench.data import NewRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +17,8 @@ class Ensemble:
 
     document: Mapping[str, Any]
     """All of it as the command line prints it."""
+    predict: "Callable[[NewRows], pd.DataFrame]"
+    """Predicts new rows, given as a file or a frame, as `Study.predict` does, with the members of this ensemble."""
 
     @property
     def members(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,16 +56,23 @@ class Facts:
         Raises:
             StudyError: something changed; it is named.
         """
-        now = asdict(self)
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps(now, indent=1, default=str))
-            part.replace(file)
+        if file.exists():
+            self.check(file, config)
             return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self), indent=1, default=str))
+        part.replace(file)
+
+    def check(self, file: Path, config: StudyConfig, *, but: Collection[str] = ()) -> None:
+        """Hold the facts, those named in `but` aside, against what was written.
+
+        Raises:
+            StudyError: something changed; it is named.
+        """
         then = json.loads(file.read_text())
-        now = json.loads(json.dumps(now, default=str))
-        changed = [key for key in now if now[key] != then.get(key)]
+        now = json.loads(json.dumps(asdict(self), default=str))
+        changed = [key for key in now if key not in but and now[key] != then.get(key)]
         if changed:
             # The folds follow from target and rows; what caused the change is named, not what followed.
             causes = [key for key in changed if key != "folds"] or changed

@@ -1,4 +1,4 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, folds."""
 
 import contextlib
 import json
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from workbench.data import NewRows
     from workbench.search.books import Row
     from workbench.search.events import Event
 
@@ -215,13 +216,15 @@ class Study:
             fold=own.vault.folds,
             groups=own.groups,
             method=method or self.config.ensemble.method,
+            simplify=None if method is None else False,
             members=members or self.config.ensemble.members,
             seed=self.config.seed,
             seconds=seconds,
         )
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
-        return Ensemble({"run_id": run_id, **document})
+        full = {"run_id": run_id, **document}
+        return Ensemble(full, lambda rows: self._predict(Competition(self.config, rows), full))
 
     def take(
         self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
@@ -283,6 +286,36 @@ class Study:
         tracker.attach(run_id, path)
         return path
 
+    def predict(
+        self,
+        rows: "NewRows",
+        *,
+        out: str | os.PathLike[str] | None = None,
+        listen: "Callable[[str], object] | None" = None,
+    ) -> "pd.DataFrame":
+        """Return what the newest ensemble predicts for new rows: the submission's columns, in the rows' own order.
+
+        Args:
+            rows: a file of the same form as the training data, or a frame; ids are row numbers where it has none.
+            out: a file to write as well.
+            listen: told in a line of each model that must be trained because it is not kept.
+
+        Raises:
+            StudyError: there is no ensemble yet, or members of it cannot be trained here.
+            DataError: the rows do not have the columns, or what columns must hold.
+            SubmissionError: the file cannot be written.
+        """
+        from workbench import submission
+
+        own = Competition(self.config, rows)
+        # What is wrong with the rows is said before MLflow loads, which takes seconds.
+        _ = own.dataset
+        document = self.archive.tracker.newest_ensemble()
+        frame = self._predict(own, document, listen)
+        if out is not None:
+            submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
+        return frame
+
     def gc(self) -> int:
         """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
 
@@ -304,6 +337,14 @@ class Study:
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
+
+    def _predict(
+        self, own: Competition, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None
+    ) -> "pd.DataFrame":
+        """Return what the ensemble of `document` predicts for the rows to predict of `own`."""
+        from workbench.study import predicting
+
+        return predicting.predict(own, self.archive, document, self.rows(), listen or (lambda _: None))
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""

@@ -195,6 +195,22 @@ class Tracker:
         rows = self._frame(run_id, "test.parquet", vault.test_keys()) if wanted else None
         return Predictions(vault.predictions(oof), None if rows is None else vault.predictions(rows))
 
+    def curves(self, run_id: str) -> dict[tuple[int, int], dict[str, list[float]]]:
+        """Return the curve of each (repeat, fold) of a trial; none of a family that tells of no losses.
+
+        Raises:
+            StudyError: they cannot be read.
+        """
+        if "curves.parquet" not in {file.path for file in self._client.list_artifacts(run_id)}:
+            return {}
+        frame = pd.read_parquet(self._artifact(run_id, "curves.parquet"))
+        losses = [name for name in frame.columns if name not in ("repeat", "fold")]
+        found: dict[tuple[int, int], dict[str, list[float]]] = {}
+        for repeat, fold in frame[["repeat", "fold"]].drop_duplicates().to_numpy().tolist():
+            own = frame[(frame["repeat"] == repeat) & (frame["fold"] == fold)]
+            found[repeat, fold] = {name: own[name].tolist() for name in losses}
+        return found
+
     def attach(self, run_id: str, file: Path) -> None:
         """Keep a copy of a file with a run."""
         self._client.log_artifact(run_id, str(file))

@@ -1,0 +1,261 @@
+"""The ensemble predicts rows that it has not seen: from the command line, from kept models and from trained ones."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench
+from workbench.cli.commands import app
+from workbench.errors import DataError, SourceError, StudyError
+from workbench.search.books import Row
+from workbench.study import Study
+from workbench.study.blending import nominated
+
+pytestmark = pytest.mark.slow
+
+STUDIES = {
+    "classes": """
+name: classes
+data: {train: train.csv, test: test.csv, sample_submission: sample.csv, target: species, id: row}
+metric: log_loss
+folds: {folds: 3}
+families: [linear, xgboost]
+search: {trials: 5, workers: 2, pruner: none}
+ensemble: {method: uniform}
+""",
+    # The target is trained on as a logarithm; there are no ids, and no sample.
+    "amounts": """
+name: amounts
+data: {train: train.csv, test: test.csv, target: price, drop: [species, row]}
+metric: rmsle
+folds: {folds: 3, repeats: 2}
+families: [extra_trees, xgboost]
+search: {trials: 3, workers: 2, pruner: none}
+ensemble: {method: uniform}
+""",
+}
+
+
+class Ran(NamedTuple):
+    """A study that was run, and how to ask it something through the command line."""
+
+    folder: Path
+    name: str
+    capsys: Any
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "mlruns"
+
+    @property
+    def weights(self) -> Path:
+        return self.home / "studies" / self.name / "weights"
+
+    @property
+    def study(self) -> Study:
+        return workbench.open(str(self.folder / f"{self.name}.yaml"), str(self.home))
+
+    @property
+    def stored(self) -> np.ndarray:
+        """The test predictions that the newest ensemble was written down with."""
+        study = self.study
+        run_id = study.archive.tracker.newest_ensemble()["run_id"]
+        return study.archive.tracker.predictions(run_id, study.competition.vault).test
+
+    def predict(self, data: pd.DataFrame | str) -> tuple[pd.DataFrame, str]:
+        """Return what the command writes, and what it says on stderr."""
+        if isinstance(data, pd.DataFrame):
+            data.to_csv(self.folder / "new.csv", index=False)
+            data = str(self.folder / "new.csv")
+        out, file = self.folder / "out.csv", self.folder / f"{self.name}.yaml"
+        self.capsys.readouterr()
+        app(["predict", str(file), data, "-o", str(out), "--home", str(self.home), "--json"], standalone_mode=False)
+        told = self.capsys.readouterr()
+        frame = pd.read_csv(out)
+        assert json.loads(told.out) == {"path": str(out), "rows": len(frame)}
+        return frame, told.err
+
+
+def write(folder: Path) -> None:
+    """Write a table of three species with numbers, categories and holes, to train on and to predict."""
+    rng = np.random.default_rng(3)
+    rows = 150
+    kind = rng.integers(0, 3, rows)
+    frame = pd.DataFrame({"row": np.arange(rows), "length": kind + rng.normal(size=rows) / 2})
+    frame["width"] = np.where(np.arange(rows) % 8 == 0, np.nan, rng.normal(size=rows))
+    frame["colour"] = np.array(["red", "green", "blue"])[(kind + (rng.random(rows) < 0.2)) % 3]
+    frame["species"] = np.array(["oak", "elm", "fir"])[kind]
+    frame["price"] = np.exp(kind + rng.random(rows))
+    frame[:100].drop(columns="price").to_csv(folder / "train.csv", index=False)
+    test = frame[100:].drop(columns=["price", "species"])
+    test.to_csv(folder / "test.csv", index=False)
+    sample = pd.DataFrame({"species_elm": 0.3, "row": test.row, "species_oak": 0.3, "species_fir": 0.3})
+    sample[::-1].to_csv(folder / "sample.csv", index=False)
+
+
+def amounts(folder: Path) -> None:
+    """Write the same table for a study of prices."""
+    write(folder)
+    for name in ("train.csv", "test.csv"):
+        frame = pd.read_csv(folder / name)
+        frame.assign(species="", price=np.exp(frame.length)).to_csv(folder / name, index=False)
+
+
+WRITE: dict[str, Callable[[Path], None]] = {"classes": write, "amounts": amounts}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Callable[[str], Path]:
+    """Return a function that gives the folder of a study by name, run when it is first asked for."""
+    known: dict[str, Path] = {}
+
+    def make(name: str) -> Path:
+        if name not in known:
+            folder = known[name] = tmp_path_factory.mktemp(name)
+            WRITE[name](folder)
+            (folder / f"{name}.yaml").write_text(STUDIES[name])
+            (folder / "mlruns").mkdir()
+            shutil.copy(database, folder / "mlruns" / database.name)
+            workbench.open(str(folder / f"{name}.yaml"), str(folder / "mlruns")).run(out=folder / "s.csv")
+        return known[name]
+
+    return make
+
+
+@pytest.fixture
+def classes(made: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ran:
+    """A copy of the study of classes, to do with as a test likes."""
+    shutil.copytree(made("classes"), tmp_path / "copy")
+    return Ran(tmp_path / "copy", "classes", capsys)
+
+
+def outputs(frame: pd.DataFrame) -> np.ndarray:
+    return frame[["species_elm", "species_fir", "species_oak"]].to_numpy()
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_the_studys_own_test_rows_get_the_predictions_that_they_had(
+    made: Callable[[str], Path], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made(name), tmp_path / "copy")
+    ran = Ran(tmp_path / "copy", name, capsys)
+    frame, _ = ran.predict(str(ran.folder / "test.csv"))
+    if name == "classes":
+        assert list(frame.columns) == ["species_elm", "row", "species_oak", "species_fir"]
+        assert list(frame.row) == list(range(100, 150))
+    else:
+        assert list(frame.columns) == ["id", "price"]
+        assert list(frame.id) == list(range(50))
+    predicted = outputs(frame) if name == "classes" else frame.price.to_numpy()
+    np.testing.assert_allclose(predicted, ran.stored, atol=1e-6, rtol=1e-6)
+
+
+def test_rows_keep_their_order_and_what_is_no_feature_is_ignored(classes: Ran) -> None:
+    test = pd.read_csv(classes.folder / "test.csv")
+    mixed = test.iloc[[7, 3, 3, 40]].drop(columns="row").assign(species="oak", remark="new", price="?")
+    frame, _ = classes.predict(mixed)
+    assert list(frame.row) == [0, 1, 2, 3]
+    np.testing.assert_allclose(outputs(frame), classes.stored[[7, 3, 3, 40]], atol=1e-6)
+    from_python = classes.study.predict(mixed[::-1])
+    np.testing.assert_allclose(outputs(from_python), outputs(frame)[::-1], atol=1e-6)
+
+
+def test_unseen_categories_and_missing_values_are_predicted(classes: Ran) -> None:
+    test = pd.read_csv(classes.folder / "test.csv", dtype=str)[:3]
+    test["colour"], test["width"] = ["ultraviolet", "", "red"], ["?", "", "1e3"]
+    frame, _ = classes.predict(test)
+    assert len(frame) == 3
+    np.testing.assert_allclose(outputs(frame).sum(axis=1), 1, atol=1e-6)
+
+
+def test_what_the_models_cannot_read_is_refused_by_name(classes: Ran) -> None:
+    test = pd.read_csv(classes.folder / "test.csv")
+    with pytest.raises(DataError, match=r"new.csv must have the feature columns .* It lacks 'colour'"):
+        classes.predict(test.drop(columns="colour"))
+    with pytest.raises(DataError, match=r"column 'width' must hold numbers, as in training. Received: 'wide', 'thin'"):
+        classes.predict(test.assign(width=["wide", "thin"] * 25))
+    with pytest.raises(DataError, match="must have rows"):
+        classes.predict(test[:0])
+    with pytest.raises(DataError, match="rows to predict"):
+        classes.study.predict(test[:0])
+    with pytest.raises(DataError, match=r"new.npz must be a table, as train.csv is"):
+        classes.predict(str(classes.folder / "new.npz"))
+    with pytest.raises(SourceError, match=r"nowhere.csv: cannot be read \(No such file"):
+        classes.predict(str(classes.folder / "nowhere.csv"))
+    assert not (classes.folder / "out.csv").exists()
+
+
+def test_freed_weights_are_trained_again_once_and_predict_the_same(classes: Ran) -> None:
+    test = str(classes.folder / "test.csv")
+    members = classes.study.archive.tracker.newest_ensemble()["members"]
+    kept = len(list(classes.weights.glob("*/*-*")))
+    shutil.rmtree(classes.weights)
+    frame, told = classes.predict(test)
+    assert told.count("Training ") == 3 * len(members) <= kept
+    np.testing.assert_allclose(outputs(frame), classes.stored, atol=1e-6)
+    again, told = classes.predict(test)
+    assert not told
+    np.testing.assert_array_equal(outputs(again), outputs(frame))
+
+
+def test_refitted_members_are_trained_once_for_each_seed_and_survive_gc(classes: Ran) -> None:
+    file = classes.folder / "classes.yaml"
+    file.write_text(STUDIES["classes"].replace("{method: uniform}", "{method: uniform, final: refit, seeds: 2}"))
+    test = str(classes.folder / "test.csv")
+    members = classes.study.archive.tracker.newest_ensemble()["members"]
+    frame, told = classes.predict(test)
+    assert told.count("Training ") == 2 * len(members)
+    assert len(list(classes.weights.glob("*/refit-7"))) == len(list(classes.weights.glob("*/refit-8"))) == len(members)
+    assert classes.study.gc() >= 0
+    again, told = classes.predict(test)
+    assert not told
+    np.testing.assert_array_equal(outputs(again), outputs(frame))
+    # Another fit of the same models to a half more rows: near to what the fold models say, and not the same.
+    apart = np.abs(outputs(frame) - classes.stored)
+    assert 1e-4 < apart.mean() < 0.1
+
+
+def test_an_ensemble_predicts_with_its_own_members(classes: Ran) -> None:
+    study, test = classes.study, pd.read_csv(classes.folder / "test.csv")
+    best = study.ensemble(method="best")
+    newest = study.ensemble(method="uniform")
+    vault = study.competition.vault
+    for ensemble in (best, newest):
+        stored = study.archive.tracker.predictions(ensemble.document["run_id"], vault).test
+        np.testing.assert_allclose(outputs(ensemble.predict(test)), stored, atol=1e-6)
+    assert not np.allclose(outputs(best.predict(test)), outputs(newest.predict(test)), atol=1e-4)
+
+
+def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: Ran) -> None:
+    study = classes.study
+    tracker, vault = study.archive.tracker, study.competition.vault
+    document = dict(tracker.newest_ensemble())
+    known = tracker.predictions(document.pop("run_id"), vault)
+    stranger = {"run_id": "elsewhere", "family": "imported", "name": "their net", "score": 0.5, "weight": 0.5}
+    document["members"] = [stranger, *document["members"]]
+    tracker.record_ensemble(document, known.oof, known.test, vault, metric="log_loss")
+    shutil.rmtree(classes.weights)
+    with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)\."):
+        classes.predict(str(classes.folder / "test.csv"))
+    assert not classes.weights.exists()
+
+
+def test_a_study_of_other_data_does_not_predict_with_old_models(classes: Ran) -> None:
+    train = pd.read_csv(classes.folder / "train.csv")
+    train.assign(length=train.length + 1).to_csv(classes.folder / "train.csv", index=False)
+    with pytest.raises(StudyError, match="was begun otherwise: features was"):
+        classes.predict(str(classes.folder / "test.csv"))
+
+
+def test_pruned_and_failed_trials_are_never_blended() -> None:
+    def row(state: Any, score: float | None) -> Row:
+        return Row(f"{state} {score}", "linear", 0, score, None, [], state, 1.0, {})
+
+    rows = [row("pruned", 0.1), row("complete", 0.5), row("failed", None), row("complete", 0.4)]
+    assert [each.run_id for each in nominated(rows, "minimize", 10)] == ["complete 0.4", "complete 0.5"]
