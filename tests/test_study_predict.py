@@ -13,9 +13,9 @@ import pytest
 import workbench
 from workbench.cli.commands import app
 from workbench.errors import DataError, SourceError, StudyError
-from workbench.search.books import Row
 from workbench.study import Study
-from workbench.study.blending import nominated
+from workbench.study.candidates import gather
+from workbench.trial import Result, State
 
 pytestmark = pytest.mark.slow
 
@@ -224,9 +224,10 @@ def test_refitted_members_are_trained_once_for_each_seed_and_survive_gc(classes:
 def test_an_ensemble_predicts_with_its_own_members(classes: Ran) -> None:
     study, test = classes.study, pd.read_csv(classes.folder / "test.csv")
     best = study.ensemble(method="best")
+    stacked = study.ensemble(method="stack")
     newest = study.ensemble(method="uniform")
     vault = study.competition.vault
-    for ensemble in (best, newest):
+    for ensemble in (best, stacked, newest):
         stored = study.archive.tracker.predictions(ensemble.document["run_id"], vault).test
         np.testing.assert_allclose(outputs(ensemble.predict(test)), stored, atol=1e-6)
     assert not np.allclose(outputs(best.predict(test)), outputs(newest.predict(test)), atol=1e-4)
@@ -237,7 +238,8 @@ def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: 
     tracker, vault = study.archive.tracker, study.competition.vault
     document = dict(tracker.newest_ensemble())
     known = tracker.predictions(document.pop("run_id"), vault)
-    stranger = {"run_id": "elsewhere", "family": "imported", "name": "their net", "score": 0.5, "weight": 0.5}
+    member = document["members"][0]
+    stranger = {**member, "run_ids": ["elsewhere"], "name": "their net"}
     document["members"] = [stranger, *document["members"]]
     tracker.record_ensemble(document, known.oof, known.test, vault, metric="log_loss")
     shutil.rmtree(classes.weights)
@@ -253,9 +255,14 @@ def test_a_study_of_other_data_does_not_predict_with_old_models(classes: Ran) ->
         classes.predict(str(classes.folder / "test.csv"))
 
 
-def test_pruned_and_failed_trials_are_never_blended() -> None:
-    def row(state: Any, score: float | None) -> Row:
-        return Row(f"{state} {score}", "linear", 0, score, None, [], state, 1.0, {})
-
-    rows = [row("pruned", 0.1), row("complete", 0.5), row("failed", None), row("complete", 0.4)]
-    assert [each.run_id for each in nominated(rows, "minimize", 10)] == ["complete 0.4", "complete 0.5"]
+def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:
+    archive = classes.study.archive
+    whole = {each.run_id for each, _ in gather(archive, [], 60)}
+    assert whole == {row.run_id for row in archive.rows() if row.state == "complete" and row.family != "constant"}
+    states: list[State] = ["pruned", "failed"]
+    for state in states:
+        live = archive.books.ask("linear")
+        ended = Result("linear", live.number, state, 1.0, {}, [0.01])
+        live.end(ended, archive.record(ended, classes.folder))
+    assert {row.state for row in archive.rows()} == {"complete", "pruned", "failed"}
+    assert {each.run_id for each, _ in gather(archive, [], 60)} == whole

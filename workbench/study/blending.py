@@ -10,8 +10,8 @@ from workbench import ensemble
 from workbench.ensemble import Assessment
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
-from workbench.study.candidates import Candidate
-from workbench.tracking import Predictions
+from workbench.study.candidates import Candidate, Model
+from workbench.study.competition import Competition
 
 # Enough to tell families apart by; the blend that counts sees all rows.
 _ROWS_TO_WEIGH = 4000
@@ -29,62 +29,49 @@ def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[fl
 
 
 def blended(
-    rows: Sequence[Candidate],
-    predictions: Sequence[Predictions],
-    y: np.ndarray,
-    metric: Metric,
-    also: Sequence[Metric],
+    models: Sequence[Model],
+    competition: Competition,
     *,
-    fold: np.ndarray,
-    groups: np.ndarray | None,
     method: str,
-    simplify: bool | None,
     members: int,
+    simplify: bool | None,
     seed: int,
     seconds: float | None,
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
     """Blend candidates; return the document, the out-of-fold and the test predictions.
 
     Args:
-        rows: the candidates.
-        predictions: theirs, in the same order.
-        y: the targets of the out-of-fold predictions.
-        metric: what to optimise.
-        also: what else to score.
-        fold: the fold of each out-of-fold prediction; the honest score is cross-fitted over them.
-        groups: which predictions must stay together when rows are drawn anew.
+        models: the candidates, with their predictions.
+        competition: says what is predicted, and how well; the honest score is cross-fitted over its folds.
         method: how weights are found.
-        simplify: whether a simpler blend is taken where it is as good; on few rows unless given.
         members: the most members.
+        simplify: whether a simpler blend is taken where it is as good; on few rows unless given.
         seed: of the blends.
         seconds: how long the blends may take together.
     """
-    scores, families = [row.score for row in rows], [row.family for row in rows]
-    oof = [p.oof for p in predictions]
-    chosen = ensemble.candidates(scores, families, oof, metric.direction, len(rows))
-    across = fold if len(np.unique(fold)) > 1 else None
+    metric, vault = competition.metric, competition.vault
+    y = competition.dataset.y[vault.rows]
+    scores, families = [each.score for each, _ in models], [each.family for each, _ in models]
+    chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
+    rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
+    oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
+    fold = vault.folds if len(np.unique(vault.folds)) > 1 else None
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": seconds}
-    options |= {"fold": across, "groups": groups, "shrink": True, "simplify": simplify}
-    result = ensemble.assess([oof[i] for i in chosen], y, metric, **options)
-    weights = result.blend.weights
-    heaviest = [i for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
-    joined = result.blend.combine([oof[i] for i in chosen])
-    tests = [test for i in chosen if (test := predictions[i].test) is not None]
-    test = result.blend.combine(tests) if tests else None
-    spread = result.weights_se
+    options |= {"fold": fold, "groups": competition.groups, "shrink": True, "simplify": simplify}
+    result = ensemble.assess(oof, y, metric, **options)
+    weights, spread = result.blend.weights, result.weights_se
+    joined = result.blend.combine(oof)
+    heaviest = [i for i in np.argsort(-weights, kind="stable").tolist() if weights[i] > 0]
     known = {
         "method": result.blend.method,
         **_scores(result, metric),
-        "best_single_run_id": rows[chosen[result.best_single]].run_id,
-        "also": {m.name: m.score(y, joined) for m in also},
-        "candidates": len(chosen),
-        "members": [
-            {**_member(rows[chosen[i]], float(weights[i])), "weight_se": None if spread is None else float(spread[i])}
-            for i in heaviest
-        ],
+        "best_single_run_id": rows[result.best_single].run_id,
+        "also": {m.name: m.score(y, joined) for m in competition.also},
+        "candidates": len(rows),
+        "members": [_member(rows[i], weights[i], None if spread is None else spread[i]) for i in heaviest],
         "seconds": result.seconds,
     }
-    return known, joined, test
+    return known, joined, result.blend.combine(tests) if tests else None
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
@@ -109,6 +96,7 @@ def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _member(candidate: Candidate, weight: float) -> dict[str, Any]:
+def _member(candidate: Candidate, weight: float, spread: float | None) -> dict[str, Any]:
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
-    return {**known, "weight": weight, "run_ids": list(candidate.run_ids)}
+    shown = {"weight": float(weight), "weight_se": None if spread is None else float(spread)}
+    return {**known, **shown, "run_ids": list(candidate.run_ids)}

@@ -208,13 +208,8 @@ class Study:
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
         document, oof, test = blended(
-            [candidate for candidate, _ in found],
-            [predictions for _, predictions in found],
-            own.dataset.y[own.vault.rows],
-            own.metric,
-            own.also,
-            fold=own.vault.folds,
-            groups=own.groups,
+            found,
+            own,
             method=method or self.config.ensemble.method,
             simplify=None if method is None else False,
             members=members or self.config.ensemble.members,
