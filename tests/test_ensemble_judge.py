@@ -35,9 +35,9 @@ def test_area_by_one_sort_is_the_metric_with_ties_and_values_below_zero(seed, co
     y, p = rows(seed, count, decimals)
     if len(np.unique(y)) == 2:
         for values in (p, p - 0.5, -p, 1e-300 * p):
-            assert Judge(y, metric("roc_auc"), pairs=True).score(values) == pytest.approx(
-                metric("roc_auc").score(y, values), abs=1e-12
-            )
+            for pairs in (True, False):
+                found = Judge(y, metric("roc_auc"), pairs=pairs).score(values)
+                assert found == pytest.approx(metric("roc_auc").score(y, values), abs=1e-12)
 
 
 def test_area_of_several_classes_is_the_metric():

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from workbench.ensemble.bank import Array, Bank, Predictions, gather
 from workbench.ensemble.blend import FEW_ROWS, Blend, blend_bank, check
 from workbench.ensemble.deal import Labels, deal, labels
-from workbench.ensemble.judge import labelled
+from workbench.ensemble.judge import Judge, labelled
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _SIMPLER = ("uniform", "best")
 _RIVALS = (*_SIMPLER, "greedy")
 _MOST_FOLDS = 10
 _RESAMPLES = 200
-_RESAMPLED_ROWS = 20_000
+_RESAMPLED_ROWS = 10_000
 # Blends of resamples, and the rows of each; more would say little more.
 _REFITS = 20
 _REFITTED_ROWS = 5_000
@@ -130,7 +130,17 @@ def assess(
     whole, honest = run.crossfitted({"method": method, "shrink": shrink, **options})
     others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
     others[method] = (whole, honest)
-    rivals = {name: _rival(bank, *others[name], honest, drawn) for name in _RIVALS}
+    samples = {name: _scores(bank, predicted, drawn) for name, (_, predicted) in others.items()}
+    gains = {name: _gain(bank, honest, others[name][1]) for name in _RIVALS}
+    rivals = {
+        name: Rival(
+            score=others[name][0].score,
+            honest_score=_score(bank, others[name][1]),
+            gain=gains[name],
+            gain_se=_spread(samples[method] - samples[name], drawn[0].share),
+        )
+        for name in _RIVALS
+    }
     close = [] if method in _SIMPLER else [name for name in _SIMPLER if rivals[name].close]
     fewest = rows < FEW_ROWS if simplify is None else simplify
     taken = method
@@ -142,7 +152,7 @@ def assess(
         blend=blend,
         asked=method,
         honest_score=score,
-        honest_se=_spread(_scores(bank, predicted, drawn), drawn[0].share),
+        honest_se=_spread(samples[taken], drawn[0].share),
         optimism=bank.metric.loss_of(score) - bank.metric.loss_of(blend.score),
         weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, {"seed": seed}),
         best_single=int(np.argmax(others["best"][0].weights)),
@@ -223,11 +233,8 @@ def _score(bank: Bank, predictions: Array) -> float:
 
 def _scores(bank: Bank, predictions: Array, drawn: Sequence[_Drawn]) -> Array:
     """Return the metric on each resample."""
-    weight = bank.weight
-    return np.array([
-        bank.metric.score(bank.y[each.rows], predictions[each.rows], None if weight is None else weight[each.rows])
-        for each in drawn
-    ])  # fmt: skip
+    judge = Judge(bank.y, bank.metric, bank.weight)
+    return np.array([judge.only(each.rows).score(predictions[each.rows]) for each in drawn])
 
 
 def _spread(values: Array, share: float) -> float | None:
@@ -236,13 +243,9 @@ def _spread(values: Array, share: float) -> float | None:
     return None if len(defined) < len(values) / 2 else float(defined.std(ddof=1) * np.sqrt(share))
 
 
-def _rival(bank: Bank, blend: Blend, predicted: Array, honest: Array, drawn: Sequence[_Drawn]) -> Rival:
-    """Return a simpler blend with what the blend that was asked for, predicting `honest`, gains over it."""
-    sign = 1 if bank.metric.direction == "maximize" else -1
-    score = _score(bank, predicted)
-    gain = sign * (_score(bank, honest) - score)
-    gains = _scores(bank, honest, drawn) - _scores(bank, predicted, drawn)
-    return Rival(blend.score, score, gain, _spread(gains, drawn[0].share))
+def _gain(bank: Bank, honest: Array, other: Array) -> float:
+    """Return how much better honest predictions are than others."""
+    return bank.metric.loss_of(_score(bank, other)) - bank.metric.loss_of(_score(bank, honest))
 
 
 def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, taken: str) -> str | None:

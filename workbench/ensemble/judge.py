@@ -38,10 +38,10 @@ class Judge:
         self.weight = weight
         self._pairs = pairs
 
-    def every(self, step: int) -> "Judge":
-        """Return the judge of every so manieth row."""
-        weight = None if self.weight is None else self.weight[::step]
-        return Judge(self.y[::step], self.metric, weight, pairs=self._pairs)
+    def only(self, rows: NDArray[np.intp] | slice) -> "Judge":
+        """Return the judge of some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Judge(self.y[rows], self.metric, weight, pairs=self._pairs)
 
     @property
     def thresholds(self) -> bool:
@@ -100,22 +100,22 @@ class Judge:
     def _area(self, mixture: Array) -> float:
         """Return the area under the ROC curve, of one class against the rest where there are more than two."""
         if mixture.ndim == 1:
-            return _area(self._hits[0], mixture)
-        return float(np.mean([_area(hit, mixture[:, k]) for hit, k in zip(self._hits, self._classes, strict=True)]))
+            return _area(self._positive, mixture)
+        return float(np.mean([_area(hits, mixture[:, k]) for k, hits in self._of_class.items()]))
 
     @cached_property
     def _integral(self) -> bool:
         return bool((self.y == np.floor(self.y)).all())
 
     @cached_property
-    def _classes(self) -> list[int]:
-        return [int(each) for each in np.unique(self.y)]
+    def _positive(self) -> NDArray[np.uint64]:
+        """1 for the rows of the second of two classes."""
+        return (self.y == 1).astype(np.uint64)
 
     @cached_property
-    def _hits(self) -> list[NDArray[np.uint64]]:
-        """Return, for the positive class or each class, 1 for the rows that are of it."""
-        two = self._pairs or len(self._classes) == 1
-        return [(self.y == k).astype(np.uint64) for k in ([1] if two else self._classes)]
+    def _of_class(self) -> dict[int, NDArray[np.uint64]]:
+        """For each class that occurs, 1 for the rows that are of it."""
+        return {int(k): (self.y == k).astype(np.uint64) for k in np.unique(self.y)}
 
 
 def labelled(mixture: Array, threshold: float | None) -> Array:
