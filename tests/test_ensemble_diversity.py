@@ -217,6 +217,22 @@ def test_scores_that_are_no_probabilities_are_compared_without_an_ambiguity():
     assert found.document()["ambiguity"] is None
 
 
+@pytest.mark.parametrize(("bank", "name"), [(digits, "log_loss"), (diabetes, "rmse"), (breast_cancer, "roc_auc")])
+def test_row_that_weighs_two_counts_as_two_in_every_figure(bank, name):
+    predictions, y = bank()
+    weights = weighed(len(predictions))
+    times = 1 + np.arange(len(y)) % 2
+    heavy = diversity(predictions, y, name, weights, sample_weight=times)
+    twice = diversity(np.repeat(predictions, times, axis=1), np.repeat(y, times), name, weights)
+    plain = diversity(predictions, y, name, weights)
+    np.testing.assert_allclose(heavy.error_correlation, twice.error_correlation, atol=1e-12)
+    np.testing.assert_allclose(heavy.disagreement, twice.disagreement, atol=1e-12)
+    assert heavy.ambiguity.ambiguity == pytest.approx(twice.ambiguity.ambiguity, rel=1e-9)
+    assert heavy.ambiguity.ensemble_loss == pytest.approx(twice.ambiguity.ensemble_loss, rel=1e-9)
+    assert abs(heavy.error_correlation - plain.error_correlation).max() > 1e-6
+    np.testing.assert_allclose(heavy.contributions, twice.contributions, atol=2e-3 * abs(twice.contributions).max())
+
+
 def test_labels_may_be_given_for_y():
     predictions, y = random_classes(2, 3, 40, 3)
     names = np.array(["a", "b", "c"])

@@ -132,6 +132,20 @@ def test_model_that_is_not_finite_is_refused_by_name(method, name, seed, models,
         blend(predictions, y, asked(name), method=method)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "name"), cases())
+@some
+@given(seeds, sizes, rows, likeness)
+def test_model_that_predicts_the_same_for_every_row_is_left_out_with_a_reason(method, name, seed, models, count, alike):
+    predictions, y = problem(seed, name, models, count, alike)
+    constant = np.broadcast_to(predictions[0, 0], predictions[:1].shape)
+    plain, found = (
+        blend(p, y, asked(name), method=method) for p in (predictions, np.concatenate([predictions, constant]))
+    )
+    assert "the same for every row" in found.left_out[models]
+    np.testing.assert_allclose(found.weights, [*plain.weights, 0], atol=1e-9)
+
+
 def lowest_log_loss(predictions, y):
     """Return the lowest log loss that expectation maximisation and, from there, SLSQP reach."""
     likelihood = np.stack([np.where(y == 1, p, 1 - p) if p.ndim == 1 else p[np.arange(len(y)), y] for p in predictions])

@@ -133,8 +133,7 @@ def diversity(
         EvaluationError: as for `blend`.
     """
     end = time.monotonic() + (SECONDS if seconds is None else seconds)
-    weighing: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
-    bank = gather(predictions, y, metric, classes, **weighing)
+    bank = gather(predictions, y, metric, classes, sample_weight)
     # A bank may leave models out of its blends, but no model that comes alone; they are compared all the same.
     taken = dict(zip(bank.order.tolist(), bank.members, strict=True))
     members = [
@@ -145,9 +144,9 @@ def diversity(
     called = tuple(f"model {index}" for index in range(len(members))) if names is None else tuple(names)
     if len(called) != len(members):
         raise EnsembleError(f"names must hold a name for each of the {len(members)} models. Received: {len(called)}.")
-    rows = np.ones(len(bank.y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    rows = np.ones(len(bank.y)) if bank.weight is None else bank.weight
     compared = _Comparison(members, bank.y, rows / rows.sum(), classified=_classified(bank))
-    ensemble = _Ensemble(members, bank, given, weighing | {"seed": seed})
+    ensemble = _Ensemble(members, bank, given, {"sample_weight": bank.weight, "seed": seed})
     contributions, reoptimised = ensemble.contributions(end)
     return Diversity(
         names=called,
