@@ -98,3 +98,29 @@ def ensemble(document: Mapping[str, Any]) -> Table:
     gap = "no certificate exists for this metric" if document["gap"] is None else f"≤ {document['gap']:.2g}"
     table.add_row("", "gap to the best weights", gap, style="dim")
     return table
+
+
+def diversity(document: Mapping[str, Any]) -> Table:
+    """Return how an ensemble's members differ and what each adds, as `ensemble.Diversity.document` says it."""
+    members, ambiguity = document["members"], document["ambiguity"]
+    figures = ("contribution", "error_correlation", "disagreement")
+    caption = [f"{name.replace('_', ' ')}: {document[name]['measure']}" for name in figures]
+    caption.append("error correlation and disagreement are a member's means over the others")
+    if not all(member["reoptimised"] for member in members) and len(members) > 1:
+        caption.append("* the time was out: the others' weights were scaled up, not found anew")
+    if ambiguity is not None:
+        mean, less, whole = (number(ambiguity[key]) for key in ("mean_member_loss", "ambiguity", "ensemble_loss"))
+        caption.append(
+            f"ambiguity, of {ambiguity['measure']}: members' mean {mean} - ambiguity {less} = ensemble {whole}"
+        )
+    table = Table(title="Diversity", caption="\n".join(caption), title_justify="left", caption_justify="left")
+    table.add_column("weight", justify="right")
+    table.add_column("member", no_wrap=True)
+    for name in figures:
+        table.add_column(name.replace("_", " "), justify="right")
+    for member in members:
+        gain = "–" if member["contribution"] is None else f"{member['contribution']:+.2g}"
+        star = "" if member["reoptimised"] or member["contribution"] is None else "*"
+        others = [number(member[f"mean_{name}"]) for name in figures[1:]]
+        table.add_row(f"{member['weight']:.3f}", member["name"], gain + star, *others)
+    return table

@@ -12,6 +12,7 @@
     stack        a linear model on the predictions
     blend        the methods by name, and the public entry
     assess       the whole procedure cross-fitted
+    diversity    how the members differ, and what each of them adds
     candidates   the best and most diverse of many models
 
 The room stands alone: arrays go in, weights come out.
@@ -20,5 +21,19 @@ The room stands alone: arrays go in, weights come out.
 from workbench.ensemble.assess import Assessment, Rival, assess
 from workbench.ensemble.blend import Blend, Minimum, blend, check, methods, minimise
 from workbench.ensemble.candidates import candidates
+from workbench.ensemble.diversity import Diversity, diversity
 
-__all__ = ["Assessment", "Blend", "Minimum", "Rival", "assess", "blend", "candidates", "check", "methods", "minimise"]
+__all__ = [
+    "Assessment",
+    "Blend",
+    "Diversity",
+    "Minimum",
+    "Rival",
+    "assess",
+    "blend",
+    "candidates",
+    "check",
+    "diversity",
+    "methods",
+    "minimise",
+]

@@ -1,0 +1,325 @@
+"""How the members of an ensemble differ, and what each of them adds.
+
+An ensemble is taken as the weighted mean of its members. Three measures say how they differ, each under its own name,
+since they answer different questions: whether members are wrong on the same rows (error correlation), whether they
+predict the same (disagreement), and how much the mean gains over its members (ambiguity).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.ensemble.bank import Array, Bank, Predictions, gather
+from workbench.ensemble.blend import blend
+from workbench.errors import EnsembleError
+
+if TYPE_CHECKING:
+    from workbench.evaluation import Metric
+
+SECONDS = 10.0
+
+_LEAST_PROBABILITY = 1e-15
+_PROBABILITY_TOLERANCE = 1e-3
+_SUM_TOLERANCE = 1e-6
+_CONSTANT = 1e-12
+
+
+@dataclass(frozen=True)
+class Ambiguity:
+    """What the mean gains over its members: `ensemble_loss` is `mean_member_loss` - `ambiguity`, exactly."""
+
+    measure: str
+    """`log_loss` of classes, `squared_error` of values: the losses that can be taken apart so, whatever the metric."""
+    mean_member_loss: float
+    """The weighted mean of the members' losses."""
+    ambiguity: float
+    """At least 0; 0 where all members that have weight agree.
+
+    Of squared error the weighted mean of the members' squared distances from the ensemble (Krogh and Vedelsby, "Neural
+    network ensembles, cross validation, and active learning", 1995); of log loss the gap in Jensen's inequality, by
+    which the logarithm of a mean is above the mean of logarithms.
+    """
+    ensemble_loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class Diversity:
+    """How members differ, in the order in which they were given."""
+
+    names: tuple[str, ...]
+    weights: Array
+    """(models,)"""
+    measures: Mapping[str, str]
+    """What each of the figures below measures, in words, by the name of the figure."""
+    error_correlation: Array
+    """(models, models) Pearson correlation of the members' errors.
+
+    Of values the error is prediction - target, of classes 1 - the probability of the true class. A member whose error
+    is the same on every row has a correlation of 0 with the others.
+    """
+    disagreement: Array
+    """(models, models) how much members' predictions differ, right or wrong.
+
+    Of classes the share of rows on which the likeliest class differs (from a probability of 0.5 it is class 1), of
+    values the root mean squared difference over the standard deviation of the target.
+    """
+    ambiguity: Ambiguity | None
+    """None where classes are predicted by something other than probabilities."""
+    contributions: Array | None
+    """(models,) how much worse the metric becomes without the member, in its units; above 0 the member helps.
+
+    Both ensembles, with the member and without, are blended anew, so that the difference is the member's and not that
+    of the weights given. None of a single member, without which nothing is left.
+    """
+    reoptimised: NDArray[np.bool_]
+    """(models,) whether there was time for that; if not, the others' weights are as given, scaled to sum 1."""
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it, the matrices in the order of `members`."""
+        models = range(len(self.names))
+        return {
+            "members": [self._member(index) for index in models],
+            "contribution": {"measure": self.measures["contribution"]},
+            "error_correlation": {
+                "measure": self.measures["error_correlation"],
+                "matrix": self.error_correlation.tolist(),
+            },
+            "disagreement": {"measure": self.measures["disagreement"], "matrix": self.disagreement.tolist()},
+            "ambiguity": None if self.ambiguity is None else asdict(self.ambiguity),
+        }
+
+    def _member(self, index: int) -> dict[str, Any]:
+        return {
+            "name": self.names[index],
+            "weight": float(self.weights[index]),
+            "contribution": None if self.contributions is None else float(self.contributions[index]),
+            "reoptimised": bool(self.reoptimised[index]),
+            "mean_error_correlation": _mean_of_others(self.error_correlation, index),
+            "mean_disagreement": _mean_of_others(self.disagreement, index),
+        }
+
+
+def diversity(
+    predictions: Predictions,
+    y: ArrayLike,
+    metric: "str | Metric",
+    weights: ArrayLike,
+    *,
+    classes: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
+    seed: int = 0,
+    seconds: float | None = None,
+    names: Sequence[str] | None = None,
+) -> Diversity:
+    """Compare the members of an ensemble with each other, and the ensemble with what it is without each of them.
+
+    Args:
+        predictions: as for `blend`.
+        y: as for `blend`.
+        metric: as for `blend`.
+        weights: (models,) at least 0, sum 1.
+        classes: as for `blend`.
+        sample_weight: (rows,) how much each row counts, in every figure.
+        seed: as for `blend`.
+        seconds: for all blends together, the members with most weight first; 10 unless given.
+        names: what the document calls the members; `model 0` and so on unless given.
+
+    Raises:
+        EnsembleError: as for `blend`; or the weights or names do not fit the predictions.
+        EvaluationError: as for `blend`.
+    """
+    end = time.monotonic() + (SECONDS if seconds is None else seconds)
+    bank = gather(predictions, y, metric, classes, sample_weight)
+    # A bank may leave models out of its blends, but no model that comes alone; they are compared all the same.
+    taken = dict(zip(bank.order.tolist(), bank.members, strict=True))
+    members = [
+        taken[index] if index in taken else gather([model], y, metric, classes).members[0]
+        for index, model in enumerate(predictions)  # type: ignore[arg-type]
+    ]
+    given = _weights(weights, len(members))
+    called = tuple(f"model {index}" for index in range(len(members))) if names is None else tuple(names)
+    if len(called) != len(members):
+        raise EnsembleError(f"names must hold a name for each of the {len(members)} models. Received: {len(called)}.")
+    rows = np.ones(len(bank.y)) if bank.weight is None else bank.weight
+    compared = _Comparison(members, bank.y, rows / rows.sum(), classified=_classified(bank))
+    ensemble = _Ensemble(members, bank, given, {"sample_weight": bank.weight, "seed": seed})
+    contributions, reoptimised = ensemble.contributions(end)
+    return Diversity(
+        names=called,
+        weights=given,
+        measures=_measures(bank.metric.name, classified=compared.classified),
+        error_correlation=compared.error_correlation(),
+        disagreement=compared.disagreement(),
+        ambiguity=compared.ambiguity(given),
+        contributions=contributions,
+        reoptimised=reoptimised,
+    )
+
+
+def _weights(given: ArrayLike, models: int) -> Array:
+    """Return weights of models, checked and of sum one."""
+    weights = np.asarray(given, dtype=np.float64)
+    if weights.shape != (models,) or not weights.min() >= 0 or not abs(weights.sum() - 1) <= _SUM_TOLERANCE:
+        raise EnsembleError(
+            f"weights must hold a number of 0 or more for each of the {models} models, of sum 1. "
+            f"Received: an array of shape {weights.shape} and sum {weights.sum():g}. Take those that blend returned."
+        )
+    scaled: Array = weights / weights.sum()
+    return scaled
+
+
+def _classified(bank: Bank) -> bool:
+    """Return whether predictions say how likely each class is, if not always by probabilities."""
+    if bank.classified or bank.members[0].ndim == 1:
+        return bank.classified
+    if not np.isin(bank.y, np.arange(bank.members[0].shape[1])).all():
+        raise EnsembleError(
+            f"y must hold class indices where a model predicts {bank.members[0].shape[1]} columns. "
+            f"Received: {bank.y[:3].tolist()}. Pass classes=[…] where y holds labels."
+        )
+    return True
+
+
+def _measures(metric: str, *, classified: bool) -> dict[str, str]:
+    """Return what is measured, in words."""
+    of_classes = {
+        "error_correlation": "Pearson correlation of 1 - the probability of the true class",
+        "disagreement": "share of rows whose likeliest class differs",
+    }
+    of_values = {
+        "error_correlation": "Pearson correlation of prediction - target",
+        "disagreement": "root mean squared difference over the target's standard deviation",
+    }
+    contribution = f"how much worse {metric} becomes without the member, the others blended anew"
+    return {"contribution": contribution} | (of_classes if classified else of_values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """Members side by side; `share` is each row's part of a mean over rows."""
+
+    members: list[NDArray[Any]]
+    y: NDArray[Any]
+    share: Array
+    classified: bool
+
+    def error_correlation(self) -> Array:
+        errors = 1 - self._true_class() if self.classified else self._values() - self.y
+        centred = (errors - (errors @ self.share)[:, None]) * np.sqrt(self.share)
+        spread = np.linalg.norm(centred, axis=1)
+        told = spread > _CONSTANT * np.abs(errors).max(axis=1)
+        centred[told] /= spread[told, None]
+        centred[~told] = 0
+        correlation: Array = np.clip(centred @ centred.T, -1, 1)
+        np.fill_diagonal(correlation, 1)
+        return correlation
+
+    def disagreement(self) -> Array:
+        models = len(self.members)
+        differing = np.zeros((models, models))
+        shown = self._labels() if self.classified else self._values()
+        for index in range(models - 1):
+            others = shown[index + 1 :]
+            apart = others != shown[index] if self.classified else (others - shown[index]) ** 2
+            differing[index, index + 1 :] = apart @ self.share
+        differing += differing.T
+        if self.classified:
+            return differing
+        spread = np.sqrt(self.share @ (self.y - self.share @ self.y) ** 2)
+        # Of a constant target there is no unit to measure in but the target's own.
+        return np.sqrt(differing) / (spread if spread > _CONSTANT * np.abs(self.y).max() else 1)
+
+    def ambiguity(self, weights: Array) -> Ambiguity | None:
+        if not self.classified:
+            values = self._values()
+            mixed = weights @ values
+            losses = (values - self.y) ** 2 @ self.share
+            apart = (values - mixed) ** 2 @ self.share
+            loss = float((mixed - self.y) ** 2 @ self.share)
+            return Ambiguity("squared_error", float(weights @ losses), float(weights @ apart), loss)
+        if any(model.min() < 0 or model.max() > 1 + _PROBABILITY_TOLERANCE for model in self.members):
+            return None
+        likelihood = np.maximum(self._true_class(), _LEAST_PROBABILITY)
+        logs, log_mixed = np.log(likelihood), np.log(weights @ likelihood)
+        gap = max(0.0, float((log_mixed - weights @ logs) @ self.share))
+        return Ambiguity("log_loss", -float(weights @ logs @ self.share), gap, -float(log_mixed @ self.share))
+
+    def _values(self) -> Array:
+        return np.stack(self.members).astype(np.float64, copy=False)
+
+    def _true_class(self) -> Array:
+        """Return (models, rows) what each model gives to the true class."""
+        y = self.y.astype(np.intp)
+        if self.members[0].ndim == 1:
+            probability = self._values()
+            return np.where(y == 1, probability, 1 - probability)
+        return np.stack([model[np.arange(len(y)), y] for model in self.members]).astype(np.float64, copy=False)
+
+    def _labels(self) -> NDArray[np.intp]:
+        if self.members[0].ndim == 1:
+            return np.stack([model >= 0.5 for model in self.members]).astype(np.intp)
+        return np.stack([model.argmax(axis=1) for model in self.members])
+
+
+@dataclass(frozen=True, eq=False)
+class _Ensemble:
+    """Members and their weights, to be blended anew with some of them."""
+
+    members: list[NDArray[Any]]
+    bank: Bank
+    weights: Array
+    options: Mapping[str, Any]
+
+    def contributions(self, end: float) -> tuple[Array | None, NDArray[np.bool_]]:
+        """Return how much worse the metric is without each member, and where all was blended anew in time."""
+        models = len(self.members)
+        reoptimised = np.zeros(models, dtype=np.bool_)
+        if models == 1:
+            return None, reoptimised
+        contributions = np.zeros(models)
+        best = self._best(np.arange(models), end)
+        as_given = self._loss(self.weights)
+        for index in np.argsort(-self.weights, kind="stable"):
+            others = np.delete(np.arange(models), index)
+            # Where the best weights do not need the member they are the others' best as well.
+            without = best if best is None or not best[1][index] else self._best(others, end)
+            if best is None or without is None:
+                contributions[index] = self._loss(self._rescaled(others)) - as_given
+            else:
+                contributions[index] = without[0] - best[0]
+                reoptimised[index] = True
+        return contributions, reoptimised
+
+    def _best(self, models: NDArray[np.intp], end: float) -> tuple[float, Array] | None:
+        """Return the metric to minimise and the weights of some members, blended anew; None without the time for it."""
+        left = end - time.monotonic()
+        if left <= 0:
+            return None
+        members = [self.members[index] for index in models]
+        found = blend(members, self.bank.y, self.bank.metric, seconds=left, **self.options)
+        return (self.bank.metric.loss_of(found.score), found.weights) if found.seconds < left else None
+
+    def _loss(self, weights: Array) -> float:
+        """Return the metric to minimise of a weighted mean, asked as a blend of one, as `blend` scores its own."""
+        mixed = np.tensordot(weights, np.stack(self.members), axes=1)
+        if self.bank.classified:
+            # The last digit of a sum may take a probability beyond 1.
+            mixed = mixed.clip(0, 1)
+        scored = blend([mixed], self.bank.y, self.bank.metric, method="best", **self.options)
+        return self.bank.metric.loss_of(scored.score)
+
+    def _rescaled(self, models: NDArray[np.intp]) -> Array:
+        """Return the weights of some members scaled to sum one, or equal ones where they have none."""
+        weights = np.zeros(len(self.members))
+        weights[models] = self.weights[models] if self.weights[models].any() else 1
+        scaled: Array = weights / weights.sum()
+        return scaled
+
+
+def _mean_of_others(matrix: Array, index: int) -> float | None:
+    others = np.delete(matrix[index], index)
+    return float(others.mean()) if len(others) else None
