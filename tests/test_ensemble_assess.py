@@ -52,7 +52,7 @@ def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_bl
     assert "the uniform mean is taken in place of nelder_mead" in few.remark
     kept = assess(alike, y, "log_loss", simplify=False)
     assert kept.blend.method == "nelder_mead"
-    assert "within one standard error" in kept.remark
+    assert "not above one standard error" in kept.remark
     assert "taken" not in kept.remark
 
 

@@ -156,6 +156,7 @@ def ensemble(
     from workbench.cli import tables
 
     _out().print(tables.ensemble(made.document))
+    _out().print(tables.diversity(made.document["diversity"]))
 
 
 @app.command()

@@ -72,9 +72,11 @@ def ensemble(document: Mapping[str, Any]) -> Table:
     """Return an ensemble's members, and its score beside simpler ones."""
     count, considered = len(document["members"]), document["candidates"]
     members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
+    said = [document["remark"]] if document["remark"] else []
+    said += ["No certificate exists for this metric."] if document["gap"] is None else []
     table = Table(
         title=f"Ensemble ({document['method']}, {members})",
-        caption=document["remark"],
+        caption="\n".join(said),
         title_justify="left",
         caption_justify="left",
     )
@@ -95,8 +97,8 @@ def ensemble(document: Mapping[str, Any]) -> Table:
         table.add_row("", f"… {name}", number(value))
     if document["threshold"] is not None:
         table.add_row("", "threshold of class 1", number(document["threshold"]), style="dim")
-    gap = "no certificate exists for this metric" if document["gap"] is None else f"≤ {document['gap']:.2g}"
-    table.add_row("", "gap to the best weights", gap, style="dim")
+    if document["gap"] is not None:
+        table.add_row("", "gap to the best weights", f"≤ {document['gap']:.2g}", style="dim")
     return table
 
 

@@ -72,7 +72,7 @@ class Assessment:
     """The best single model, the plain mean of all models (of the best where `members` limits them), and greedy forward
     selection, by the names of their methods."""
     remark: str | None
-    """What is to be said of the gain, where it is within one standard error."""
+    """What is to be said of the gain, where it is not above one standard error."""
     seconds: float
 
 
@@ -254,7 +254,7 @@ def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, take
     if not close:
         return None
     parts = [f"{names[n]} ({rivals[n].gain:+.2g} ± {rivals[n].gain_se or 0:.2g})" for n in close]
-    said = f"The gain over {' and '.join(parts)} is within one standard error"
+    said = f"No clear gain over {' and '.join(parts)}: not above one standard error"
     return f"{said}." if taken == method else f"{said}, so {names[taken]} is taken in place of {method}."
 
 

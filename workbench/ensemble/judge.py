@@ -110,7 +110,8 @@ class Judge:
     @cached_property
     def _positive(self) -> NDArray[np.uint64]:
         """1 for the rows of the second of two classes."""
-        return (self.y == 1).astype(np.uint64)
+        positive: NDArray[np.uint64] = (self.y == 1).astype(np.uint64)
+        return positive
 
     @cached_property
     def _of_class(self) -> dict[int, NDArray[np.uint64]]:

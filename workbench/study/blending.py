@@ -1,5 +1,6 @@
 """Candidates -> the document of an ensemble, and its predictions."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,8 @@ from workbench.study.competition import Competition
 
 # Enough to tell families apart by; the blend that counts sees all rows.
 _ROWS_TO_WEIGH = 4000
+# The share of the time in which is found out what each member adds.
+_TO_EXPLAIN = 0.15
 
 
 def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[float]:
@@ -49,6 +52,7 @@ def blended(
         seed: of the blends.
         seconds: how long the blends may take together.
     """
+    began = time.monotonic()
     metric, vault = competition.metric, competition.vault
     y = competition.dataset.y[vault.rows]
     scores, families = [each.score for each, _ in models], [each.family for each, _ in models]
@@ -56,12 +60,15 @@ def blended(
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
     fold = vault.folds if len(np.unique(vault.folds)) > 1 else None
-    options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": seconds}
+    shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
+    options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
     options |= {"fold": fold, "groups": competition.groups, "shrink": True, "simplify": simplify}
     result = ensemble.assess(oof, y, metric, **options)
     weights, spread = result.blend.weights, result.weights_se
     joined = result.blend.combine(oof)
     heaviest = [i for i in np.argsort(-weights, kind="stable").tolist() if weights[i] > 0]
+    names, shown = [rows[i].name for i in heaviest], [oof[i] for i in heaviest]
+    explained = ensemble.diversity(shown, y, metric, weights[heaviest], seed=seed, seconds=shares[1], names=names)
     known = {
         "method": result.blend.method,
         **_scores(result, metric),
@@ -69,7 +76,8 @@ def blended(
         "also": {m.name: m.score(y, joined) for m in competition.also},
         "candidates": len(rows),
         "members": [_member(rows[i], weights[i], None if spread is None else spread[i]) for i in heaviest],
-        "seconds": result.seconds,
+        "diversity": explained.document(),
+        "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
 

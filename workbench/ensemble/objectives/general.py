@@ -87,7 +87,12 @@ class General:
             return None
         surrogate = self.surrogate.fewer() if self.surrogate else None
         whiff = self.whiff if surrogate else 0.0
-        return General(np.ascontiguousarray(self.predictions[:, ::step]), self.judge.only(slice(None, None, step)), surrogate, whiff)
+        return General(
+            np.ascontiguousarray(self.predictions[:, ::step]),
+            self.judge.only(slice(None, None, step)),
+            surrogate,
+            whiff,
+        )
 
     def slopes(self, weights: Array) -> None:
         """Return None: the metric may have no gradient."""
