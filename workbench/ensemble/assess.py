@@ -44,7 +44,7 @@ class Rival:
 
     @property
     def close(self) -> bool:
-        """Whether the blend's gain is within one standard error of nothing."""
+        """Whether the blend's gain is not above one standard error."""
         return self.gain <= (self.gain_se or 0.0)
 
 
@@ -249,7 +249,7 @@ def _gain(bank: Bank, honest: Array, other: Array) -> float:
 
 
 def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, taken: str) -> str | None:
-    """Say where the gain is within one standard error, and what follows."""
+    """Say where there is no clear gain, and what follows."""
     names = {"best": "the best single model", "uniform": "the uniform mean"}
     if not close:
         return None
