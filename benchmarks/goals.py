@@ -83,13 +83,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pairs = [
             _pair(Path(folder), options.data, name, seed, options.trials)
-            for name in names
             for seed in range(1, options.seeds + 1)
+            for name in names
         ]
-        files = [pair.file(goal) for pair in pairs for goal in _GOALS]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            said = list(pool.map(_side, files))
-    outcomes = [_outcome(pair, said[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
+            said = pool.map(_side, [pair.file(goal) for pair in pairs for goal in _GOALS])
+            outcomes = [_outcome(pair, [next(said), next(said)]) for pair in pairs]
     rows = [_row(name, [each for each in outcomes if each.pair.name == name]) for name in names]
     rows.append(_total(outcomes))
     for row in rows:
@@ -143,7 +142,6 @@ def _side(file: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, "--study", str(file)]
     done = subprocess.run(command, cwd=file.parent, stdout=subprocess.PIPE, text=True, check=True)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    print(f"# {file.parent.name}, {file.stem}: {said['seconds']:.0f} s", flush=True)
     return said
 
 
@@ -167,12 +165,14 @@ def _outcome(pair: Pair, said: Sequence[dict[str, Any]]) -> Outcome:
     metric, classes = evaluation.metric(pair.metric), said[0]["classes"]
     y = np.array(pair.answers if classes is None else [classes.index(str(label)) for label in pair.answers])
     by_goal = dict(zip(_GOALS, said, strict=True))
-    return Outcome(
+    outcome = Outcome(
         pair,
         {goal: metric.score(y, np.array(each["predictions"])) for goal, each in by_goal.items()},
         {goal: each["honest"] for goal, each in by_goal.items()},
         {goal: each["seconds"] for goal, each in by_goal.items()},
     )
+    print(f"# {pair.name} {pair.seed}: held out {outcome.held_out}, honest {outcome.honest}", flush=True)
+    return outcome
 
 
 def _row(name: str, outcomes: Sequence[Outcome]) -> dict[str, object]:
