@@ -101,6 +101,8 @@ class SearchConfig(_Part):
     """Minutes that one call may take, ensemble and submission included."""
     sampler: str = "tpe"
     """The Optuna sampler that suggests hyperparameters."""
+    goal: Literal["score", "ensemble"] = "score"
+    """What the sampler learns from: a trial's own score, or what it would add to the present ensemble (tpe only)."""
     pruner: str = "paired"
     """Who ends a poor trial early: paired, median, percentile, halving, hyperband, wilcoxon; `none` runs every fold."""
     workers: Whole | None = Field(default=None, ge=1)

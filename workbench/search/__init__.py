@@ -2,7 +2,8 @@
 
 books       what was asked and told: Optuna's journal, the truth about every trial
 samplers    who suggests; the first trial of a family is its known-good default
-horizon     what a sampler sees of a long history
+horizon     what a sampler sees: the best and the latest trials, by their scores or by what the goal says
+goal        what a trial adds to the present ensemble
 pruners     who ends a poor trial, by fold and progress
 allocation  which family gets the next trial
 limits      what a trial and a home may take

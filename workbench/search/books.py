@@ -8,7 +8,7 @@ number, its hyperparameters and its finished folds.
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -69,6 +69,10 @@ class Row:
         )
 
 
+# From complete trials of one family, and every finished trial, to values by number; empty where the score is to count.
+Judge = Callable[[Sequence[Row], Sequence[Row]], Mapping[int, float]]
+
+
 class _Lock:
     """A lock that the system lets go when its holder dies; Optuna's own would be waited for, for half a minute."""
 
@@ -122,13 +126,25 @@ class Books:
         sampler: str = "tpe",
         pruner: str = "paired",
         seed: int = 7,
+        judge: Judge | None = None,
     ) -> None:
-        """Open the journal; it is made when it is not there."""
+        """Open the journal; it is made when it is not there.
+
+        Args:
+            journal: Optuna's file, which many studies share.
+            study: the study's name.
+            direction: of its scores.
+            sampler: who suggests.
+            pruner: who ends a poor trial.
+            seed: the study's seed.
+            judge: gives what the sampler is to learn from in the place of scores.
+        """
         self._journal = journal
         self._study = study
         self._direction = direction
         self._sampler = sampler
         self._seed = seed
+        self._judge = judge
         self._studies: dict[str, optuna.Study] = {}
         self.boards: dict[str, Board] = {}
         self.spaces: dict[str, dict[str, Distribution]] = {}
@@ -225,7 +241,12 @@ class Books:
     def _sampler_of(self, family: str, number: int) -> optuna.samplers.BaseSampler:
         if number == 0:
             return Defaults()
-        return make_sampler(self._sampler, seed=self._seed, family=family, number=number)
+        judge = None if self._judge is None else self._judged
+        return make_sampler(self._sampler, seed=self._seed, family=family, number=number, judge=judge)
+
+    def _judged(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Mapping[int, float]:
+        """Ask the judge about complete trials of a family."""
+        return self._judge([Row(**t.user_attrs["row"]) for t in trials], self.rows()) if self._judge else {}
 
 
 def _mend(journal: Path, lock: _Lock) -> None:

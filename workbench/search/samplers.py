@@ -10,6 +10,8 @@ from workbench.errors import SearchError, did_you_mean, listed
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from workbench.search.horizon import Judge
+
 # Name: Optuna's class and its options. TPE's default of 10 random trials is much for a family's share of a study.
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tpe": ("TPESampler", {"n_startup_trials": 6}),
@@ -38,7 +40,20 @@ def check_sampler(name: str) -> None:
         raise SearchError("must be an installed sampler. Received: 'cmaes'. Install it with: pip install cmaes.")
 
 
-def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSampler":
+def check_goal(goal: str, sampler: str) -> None:
+    """Refuse a goal of which the sampler would learn nothing.
+
+    Raises:
+        SearchError: says which sampler would.
+    """
+    if goal != "score" and sampler != "tpe":
+        raise SearchError(
+            f"must be 'score' with sampler {sampler!r}, which is shown nothing else. Received: {goal!r}. "
+            "Choose the sampler tpe."
+        )
+
+
+def make_sampler(name: str, *, seed: int, family: str, number: int, judge: "Judge | None" = None) -> "BaseSampler":
     """Return the sampler for one trial.
 
     A new one for every trial, seeded by study, family and trial number, suggests the same whether the study ran
@@ -49,6 +64,7 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
         seed: the study's seed.
         family: the family whose trial it is.
         number: the trial's number.
+        judge: gives the values that `tpe` sees in the place of scores.
     """
     import numpy as np
     import optuna
@@ -70,5 +86,5 @@ def make_sampler(name: str, *, seed: int, family: str, number: int) -> "BaseSamp
     if name == "tpe":
         from workbench.search.horizon import Horizon
 
-        return Horizon(sampler)
+        return Horizon(sampler, judge)
     return sampler

@@ -12,12 +12,16 @@ from workbench.study.competition import Competition
 
 if TYPE_CHECKING:
     from workbench.search.books import Books, Row
+    from workbench.search.goal import Goal
     from workbench.tracking import Tracker, Weights
     from workbench.tracking.weights import Key
     from workbench.trial import Result
 
 # How many trials of each family keep the weights of their models while the search goes on.
 TRIALS_WITH_WEIGHTS = 3
+# What a trial is judged by under `goal: ensemble`: so many trials to choose an ensemble from, so many rows.
+_CANDIDATES = 15
+_ROWS_TO_JUDGE = 2000
 
 
 class Archive:
@@ -56,6 +60,24 @@ class Archive:
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
+            judge=self.judge if search.goal == "ensemble" else None,
+        )
+
+    @cached_property
+    def goal(self) -> "Goal":
+        """What trials are worth to the ensemble, judged on some thousand rows of the first repeat."""
+        import numpy as np
+
+        from workbench.search.goal import Goal
+
+        own, vault = self.competition, self.competition.vault
+        first = np.flatnonzero(vault.repeats == 0)
+        some = first[:: -(-len(first) // _ROWS_TO_JUDGE)]
+        return Goal(
+            own.metric,
+            own.dataset.y[vault.rows[some]],
+            vault.folds[some],
+            lambda run_id: self.tracker.predictions(run_id, vault, test=False).oof[some],
         )
 
     def begin(self) -> None:
@@ -139,6 +161,12 @@ class Archive:
         oof = [self.tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
         found = weights(oof, self.competition.dataset.y[vault.rows], self.competition.metric)
         return {row.family: weight for row, weight in zip(rows, found, strict=True)}
+
+    def judge(self, trials: "Sequence[Row]", rows: "Sequence[Row]") -> "Mapping[int, float]":
+        """Return, by number, what the ensemble of the best of `rows` would score with each of a family's `trials`."""
+        from workbench.study.blending import nominated
+
+        return self.goal.values(trials, nominated(rows, self.competition.metric.direction, _CANDIDATES))
 
     def free(self, rows: "Sequence[Row]") -> int:
         """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""

@@ -8,7 +8,7 @@ from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
 from workbench.search.pruners import pruner
-from workbench.search.samplers import check_sampler
+from workbench.search.samplers import check_goal, check_sampler
 
 
 def check(config: StudyConfig) -> None:
@@ -35,6 +35,7 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     for number, metric in enumerate(config.also):
         yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
+    yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(pruner, config.search.pruner)
     yield "ensemble.method", partial(ensemble.check, config.ensemble.method)
 

@@ -145,6 +145,7 @@ def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
     yield _line("minutes", int(MINUTES), "what one run may take, submission included; beside it or instead: trials", 1)
     yield _line("sampler", search.sampler, f"what suggests hyperparameters: {', '.join(samplers())}", 1)
+    yield _line("goal", search.goal, "what tpe learns from: score, or ensemble (what a trial would add to it)", 1)
     yield _line("pruner", search.pruner, f"what ends poor trials: {', '.join(pruners())}", 1)
     yield ""
     yield "ensemble:"
