@@ -155,7 +155,7 @@ class Archive:
 
     def weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
         """Return the weights of the families' best trials in a quick blend of them."""
-        from workbench.study.blending import weights
+        from workbench.study.nomination import weights
 
         vault = self.competition.vault
         oof = [self.tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
@@ -164,9 +164,11 @@ class Archive:
 
     def judge(self, trials: "Sequence[Row]", rows: "Sequence[Row]") -> "Mapping[int, float]":
         """Return, by number, what the ensemble of the best of `rows` would score with each of a family's `trials`."""
-        from workbench.study.blending import nominated
+        from workbench.study.nomination import nominated
 
-        return self.goal.values(trials, nominated(rows, self.competition.metric.direction, _CANDIDATES))
+        # The rows come best first.
+        whole = [row for row in rows if row.state == "complete" and row.score is not None]
+        return self.goal.values(trials, nominated([whole], _CANDIDATES))
 
     def free(self, rows: "Sequence[Row]") -> int:
         """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""

@@ -9,26 +9,12 @@ import numpy as np
 
 from workbench import ensemble
 from workbench.ensemble import Assessment
-from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
 from workbench.study.candidates import Candidate, Model
 from workbench.study.competition import Competition
 
-# Enough to tell families apart by; the blend that counts sees all rows.
-_ROWS_TO_WEIGH = 4000
 # The share of the time in which is found out what each member adds.
 _TO_EXPLAIN = 0.15
-
-
-def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[float]:
-    """Return what each model adds to the others: its weight by greedy selection, on some thousand of the rows."""
-    some = slice(None, None, -(-len(y) // _ROWS_TO_WEIGH))
-    try:
-        found = ensemble.blend([p[some] for p in oof], y[some], metric, method="greedy", seconds=5)
-    except EnsembleError:
-        # Some rows may not have what the metric needs, as all classes.
-        return [0.0] * len(oof)
-    return [float(weight) for weight in found.weights]
 
 
 def blended(

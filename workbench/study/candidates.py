@@ -3,16 +3,15 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from workbench.errors import StudyError
-from workbench.models import BASELINE
 from workbench.study.alignment import Alignment, align
 from workbench.study.archive import Archive
 from workbench.study.facts import Facts
+from workbench.study.nomination import nominated
 from workbench.tracking import Predictions
 
 
@@ -66,24 +65,6 @@ def gather(own: Archive, others: Sequence[Archive], most: int) -> list[Model]:
         loaded = archive.tracker.predictions(candidate.run_id, archive.competition.vault, test=wanted)
         found.setdefault(candidate.configuration, []).append((candidate, alignment.placed(loaded)))
     return [_one(models, own) for models in found.values()]
-
-
-def nominated(ranked: Sequence[Sequence[Candidate]], most: int) -> list[Candidate]:
-    """Return the candidates worth loading: of each study the best of each family, then the best of all, in turns.
-
-    The baseline is left out unless it stands alone: it tells rows apart by their fold only, which a metric of ranks
-    such as the ROC AUC mistakes for knowledge.
-
-    Args:
-        ranked: the candidates of each study, best first.
-        most: how many to return at most.
-    """
-    informed = [[each for each in study if each.family != BASELINE] for study in ranked]
-    turns = []
-    for study in informed if any(informed) else ranked:
-        leaders = {each.family: each for each in reversed(study)}
-        turns.append({each.run_id: each for each in [*leaders.values(), *study]}.values())
-    return [each for turn in zip_longest(*turns) for each in turn if each is not None][:most]
 
 
 def _joined(own: Archive, other: Archive, offered: Sequence[Candidate]) -> Alignment:
