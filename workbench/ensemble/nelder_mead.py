@@ -3,7 +3,9 @@
 One simplex stalls from some ten weights on, so it is moved through a sequence of small subspaces (the idea of
 Rowan's subplex, 1990). Where the objective has curvature, the subspaces are spanned by its eigenvectors on the
 face of the models that have weight, each as long as changes the loss alike: subspaces then hardly disturb each
-other, and a few sweeps reach the optimum. The certificate's slopes name the models that should join the face.
+other, and a few sweeps reach the optimum. A sweep moves over the second-order expansion of the loss around the last
+weights, as iteratively reweighted least squares do, so that it asks no row; each is held against the loss itself. The
+certificate's slopes name the models that should join the face.
 """
 
 import math
@@ -14,12 +16,12 @@ import numpy as np
 from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
-from workbench.ensemble.objectives import General, Indices, Objective
+from workbench.ensemble.objectives import Expansion, General, Indices, Objective
 
 RELATIVE_GAP = 1e-6
 
 _BLOCK = 5
-_JOINING = 4
+_JOINING = 10
 _JOINING_STEP = 0.02
 _LEAST_STEP = 1e-9
 _STEPS = (0.2, 0.1, 0.05, 0.02)
@@ -29,6 +31,10 @@ _STALLS = 4
 _FINE = 1e-4
 _COARSE = 5e-2
 _NOTHING = 1e-12
+# A change of the loss by so much of it is in its last digits.
+_ROUNDING = 1e-15
+# How much of the way that the expansion shows is tried.
+_SHARES = (1.0, 0.5, 0.25, 0.1)
 
 
 def improve(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
@@ -48,18 +54,50 @@ def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.
     slopes, gap = _certified(objective, weights)
     while stalls < _STALLS and not budget.spent():
         loss = objective.loss(weights)
-        if gap <= RELATIVE_GAP * loss:
+        if slopes is None or gap <= RELATIVE_GAP * loss:
             break
-        joined = _join(objective, weights, slopes, budget)
-        face = np.flatnonzero(joined > _NOTHING)
+        face, joining = _face(weights, slopes, loss)
+        inner = objective.only(face)
         moved = np.zeros(len(weights))
-        moved[face] = _sweep(objective.only(face), joined[face] / joined[face].sum(), budget, rng)
+        moved[face] = _step(inner, weights[face], slopes[face], joining, budget, rng)
         gained, (moved_slopes, left) = -objective.change_from(weights)(moved), _certified(objective, moved)
         # Where the loss is flat to the last digit the gap, which is first order, still tells better weights.
         stalls = 0 if gained > _PROGRESS * loss or left < 0.5 * gap else stalls + 1
-        if gained > 0 or (gained == 0 and left < gap):
+        if gained > 0 or (gained >= -_ROUNDING * loss and left < gap):
             weights, slopes, gap = moved, moved_slopes, left
     return weights
+
+
+def _face(weights: Array, slopes: Array, loss: float) -> tuple[Indices, Indices]:
+    """Return the models that have weight or should, and which of these have none yet."""
+    fall = weights @ slopes - slopes
+    outside = np.flatnonzero((weights <= _NOTHING) & (fall > 0.1 * RELATIVE_GAP * loss))
+    joining = outside[np.argsort(-fall[outside], kind="stable")][:_JOINING]
+    face = np.union1d(np.flatnonzero(weights > _NOTHING), joining)
+    return face, np.flatnonzero(np.isin(face, joining))
+
+
+def _step(
+    objective: Objective, weights: Array, slopes: Array, joining: Indices, budget: Budget, rng: np.random.Generator
+) -> Array:
+    """Move the weights of a face by Nelder-Mead, first on the expansion of the loss, which costs next to nothing.
+
+    Where the loss does not follow its expansion it is asked itself.
+    """
+    loss, curvature = objective.loss(weights), objective.curvature(weights)
+    if curvature is None or len(weights) == 1:
+        return weights
+    expansion = Expansion(weights, slopes, curvature)
+    # What is asked of the expansion is no mixture.
+    free = Budget(budget.seconds - budget.used)
+    found = _swept(expansion, weights, joining, loss, free, rng)
+    change = objective.change_from(weights)
+    for share in _SHARES:
+        moved = weights + share * (found - weights)
+        budget.evaluations += 1
+        if change(moved) <= _ROUNDING * loss:
+            return moved
+    return _swept(objective, weights, joining, loss, budget, rng)
 
 
 def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
@@ -78,12 +116,13 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
     inner = objective.only(pool)
     weights = min((candidate[pool] for candidate in starts), key=inner.loss)
+    axes = np.eye(len(pool))
     for step in _STEPS:
         gained = True
         while gained and not budget.spent():
             before = weights
             for block in _blocks(rng.permutation(len(pool))):
-                weights = _in_block(inner, weights, np.eye(len(pool))[block], step, budget)
+                weights = _in_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
             gained = -inner.change_from(before)(weights) > RELATIVE_GAP * abs(inner.loss(weights))
     best = np.zeros(len(start))
     best[pool] = weights
@@ -97,32 +136,24 @@ def _certified(objective: Objective, weights: Array) -> tuple[Array | None, floa
     return slopes, math.inf if gap is None else gap
 
 
-def _join(objective: Objective, weights: Array, slopes: Array | None, budget: Budget) -> Array:
-    """Give weight to models outside the face along which the loss falls."""
-    if slopes is None:
-        return weights
-    fall = weights @ slopes - slopes
-    tolerance = 0.1 * RELATIVE_GAP * objective.loss(weights)
-    outside = np.flatnonzero((weights <= _NOTHING) & (fall > tolerance))
-    joining = outside[np.argsort(-fall[outside], kind="stable")][:_JOINING]
-    if not len(joining):
-        return weights
-    face = np.flatnonzero((weights > _NOTHING) | np.isin(np.arange(len(weights)), joining))
-    inner = objective.only(face)
-    axes = np.eye(len(face))[np.isin(face, joining)]
-    result = np.zeros(len(weights))
-    result[face] = _in_block(inner, weights[face], axes, _JOINING_STEP, budget)
-    return result
-
-
-def _sweep(objective: Objective, weights: Array, budget: Budget, rng: np.random.Generator) -> Array:
-    """Go once through all whitened subspaces of a face."""
+def _swept(
+    objective: Objective | Expansion,
+    weights: Array,
+    joining: Indices,
+    loss: float,
+    budget: Budget,
+    rng: np.random.Generator,
+) -> Array:
+    """Give weight to the models that join, then go through all whitened subspaces of the face."""
+    axes = np.eye(len(weights))
+    for block in _blocks(joining):
+        weights = _in_block(objective.change_from, weights, axes[block], _JOINING_STEP, _FINE, budget)
     slopes, curvature = objective.slopes(weights), objective.curvature(weights)
-    if slopes is None or curvature is None or len(weights) == 1:
+    if slopes is None or curvature is None:
         return weights
-    directions, step = _whitened(slopes, curvature, objective.loss(weights))
+    directions, step = _whitened(slopes, curvature, loss)
     for block in _blocks(rng.permutation(len(directions))):
-        weights = _in_block(objective, weights, directions[block], step, budget)
+        weights = _in_block(objective.change_from, weights, directions[block], step, _FINE, budget)
     return weights
 
 
@@ -156,10 +187,16 @@ def _blocks(order: Indices) -> list[Indices]:
     return np.array_split(order, max(1, math.ceil(len(order) / _BLOCK))) if len(order) else []
 
 
-def _in_block(objective: Objective, weights: Array, directions: Array, step: float, budget: Budget) -> Array:
+def _in_block(
+    change_from: Callable[[Array], Callable[[Array], float]],
+    weights: Array,
+    directions: Array,
+    step: float,
+    precision: float,
+    budget: Budget,
+) -> Array:
     """Run Nelder-Mead over the coordinates of some directions and return weights that are no worse."""
-    change = objective.change_from(weights)
-    precision = _COARSE if isinstance(objective, General) else _FINE
+    change = change_from(weights)
     found = _minimum(lambda x: change(_on_simplex(weights + x @ directions)), len(directions), step, precision, budget)
     moved = _on_simplex(weights + found @ directions)
     return moved if change(moved) < 0 else weights

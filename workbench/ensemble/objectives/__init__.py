@@ -4,6 +4,7 @@
     log_loss        needs only the probability that each model gives to the true class
     squared_error   needs only the Gram matrix of the residuals
     absolute_error  needs the residuals
+    expansion       a loss near some weights, to second order
     general         any other metric, asked as it is
 
 The first three are convex, so they also give slopes, curvature and a bound below which no weights can go.
@@ -11,12 +12,13 @@ The first three are convex, so they also give slopes, curvature and a bound belo
 
 from workbench.ensemble.bank import Bank
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
+from workbench.ensemble.objectives.expansion import Expansion
 from workbench.ensemble.objectives.general import General
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices, Objective
 from workbench.ensemble.objectives.squared_error import SquaredError
 
-__all__ = ["AbsoluteError", "General", "Indices", "LogLoss", "Objective", "SquaredError", "objective_for"]
+__all__ = ["AbsoluteError", "Expansion", "General", "Indices", "LogLoss", "Objective", "SquaredError", "objective_for"]
 
 
 def objective_for(bank: Bank) -> Objective:
