@@ -376,6 +376,7 @@ def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
 def _side_heldout(file: str, metric: str, rows: int, seconds: float) -> dict[str, Any]:
     from workbench import evaluation
     from workbench.ensemble import assess, blend
+    from workbench.ensemble.judge import labelled
 
     bank = banks.read(Path(file))
     chosen, drawn = bank.draw(_HELD_MODELS, rows)
@@ -384,17 +385,14 @@ def _side_heldout(file: str, metric: str, rows: int, seconds: float) -> dict[str
     asked = evaluation.metric(metric)
     assessed = assess(predictions, y, metric, shrink=True, seconds=seconds)
     greedy = blend(predictions, y, metric, method="greedy")
-
-    def mixture(weights: Array) -> Array:
-        mixed: Array = np.tensordot(weights, held, axes=1)
-        return mixed[:, 1] if bank.classes == 2 else mixed
-
-    ours = mixture(assessed.blend.weights)
+    ours, theirs = (labelled(found.combine(held), found.threshold) for found in (assessed.blend, greedy))
     rng = np.random.default_rng(0)
     again = (rng.integers(len(ours), size=len(ours)) for _ in range(_RESAMPLES))
     return {
         "ours": asked.score(bank.y_held, ours),
-        "greedy": asked.score(bank.y_held, mixture(greedy.weights)),
+        "greedy": asked.score(bank.y_held, theirs),
+        "threshold": assessed.blend.threshold is not None,
+        "method": assessed.blend.method,
         "fitted": assessed.blend.score,
         "honest": assessed.honest_score,
         "honest_se": assessed.honest_se,
@@ -412,29 +410,11 @@ def _heldout(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
     cases = cases[:: effort.every]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda case: _case(*case, effort.case), cases))
-    rows = [row for row, _, _ in found]
-    results = [row["result"] for row in rows]
-    good = sum(result != "loss" for result in results)
-    counts = ", ".join(f"{results.count(result)} {result}" for result in ("win", "tie", "loss"))
-    alone, together = (sum(case[which] for case in found) for which in (1, 2))
-    goals = [
-        _goal(
-            "held-out wins or ties against greedy in ≥ 65 %",
-            good >= 0.65 * len(found),
-            f"{good} of {len(found)}: {counts}",
-        ),
-        _goal(
-            "truth within 2 standard errors of the honest score in ≥ 90 %",
-            alone >= 0.9 * len(found),
-            f"{alone} of {len(found)}",
-        ),
-        _goal("the same, with the held-out score's own error", None, f"{together} of {len(found)}"),
-    ]
-    return rows, goals
+    return [row for row, _ in found], _heldout_goals(found)
 
 
-def _case(file: Path, metric: str, rows: int, seconds: float) -> tuple[Row, bool, bool]:
-    """Return a case's row, and whether the truth is near the honest score by its error alone, and by both errors."""
+def _case(file: Path, metric: str, rows: int, seconds: float) -> tuple[Row, dict[str, Any]]:
+    """Return a case's row, and what its goals are judged by."""
     found = _side("heldout", file=str(file), metric=metric, rows=rows, seconds=seconds)
     difference = found["sign"] * (found["ours"] - found["greedy"])
     tie = abs(difference) < _TIE * abs(found["greedy"])
@@ -448,12 +428,33 @@ def _case(file: Path, metric: str, rows: int, seconds: float) -> tuple[Row, bool
         "ours": f"{found['ours']:.5f}",
         "better by": f"{difference:+.5f}",
         "result": "tie" if tie else "win" if difference > 0 else "loss",
+        "taken": found["method"].replace("_", " "),
         "fitted": f"{found['fitted']:.5f}",
         "honest": f"{found['honest']:.5f} ± {error:.5f}",
         "off by, in errors": f"{off / error:.2f}" if error else "",
     }
     print(json.dumps(row, ensure_ascii=False), flush=True)
-    return row, off <= 2 * error, off <= 2 * math.hypot(error, found["held_se"])
+    alone, together = off <= 2 * error, off <= 2 * math.hypot(error, found["held_se"])
+    kind = f"{metric}, with a threshold" if found["threshold"] else metric
+    return row, {"kind": kind, "alone": alone, "together": together}
+
+
+def _heldout_goals(found: Sequence[tuple[Row, dict[str, Any]]]) -> list[Row]:
+    results = [(facts["kind"], row["result"]) for row, facts in found]
+    good = sum(result != "loss" for _, result in results)
+    counts = ", ".join(f"{sum(each == result for _, each in results)} {result}" for result in ("win", "tie", "loss"))
+    alone, together = (sum(facts[which] for _, facts in found) for which in ("alone", "together"))
+    of = f"of {len(found)}"
+    goals = [
+        _goal("held-out wins or ties in ≥ 65 %", good >= 0.65 * len(found), f"{good} {of}: {counts}"),
+        _goal("truth within 2 honest standard errors in ≥ 90 %", alone >= 0.9 * len(found), f"{alone} {of}"),
+        _goal("the same, the held-out score's own error added", None, f"{together} {of}"),
+    ]
+    for kind in dict.fromkeys(kind for kind, _ in results):
+        own = [result for other, result in results if other == kind]
+        counts = ", ".join(f"{own.count(result)} {result}" for result in ("win", "tie", "loss"))
+        goals.append(_goal(f"{kind}: wins or ties", None, f"{len(own) - own.count('loss')} of {len(own)}: {counts}"))
+    return goals
 
 
 _WAYS: dict[str, Callable[[Array, Array, float], Found]] = {
