@@ -45,9 +45,9 @@ class Bank:
     def classes(self) -> int:
         return int(self.oof.shape[2])
 
-    def draw(self, models: int, rows: int) -> tuple[Array, Array]:
+    def draw(self, models: int, rows: int, *, seed: int = 0) -> tuple[Array, Array]:
         """Return indices of some models and of some rows, with replacement where the set has fewer."""
-        rng = np.random.default_rng((models, rows))
+        rng = np.random.default_rng((models, rows, seed))
         chosen = np.sort(rng.choice(len(self.oof), models, replace=False))
         return chosen, rng.choice(len(self.y), rows, replace=rows > len(self.y))
 

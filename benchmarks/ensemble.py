@@ -62,7 +62,7 @@ class Effort:
     big: int = 1_000_000
     metric: float = 10
     """Seconds that each side of `metrics` may take."""
-    case: float = 20
+    case: float = 60
     """Seconds that a case of `heldout` may take."""
     every: int = 1
     """Which cells of `metrics` and cases of `heldout` are tried."""
@@ -81,7 +81,7 @@ def main() -> None:
         name, words = options.side
         print(json.dumps(_SIDES[name](**json.loads(words))))
         return
-    effort = Effort(cap=5, big=100_000, metric=2, case=5, every=8) if options.quick else Effort()
+    effort = Effort(cap=5, big=100_000, metric=2, case=20, every=8) if options.quick else Effort()
     files = banks.prepare(options.cache, options.data)
     for part in options.parts:
         began = time.monotonic()
@@ -373,16 +373,18 @@ def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
 # --- heldout: what the weights are worth -------------------------------------------------------------------------
 
 
-def _side_heldout(file: str, metric: str, rows: int, seconds: float) -> dict[str, Any]:
+def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) -> dict[str, Any]:
     from workbench import evaluation
     from workbench.ensemble import assess, blend
     from workbench.ensemble.judge import labelled
 
     bank = banks.read(Path(file))
-    chosen, drawn = bank.draw(_HELD_MODELS, rows)
+    chosen, drawn = bank.draw(_HELD_MODELS, rows, seed=seed)
     predictions, y = banks.exact(bank.oof[chosen][:, drawn]), bank.y[drawn]
     held = banks.exact(bank.held[chosen])
     asked = evaluation.metric(metric)
+    # What is imported at the first call must not cost the first blend its time.
+    assess(predictions[:3, :100], y[:100], metric, seconds=1.0)
     assessed = assess(predictions, y, metric, shrink=True, seconds=seconds)
     greedy = blend(predictions, y, metric, method="greedy")
     ours, theirs = (labelled(found.combine(held), found.threshold) for found in (assessed.blend, greedy))
@@ -407,15 +409,16 @@ def _heldout(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
         most = len(banks.read(file).y)
         sizes = [size for size in (300, 1000, 3000) if size <= most] or [most]
         cases += [(file, metric, size) for metric in _HELD_OUT for size in sizes]
-    cases = cases[:: effort.every]
+    # Each case has rows and models of its own.
+    numbered = [(*case, number) for number, case in enumerate(cases)]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda case: _case(*case, effort.case), cases))
+        found = list(pool.map(lambda case: _case(*case, effort.case), numbered[:: effort.every]))
     return [row for row, _ in found], _heldout_goals(found)
 
 
-def _case(file: Path, metric: str, rows: int, seconds: float) -> tuple[Row, dict[str, Any]]:
+def _case(file: Path, metric: str, rows: int, seed: int, seconds: float) -> tuple[Row, dict[str, Any]]:
     """Return a case's row, and what its goals are judged by."""
-    found = _side("heldout", file=str(file), metric=metric, rows=rows, seconds=seconds)
+    found = _side("heldout", file=str(file), metric=metric, rows=rows, seed=seed, seconds=seconds)
     difference = found["sign"] * (found["ours"] - found["greedy"])
     tie = abs(difference) < _TIE * abs(found["greedy"])
     off = abs(found["honest"] - found["ours"])
