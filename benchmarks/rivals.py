@@ -15,7 +15,8 @@ LEAST_PROBABILITY = 1e-15
 _SELECTED = 100
 _EM_STEPS = 100
 _NEWTON_STEPS = 500
-_NEGLIGIBLE = 1e-4
+_NEGLIGIBLE = 1e-2
+_RIDGE = 1e-13
 _PROVEN = 1e-14
 
 
@@ -187,10 +188,13 @@ def _newton_step(weights: Array, true_class: Array, share: Array, mixed: Array, 
 
 
 def _downhill(curvature: Array, pulls: Array) -> Array:
-    """Return the step to the least of the quadratic model whose sum is zero; the shortest where there are many."""
+    """Return the step of sum zero to the least of the quadratic model.
+
+    The ridge lets a step go far along what has no curvature, as from one copy of a model to another.
+    """
     models = len(pulls)
-    system = np.zeros((models + 1, models + 1))
-    system[:models, :models] = curvature
-    system[models, :models] = system[:models, models] = 1
-    step: Array = np.linalg.lstsq(system, np.append(pulls, 0.0), rcond=1e-14)[0][:models]
+    system = np.ones((models + 1, models + 1))
+    system[:models, :models] = curvature + _RIDGE * np.trace(curvature) * np.eye(models)
+    system[models, models] = 0
+    step: Array = np.linalg.solve(system, np.append(pulls, 0.0))[:models]
     return step - step.mean()
