@@ -1,7 +1,7 @@
 """What a blend is worth on rows that its weights have not seen, and whether a simpler one would do."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.ensemble.bank import Array, Bank, Predictions, gather
-from workbench.ensemble.blend import FEW_ROWS, Blend, blend_bank, check
-from workbench.ensemble.deal import Labels, deal, labels
+from workbench.ensemble.blend import Blend, blend_bank, check
+from workbench.ensemble.deal import Drawn, Labels, deal, labels, resamples
 from workbench.ensemble.judge import Judge, labelled
 from workbench.errors import EnsembleError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 SECONDS = 60.0
+# On fewer rows a simpler blend is taken where the gain is in doubt. On 300 a blend was the better one all the same.
+TINY = 200
 
 _SIMPLER = ("uniform", "best")
 _RIVALS = (*_SIMPLER, "greedy")
@@ -108,7 +110,7 @@ def assess(
         sample_weight: as for `blend`.
         shrink: as for `blend`.
         simplify: whether the uniform mean or the best single model is taken instead where the gain over it is within
-            one standard error; on fewer than 600 rows unless given.
+            one standard error; on fewer than 200 rows unless given.
         seed: for the blends, the random folds and the resamples.
         seconds: for all blends together; 60 unless given.
 
@@ -126,7 +128,7 @@ def assess(
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
     run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
     options: dict[str, Any] = {"members": members, "seed": seed}
-    drawn = list(_resamples(clusters, rng))
+    drawn = list(resamples(clusters, rng, _RESAMPLES, _RESAMPLED_ROWS))
     whole, honest = run.crossfitted({"method": method, "shrink": shrink, **options})
     others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
     others[method] = (whole, honest)
@@ -142,7 +144,7 @@ def assess(
         for name in _RIVALS
     }
     close = [] if method in _SIMPLER else [name for name in _SIMPLER if rivals[name].close]
-    fewest = rows < FEW_ROWS if simplify is None else simplify
+    fewest = rows < TINY if simplify is None else simplify
     taken = method
     if close and fewest:
         taken = min(close, key=lambda name: bank.metric.loss_of(rivals[name].honest_score))
@@ -160,15 +162,6 @@ def assess(
         remark=_remark(rivals, close, method, taken),
         seconds=time.monotonic() - began,
     )
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """Rows drawn anew, with replacement."""
-
-    rows: Labels
-    share: float
-    """The drawn clusters, as a share of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +193,7 @@ class _Run:
         chosen = np.flatnonzero(blend.weights[self.bank.order])
         bank = self.bank.only(chosen)
         found = []
-        for number, drawn in enumerate(_resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
+        for number, drawn in enumerate(resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
             part = bank.rows(drawn.rows)
             clusters = self.clusters[drawn.rows]
             try:
@@ -231,7 +224,7 @@ def _score(bank: Bank, predictions: Array) -> float:
     return bank.metric.score(bank.y, predictions, bank.weight)
 
 
-def _scores(bank: Bank, predictions: Array, drawn: Sequence[_Drawn]) -> Array:
+def _scores(bank: Bank, predictions: Array, drawn: Sequence[Drawn]) -> Array:
     """Return the metric on each resample."""
     judge = Judge(bank.y, bank.metric, bank.weight)
     return np.array([judge.only(each.rows).score(predictions[each.rows]) for each in drawn])
@@ -256,22 +249,3 @@ def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, take
     parts = [f"{names[n]} ({rivals[n].gain:+.2g} ± {rivals[n].gain_se or 0:.2g})" for n in close]
     said = f"No clear gain over {' and '.join(parts)}: not above one standard error"
     return f"{said}." if taken == method else f"{said}, so {names[taken]} is taken in place of {method}."
-
-
-def _resamples(
-    clusters: Labels, rng: np.random.Generator, count: int = _RESAMPLES, most: int = _RESAMPLED_ROWS
-) -> Iterator[_Drawn]:
-    """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
-
-    Folds are too few, and their scores too dependent, for their spread to say much. Of many rows only some are
-    drawn, and an error must be scaled by the root of their share (the m out of n bootstrap).
-    """
-    order = np.argsort(clusters, kind="stable")
-    ends = np.cumsum(np.bincount(clusters))
-    parts = np.split(order, ends[:-1])
-    alone = len(parts) == len(order)
-    size = max(1, min(len(parts), int(most * len(parts) / len(order))))
-    for _ in range(count):
-        drawn = rng.integers(len(parts), size=size)
-        rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
-        yield _Drawn(rows, size / len(parts))

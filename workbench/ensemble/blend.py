@@ -15,7 +15,8 @@ from workbench.ensemble.deal import Labels, labels
 from workbench.ensemble.greedy import greedy
 from workbench.ensemble.joiners import Joiner, Mean, Ranks
 from workbench.ensemble.nelder_mead import improve
-from workbench.ensemble.objectives import General, Indices, Objective, objective_for
+from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
+from workbench.ensemble.shrink import shrunk
 from workbench.ensemble.stack import stack
 from workbench.errors import EnsembleError, did_you_mean
 
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 SECONDS = 20.0
-# Fewer rows are few enough to over-fit even a convex loss.
-FEW_ROWS = 600
-# How far weights are drawn towards safer ones: a metric's towards the surrogate's optimum; on few rows, to greedy's.
-_TOWARDS_SURROGATE = 0.25
-_TOWARDS_GREEDY = 0.5
+# The share of the time that is for the optimum where it is shrunk after.
+_TO_OPTIMISE = 0.5
+_HOPS = 8
 _BY_RANK = ("roc_auc", "average_precision")
 
 
@@ -104,9 +103,8 @@ def blend(
         classes: the labels, in the order of the predictions' columns.
         sample_weight: (rows,) how much each row counts.
         groups: (rows,) labels; rows of a group are held out together where a method holds out rows, as `stack` does.
-        shrink: draw the weights towards safer ones, for other rows than these: a quarter of the way to the log-loss (or
-            squared-error) optimum where the metric is not convex, half-way to greedy's on fewer than 600 rows where it
-            is; and take a threshold that is good among its neighbours. Never below the best single model.
+        shrink: draw the weights towards safer ones, for other rows than these (see `shrink.py`), and take a threshold
+            that is good among its neighbours; never below the best single model.
         seed: deals the models into Nelder-Mead's subspaces.
         seconds: ends the search for better weights; 20 unless given. The same seed gives the same weights only
             where this is not reached.
@@ -133,7 +131,13 @@ def blend_bank(
     seconds: float | None = None,
 ) -> Blend:
     """Do what `blend` does with predictions and options that have been checked."""
-    budget, rng = Budget(SECONDS if seconds is None else seconds), np.random.default_rng(seed)
+    # What is imported at its first use must not cost the search its time.
+    import scipy.linalg
+    import scipy.optimize  # noqa: F401
+
+    seconds = SECONDS if seconds is None else seconds
+    drawn = shrink and method not in ("greedy", "uniform", "best", "stack")
+    budget, rng = Budget(seconds * (_TO_OPTIMISE if drawn else 1)), np.random.default_rng(seed)
     joiner: Joiner = Mean()
     gap = None
     if method == "stack":
@@ -142,10 +146,15 @@ def blend_bank(
     else:
         if method == "rank":
             bank, joiner = _ranked(bank)
-        task = _Task(objective_for(bank), members, budget, rng)
+        # Weights that are shrunk need not be the best that there are to the last row.
+        task = _Task(objective_for(bank), members, budget, rng, hops=0 if drawn else _HOPS)
         weights = _METHODS["nelder_mead" if method == "rank" else method](task)
-        if shrink and method not in ("greedy", "uniform", "best"):
-            weights = _shrunk(task, weights, len(bank.y))
+        if drawn:
+            rest = Budget(max(0.0, seconds - budget.used))
+            clusters = np.arange(len(bank.y)) if clusters is None else clusters
+            options: dict[str, Any] = {"most": task.most, "clusters": clusters, "budget": rest, "rng": rng}
+            weights = shrunk(bank, task.objective, weights, **options)
+            budget.evaluations += rest.evaluations
         gap = _gap(bank, task.objective, weights)
     # Ranks are already what the members of the bank are.
     joined = (Mean() if method == "rank" else joiner)(bank.members, weights)
@@ -214,6 +223,7 @@ class _Task:
     members: int | None
     budget: Budget
     rng: np.random.Generator
+    hops: int = _HOPS
 
     @property
     def most(self) -> int:
@@ -228,8 +238,7 @@ class _Task:
 
     def plain_loss(self, weights: Array) -> float:
         """Return the metric to minimise, and nothing that only guides the search."""
-        objective = self.objective
-        return objective.plain_loss(weights) if isinstance(objective, General) else objective.loss(weights)
+        return plain_loss(self.objective, weights)
 
 
 def _best(task: _Task) -> Array:
@@ -263,7 +272,7 @@ def _nelder_mead(task: _Task) -> Array:
     greedy chose are refined among themselves.
     """
     started = _started(task)
-    free = improve(task.objective, started, task.budget, task.rng)
+    free = improve(task.objective, started, task.hops, task.budget, task.rng)
     found = [started, _uniform(task), _best(task), *_allowed(task, free, started)]
     return min(found, key=task.plain_loss)
 
@@ -302,28 +311,7 @@ def _improved_among(task: _Task, start: Array) -> Array:
     """Refine `start` among the models that have weight in it."""
     chosen = np.flatnonzero(start)
     weights = np.zeros_like(start)
-    weights[chosen] = improve(task.objective.only(chosen), start[chosen], task.budget, task.rng)
-    return weights
-
-
-def _shrunk(task: _Task, weights: Array, rows: int) -> Array:
-    """Draw weights towards safer ones, as far as they stay no worse than the best single model's."""
-    objective = task.objective
-    if isinstance(objective, General):
-        if objective.surrogate is None:
-            return weights
-        allowed = np.arange(len(weights)) if task.most == len(weights) else np.flatnonzero(weights)
-        safe, share = np.zeros_like(weights), _TOWARDS_SURROGATE
-        safe[allowed] = newton(objective.surrogate.only(allowed), np.full(len(allowed), 1 / len(allowed)), task.budget)
-    elif rows < FEW_ROWS:
-        safe, share = _greedy(task), _TOWARDS_GREEDY
-    else:
-        return weights
-    least = task.plain_loss(_best(task))
-    for drawn in (share, share / 2, share / 4):
-        moved = (1 - drawn) * weights + drawn * safe
-        if task.plain_loss(moved) <= least and np.count_nonzero(moved) <= task.most:
-            return moved
+    weights[chosen] = improve(task.objective.only(chosen), start[chosen], task.hops, task.budget, task.rng)
     return weights
 
 

@@ -1,5 +1,7 @@
-"""Rows dealt into random folds: to cross-fit over, and to choose a penalty by."""
+"""Rows dealt into random folds, to cross-fit over and to choose a penalty by; and rows drawn anew."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,3 +47,35 @@ def labels(name: str, given: Any, rows: int) -> Labels:
             f"{name} must hold a label for each of the {rows} rows. Received: an array of shape {found.shape}."
         )
     return np.unique(found, return_inverse=True)[1].astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Rows drawn anew, with replacement."""
+
+    rows: Labels
+    share: float
+    """The drawn clusters, as a share of all."""
+
+
+def resamples(clusters: Labels, rng: np.random.Generator, count: int, most: int) -> Iterator[Drawn]:
+    """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
+
+    Of many rows only some are drawn, and an error that resamples show must be scaled by the root of their share (the m
+    out of n bootstrap).
+
+    Args:
+        clusters: (rows,) numbers from 0; rows of one number are drawn together.
+        rng: draws.
+        count: how many resamples.
+        most: about how many rows each has at most.
+    """
+    order = np.argsort(clusters, kind="stable")
+    ends = np.cumsum(np.bincount(clusters))
+    parts = np.split(order, ends[:-1])
+    alone = len(parts) == len(order)
+    size = max(1, min(len(parts), int(most * len(parts) / len(order))))
+    for _ in range(count):
+        drawn = rng.integers(len(parts), size=size)
+        rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
+        yield Drawn(rows, size / len(parts))

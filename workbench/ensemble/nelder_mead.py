@@ -26,6 +26,7 @@ _JOINING_STEP = 0.02
 _LEAST_STEP = 1e-9
 _STEPS = (0.2, 0.1, 0.05, 0.02)
 _SINGLES = 3
+_HOP = 0.2
 _PROGRESS = 1e-9
 _STALLS = 4
 _FINE = 1e-4
@@ -37,10 +38,18 @@ _ROUNDING = 1e-15
 _SHARES = (1.0, 0.5, 0.25, 0.1)
 
 
-def improve(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
-    """Return weights that are no worse than `start` by the objective."""
+def improve(objective: Objective, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
+    """Return weights that are no worse than `start` by the objective.
+
+    Args:
+        objective: the loss.
+        start: (models,) weights.
+        hops: from how many other places the search is begun anew, where the loss may have more than one valley.
+        budget: the time.
+        rng: deals the models into subspaces.
+    """
     if isinstance(objective, General):
-        return _explore(objective, start, budget, rng)
+        return _explore(objective, start, hops, budget, rng)
     fewer = objective.fewer()
     if fewer is not None:
         near = _descend(fewer, start, budget, rng)
@@ -100,10 +109,11 @@ def _step(
     return _swept(objective, weights, joining, loss, budget, rng)
 
 
-def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
-    """Improve for a metric of which nothing is known but its value, in ever smaller steps.
+def _explore(objective: General, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
+    """Improve for a metric of which nothing is known but its value, in ever smaller steps, and from other places.
 
-    The models that take part have weight in `start` or at the surrogate's optimum, or are among the best.
+    The models that take part have weight in `start` or at the surrogate's optimum, or are among the best; at each hop
+    a few others join.
     """
     if budget.spent():
         return start
@@ -114,8 +124,22 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
     singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
     budget.evaluations += objective.models
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
-    inner = objective.only(pool)
-    weights = min((candidate[pool] for candidate in starts), key=inner.loss)
+    best = _settled(objective, min(starts, key=objective.loss), pool, budget, rng)
+    for _ in range(hops):
+        if budget.spent():
+            break
+        joining = rng.permutation(objective.models)[:_BLOCK]
+        others = np.zeros(objective.models)
+        others[joining] = rng.dirichlet(np.ones(len(joining)))
+        there = (1 - _HOP) * best + _HOP * others
+        found = _settled(objective, there, np.flatnonzero(there), budget, rng)
+        best = min(best, found, key=objective.loss)
+    return best
+
+
+def _settled(objective: General, start: Array, pool: Indices, budget: Budget, rng: np.random.Generator) -> Array:
+    """Improve the weights of some models until no step gains."""
+    inner, weights = objective.only(pool), start[pool]
     axes = np.eye(len(pool))
     for step in _STEPS:
         gained = True
@@ -124,9 +148,9 @@ def _explore(objective: General, start: Array, budget: Budget, rng: np.random.Ge
             for block in _blocks(rng.permutation(len(pool))):
                 weights = _in_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
             gained = -inner.change_from(before)(weights) > RELATIVE_GAP * abs(inner.loss(weights))
-    best = np.zeros(len(start))
-    best[pool] = weights
-    return best
+    settled = np.zeros(len(start))
+    settled[pool] = weights
+    return settled
 
 
 def _certified(objective: Objective, weights: Array) -> tuple[Array | None, float]:

@@ -10,7 +10,7 @@
 The first three are convex, so they also give slopes, curvature and a bound below which no weights can go.
 """
 
-from workbench.ensemble.bank import Bank
+from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.expansion import Expansion
 from workbench.ensemble.objectives.general import General
@@ -18,7 +18,17 @@ from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices, Objective
 from workbench.ensemble.objectives.squared_error import SquaredError
 
-__all__ = ["AbsoluteError", "Expansion", "General", "Indices", "LogLoss", "Objective", "SquaredError", "objective_for"]
+__all__ = [
+    "AbsoluteError",
+    "Expansion",
+    "General",
+    "Indices",
+    "LogLoss",
+    "Objective",
+    "SquaredError",
+    "objective_for",
+    "plain_loss",
+]
 
 
 def objective_for(bank: Bank) -> Objective:
@@ -34,3 +44,8 @@ def objective_for(bank: Bank) -> Objective:
         if name == "rmse" or objective.variance:
             return objective
     return General.of(bank)
+
+
+def plain_loss(objective: Objective, weights: Array) -> float:
+    """Return the loss, and nothing that only guides the search."""
+    return objective.plain_loss(weights) if isinstance(objective, General) else objective.loss(weights)
