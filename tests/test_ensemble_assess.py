@@ -43,8 +43,8 @@ def test_best_single_model_is_judged_as_a_choice():
 
 def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_blend_is_taken():
     rng = np.random.default_rng(2)
-    y = rng.integers(0, 2, 300)
-    alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 300)), 0.01, 0.99)
+    y = rng.integers(0, 2, 150)
+    alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 150)), 0.01, 0.99)
     few = assess(alike, y, "log_loss")
     assert (few.asked, few.blend.method) == ("nelder_mead", "uniform")
     assert few.weights_se is None
