@@ -73,7 +73,7 @@ def ensemble(document: Mapping[str, Any]) -> Table:
     count, considered = len(document["members"]), document["candidates"]
     members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
     said = [document["remark"]] if document["remark"] else []
-    said += ["No certificate exists for this metric."] if document["gap"] is None else []
+    said += ["No certificate exists for this metric and method."] if document["gap"] is None else []
     table = Table(
         title=f"Ensemble ({document['method']}, {members})",
         caption="\n".join(said),

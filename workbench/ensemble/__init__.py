@@ -8,7 +8,8 @@
     convex       weights by Newton's method
     nelder_mead  weights by Nelder-Mead in small, whitened subspaces
     joiners      how predictions become one: mean, mean of ranks, stacked model
-    deal         rows dealt into random folds
+    deal         rows dealt into random folds, and rows drawn anew
+    shrink       weights drawn towards safer ones, for other rows than these
     stack        a linear model on the predictions
     blend        the methods by name, and the public entry
     assess       the whole procedure cross-fitted
@@ -22,6 +23,7 @@ from workbench.ensemble.assess import Assessment, Rival, assess
 from workbench.ensemble.blend import Blend, Minimum, blend, check, methods, minimise
 from workbench.ensemble.candidates import candidates
 from workbench.ensemble.diversity import Diversity, diversity
+from workbench.ensemble.judge import labelled
 
 __all__ = [
     "Assessment",
@@ -34,6 +36,7 @@ __all__ = [
     "candidates",
     "check",
     "diversity",
+    "labelled",
     "methods",
     "minimise",
 ]

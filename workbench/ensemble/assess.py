@@ -12,6 +12,7 @@ from workbench.ensemble.bank import Array, Bank, Predictions, gather
 from workbench.ensemble.blend import Blend, blend_bank, check
 from workbench.ensemble.deal import Drawn, Labels, deal, labels, resamples
 from workbench.ensemble.judge import Judge, labelled
+from workbench.ensemble.shrink import MANY_ROWS
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def assess(
         y: as for `blend`.
         metric: as for `blend`.
         fold: (rows,) labels of the folds to cross-fit over, more than ten merged into ten; five random folds,
-            with every class in each, unless given.
+            each with some of every class that has enough rows, unless given.
         groups: (rows,) labels; rows of a group stay together when folds are dealt and rows drawn anew, as rows
             that repeated folds predict several times must. With `fold`, the folds are the caller's to keep whole.
         method: as for `blend`.
@@ -127,9 +128,9 @@ def assess(
     if folds.max() < 1:
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
     run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
-    options: dict[str, Any] = {"members": members, "seed": seed}
+    options: dict[str, Any] = {"members": members, "seed": seed, "shrink": shrink and rows <= MANY_ROWS}
     drawn = list(resamples(clusters, rng, _RESAMPLES, _RESAMPLED_ROWS))
-    whole, honest = run.crossfitted({"method": method, "shrink": shrink, **options})
+    whole, honest = run.crossfitted({"method": method, **options})
     others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
     others[method] = (whole, honest)
     samples = {name: _scores(bank, predicted, drawn) for name, (_, predicted) in others.items()}
@@ -144,7 +145,7 @@ def assess(
         for name in _RIVALS
     }
     close = [] if method in _SIMPLER else [name for name in _SIMPLER if rivals[name].close]
-    fewest = rows < TINY if simplify is None else simplify
+    fewest = int(clusters.max()) + 1 < TINY if simplify is None else simplify
     taken = method
     if close and fewest:
         taken = min(close, key=lambda name: bank.metric.loss_of(rivals[name].honest_score))
@@ -156,7 +157,7 @@ def assess(
         honest_score=score,
         honest_se=_spread(samples[taken], drawn[0].share),
         optimism=bank.metric.loss_of(score) - bank.metric.loss_of(blend.score),
-        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, {"seed": seed}),
+        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, {"seed": seed, "shrink": shrink}),
         best_single=int(np.argmax(others["best"][0].weights)),
         rivals=rivals,
         remark=_remark(rivals, close, method, taken),
@@ -192,8 +193,10 @@ class _Run:
         """Return how the members' weights vary over blends of them on rows drawn anew."""
         chosen = np.flatnonzero(blend.weights[self.bank.order])
         bank = self.bank.only(chosen)
-        found = []
+        found: list[Array] = []
         for number, drawn in enumerate(resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
+            if len(found) > 1 and time.monotonic() > self.end:
+                break
             part = bank.rows(drawn.rows)
             clusters = self.clusters[drawn.rows]
             try:

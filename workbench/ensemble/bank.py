@@ -1,6 +1,7 @@
 """Predictions of many models and the target they are for: checked once, then taken as true."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Predictions = ArrayLike | Sequence[ArrayLike]
 
-_SUM_TOLERANCE = 1e-3
+SUM_TOLERANCE = 1e-3
 _EXACT = 1e-12
 
 
@@ -53,23 +54,6 @@ class Bank:
     def judge(self) -> Judge:
         """What says how good a mixture is."""
         return Judge(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
-
-    def mixture(self, weights: Array) -> Array:
-        """Return the members' weighted mean, touching only those that have weight; in the bank's order."""
-        mixed = np.zeros(self.members[0].shape)
-        for index in np.flatnonzero(weights):
-            mixed += weights[index] * self.members[index]
-        return mixed
-
-    def score(self, weights: Array) -> float:
-        """Return the metric of the mixture, at its best threshold where it has one."""
-        mixture = self.mixture(weights)
-        return self.judge.score_at(mixture, self.judge.threshold(mixture))
-
-    def loss(self, weights: Array) -> float:
-        """Return the metric of the mixture as a number to minimise; infinite where it is not defined."""
-        loss = self.metric.loss_of(self.score(weights))
-        return loss if np.isfinite(loss) else np.inf
 
     def rows(self, chosen: NDArray[Any]) -> "Bank":
         """Return the bank of some rows, by a mask or by indices."""
@@ -115,6 +99,8 @@ def gather(
             f"predictions must be (models, rows) values for {metric.name}. "
             f"Received: {members[0].shape[1]} columns a model. Choose a metric of classes."
         )
+    if metric.name == "mape" and (target == 0).any():
+        raise EnsembleError("y must not be 0 for mape, which divides by it. Received: zeros. Choose mae.")
     if metric.name == "log_loss":
         outputs = members[0].shape[1] if members[0].ndim == 2 else 2
         if not _are_indices(target, outputs):
@@ -125,8 +111,7 @@ def gather(
         members = [_probabilities(member, index) for index, member in enumerate(members)]
     constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
     left_out = constant if len(constant) < len(members) else {}
-    digests = {i: hashlib.blake2b(m.data, digest_size=16).digest() for i, m in enumerate(members) if i not in left_out}
-    order = np.array(sorted(digests, key=digests.__getitem__), dtype=np.intp)
+    order = _by_content(members, [i for i in range(len(members)) if i not in left_out])
     weight = _row_weights(sample_weight, len(target))
     return Bank(tuple(members[index] for index in order), order, target, metric, weight, left_out)
 
@@ -145,7 +130,20 @@ def _row_weights(given: ArrayLike | None, rows: int) -> Array | None:
 
 
 def _is_constant(member: NDArray[Any]) -> bool:
-    return bool((member == member[0]).all())
+    # The first rows tell most models at once.
+    return bool((member[:100] == member[0]).all() and (member == member[0]).all())
+
+
+def _by_content(members: Sequence[NDArray[Any]], indices: Sequence[int]) -> NDArray[np.intp]:
+    """Return indices in an order that follows from the members' predictions alone."""
+    sums = {i: float(members[i].reshape(len(members[i]), -1)[:, 0].sum()) for i in indices}
+    shared = {total for total, count in Counter(sums.values()).items() if count > 1}
+    keys = {i: (sums[i], _digest(members[i]) if sums[i] in shared else b"") for i in indices}
+    return np.array(sorted(keys, key=keys.__getitem__), dtype=np.intp)
+
+
+def _digest(member: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(member.data, digest_size=16).digest()
 
 
 def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
@@ -204,7 +202,8 @@ def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
             f"predictions[{index}] must have {rows} rows, as y has. Received: an array of shape {member.shape}. "
             "Align it with y."
         )
-    if not np.isfinite(member).all():
+    # A sum shows in one pass whether a value is not finite.
+    if not np.isfinite(member.sum(dtype=np.float64)) and not np.isfinite(member).all():
         bad = int(np.flatnonzero(~np.isfinite(member.reshape(rows, -1)).all(axis=1))[0])
         raise EnsembleError(
             f"predictions[{index}] must hold finite numbers. Received: {member[bad]} in row {bad}. "
@@ -221,7 +220,7 @@ def pair(member: NDArray[Any]) -> NDArray[Any]:
 def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
     """Return probabilities whose rows sum to one, as log loss itself would read them."""
     low, high = float(member.min()), float(member.max())
-    if low < 0 or high > 1 + _SUM_TOLERANCE:
+    if low < 0 or high > 1 + SUM_TOLERANCE:
         raise EnsembleError(
             f"predictions[{index}] must be probabilities for log_loss. Received: values from {low:g} to {high:g}. "
             "Calibrate this model or leave it out."
@@ -230,7 +229,7 @@ def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
         return np.minimum(member, 1) if high > 1 else member
     sums = member.sum(axis=1, dtype=np.float64)
     off = float(np.abs(sums - 1).max())
-    if off > _SUM_TOLERANCE:
+    if off > SUM_TOLERANCE:
         raise EnsembleError(
             f"predictions[{index}] must sum to 1 in every row for log_loss. Received: a row that is {off:g} off. "
             "Normalise it."

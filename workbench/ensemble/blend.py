@@ -12,11 +12,11 @@ from workbench.ensemble.bank import Array, Bank, Predictions, gather, pair
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.deal import Labels, labels
-from workbench.ensemble.greedy import greedy
+from workbench.ensemble.greedy import ROUNDS, greedy
 from workbench.ensemble.joiners import Joiner, Mean, Ranks
 from workbench.ensemble.nelder_mead import improve
 from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
-from workbench.ensemble.shrink import shrunk
+from workbench.ensemble.shrink import MANY_ROWS, shrunk
 from workbench.ensemble.stack import stack
 from workbench.errors import EnsembleError, did_you_mean
 
@@ -27,6 +27,7 @@ SECONDS = 20.0
 # The share of the time that is for the optimum where it is shrunk after.
 _TO_OPTIMISE = 0.5
 _HOPS = 8
+_STARTING_ROUNDS = 20
 _BY_RANK = ("roc_auc", "average_precision")
 
 
@@ -39,9 +40,8 @@ class Blend:
     score: float
     """The metric of the weighted mean on the rows that the weights were fitted to."""
     gap: float | None
-    """A proven bound, in the metric's units, on how much better any weights can be; None where none exists.
-
-    With `members` it still compares with weights on all models.
+    """A proven bound, in the metric's units, on how much better any weights of the models that took part can be; None
+    where none exists. With `members` it still compares with weights on all of them.
     """
     seconds: float
     evaluations: int
@@ -103,8 +103,8 @@ def blend(
         classes: the labels, in the order of the predictions' columns.
         sample_weight: (rows,) how much each row counts.
         groups: (rows,) labels; rows of a group are held out together where a method holds out rows, as `stack` does.
-        shrink: draw the weights towards safer ones, for other rows than these (see `shrink.py`), and take a threshold
-            that is good among its neighbours; never below the best single model.
+        shrink: draw the weights towards safer ones, for other rows than these, where there are at most 40,000 (see
+            `shrink.py`), and take a threshold that is good among its neighbours; never below the best single model.
         seed: deals the models into Nelder-Mead's subspaces.
         seconds: ends the search for better weights; 20 unless given. The same seed gives the same weights only
             where this is not reached.
@@ -136,12 +136,12 @@ def blend_bank(
     import scipy.optimize  # noqa: F401
 
     seconds = SECONDS if seconds is None else seconds
-    drawn = shrink and method not in ("greedy", "uniform", "best", "stack")
+    drawn = shrink and method not in ("greedy", "uniform", "best", "stack") and len(bank.y) <= MANY_ROWS
+    clusters = np.arange(len(bank.y)) if clusters is None else clusters
     budget, rng = Budget(seconds * (_TO_OPTIMISE if drawn else 1)), np.random.default_rng(seed)
     joiner: Joiner = Mean()
     gap = None
     if method == "stack":
-        clusters = np.arange(len(bank.y)) if clusters is None else clusters
         weights, joiner = stack(bank, members, clusters, budget, rng)
     else:
         if method == "rank":
@@ -151,7 +151,6 @@ def blend_bank(
         weights = _METHODS["nelder_mead" if method == "rank" else method](task)
         if drawn:
             rest = Budget(max(0.0, seconds - budget.used))
-            clusters = np.arange(len(bank.y)) if clusters is None else clusters
             options: dict[str, Any] = {"most": task.most, "clusters": clusters, "budget": rest, "rng": rng}
             weights = shrunk(bank, task.objective, weights, **options)
             budget.evaluations += rest.evaluations
@@ -262,11 +261,11 @@ def _mean_of(task: _Task, most: int) -> Array:
 
 def _greedy(task: _Task) -> Array:
     """Select forward, with replacement."""
-    return greedy(task.objective, task.most, task.budget)
+    return greedy(task.objective, task.most, task.budget, share=1.0)
 
 
 def _nelder_mead(task: _Task) -> Array:
-    """Refine the greedy weights by Nelder-Mead; never worse than greedy, uniform or best.
+    """Refine greedy weights by Nelder-Mead; never worse than these, uniform or best.
 
     Where fewer models may have weight than would like to, the heaviest of the free optimum and those that
     greedy chose are refined among themselves.
@@ -293,8 +292,10 @@ def _convex(task: _Task) -> Array:
 
 
 def _started(task: _Task) -> Array:
-    """Return greedy weights, of some of the rows where there are many."""
-    return greedy(task.objective.fewer() or task.objective, task.most, task.budget)
+    """Return greedy weights, of some of the rows where there are many, after few rounds where the rest is convex."""
+    fewer = task.objective.fewer()
+    rounds = ROUNDS if isinstance(task.objective, General) else _STARTING_ROUNDS
+    return greedy(fewer or task.objective, task.most, task.budget, rounds=rounds)
 
 
 def _allowed(task: _Task, free: Array, started: Array) -> list[Array]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.bank import Array, Bank, Predictions, gather
+from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank, Predictions, gather
 from workbench.ensemble.blend import blend
+from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 
-_LEAST_PROBABILITY = 1e-15
-_PROBABILITY_TOLERANCE = 1e-3
 _SUM_TOLERANCE = 1e-6
 _CONSTANT = 1e-12
 
@@ -241,9 +240,9 @@ class _Comparison:
             apart = (values - mixed) ** 2 @ self.share
             loss = float((mixed - self.y) ** 2 @ self.share)
             return Ambiguity("squared_error", float(weights @ losses), float(weights @ apart), loss)
-        if any(model.min() < 0 or model.max() > 1 + _PROBABILITY_TOLERANCE for model in self.members):
+        if any(model.min() < 0 or model.max() > 1 + SUM_TOLERANCE for model in self.members):
             return None
-        likelihood = np.maximum(self._true_class(), _LEAST_PROBABILITY)
+        likelihood = np.maximum(self._true_class(), LEAST_PROBABILITY)
         logs, log_mixed = np.log(likelihood), np.log(weights @ likelihood)
         gap = max(0.0, float((log_mixed - weights @ logs) @ self.share))
         return Ambiguity("log_loss", -float(weights @ logs @ self.share), gap, -float(log_mixed @ self.share))

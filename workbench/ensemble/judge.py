@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# A threshold that must hold on other rows is the best on average over so many of the neighbouring rows.
+# A threshold that must hold on other rows is the best on average over so many of all thresholds around it.
 _SMOOTHED = 0.04
 
 
@@ -71,7 +71,7 @@ class Judge:
             return None
         cuts, scores = self._curve(mixture)
         if steady:
-            scores = _averaged(scores, math.ceil(_SMOOTHED * len(scores) / 2))
+            scores = _averaged(scores, int(_SMOOTHED * len(scores) / 2))
         best = np.flatnonzero(scores >= scores.max() - 1e-12)
         return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]])
 

@@ -11,13 +11,14 @@ from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.deal import Labels, resamples
-from workbench.ensemble.greedy import greedy
+from workbench.ensemble.greedy import SHARE, greedy
 from workbench.ensemble.objectives import General, Objective, objective_for, plain_loss
 
 _BAGS = 10
 # Rows of a bag; where there are many more, weights hardly depend on which they are.
 _ROWS = 5_000
-_MANY_ROWS = 40_000
+# More rows leave little to over-fit.
+MANY_ROWS = 40_000
 # Of the models without weight, so many of the best take part in bags.
 _SINGLES = 10
 
@@ -40,14 +41,17 @@ def shrunk(
         weights: (models,) the optimum.
         most: how many weights may be above 0.
         clusters: (rows,) numbers from 0; rows of one number are drawn together.
-        budget: the time; without any left there are no bags.
+        budget: the time; where it does not suffice for greedy selection, the weights stay as they are.
         rng: draws the rows.
     """
-    if len(bank.y) > _MANY_ROWS:
+    if budget.spent():
         return weights
     singles = objective.losses_if_added(np.zeros(objective.models))
+    budget.evaluations += objective.models
     ranked = np.argsort(singles, kind="stable")
     chosen = greedy(objective, most, budget)
+    if budget.spent(SHARE):
+        return weights
     pool = np.union1d(np.flatnonzero(weights + chosen), ranked[:_SINGLES])
     bags = _bagged(bank.only(pool), clusters, budget, rng)
     safe = np.zeros_like(weights)
@@ -69,6 +73,9 @@ def _bagged(bank: Bank, clusters: Labels, budget: Budget, rng: np.random.Generat
             break
         own = Budget((budget.seconds - budget.used) / (_BAGS - number))
         objective = objective_for(bank.rows(drawn.rows))
+        if not np.isfinite(plain_loss(objective, np.full(objective.models, 1 / objective.models))):
+            # As a ROC AUC of rows of one class.
+            continue
         smooth = objective.surrogate if isinstance(objective, General) else objective
         chosen = greedy(objective, objective.models, own)
         uniform = np.full(objective.models, 1 / objective.models)

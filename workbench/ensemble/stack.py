@@ -15,8 +15,10 @@ from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.deal import Labels, deal
 from workbench.ensemble.joiners import Stack, linked, logits
+from workbench.errors import EnsembleError
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+# In the order in which they are tried: what is likely first, should the time be out.
+_PENALTIES = (1e-2, 1e-1, 1e-3, 1.0, 1e-4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +60,28 @@ def stack(
         bank: the members and the target.
         most: how many weights may be above 0; the heaviest then are fitted among themselves.
         clusters: (rows,) numbers from 0; rows of one number are held out together.
-        budget: counts the fits; all are made.
+        budget: the time for finding the penalty; one is always tried.
         rng: deals the rows.
     """
     classified = bank.classified
+    if not classified and bank.members[0].ndim == 2:
+        raise EnsembleError(
+            "method 'stack' needs probabilities where there are more than two classes. Received: values that are none. "
+            "Use nelder_mead."
+        )
     x = np.stack([logits(m) if classified else m for m in bank.members]).astype(np.float64, copy=False)
     weight = np.ones(len(bank.y)) if bank.weight is None else bank.weight
     y = bank.y.astype(np.intp) if classified else bank.y.astype(np.float64)
     spread = 1.0 if classified else float(np.std(y)) or 1.0
     rows = _Rows(x / spread, y if classified else y / spread, weight / weight.sum(), classified)
-    folds = deal(bank.y, clusters, rng)
-    losses = [_held_out(rows, folds, penalty, budget) for penalty in _PENALTIES]
-    coefficients, intercepts = _fit(rows, _PENALTIES[int(np.argmin(losses))], budget)
+    # Of a single cluster none can be held out whole.
+    folds = deal(bank.y, clusters if clusters.max() else np.arange(len(bank.y)), rng)
+    losses: dict[float, float] = {}
+    for penalty in _PENALTIES:
+        if losses and budget.spent():
+            break
+        losses[penalty] = _held_out(rows, folds, penalty, budget)
+    coefficients, intercepts = _fit(rows, min(losses, key=losses.__getitem__), budget)
     slope = float(coefficients.sum())
     weights = coefficients / slope if slope > 0 else np.full(len(x), 1 / len(x))
     if most is not None and np.count_nonzero(weights) > most:

@@ -45,7 +45,9 @@ def blended(
     chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
-    fold = vault.folds if len(np.unique(vault.folds)) > 1 else None
+    # Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
+    whole = competition.folds.repeats == 1 and len(np.unique(vault.folds)) > 1
+    fold = vault.folds if whole else None
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
     options |= {"fold": fold, "groups": competition.groups, "shrink": True, "simplify": simplify}
@@ -59,13 +61,19 @@ def blended(
         "method": result.blend.method,
         **_scores(result, metric),
         "best_single_run_id": rows[result.best_single].run_id,
-        "also": {m.name: m.score(y, joined) for m in competition.also},
+        "also": scored(competition.also, y, joined, result.blend.threshold),
         "candidates": len(rows),
         "members": [_member(rows[i], weights[i], None if spread is None else spread[i]) for i in heaviest],
         "diversity": explained.document(),
         "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
+
+
+def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: float | None) -> dict[str, float]:
+    """Return an ensemble's scores; its threshold decides for every metric that looks at labels."""
+    decided = ensemble.labelled(joined, threshold)
+    return {metric.name: metric.score(y, decided if metric.wants == "labels" else joined) for metric in metrics}
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:

@@ -46,19 +46,19 @@ def predict(
     known = Facts.of(data, competition.metric.name, competition.folds.hash)
     known.check(home.facts(config.name), config, but=["test"])
     threads = competition.threads(config.search.workers or cores(), cores())
-    members = [
-        [[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials]
-        for trials in _members(document, rows, config.name)
+    members = _members(document, rows, config.name)
+    models = [
+        [[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members
     ]
-    anew = [making for trials in members for makings in trials for making in makings if not making.kept]
+    anew = [making for trials in models for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
     with home.lock(config.name) if anew else nullcontext(), home.room():
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
-    test = [_mean(_mean(making.predictions() for making in makings) for makings in trials) for trials in members]
+    test = [_mean(_mean(making.predictions() for making in makings) for makings in trials) for trials in models]
     weights = np.array([member["weight"] for member in document["members"]])
-    joined = _joiner(document, competition, archive)(test, weights)
+    joined = _joiner(document, members, competition, archive)(test, weights)
     return submission.table(data, joined, competition.metric, threshold=document.get("threshold"))
 
 
@@ -92,16 +92,17 @@ def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:
     return np.asarray(sum(each) / len(each))
 
 
-def _joiner(document: Mapping[str, Any], competition: Competition, archive: Archive) -> Joiner:
-    """Return how the ensemble's members become one."""
+def _joiner(
+    document: Mapping[str, Any], members: Sequence[Sequence[Row]], competition: Competition, archive: Archive
+) -> Joiner:
+    """Return how the ensemble's members, each the mean of some trials, become one."""
     if document["method"] == "stack":
         return Stack.read(document["joiner"])
     if document["method"] != "rank":
         return Mean()
     vault, tracker = competition.vault, archive.tracker
     return Ranks.of([
-        _mean(tracker.predictions(run_id, vault, test=False).oof for run_id in member["run_ids"])
-        for member in document["members"]
+        _mean(tracker.predictions(row.run_id, vault, test=False).oof for row in trials) for trials in members
     ])  # fmt: skip
 
 

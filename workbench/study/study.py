@@ -201,8 +201,11 @@ class Study:
         """
         from workbench.study.blending import blended
         from workbench.study.candidates import gather
+        from workbench.study.facts import Facts
 
         own, tracker = self.competition, self.archive.tracker
+        if self.home.facts(self.name).exists():
+            Facts.of(own.dataset, own.metric.name, own.folds.hash).check(self.home.facts(self.name), self.config)
         others = [open(file, self.home.path).archive for file in sources]
         found = gather(self.archive, others, _MOST_CANDIDATES)
         if not found and self.rows():
@@ -367,6 +370,7 @@ class Study:
     def _reveal(self) -> dict[str, float] | None:
         """Score the rows that a sklearn: source set apart: once, after which the answer stays what it was."""
         from workbench import data
+        from workbench.study.blending import scored
 
         file = self.home.facts(self.name).with_name("test_scores.json")
         if file.exists():
@@ -375,14 +379,10 @@ class Study:
         known = data.truth(self.config)
         if known is None:
             return None
+        own, document = self.competition, self.archive.tracker.newest_ensemble()
         # Such a source always has test rows, so its ensembles have predictions for them.
-        test = cast(
-            "np.ndarray",
-            self.archive.tracker.predictions(
-                self.archive.tracker.newest_ensemble()["run_id"], self.competition.vault
-            ).test,
-        )
-        scores = {m.name: m.score(known[1], test) for m in (self.competition.metric, *self.competition.also)}
+        test = cast("np.ndarray", self.archive.tracker.predictions(document["run_id"], own.vault).test)
+        scores = scored((own.metric, *own.also), known[1], test, document["threshold"])
         file.write_text(json.dumps(scores))
         return scores
 

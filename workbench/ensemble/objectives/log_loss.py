@@ -24,7 +24,7 @@ class LogLoss:
     """
 
     def __init__(self, true_class: NDArray[Any], share: Array | None = None) -> None:
-        """Keep the matrix, whose values must be above zero, and each row's share of the mean, (rows,) of sum 1."""
+        """Keep the matrix, whose values must be at least 1e-15, and each row's share of the mean, (rows,) of sum 1."""
         self.true_class = true_class
         self.share = share
 
