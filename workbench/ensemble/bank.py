@@ -227,7 +227,8 @@ def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
         )
     if member.ndim == 1:
         return np.minimum(member, 1) if high > 1 else member
-    sums = member.sum(axis=1, dtype=np.float64)
+    # A product with ones is many times as fast as a sum over few columns.
+    sums = member @ np.ones(member.shape[1])
     off = float(np.abs(sums - 1).max())
     if off > SUM_TOLERANCE:
         raise EnsembleError(

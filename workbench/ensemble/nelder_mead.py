@@ -30,6 +30,8 @@ _HOP = 0.2
 _PROGRESS = 1e-9
 _STALLS = 4
 _FINE = 1e-4
+# An expansion will be made anew.
+_ROUGH = 1e-2
 _COARSE = 5e-2
 _NOTHING = 1e-12
 # A change of the loss by so much of it is in its last digits.
@@ -170,14 +172,15 @@ def _swept(
 ) -> Array:
     """Give weight to the models that join, then go through all whitened subspaces of the face."""
     axes = np.eye(len(weights))
+    precision = _ROUGH if isinstance(objective, Expansion) else _FINE
     for block in _blocks(joining):
-        weights = _in_block(objective.change_from, weights, axes[block], _JOINING_STEP, _FINE, budget)
+        weights = _in_block(objective.change_from, weights, axes[block], _JOINING_STEP, precision, budget)
     slopes, curvature = objective.slopes(weights), objective.curvature(weights)
     if slopes is None or curvature is None:
         return weights
     directions, step = _whitened(slopes, curvature, loss)
     for block in _blocks(rng.permutation(len(directions))):
-        weights = _in_block(objective.change_from, weights, directions[block], step, _FINE, budget)
+        weights = _in_block(objective.change_from, weights, directions[block], step, precision, budget)
     return weights
 
 

@@ -27,6 +27,8 @@ class LogLoss:
         """Keep the matrix, whose values must be at least 1e-15, and each row's share of the mean, (rows,) of sum 1."""
         self.true_class = true_class
         self.share = share
+        # Loss, slopes and bound are asked of the same weights one after another.
+        self._last: tuple[Array, Array] | None = None
 
     @classmethod
     def of(cls, bank: Bank) -> "LogLoss":
@@ -108,6 +110,11 @@ class LogLoss:
 
     def _mixed(self, weights: Array) -> Array:
         """Return the mixture's probability of the true class, (rows,)."""
+        if self._last is None or not np.array_equal(self._last[0], weights):
+            self._last = weights.copy(), self._mix(weights)
+        return self._last[1]
+
+    def _mix(self, weights: Array) -> Array:
         support = np.flatnonzero(weights)
         # One product over all models is faster than a sum over those that have weight, unless these are few.
         if 4 * len(support) >= self.models and self.true_class.dtype == np.float64:
