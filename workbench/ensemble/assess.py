@@ -26,6 +26,9 @@ _SIMPLER = ("uniform", "best")
 _RIVALS = (*_SIMPLER, "greedy")
 _MOST_FOLDS = 10
 _RESAMPLES = 200
+_LEAST_RESAMPLES = 30
+# The share of the time that is left for scoring them.
+_TO_RESAMPLE = 0.5
 _RESAMPLED_ROWS = 10_000
 # Blends of resamples, and the rows of each; more would say little more.
 _REFITS = 20
@@ -113,7 +116,7 @@ def assess(
         simplify: whether the uniform mean or the best single model is taken instead where the gain over it is within
             one standard error; on fewer than 200 rows unless given.
         seed: for the blends, the random folds and the resamples.
-        seconds: for all blends together; 60 unless given.
+        seconds: for all blends together, each of which at least begins; 60 unless given.
 
     Raises:
         EnsembleError: as for `blend`; or the folds or groups cannot be used.
@@ -129,10 +132,10 @@ def assess(
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
     run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
     options: dict[str, Any] = {"members": members, "seed": seed, "shrink": shrink and rows <= MANY_ROWS}
-    drawn = list(resamples(clusters, rng, _RESAMPLES, _RESAMPLED_ROWS))
     whole, honest = run.crossfitted({"method": method, **options})
     others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
     others[method] = (whole, honest)
+    drawn = list(resamples(clusters, rng, run.affordable(honest), _RESAMPLED_ROWS))
     samples = {name: _scores(bank, predicted, drawn) for name, (_, predicted) in others.items()}
     gains = {name: _gain(bank, honest, others[name][1]) for name in _RIVALS}
     rivals = {
@@ -188,6 +191,14 @@ class _Run:
             joined = fitted.joiner(held_members, fitted.weights[self.bank.order])
             honest[held] = labelled(joined, fitted.threshold)
         return whole, honest
+
+    def affordable(self, honest: Array) -> int:
+        """Return how many resamples there is time to score, if few."""
+        began = time.monotonic()
+        _score(self.bank, honest)
+        seconds = (time.monotonic() - began) * min(1.0, _RESAMPLED_ROWS / len(honest)) * (1 + len(_RIVALS))
+        left = _TO_RESAMPLE * (self.end - began)
+        return int(np.clip(left / max(seconds, 1e-9), _LEAST_RESAMPLES, _RESAMPLES))
 
     def weights_se(self, blend: Blend, rng: np.random.Generator, options: dict[str, Any]) -> Array:
         """Return how the members' weights vary over blends of them on rows drawn anew."""
