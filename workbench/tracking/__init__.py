@@ -2,6 +2,7 @@
 
 vault    how the predictions of a study are laid out
 store    MLflow's database in a home
+moved    the paths in it, mended when the home has moved
 tracker  the experiment of a study: a run for every trial, every ensemble and what was imported
 weights  the fold models of the trials that are worth it
 view     what MLflow's page shows first

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from workbench.home import Home
+from workbench.tracking import moved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,7 +19,14 @@ _QUIET = {
 
 
 def client(home: Home) -> "MlflowClient":
-    """Return MLflow's client for the home's database, which is made when it is not there."""
+    """Return MLflow's client for the home's database, which is made when it is not there.
+
+    Raises:
+        StudyError: the database cannot be read, or the home has moved and the database cannot be written to.
+    """
+    # Said before MLflow takes its seconds to load.
+    if home.database.exists():
+        moved.mend(home)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import view
+from workbench.tracking import moved, view
 
 _HOST = "127.0.0.1"
 _PATIENCE = 90.0
@@ -30,10 +30,11 @@ def serve(home: Home, port: int) -> Iterator[str]:
         port: the port to listen on; when it is taken, a free one.
 
     Raises:
-        StudyError: there is nothing to show, or the server does not answer.
+        StudyError: there is nothing to show, it cannot be read, or the server does not answer.
     """
     if not home.database.exists():
         raise StudyError(f"{home.path}: there is no study here yet. Run one, or name its home with --home.")
+    moved.mend(home)
     page = _newest(home)
     port = port if _free(port) else _any_port()
     process = _start(home, port)
