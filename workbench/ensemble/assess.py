@@ -147,7 +147,7 @@ def assess(
         )
         for name in _RIVALS
     }
-    close = [] if method in _SIMPLER else [name for name in _SIMPLER if rivals[name].close]
+    close = [] if method in _SIMPLER or len(bank.members) == 1 else [name for name in _SIMPLER if rivals[name].close]
     fewest = int(clusters.max()) + 1 < TINY if simplify is None else simplify
     taken = method
     if close and fewest:
