@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from workbench.ensemble.bank import Array, Bank, Predictions, gather
 from workbench.ensemble.blend import Blend, blend_bank, check
@@ -137,12 +137,13 @@ def assess(
     others[method] = (whole, honest)
     drawn = list(resamples(clusters, rng, run.affordable(honest), _RESAMPLED_ROWS))
     samples = {name: _scores(bank, predicted, drawn) for name, (_, predicted) in others.items()}
-    gains = {name: _gain(bank, honest, others[name][1]) for name in _RIVALS}
+    scores = {name: _score(bank, predicted) for name, (_, predicted) in others.items()}
+    losses = {name: bank.metric.loss_of(score) for name, score in scores.items()}
     rivals = {
         name: Rival(
             score=others[name][0].score,
-            honest_score=_score(bank, others[name][1]),
-            gain=gains[name],
+            honest_score=scores[name],
+            gain=losses[name] - losses[method],
             gain_se=_spread(samples[method] - samples[name], drawn[0].share),
         )
         for name in _RIVALS
@@ -151,16 +152,15 @@ def assess(
     fewest = int(clusters.max()) + 1 < TINY if simplify is None else simplify
     taken = method
     if close and fewest:
-        taken = min(close, key=lambda name: bank.metric.loss_of(rivals[name].honest_score))
-    blend, predicted = others[taken]
-    score = _score(bank, predicted)
+        taken = min(close, key=losses.__getitem__)
+    blend = others[taken][0]
     return Assessment(
         blend=blend,
         asked=method,
-        honest_score=score,
+        honest_score=scores[taken],
         honest_se=_spread(samples[taken], drawn[0].share),
-        optimism=bank.metric.loss_of(score) - bank.metric.loss_of(blend.score),
-        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, {"seed": seed, "shrink": shrink}),
+        optimism=losses[taken] - bank.metric.loss_of(blend.score),
+        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, seed=seed, shrink=shrink),
         best_single=int(np.argmax(others["best"][0].weights)),
         rivals=rivals,
         remark=_remark(rivals, close, method, taken),
@@ -186,7 +186,7 @@ class _Run:
         honest = np.empty(self.bank.members[0].shape)
         for number in range(fits - 1):
             held = self.folds == number
-            fitted = self._fitted(~held, options, _share(end, fits - 1 - number))
+            fitted = self._fitted(self.bank, ~held, options, _share(end, fits - 1 - number))
             held_members = [member[held] for member in self.bank.members]
             joined = fitted.joiner(held_members, fitted.weights[self.bank.order])
             honest[held] = labelled(joined, fitted.threshold)
@@ -200,21 +200,17 @@ class _Run:
         left = _TO_RESAMPLE * (self.end - began)
         return int(np.clip(left / max(seconds, 1e-9), _LEAST_RESAMPLES, _RESAMPLES))
 
-    def weights_se(self, blend: Blend, rng: np.random.Generator, options: dict[str, Any]) -> Array:
+    def weights_se(self, blend: Blend, rng: np.random.Generator, **options: Any) -> Array:
         """Return how the members' weights vary over blends of them on rows drawn anew."""
+        options["method"] = blend.method
         chosen = np.flatnonzero(blend.weights[self.bank.order])
         bank = self.bank.only(chosen)
         found: list[Array] = []
         for number, drawn in enumerate(resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
             if len(found) > 1 and time.monotonic() > self.end:
                 break
-            part = bank.rows(drawn.rows)
-            clusters = self.clusters[drawn.rows]
             try:
-                fit = blend_bank(
-                    part, method=blend.method, clusters=labels("groups", clusters, len(clusters)), **options,
-                    seconds=_share(self.end, _REFITS - number),
-                )  # fmt: skip
+                fit = self._fitted(bank, drawn.rows, options, _share(self.end, _REFITS - number))
             except EnsembleError:
                 # The metric may not be defined on the rows drawn.
                 continue
@@ -224,9 +220,11 @@ class _Run:
             spread[self.bank.order[chosen]] = np.std(found, axis=0, ddof=1) * np.sqrt(drawn.share)
         return spread
 
-    def _fitted(self, rows: Any, options: dict[str, Any], seconds: float) -> Blend:
-        clusters = labels("groups", self.clusters[rows], len(self.clusters[rows]))
-        return blend_bank(self.bank.rows(rows), **options, clusters=clusters, seconds=seconds)
+    def _fitted(self, bank: Bank, rows: NDArray[Any], options: dict[str, Any], seconds: float) -> Blend:
+        """Return a blend of some of the rows, whose clusters are numbered anew."""
+        clusters = self.clusters[rows]
+        numbered = labels("groups", clusters, len(clusters))
+        return blend_bank(bank.rows(rows), **options, clusters=numbered, seconds=seconds)
 
 
 def _share(end: float, fits: int) -> float:
@@ -248,11 +246,6 @@ def _spread(values: Array, share: float) -> float | None:
     """Return the standard error that resamples show, None where most are not defined."""
     defined = values[np.isfinite(values)]
     return None if len(defined) < len(values) / 2 else float(defined.std(ddof=1) * np.sqrt(share))
-
-
-def _gain(bank: Bank, honest: Array, other: Array) -> float:
-    """Return how much better honest predictions are than others."""
-    return bank.metric.loss_of(_score(bank, other)) - bank.metric.loss_of(_score(bank, honest))
 
 
 def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, taken: str) -> str | None:

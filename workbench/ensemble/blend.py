@@ -16,7 +16,7 @@ from workbench.ensemble.greedy import ROUNDS, greedy
 from workbench.ensemble.joiners import Joiner, Mean, Ranks
 from workbench.ensemble.nelder_mead import improve
 from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
-from workbench.ensemble.shrink import MANY_ROWS, shrunk
+from workbench.ensemble.shrink import MANY_ROWS, limited, shrunk
 from workbench.ensemble.stack import stack
 from workbench.errors import EnsembleError, did_you_mean
 
@@ -302,10 +302,7 @@ def _allowed(task: _Task, free: Array, started: Array) -> list[Array]:
     """Return free weights as they are, or those that are best where not so many models may have weight."""
     if np.count_nonzero(free) <= task.most:
         return [free]
-    heaviest = np.zeros_like(free)
-    kept = np.argsort(-free, kind="stable")[: task.most]
-    heaviest[kept] = free[kept] / free[kept].sum()
-    return [_improved_among(task, start) for start in (heaviest, started)]
+    return [_improved_among(task, start) for start in (limited(free, task.most), started)]
 
 
 def _improved_among(task: _Task, start: Array) -> Array:

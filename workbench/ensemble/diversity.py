@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank, Predictions, gather
 from workbench.ensemble.blend import blend
-from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY
+from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY, true_class
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class _Comparison:
     classified: bool
 
     def error_correlation(self) -> Array:
-        errors = 1 - self._true_class() if self.classified else self._values() - self.y
+        errors = 1 - true_class(self.members, self.y) if self.classified else self._values() - self.y
         centred = (errors - (errors @ self.share)[:, None]) * np.sqrt(self.share)
         spread = np.linalg.norm(centred, axis=1)
         told = spread > _CONSTANT * np.abs(errors).max(axis=1)
@@ -242,21 +242,13 @@ class _Comparison:
             return Ambiguity("squared_error", float(weights @ losses), float(weights @ apart), loss)
         if any(model.min() < 0 or model.max() > 1 + SUM_TOLERANCE for model in self.members):
             return None
-        likelihood = np.maximum(self._true_class(), LEAST_PROBABILITY)
+        likelihood = np.maximum(true_class(self.members, self.y), LEAST_PROBABILITY)
         logs, log_mixed = np.log(likelihood), np.log(weights @ likelihood)
         gap = max(0.0, float((log_mixed - weights @ logs) @ self.share))
         return Ambiguity("log_loss", -float(weights @ logs @ self.share), gap, -float(log_mixed @ self.share))
 
     def _values(self) -> Array:
         return np.stack(self.members).astype(np.float64, copy=False)
-
-    def _true_class(self) -> Array:
-        """Return (models, rows) what each model gives to the true class."""
-        y = self.y.astype(np.intp)
-        if self.members[0].ndim == 1:
-            probability = self._values()
-            return np.where(y == 1, probability, 1 - probability)
-        return np.stack([model[np.arange(len(y)), y] for model in self.members]).astype(np.float64, copy=False)
 
     def _labels(self) -> NDArray[np.intp]:
         if self.members[0].ndim == 1:

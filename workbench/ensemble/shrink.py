@@ -59,7 +59,7 @@ def shrunk(
     share = (1 + len(bags)) / (2 + len(bags))
     least = plain_loss(objective, np.eye(objective.models)[ranked[0]])
     for drawn in (share, share / 2, share / 4):
-        moved = _limited((1 - drawn) * weights + drawn * safe, most)
+        moved = limited((1 - drawn) * weights + drawn * safe, most)
         if plain_loss(objective, moved) <= least:
             return moved
     return weights
@@ -84,11 +84,11 @@ def _bagged(bank: Bank, clusters: Labels, budget: Budget, rng: np.random.Generat
     return [np.mean(each, axis=0) for each in zip(*found, strict=True)]
 
 
-def _limited(weights: Array, most: int) -> Array:
+def limited(weights: Array, most: int) -> Array:
     """Return the heaviest weights, scaled to sum 1."""
     if np.count_nonzero(weights) <= most:
         return weights
     kept = np.argsort(-weights, kind="stable")[:most]
-    limited = np.zeros_like(weights)
-    limited[kept] = weights[kept] / weights[kept].sum()
-    return limited
+    heaviest = np.zeros_like(weights)
+    heaviest[kept] = weights[kept] / weights[kept].sum()
+    return heaviest

@@ -1,7 +1,7 @@
 """Log loss, reduced to the probability that each model gives to the true class."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,9 @@ class LogLoss:
     @classmethod
     def of(cls, bank: Bank) -> "LogLoss":
         """Return the objective of a bank of probabilities."""
-        y = bank.y.astype(np.intp)
-        true_class = np.empty((len(bank.members), len(y)))
-        for own, member in zip(true_class, bank.members, strict=True):
-            own[:] = np.where(y == 1, member, 1 - member) if member.ndim == 1 else member[np.arange(len(y)), y]
+        likelihood = true_class(bank.members, bank.y)
         # The metric clips there too; clipping members can only lower the loss, so that bounds stay bounds.
-        return cls(np.maximum(true_class, LEAST_PROBABILITY, out=true_class), row_shares(bank))
+        return cls(np.maximum(likelihood, LEAST_PROBABILITY, out=likelihood), row_shares(bank))
 
     @property
     def models(self) -> int:
@@ -128,6 +125,15 @@ class LogLoss:
     def _mean_log(self, values: Array) -> Array:
         """Return the mean log over the last axis."""
         return _mean_log(values) if self.share is None else np.asarray(np.log(values) @ self.share)
+
+
+def true_class(members: Sequence[NDArray[Any]], y: NDArray[Any]) -> Array:
+    """Return (models, rows) what each model gives to the true class of each row."""
+    classes = y.astype(np.intp)
+    given = np.empty((len(members), len(y)))
+    for own, member in zip(given, members, strict=True):
+        own[:] = np.where(classes == 1, member, 1 - member) if member.ndim == 1 else member[np.arange(len(y)), classes]
+    return given
 
 
 def _parts(matrix: NDArray[Any]) -> list[slice]:
