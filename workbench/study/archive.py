@@ -87,10 +87,9 @@ class Archive:
             StudyError: the study was begun with something else.
         """
         from workbench.evaluation import folds
-        from workbench.study.facts import Facts
 
         own, home, name = self.competition, self.home, self.config.name
-        Facts.of(own.dataset, own.metric.name, own.folds.hash).settle(home.facts(name), self.config)
+        own.facts.settle(home.facts(name), self.config)
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]

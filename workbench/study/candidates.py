@@ -10,7 +10,6 @@ import numpy as np
 from workbench.errors import StudyError
 from workbench.study.alignment import Alignment, align
 from workbench.study.archive import Archive
-from workbench.study.facts import Facts
 from workbench.study.nomination import nominated
 from workbench.tracking import Predictions
 
@@ -75,8 +74,7 @@ def _joined(own: Archive, other: Archive, offered: Sequence[Candidate]) -> Align
             f"Run it: workbench run {other.config.file}"
         )
     theirs = other.competition
-    facts = Facts.of(theirs.dataset, theirs.metric.name, theirs.folds.hash)
-    facts.settle(other.home.facts(other.config.name), other.config)
+    theirs.facts.settle(other.home.facts(other.config.name), other.config)
     return align(own.competition, theirs)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.data import Dataset, NewRows
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
+    from workbench.study.facts import Facts
     from workbench.tracking import Vault
     from workbench.trial import Spec
 
@@ -72,6 +73,13 @@ class Competition:
             return folds.make(self.config.folds, task=data.task, y=data.y, ids=data.ids, **options)
         except EvaluationError as error:
             raise ConfigError(f"{self.config.file}: {error}") from error
+
+    @cached_property
+    def facts(self) -> "Facts":
+        """What must stay the same as long as the study keeps its name."""
+        from workbench.study.facts import Facts
+
+        return Facts.of(self.dataset, self.metric.name, self.folds.hash)
 
     @cached_property
     def vault(self) -> "Vault":

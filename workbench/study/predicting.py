@@ -19,7 +19,6 @@ from workbench.search.books import Row
 from workbench.search.pool import cores
 from workbench.study.archive import Archive
 from workbench.study.competition import Competition
-from workbench.study.facts import Facts
 from workbench.trial import Spec
 
 Listen = Callable[[str], object]
@@ -43,20 +42,17 @@ def predict(
         DataError: the rows do not have what the study's models need.
     """
     config, home, data = competition.config, archive.home, competition.dataset
-    known = Facts.of(data, competition.metric.name, competition.folds.hash)
-    known.check(home.facts(config.name), config, but=["test"])
+    competition.facts.check(home.facts(config.name), config, but=["test"])
     threads = competition.threads(config.search.workers or cores(), cores())
     members = _members(document, rows, config.name)
-    models = [
-        [[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members
-    ]
-    anew = [making for trials in models for makings in trials for making in makings if not making.kept]
+    made = [[[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
+    anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
     with home.lock(config.name) if anew else nullcontext(), home.room():
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
-    test = [_mean(_mean(making.predictions() for making in makings) for makings in trials) for trials in models]
+    test = [_mean(_mean(making.predictions() for making in makings) for makings in trials) for trials in made]
     weights = np.array([member["weight"] for member in document["members"]])
     joined = _joiner(document, members, competition, archive)(test, weights)
     return submission.table(data, joined, competition.metric, threshold=document.get("threshold"))

@@ -201,11 +201,10 @@ class Study:
         """
         from workbench.study.blending import blended
         from workbench.study.candidates import gather
-        from workbench.study.facts import Facts
 
         own, tracker = self.competition, self.archive.tracker
         if self.home.facts(self.name).exists():
-            Facts.of(own.dataset, own.metric.name, own.folds.hash).check(self.home.facts(self.name), self.config)
+            own.facts.check(self.home.facts(self.name), self.config)
         others = [open(file, self.home.path).archive for file in sources]
         found = gather(self.archive, others, _MOST_CANDIDATES)
         if not found and self.rows():
