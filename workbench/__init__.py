@@ -16,6 +16,7 @@ Each line is a room; a room imports only from those above it, and `tests/test_ar
     ensemble      predictions -> weights, with a certificate and an honest score
     search        Optuna studies, pruning, allocation, budgets, workers
     submission    the file a competition takes, checked before it is written
+    report        figures and the one-page story of a study
     study         the conductor: draft, open, search, blend, submit
     cli           one verb, one command
 """

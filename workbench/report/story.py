@@ -1,0 +1,84 @@
+"""What a report tells, gathered by the conductor: the question, every trial, the ensemble, what figures need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.search.books import Row
+
+Curves = dict[tuple[int, int], dict[str, list[float]]]
+"""By (repeat, fold): losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study asks."""
+
+    study: str
+    target: str
+    task: Literal["binary", "multiclass", "regression"]
+    metric: str
+    direction: Literal["minimize", "maximize"]
+    source: str
+    """The training data, as the study file names them."""
+    kind: str
+    """The kind of data: table, image, sequence."""
+    rows: int
+    test_rows: int | None
+    folds: str
+    """In words, as in `stratified, 5 folds × 1`."""
+    fold_hash: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """A table's columns, and what each is."""
+    classes: tuple[Any, ...] | None = None
+    also: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was left out of the data or assumed, a sentence each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """A study, told from its beginning to its newest ensemble."""
+
+    question: Question
+    trials: Sequence[Row]
+    """Every finished trial, best first, then pruned, then failed ones."""
+    ended: Mapping[tuple[str, int], float]
+    """When each trial ended, by family and number: seconds since the first trial began."""
+    importances: Mapping[str, Mapping[str, float]]
+    """By family, how much of the score's variation each hyperparameter accounts for: at least 0, sum 1, largest first.
+    Families with too few trials to say are left out."""
+    curves: Mapping[str, Curves]
+    """The curves of the best trial of each family that has some, by the trial's name."""
+    y: np.ndarray
+    """(predictions,): the true class index or value of each out-of-fold prediction."""
+    fold: np.ndarray
+    """(predictions,): the fold each was held out in."""
+    ensemble: Mapping[str, Any] | None = None
+    """The newest ensemble's document; None where there is none yet, and then there are no predictions either."""
+    oof: np.ndarray | None = None
+    """The ensemble's out-of-fold predictions: (predictions,) or (predictions, classes)."""
+    members: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The members' out-of-fold predictions by name, the heaviest first."""
+
+    @property
+    def sign(self) -> int:
+        """1 where low scores are good, -1 where high ones are."""
+        return 1 if self.question.direction == "minimize" else -1
+
+    @cached_property
+    def complete(self) -> list[Row]:
+        """The trials that have a score, best first."""
+        return [row for row in self.trials if row.state == "complete" and row.score is not None]
+
+    @cached_property
+    def families(self) -> dict[str, list[Row]]:
+        """The trials of each family, best first, the family with the best trial first."""
+        names = dict.fromkeys(row.family for row in self.trials)
+        return {name: [row for row in self.trials if row.family == name] for name in names}
