@@ -1,4 +1,4 @@
-"""What a trial uses of the machine, written down every few seconds beside its folds, under MLflow's names."""
+"""What a trial uses of the machine, written down every second or so beside its folds, under MLflow's names."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import psutil
 # Where a trial's folder has what it used: a line of JSON for each look.
 FILE = "usage.jsonl"
 # Seconds from look to look.
-_EVERY = 2.0
+_EVERY = 1.0
 
 
 class _Process(Protocol):

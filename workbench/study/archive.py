@@ -96,7 +96,8 @@ class Archive:
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]
-        self.tracker.describe(metric=own.metric.name, also=also, direction=own.metric.direction)
+        scored = {"metric": own.metric.name, "direction": own.metric.direction}
+        self.tracker.describe(**scored, also=also, folds=own.folds.folds)
         self.tracker.carry(home.folds(name))
         self.tell()
         self.books.reclaim()
