@@ -34,6 +34,7 @@ INKS = ("#332288", "#cc6677", "#117733", "#999933", "#882255", "#44aa99", "#aa44
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 HATCHES = ("", "////", "xxxx")
+"""Of bars that have an edge of their ink and no fill, but for the first."""
 
 # Degrees of opacity that are told apart.
 _LEVELS = 12
@@ -80,6 +81,7 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.titlelocation": "left",
+    "axes.prop_cycle": f"cycler('color', {list(INKS)})",
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "xtick.color": SOFT,
@@ -176,6 +178,11 @@ def bars(axes: "Axes", names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def beside(axes: "Axes", x: float, y: float, text: str) -> None:
+    """Write something to the right of a bar's end."""
+    axes.annotate(text, (x, y), (4, 0), textcoords="offset points", va="center", color=SOFT)
+
+
 def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str = "", edges: Any = None) -> None:
     """Fill the cells of a grid, the stronger the nearer their value is to 1; those of 0 stay empty.
 
@@ -202,8 +209,10 @@ def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str 
         ]
         if corners:
             path = Path.make_compound_path(*corners)
-            patch = PathPatch(path, facecolor=(ink, level / _LEVELS), edgecolor=GRID, linewidth=0.3, hatch=hatch)
-            axes.add_patch(patch)
+            axes.add_patch(PathPatch(path, facecolor=(ink, level / _LEVELS), edgecolor=GRID, linewidth=0.3))
+            if hatch:
+                # SVG does not show a hatch over a fill that is half transparent.
+                axes.add_patch(PathPatch(path, facecolor="none", edgecolor=SOFT, linewidth=0, hatch=hatch))
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
 

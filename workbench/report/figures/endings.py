@@ -77,7 +77,7 @@ def draw(numbers: Endings) -> "Figure":
     drawing.bars(lower, [drawing.cut(reason, 34) for _, reason, _ in numbers.reasons])
     for place, (ending, _, count) in enumerate(numbers.reasons):
         lower.barh(place, count, 0.62, **_look(ending))
-        lower.text(count, place, f" {count}", va="center", ha="left", color=drawing.SOFT)
+        drawing.beside(lower, count, place, str(count))
     upper.set_xlim(0, max(left) * 1.05)
     lower.set_xlim(0, max(count for _, _, count in numbers.reasons) * 1.15)
     lower.set_xlabel("trials that ended for the reason")
@@ -91,7 +91,7 @@ def draw(numbers: Endings) -> "Figure":
 def _look(state: str) -> dict[str, object]:
     place = _STATES.index(state)
     return {
-        "facecolor": (drawing.INKS[place], 0.9 if place == 0 else 0.45),
+        "facecolor": drawing.INKS[place] if place == 0 else "none",
         "edgecolor": drawing.INKS[place],
         "hatch": drawing.HATCHES[place],
         "linewidth": 0.8,

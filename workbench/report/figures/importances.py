@@ -62,7 +62,7 @@ def draw(numbers: Importances) -> "Figure":
         axes.text(0, place + 0.1, drawing.cut(family, 30), weight="bold", va="center", ha="left")
     for place, value in enumerate(values):
         if names[place]:
-            axes.text(value, place, f" {value:.0%}", va="center", ha="left", color=drawing.SOFT)
+            drawing.beside(axes, value, place, f"{value:.0%}")
     axes.set_xlim(0, max(values) * 1.15)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xlabel("share of the score's variation")

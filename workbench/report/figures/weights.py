@@ -60,7 +60,7 @@ def draw(numbers: Weights) -> "Figure":
         )
     ends = [weight + se for weight, se in zip(numbers.weights, spread, strict=True)]
     for place, (weight, end) in enumerate(zip(numbers.weights, ends, strict=True)):
-        axes.text(end, place, f"  {weight:.2f}" if weight >= 0.01 else "  <0.01", va="center", color=drawing.SOFT)
+        drawing.beside(axes, end, place, f"{weight:.2f}" if weight >= 0.01 else "<0.01")
     axes.set_xlim(0, max(ends) * 1.18)
     axes.set_xlabel("weight (they sum to 1)")
     axes.set_ylabel("member")
