@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
+import figure_stories as stories
 import matplotlib
 import numpy as np
 import pytest
-import stories
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -429,6 +429,30 @@ def test_correlations_below_nought_are_drawn_apart():
     assert found.low == 0
     assert whole.legends[0].get_texts()[0].get_text() == "below 0"
     assert any(patch.get_hatch() for patch in whole.axes[0].patches)
+
+
+@pytest.mark.parametrize("draw", ["error_correlation", "weights", "contribution"])
+def test_many_members_with_long_names_fit(draw):
+    names = tuple(f"a study elsewhere/a_family_with_a_long_name #{place}" for place in range(25))
+    gains = tuple(np.linspace(0.04, -0.01, 25))
+    whole = {
+        "error_correlation": lambda: error_correlation.draw(
+            error_correlation.ErrorCorrelation(names, np.full((25, 25), 0.9), "", "")
+        ),
+        "weights": lambda: weights.draw(weights.Weights(names, gains, gains, "")),
+        "contribution": lambda: contribution.draw(
+            contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
+        ),
+    }[draw]()
+    text = drawing.svg(whole)
+    assert len(text) < LARGEST_SVG
+    width, height = whole.bbox.width, whole.bbox.height
+    for axes in whole.axes:
+        box = axes.get_tightbbox()
+        assert box.x0 >= -1
+        assert box.x1 <= width + 1
+        assert box.y0 >= -1
+        assert box.y1 <= height + 1
 
 
 @pytest.mark.parametrize("threshold", [None, 0.2])

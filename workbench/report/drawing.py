@@ -38,6 +38,8 @@ HATCHES = ("", "////", "xxxx")
 
 # Degrees of opacity that are told apart.
 _LEVELS = 12
+# Points that a letter of a legend is wide, and what stands before and after its words.
+_LETTER, _HANDLE = 5.6, 44
 # Of a page's pixels in a point.
 _PIXELS = 96 / 72
 # On a light page and on a dark one.
@@ -70,6 +72,7 @@ _STYLE: dict[str, Any] = {
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
     "figure.facecolor": "none",
+    "figure.constrained_layout.w_pad": 0.08,
     "axes.facecolor": "none",
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -157,7 +160,11 @@ def clock(longest: float) -> tuple[float, str]:
 
 
 def key(figure: "Figure", handles: Sequence[Any], *, columns: int = 3) -> None:
-    """Put a legend below the axes."""
+    """Put a legend below the axes, in at most so many columns, and make room for all of its lines but the first."""
+    longest = max(len(handle.get_label()) for handle in handles)
+    fitting = int(WIDTH * 72 / (longest * _LETTER + _HANDLE))
+    columns = max(1, min(columns, fitting, len(handles)))
+    figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(handles) // columns) - 1))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
@@ -170,8 +177,10 @@ def plain_numbers(axis: Any, most: int = 5) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def bars(axes: "Axes", names: Sequence[str]) -> None:
-    """Make room for horizontal bars, named from the top down."""
+def bars(axes: "Axes", names: Sequence[str], length: str) -> None:
+    """Make room for horizontal bars, named from the top down; `length` says what theirs means."""
+    # From the right end on there is room for it below long names, too.
+    axes.set_xlabel(length, loc="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -58,7 +58,8 @@ def draw(numbers: ErrorCorrelation) -> "Figure":
     axes.invert_yaxis()
     axes.grid(visible=False)
     small = {"size": 9 if count <= 15 else 7}
-    axes.set_xticks(range(count), [str(place) for place in range(1, count + 1)], **small)
+    step = 1 if count <= 15 else 2
+    axes.set_xticks(range(0, count, step), [str(place) for place in range(1, count + 1, step)], **small)
     axes.set_yticks(range(count), [f"{drawing.cut(n)} · {p}" for p, n in enumerate(numbers.names, 1)], **small)
     axes.tick_params(length=0)
     axes.set_xlabel("member, by number")
