@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -380,6 +381,43 @@ def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
     (tmp_path / "s.csv").write_text("id,y\n")
     tracker.attach(run_id, tmp_path / "s.csv")
     assert (artifacts(client(home).get_run(run_id)) / "s.csv").read_text() == "id,y\n"
+
+
+def test_a_file_can_be_kept_in_a_folder_of_a_run(home, tracker, tmp_path):
+    run_id = tracker.study_run()
+    (tmp_path / "weights.png").write_bytes(b"PNG")
+    tracker.attach(run_id, tmp_path / "weights.png", "figures")
+    assert (artifacts(client(home).get_run(run_id)) / "figures" / "weights.png").read_bytes() == b"PNG"
+
+
+def test_a_study_has_one_run_of_its_own_however_often_and_by_whomever_it_is_asked_for(home, tracker, study):
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: Tracker(home, study).study_run(), range(8)))
+    (run,) = runs(home, tracker)
+    assert found == {run.info.run_id} == {tracker.study_run()}
+    assert (run.info.status, run.data.tags["workbench.kind"], run.data.tags["workbench.study"]) == (
+        "FINISHED", "study", study,
+    )  # fmt: skip
+
+
+def test_a_study_run_that_was_cut_off_is_the_same_one_finished(home, tracker, study):
+    run_id = tracker.study_run()
+    client(home).update_run(run_id, status="RUNNING")
+    tracker.close()
+    assert client(home).get_run(run_id).info.status == "RUNNING"
+    assert Tracker(home, study).study_run() == run_id
+    assert client(home).get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(home, tracker):
+    run_id = tracker.study_run()
+    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    tracker.close()
+    assert tracker.newest_ensemble()["run_id"] == made
+    assert tracker.imports("log_loss") == []
+    shown = client(home).search_runs([tracker.experiment_id], order_by=["metrics.`log_loss` ASC"])
+    assert [run.info.run_id for run in shown][-1] == run_id
 
 
 @pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])

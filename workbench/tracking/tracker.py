@@ -36,6 +36,9 @@ _MOST_METRICS = 1000
 # Points of a curve that are shown; `curves.parquet` has them all.
 _MOST_POINTS = 100
 
+# The study's own run, until there is a best trial to name it by.
+_STUDY = "study"
+
 Point = tuple[str, float, int]
 """A metric's name, value and step."""
 
@@ -167,7 +170,7 @@ class Tracker:
 
     def close(self) -> None:
         """Close the runs that a dead process left open, but not those of trials: they are written again."""
-        where = "tags.`workbench.kind` != 'trial' AND status = 'RUNNING'"
+        where = "tags.`workbench.kind` != 'trial' AND tags.`workbench.kind` != 'study' AND status = 'RUNNING'"
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
@@ -211,9 +214,21 @@ class Tracker:
             found[repeat, fold] = {name: own[name].tolist() for name in losses}
         return found
 
-    def attach(self, run_id: str, file: Path) -> None:
-        """Keep a copy of a file with a run."""
-        self._client.log_artifact(run_id, str(file))
+    def study_run(self) -> str:
+        """Return the id of the run that carries the study's own figures and files; there is one, made when missing."""
+        every = {"workbench.kind": "study", "workbench.study": self._study, "workbench.state": "complete"}
+        experiment = self.experiment_id
+        # A report may be asked for while the study runs: two processes must not make one each.
+        with store.lock(self._home):
+            found = self._search("tags.`workbench.kind` = 'study'", most=1)
+            run = found[0] if found else self._client.create_run(experiment, tags=every, run_name=_STUDY)
+        if run.info.status != "FINISHED":
+            self._client.set_terminated(run.info.run_id, "FINISHED")
+        return str(run.info.run_id)
+
+    def attach(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file with a run, in a folder of its artifacts where one is named."""
+        self._client.log_artifact(run_id, str(file), folder)
 
     @contextmanager
     def _run(
