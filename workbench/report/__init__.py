@@ -7,6 +7,6 @@ page     the story as one self-contained HTML page
 markdown the story for a repository
 """
 
-from workbench.report.story import Curves, Question, Story
+from workbench.report.story import Curves, Question, Recipe, Story
 
-__all__ = ["Curves", "Question", "Story"]
+__all__ = ["Curves", "Question", "Recipe", "Story"]
