@@ -237,7 +237,7 @@ def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tr
     tracker.record(failed, a_vault(), metric="log_loss", log=log)
     (run,) = runs(home, tracker)
     assert (run.info.status, run.data.tags["workbench.state"]) == ("FAILED", "failed")
-    assert run.info.run_name == "mlp #0 · failed"
+    assert run.info.run_name == "mlp #0 · failed: ValueError: no good"
     assert run.data.tags["mlflow.note.content"] == "ValueError: no good"
     assert run.data.metrics == {"seconds": 2.5}
     assert os.listdir(artifacts(run)) == ["log.txt"]
@@ -326,7 +326,7 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     document = an_ensemble(members)
     run_id = tracker.record_ensemble(document, a_result().oof, a_result().test, vault, metric="log_loss")
     run = client(home).get_run(run_id)
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3 · honest 0.31")
     tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
     assert {f"workbench.{key}": value for key, value in tags.items()}.items() <= run.data.tags.items()
     assert run.data.metrics == {
@@ -441,7 +441,7 @@ def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     ],
 )
 def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
-    tracker.describe("", metric=name, also=[], direction="maximize")
+    tracker.describe(metric=name, also=[], direction="maximize")
     run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
     assert run.data.metrics[shown] == 0.35
     assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
@@ -461,11 +461,10 @@ def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(ho
     assert len(ids) == 1
 
 
-def test_the_experiment_says_what_it_is_and_how_to_sort_it(home, tracker):
+def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, tracker):
     for metric in ("rmse", "log_loss"):
-        tracker.describe("**study**: predict `y`", metric=metric, also=["accuracy"], direction="minimize")
+        tracker.describe(metric=metric, also=["accuracy"], direction="minimize")
     tags = client(home).get_experiment(tracker.experiment_id).tags
-    assert tags["mlflow.note.content"] == "**study**: predict `y`"
     assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
     shown = json.loads(
         zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
@@ -546,7 +545,7 @@ def taken():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
-    tracker.describe("", metric="log_loss", also=[], direction="minimize")
+    tracker.describe(metric="log_loss", also=[], direction="minimize")
     run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
     before = processes(1, os.getpid())
     with ui.serve(home, taken) as link:
