@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import stories
+import figure_stories as stories
 
 from workbench.report import Recipe, Story, markdown, page, tables, words
 from workbench.report.pictures import Picture, pictures

@@ -8,6 +8,10 @@ answer   what is asked, and what the answer is worth, in sentences
 tables   the report's tables, whatever form it takes
 advice   what to do next, each with its reason
 words    how numbers are said
+ranking  rows by falling probability, for ROC and precision–recall curves
+cloud    many rows as points, or counted in cells
+window   which stretch of the scores is shown
+notes    what a figure leaves out, in words
 page     the story as one self-contained HTML page
 markdown the story for a repository
 """

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 MOST_POINTS = 1000
+# Values whose largest is so many times their median are shown by their logarithms.
+_WIDE = 20.0
 _CELLS = 36
 
 
@@ -34,22 +36,28 @@ class Cloud:
     def note(self) -> str:
         """What is to be said of its look."""
         return (
-            "" if self.counts is None else f"The darker a cell, the more of the {self.counts.sum():,} rows are in it."
+            "" if self.counts is None else f"The stronger a cell, the more of the {self.counts.sum():,} rows are in it."
         )
 
 
-def gather(x: Array, y: Array, *, wide: bool = False) -> Cloud:
+def gather(x: Array, y: Array, *, wide_x: bool = False, wide_y: bool = False) -> Cloud:
     """Return rows as points, or counted.
 
     Args:
         x: (rows,).
         y: (rows,).
-        wide: whether x and y will be on logarithmic axes, so that cells are to be even there.
+        wide_x: whether x will be on a logarithmic axis, so that cells are to be even there.
+        wide_y: the same of y.
     """
     if len(x) <= MOST_POINTS:
         return Cloud(x, y)
-    counts, y_edges, x_edges = np.histogram2d(y, x, bins=[_edges(y, wide), _edges(x, wide)])
+    counts, y_edges, x_edges = np.histogram2d(y, x, bins=[_edges(y, wide_y), _edges(x, wide_x)])
     return Cloud(np.empty(0), np.empty(0), counts.astype(np.int64), x_edges, y_edges)
+
+
+def wide(values: Array) -> bool:
+    """Return whether values belong on a logarithmic axis."""
+    return bool(values.min() > 0 and values.max() / np.median(values) >= _WIDE)
 
 
 def scatter(axes: "Axes", cloud: Cloud, *, ink: str = drawing.INKS[0]) -> None:
@@ -65,11 +73,11 @@ def scatter(axes: "Axes", cloud: Cloud, *, ink: str = drawing.INKS[0]) -> None:
     drawing.shades(axes, strength, ink=ink, edges=(cloud.y_edges, cloud.x_edges))
 
 
-def _edges(values: Array, wide: bool) -> Array:
+def _edges(values: Array, logarithmic: bool) -> Array:
     low, high = float(values.min()), float(values.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
-    spaced = np.geomspace if wide and low > 0 else np.linspace
+    spaced = np.geomspace if logarithmic and low > 0 else np.linspace
     edges: Array = spaced(low, high, _CELLS + 1)
     # Rounding must not leave the ends outside.
     edges[0], edges[-1] = low, high

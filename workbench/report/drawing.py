@@ -34,9 +34,12 @@ INKS = ("#332288", "#cc6677", "#117733", "#999933", "#882255", "#44aa99", "#aa44
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 HATCHES = ("", "////", "xxxx")
+"""Of bars that have an edge of their ink and no fill, but for the first."""
 
 # Degrees of opacity that are told apart.
 _LEVELS = 12
+# Points that a letter of a legend is wide, and what stands before and after its words.
+_LETTER, _HANDLE = 5.6, 44
 # Of a page's pixels in a point.
 _PIXELS = 96 / 72
 # On a light page and on a dark one.
@@ -69,6 +72,7 @@ _STYLE: dict[str, Any] = {
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
     "figure.facecolor": "none",
+    "figure.constrained_layout.w_pad": 0.08,
     "axes.facecolor": "none",
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -80,6 +84,7 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.titlelocation": "left",
+    "axes.prop_cycle": f"cycler('color', {list(INKS)})",
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "xtick.color": SOFT,
@@ -155,7 +160,11 @@ def clock(longest: float) -> tuple[float, str]:
 
 
 def key(figure: "Figure", handles: Sequence[Any], *, columns: int = 3) -> None:
-    """Put a legend below the axes."""
+    """Put a legend below the axes, in at most so many columns, and make room for all of its lines but the first."""
+    longest = max(len(handle.get_label()) for handle in handles)
+    fitting = int(WIDTH * 72 / (longest * _LETTER + _HANDLE))
+    columns = max(1, min(columns, fitting, len(handles)))
+    figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(handles) // columns) - 1))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
@@ -168,12 +177,19 @@ def plain_numbers(axis: Any, most: int = 5) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def bars(axes: "Axes", names: Sequence[str]) -> None:
-    """Make room for horizontal bars, named from the top down."""
+def bars(axes: "Axes", names: Sequence[str], length: str) -> None:
+    """Make room for horizontal bars, named from the top down; `length` says what theirs means."""
+    # From the right end on there is room for it below long names, too.
+    axes.set_xlabel(length, loc="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
+
+
+def beside(axes: "Axes", x: float, y: float, text: str) -> None:
+    """Write something to the right of a bar's end."""
+    axes.annotate(text, (x, y), (4, 0), textcoords="offset points", va="center", color=SOFT)
 
 
 def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str = "", edges: Any = None) -> None:
@@ -202,8 +218,10 @@ def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str 
         ]
         if corners:
             path = Path.make_compound_path(*corners)
-            patch = PathPatch(path, facecolor=(ink, level / _LEVELS), edgecolor=GRID, linewidth=0.3, hatch=hatch)
-            axes.add_patch(patch)
+            axes.add_patch(PathPatch(path, facecolor=(ink, level / _LEVELS), edgecolor=GRID, linewidth=0.3))
+            if hatch:
+                # SVG does not show a hatch over a fill that is half transparent.
+                axes.add_patch(PathPatch(path, facecolor="none", edgecolor=SOFT, linewidth=0, hatch=hatch))
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
 

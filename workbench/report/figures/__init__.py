@@ -47,7 +47,7 @@ ENTRIES = (
     Entry(
         "slices",
         "Hyperparameters and scores",
-        "Each mark is a trial: its score against one of its hyperparameters; the darker the later it was tried, "
+        "Each mark is a trial: its score against one of its hyperparameters; the stronger the later it was tried, "
         "the best one is a star.",
         "study",
     ),
@@ -94,7 +94,7 @@ ENTRIES = (
     Entry(
         "error_correlation",
         "Do members fail on the same rows?",
-        "Correlation of the members' errors: the paler a cell, the more two members have to gain from each other.",
+        "Correlation of the members' errors: the fainter a cell, the more two members have to gain from each other.",
         "ensemble",
     ),
     Entry(

@@ -56,18 +56,18 @@ def draw(numbers: Contribution) -> "Figure":
     count = len(numbers.names)
     figure, grid = drawing.canvas("What each member adds", height=1.1 + 0.25 * count)
     axes = grid[0, 0]
-    drawing.bars(axes, [drawing.cut(name) for name in numbers.names])
+    length = f"how much worse {drawing.cut(numbers.metric)} is without it"
+    drawing.bars(axes, [drawing.cut(name) for name in numbers.names], length)
     widest = max(max(map(abs, numbers.gains)), 1e-12)
     for place, (gain, exact) in enumerate(zip(numbers.gains, numbers.reoptimised, strict=True)):
         ink = drawing.INKS[0 if gain >= 0 else 1]
         hatch = "" if exact else drawing.HATCHES[1]
-        axes.barh(place, gain, 0.62, facecolor=(ink, 0.8 if exact else 0.35), edgecolor=ink, hatch=hatch, linewidth=0.8)
+        axes.barh(place, gain, 0.62, facecolor=ink if exact else "none", edgecolor=ink, hatch=hatch, linewidth=0.8)
         end = max(gain, 0.0)
         said = f"{gain:+.2g}" if abs(gain) > _LITTLE * widest else "0"
-        axes.text(end, place, f"  {said}", va="center", color=drawing.SOFT)
+        drawing.beside(axes, end, place, said)
     axes.axvline(0, color=drawing.SOFT, linewidth=0.8)
     axes.set_xlim(min(min(numbers.gains), 0) - 0.02 * widest, max(max(numbers.gains), 0) + 0.3 * widest)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_xlabel(f"how much worse {numbers.metric} becomes without the member")
     axes.set_ylabel("member")
     return figure

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def draw(numbers: LearningCurves) -> "Figure":
     return figure
 
 
-def _look(measured: str) -> dict[str, object]:
+def _look(measured: str) -> dict[str, Any]:
     place = 0 if measured == "val_loss" else 1
     return {"color": drawing.INKS[place], "linestyle": drawing.DASHES[place]}
 

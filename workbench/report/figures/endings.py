@@ -65,22 +65,20 @@ def draw(numbers: Endings) -> "Figure":
     options: dict[str, Any] = {"height": 1.3 + 0.27 * sum(heights), "rows": 2, "height_ratios": heights}
     figure, grid = drawing.canvas("How trials ended", **options)
     upper, lower = grid[:, 0]
-    drawing.bars(upper, [drawing.cut(family) for family in numbers.families])
+    drawing.bars(upper, [drawing.cut(family) for family in numbers.families], "trials")
     left = [0] * len(numbers.families)
     for state, name in enumerate(_STATES):
         counts = [each[state] for each in numbers.families.values()]
         label = name if any(counts) else None
         upper.barh(range(len(counts)), counts, 0.62, left, label=label, **_look(name))
         left = [a + b for a, b in zip(left, counts, strict=True)]
-    upper.set_xlabel("trials")
     upper.set_ylabel("family")
-    drawing.bars(lower, [drawing.cut(reason, 34) for _, reason, _ in numbers.reasons])
+    drawing.bars(lower, [drawing.cut(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended for it")
     for place, (ending, _, count) in enumerate(numbers.reasons):
         lower.barh(place, count, 0.62, **_look(ending))
-        lower.text(count, place, f" {count}", va="center", ha="left", color=drawing.SOFT)
+        drawing.beside(lower, count, place, str(count))
     upper.set_xlim(0, max(left) * 1.05)
     lower.set_xlim(0, max(count for _, _, count in numbers.reasons) * 1.15)
-    lower.set_xlabel("trials that ended for the reason")
     lower.set_ylabel("reason")
     for axes in (upper, lower):
         axes.locator_params(axis="x", nbins=5, integer=True)
@@ -91,7 +89,7 @@ def draw(numbers: Endings) -> "Figure":
 def _look(state: str) -> dict[str, object]:
     place = _STATES.index(state)
     return {
-        "facecolor": (drawing.INKS[place], 0.9 if place == 0 else 0.45),
+        "facecolor": drawing.INKS[place] if place == 0 else "none",
         "edgecolor": drawing.INKS[place],
         "hatch": drawing.HATCHES[place],
         "linewidth": 0.8,

@@ -58,14 +58,18 @@ def draw(numbers: ErrorCorrelation) -> "Figure":
     axes.invert_yaxis()
     axes.grid(visible=False)
     small = {"size": 9 if count <= 15 else 7}
-    axes.set_xticks(range(count), [str(place) for place in range(1, count + 1)], **small)
-    axes.set_yticks(range(count), [f"{drawing.cut(n)}  {p}" for p, n in enumerate(numbers.names, 1)], **small)
+    step = 1 if count <= 15 else 2
+    axes.set_xticks(range(0, count, step), [str(place) for place in range(1, count + 1, step)], **small)
+    axes.set_yticks(range(count), [f"{drawing.cut(n)} · {p}" for p, n in enumerate(numbers.names, 1)], **small)
     axes.tick_params(length=0)
     axes.set_xlabel("member, by number")
     axes.set_ylabel("member")
     if count <= _MOST_WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(numbers.matrix):
-            said, ink = f"{value:.2f}".replace("0.", "."), drawing.on(strength[row, column] if value >= 0 else -value)
+            said, ink = (
+                f"{value:.2f}".replace("0.", "."),
+                drawing.on(float(strength[row, column]) if value >= 0 else -value),
+            )
             axes.text(column, row, said, ha="center", va="center", size=8, color=ink)
     _scale(figure, numbers.low, negative=bool((numbers.matrix < 0).any()))
     return figure
@@ -81,10 +85,6 @@ def _scale(figure: "Figure", low: float, *, negative: bool) -> None:
         for part in (0, 0.5, 1)
     ]
     if negative:
-        look: dict[str, Any] = {
-            "facecolor": (drawing.INKS[1], 0.5),
-            "hatch": drawing.HATCHES[1],
-            "edgecolor": drawing.GRID,
-        }
+        look: dict[str, Any] = {"facecolor": "none", "hatch": drawing.HATCHES[1], "edgecolor": drawing.SOFT}
         handles.insert(0, Patch(**look, label="below 0"))
     drawing.key(figure, handles, columns=4)

@@ -81,14 +81,13 @@ def draw(numbers: FoldScores) -> "Figure":
     trials = numbers.trials
     figure, grid = drawing.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))
     axes, ink, mark = grid[0, 0], drawing.INKS[0], drawing.INKS[1]
-    drawing.bars(axes, [drawing.cut(each.name) for each in trials])
+    drawing.bars(axes, [drawing.cut(each.name) for each in trials], numbers.label)
     for place, each in enumerate(trials):
         axes.plot([each.mean - each.std, each.mean + each.std], [place, place], color=mark, linewidth=2.2, zorder=1)
         fill = ink if each.member else drawing.GROUND
         dots = {"markerfacecolor": fill, "markeredgecolor": ink, "markersize": 4.5, "markeredgewidth": 0.8}
         axes.plot(each.scores, np.full(len(each.scores), place), linestyle="", marker="o", alpha=0.8, **dots)
         axes.plot(each.mean, place, marker="|", markersize=15, markeredgewidth=2.4, color=mark)
-    axes.set_xlabel(numbers.label)
     axes.set_ylabel("trial")
     axes.locator_params(axis="x", nbins=6)
     return figure

@@ -56,15 +56,14 @@ def draw(numbers: Importances) -> "Figure":
         values += [0.0, *shares.values()]
     figure, grid = drawing.canvas("What matters", height=1.1 + 0.21 * len(names))
     axes = grid[0, 0]
-    drawing.bars(axes, names)
+    drawing.bars(axes, names, "share of the score's variation")
     axes.barh(range(len(names)), values, height=0.62, color=drawing.INKS[0])
     for place, family in heads:
         axes.text(0, place + 0.1, drawing.cut(family, 30), weight="bold", va="center", ha="left")
     for place, value in enumerate(values):
         if names[place]:
-            axes.text(value, place, f" {value:.0%}", va="center", ha="left", color=drawing.SOFT)
+            drawing.beside(axes, value, place, f"{value:.0%}")
     axes.set_xlim(0, max(values) * 1.15)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_xlabel("share of the score's variation")
     axes.set_ylabel("hyperparameter")
     return figure

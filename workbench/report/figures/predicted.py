@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.report import drawing
-from workbench.report.cloud import Cloud, gather, scatter
+from workbench.report.cloud import Cloud, gather, scatter, wide
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# Values whose largest is so many times their median are shown by their logarithms.
-_WIDE = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +33,9 @@ def compute(story: Story) -> Predicted | None:
         return None
     actual, predicted = story.y.astype(np.float64), story.oof.astype(np.float64)
     low, high = float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))
-    wide = low > 0 and high / float(np.median(actual)) >= _WIDE
-    rows = gather(actual, predicted, wide=wide)
-    return Predicted(rows, low, high, wide, story.question.target, rows.note)
+    logarithmic = low > 0 and wide(actual)
+    rows = gather(actual, predicted, wide_x=logarithmic, wide_y=logarithmic)
+    return Predicted(rows, low, high, logarithmic, story.question.target, rows.note)
 
 
 @drawing.styled

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing
-from workbench.report.cloud import Cloud, gather, scatter
+from workbench.report import drawing, notes
+from workbench.report.cloud import Cloud, gather, scatter, wide
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Residuals:
     """(40,) rows by residual."""
     edges: Array
     """(41,) of the columns."""
+    wide: bool
+    """Whether predictions are on a logarithmic axis."""
     target: str
     note: str
 
@@ -51,9 +53,19 @@ def compute(story: Story) -> Residuals | None:
         parts = np.array_split(np.argsort(predicted, kind="stable"), bins)
         centres = np.array([predicted[part].mean() for part in parts])
         quantiles = np.array([np.quantile(residual[part], _QUANTILES) for part in parts]).T
-    columns, edges = np.histogram(residual, _COLUMNS)
-    rows = gather(predicted, residual)
-    return Residuals(rows, centres, quantiles, columns, edges, story.question.target, rows.note)
+    low, high = _reach(residual)
+    beyond = int(((residual < low) | (residual > high)).sum())
+    columns, edges = np.histogram(residual.clip(low, high), _COLUMNS)
+    rows = gather(predicted, residual.clip(low, high), wide_x=wide(predicted))
+    note = notes.joined(f"{beyond:,} residuals lie beyond the edges, where they are put." if beyond else "", rows.note)
+    return Residuals(rows, centres, quantiles, columns, edges, wide(predicted), story.question.target, note)
+
+
+def _reach(residual: Array) -> tuple[float, float]:
+    """Return the stretch of the residuals that is shown: all but those far from 99 % of them."""
+    low, high = np.quantile(residual, (0.005, 0.995))
+    room = high - low
+    return max(float(residual.min()), float(low - room)), min(float(residual.max()), float(high + room))
 
 
 @drawing.styled
@@ -71,6 +83,9 @@ def draw(numbers: Residuals) -> "Figure":
     for edge in (low, high):
         upper.plot(numbers.centres, edge, color=ink, linewidth=0.8)
     upper.plot(numbers.centres, middle, color=ink, linewidth=2)
+    if numbers.wide:
+        upper.set_xscale("log")
+        drawing.plain_numbers(upper.xaxis)
     named = drawing.cut(numbers.target, 22)
     upper.set_xlabel(f"predicted {named}")
     upper.set_ylabel("predicted - actual")

@@ -22,6 +22,8 @@ _MOST_PANELS = 6
 _MOST_FAMILIES = 3
 _MOST_CHOICES = 6
 _FEWEST_TRIALS = 3
+# So many letters fit below a panel side by side.
+_ROOM = 22
 # Values that spread over so many times their smallest are shown by their logarithms.
 _WIDE = 30.0
 
@@ -138,8 +140,9 @@ def _panel(axes: "Axes", panel: Slice, seen: Window, sign: int) -> None:
     axes.set_xlabel(drawing.cut(panel.name, 26))
     if panel.choices:
         many = len(panel.choices)
-        axes.set_xticks(range(many), [drawing.cut(choice, 12 if many < 3 else 9) for choice in panel.choices])
-        axes.tick_params(axis="x", rotation=0 if many < 3 else 30)
+        names = [drawing.cut(choice, 12 if many < 3 else 9) for choice in panel.choices]
+        axes.set_xticks(range(many), names)
+        axes.tick_params(axis="x", rotation=0 if len("".join(names)) <= _ROOM else 40)
         axes.set_xlim(-0.6, many - 0.4)
     elif panel.wide:
         axes.set_xscale("log")

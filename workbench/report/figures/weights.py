@@ -49,7 +49,7 @@ def draw(numbers: Weights) -> "Figure":
     count = len(numbers.names)
     figure, grid = drawing.canvas("Weights", height=1.1 + 0.25 * count)
     axes, places = grid[0, 0], range(count)
-    drawing.bars(axes, [drawing.cut(name) for name in numbers.names])
+    drawing.bars(axes, [drawing.cut(name) for name in numbers.names], "weight (they sum to 1)")
     axes.barh(places, numbers.weights, 0.62, color=(drawing.INKS[0], 0.8))
     spread = numbers.spread or (0.0,) * count
     if numbers.spread:
@@ -60,8 +60,7 @@ def draw(numbers: Weights) -> "Figure":
         )
     ends = [weight + se for weight, se in zip(numbers.weights, spread, strict=True)]
     for place, (weight, end) in enumerate(zip(numbers.weights, ends, strict=True)):
-        axes.text(end, place, f"  {weight:.2f}" if weight >= 0.01 else "  <0.01", va="center", color=drawing.SOFT)
+        drawing.beside(axes, end, place, f"{weight:.2f}" if weight >= 0.01 else "<0.01")
     axes.set_xlim(0, max(ends) * 1.18)
-    axes.set_xlabel("weight (they sum to 1)")
     axes.set_ylabel("member")
     return figure
