@@ -9,6 +9,7 @@ a process of its own, its imports included.
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -115,13 +116,19 @@ def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[fl
 def _made(folder: Path, file: Path, *options: str) -> dict[str, Any]:
     """Make a report by the command, and return how long that took and how large it is."""
     words = ["report", str(folder / "study.yaml"), "--home", str(folder / "mlruns"), "-o", str(file), *options]
-    began = time.monotonic()
+    began, worked = time.monotonic(), _worked()
     subprocess.run([sys.executable, "-m", "workbench", *words], check=True, stdout=subprocess.DEVNULL)
-    seconds = time.monotonic() - began
+    seconds, cpu = time.monotonic() - began, _worked() - worked
     beside = file.with_suffix("")
     files = [file, *(beside.iterdir() if beside.is_dir() else [])]
     size = sum(each.stat().st_size for each in files) / 1e6
-    return {"report": file.suffix.lstrip("."), "seconds": f"{seconds:.1f}", "MB": f"{size:.2f}"}
+    return {"report": file.suffix.lstrip("."), "seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}", "MB": f"{size:.2f}"}
+
+
+def _worked() -> float:
+    """Return the seconds that this process's commands have kept cores busy."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

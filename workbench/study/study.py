@@ -136,6 +136,7 @@ class Study:
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
         from workbench.search.scheduler import Plan, Search
+        from workbench.search.usage import Meter
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():
@@ -156,6 +157,7 @@ class Study:
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
                 weigh=archive.weigh,
                 weights=TRIALS_WITH_WEIGHTS,
+                meter=Meter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
                 yield from Search(plan, archive.books, pool).events()

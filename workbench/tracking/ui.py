@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import moved, view
+from workbench.tracking import moved, store, view
 
 _HOST = "127.0.0.1"
 _PATIENCE = 90.0
@@ -47,7 +47,7 @@ def serve(home: Home, port: int) -> Iterator[str]:
 
 def _start(home: Home, port: int) -> "subprocess.Popen[bytes]":
     server = ["server", "--host", _HOST, "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", f"sqlite:///{home.database}", "--default-artifact-root", home.artifacts.as_uri()]
+    stores = ["--backend-store-uri", store.url(home.database), "--default-artifact-root", home.artifacts.as_uri()]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return subprocess.Popen(
         [sys.executable, "-m", "mlflow", *server, *stores],
