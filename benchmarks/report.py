@@ -122,7 +122,8 @@ def _made(folder: Path, file: Path, *options: str) -> dict[str, Any]:
     beside = file.with_suffix("")
     files = [file, *(beside.iterdir() if beside.is_dir() else [])]
     size = sum(each.stat().st_size for each in files) / 1e6
-    return {"report": file.suffix.lstrip("."), "seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}", "MB": f"{size:.2f}"}
+    took = {"seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}"}
+    return {"report": file.suffix.lstrip("."), **took, "MB": f"{size:.2f}"}
 
 
 def _worked() -> float:

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 import figure_stories as stories
+import pytest
 
 from workbench.report import Recipe, Story, markdown, page, tables, words
 from workbench.report.pictures import Picture, pictures
