@@ -254,7 +254,7 @@ def uncalibrated(story: Story) -> Advice | None:
     worst = bins[int(np.argmax(np.abs(gaps) * off))]
     reason = (
         f"Where the ensemble says {said[worst].mean():.0%}, it is so in {true[worst].mean():.0%} of {len(worst)} rows. "
-        "A stack corrects that; so does log loss as the metric."
+        f"A stack corrects that{'' if document['metric'] == 'log_loss' else '; so does log loss as the metric'}."
     )
     line = command("ensemble", story.question.file, "--method stack")
     return Advice("Probabilities are off", reason, "Run, and compare the honest scores", line)
