@@ -5,8 +5,10 @@ store    MLflow's database in a home
 moved    the paths in it, mended when the home has moved
 tracker  the experiment of a study: a run for every trial, every ensemble and what was imported
 weights  the fold models of the trials that are worth it
+index    what MLflow's database says of studies and trials, asked without MLflow
 view     what MLflow's page shows first
-ui       MLflow's own pages, on this machine only
+ui       MLflow's own pages
+tensorboard  the curves of trials in TensorBoard
 """
 
 from workbench.tracking.tracker import Tracker
