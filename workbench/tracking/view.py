@@ -11,14 +11,23 @@ from collections.abc import Sequence
 KEY = "workbench"
 TAG = f"mlflow.sharedViewState.{KEY}"
 
+# Pixels: a run's name whole, a score to five digits, so that a laptop's screen shows all that is scored.
+_WIDTHS = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 140, "duration": 90}
+_NARROW = 110
+
 
 def state(metric: str, also: Sequence[str], *, ascending: bool) -> str:
     """Return the tag's value for a study that is scored by `metric`, and by `also` beside it."""
-    columns = [f"metrics.`{name}`" for name in (metric, "std", *also)]
+    metrics = [f"metrics.`{name}`" for name in (metric, "std", *also)]
+    tags = [f"tags.`workbench.{name}`" for name in ("family", "state")]
+    name, *rest = _WIDTHS
+    order = [name, *metrics, *tags, *rest]
     chosen = {
-        "orderByKey": f"metrics.`{metric}`",
+        "orderByKey": metrics[0],
         "orderByAsc": ascending,
-        "selectedColumns": [*columns, "tags.`workbench.family`", "tags.`workbench.state`"],
+        "selectedColumns": [*metrics, *tags],
+        "columnOrder": order,
+        "columnWidths": {column: _WIDTHS.get(column, _NARROW) for column in order},
         "searchFilter": "",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
@@ -29,7 +38,5 @@ def state(metric: str, also: Sequence[str], *, ascending: bool) -> str:
         "runsHidden": [],
         "runsVisibilityMap": {},
         "groupsExpanded": {},
-        "compareRunCharts": [],
-        "compareRunSections": [],
     }
     return "deflate;" + base64.b64encode(zlib.compress(json.dumps(chosen).encode())).decode()
