@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -236,7 +237,7 @@ def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tr
     tracker.record(failed, a_vault(), metric="log_loss", log=log)
     (run,) = runs(home, tracker)
     assert (run.info.status, run.data.tags["workbench.state"]) == ("FAILED", "failed")
-    assert run.info.run_name == "mlp #0 · failed"
+    assert run.info.run_name == "mlp #0 · failed: ValueError: no good"
     assert run.data.tags["mlflow.note.content"] == "ValueError: no good"
     assert run.data.metrics == {"seconds": 2.5}
     assert os.listdir(artifacts(run)) == ["log.txt"]
@@ -325,7 +326,7 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     document = an_ensemble(members)
     run_id = tracker.record_ensemble(document, a_result().oof, a_result().test, vault, metric="log_loss")
     run = client(home).get_run(run_id)
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3 · honest 0.31")
     tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
     assert {f"workbench.{key}": value for key, value in tags.items()}.items() <= run.data.tags.items()
     assert run.data.metrics == {
@@ -382,6 +383,43 @@ def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
     assert (artifacts(client(home).get_run(run_id)) / "s.csv").read_text() == "id,y\n"
 
 
+def test_a_file_can_be_kept_in_a_folder_of_a_run(home, tracker, tmp_path):
+    run_id = tracker.study_run()
+    (tmp_path / "weights.png").write_bytes(b"PNG")
+    tracker.attach(run_id, tmp_path / "weights.png", "figures")
+    assert (artifacts(client(home).get_run(run_id)) / "figures" / "weights.png").read_bytes() == b"PNG"
+
+
+def test_a_study_has_one_run_of_its_own_however_often_and_by_whomever_it_is_asked_for(home, tracker, study):
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: Tracker(home, study).study_run(), range(8)))
+    (run,) = runs(home, tracker)
+    assert found == {run.info.run_id} == {tracker.study_run()}
+    assert (run.info.status, run.data.tags["workbench.kind"], run.data.tags["workbench.study"]) == (
+        "FINISHED", "study", study,
+    )  # fmt: skip
+
+
+def test_a_study_run_that_was_cut_off_is_the_same_one_finished(home, tracker, study):
+    run_id = tracker.study_run()
+    client(home).update_run(run_id, status="RUNNING")
+    tracker.close()
+    assert client(home).get_run(run_id).info.status == "RUNNING"
+    assert Tracker(home, study).study_run() == run_id
+    assert client(home).get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(home, tracker):
+    run_id = tracker.study_run()
+    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    tracker.close()
+    assert tracker.newest_ensemble()["run_id"] == made
+    assert tracker.imports("log_loss") == []
+    shown = client(home).search_runs([tracker.experiment_id], order_by=["metrics.`log_loss` ASC"])
+    assert [run.info.run_id for run in shown][-1] == run_id
+
+
 @pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])
 def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     tracker, vault = Tracker(home, name), a_vault()
@@ -403,7 +441,7 @@ def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     ],
 )
 def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
-    tracker.describe("", metric=name, also=[], direction="maximize")
+    tracker.describe(metric=name, also=[], direction="maximize")
     run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
     assert run.data.metrics[shown] == 0.35
     assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
@@ -423,11 +461,10 @@ def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(ho
     assert len(ids) == 1
 
 
-def test_the_experiment_says_what_it_is_and_how_to_sort_it(home, tracker):
+def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, tracker):
     for metric in ("rmse", "log_loss"):
-        tracker.describe("**study**: predict `y`", metric=metric, also=["accuracy"], direction="minimize")
+        tracker.describe(metric=metric, also=["accuracy"], direction="minimize")
     tags = client(home).get_experiment(tracker.experiment_id).tags
-    assert tags["mlflow.note.content"] == "**study**: predict `y`"
     assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
     shown = json.loads(
         zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
@@ -508,7 +545,7 @@ def taken():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
-    tracker.describe("", metric="log_loss", also=[], direction="minimize")
+    tracker.describe(metric="log_loss", also=[], direction="minimize")
     run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
     before = processes(1, os.getpid())
     with ui.serve(home, taken) as link:

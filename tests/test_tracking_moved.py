@@ -155,7 +155,7 @@ def test_a_copy_leads_into_itself_and_leaves_the_original_alone(old: Home, run_i
 
 def test_a_copy_of_a_study_that_has_kept_nothing_yet_keeps_it_in_itself(home: Path) -> None:
     old = Home(home)
-    Tracker(old, "small").describe("", metric="rmse", also=[], direction="minimize")
+    Tracker(old, "small").describe(metric="rmse", also=[], direction="minimize")
     new = copy(old)
     record(new)
     assert not old.artifacts.exists()

@@ -220,6 +220,7 @@ class Study:
         )
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
+            self.archive.tell()
         full = {"run_id": run_id, **document}
         return Ensemble(full, lambda rows: self._predict(Competition(self.config, rows), full))
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workbench.home import Home
@@ -39,13 +41,21 @@ def client(home: Home) -> "MlflowClient":
     return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
 
 
+@contextmanager
+def lock(home: Home) -> Iterator[None]:
+    """Hold what only one process at a time may make; the system lets go when the process ends, however it ends."""
+    import filelock
+
+    with filelock.FileLock(home.path / "mlflow.lock"):
+        yield
+
+
 def _make(home: Home) -> None:
     """Make the database under another name first: one with half its tables could never be opened again."""
-    import filelock
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     home.create()
-    with filelock.FileLock(home.path / "mlflow.lock"):
+    with lock(home):
         if home.database.exists():
             return
         part = home.database.with_suffix(".part")
