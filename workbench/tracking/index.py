@@ -26,6 +26,9 @@ _TRIALS = """
     WHERE r.lifecycle_stage = 'active' AND r.end_time IS NOT NULL ORDER BY r.end_time DESC
 """
 
+# Seconds that another process may take to write; MLflow waits as long.
+_PATIENCE = 20.0
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -66,7 +69,7 @@ def _ask(home: Home, question: str, values: Mapping[str, str]) -> list[tuple[Any
     if not home.database.exists():
         raise StudyError(f"{home.path}: there is no study here yet. Run one, or name its home with --home.")
     try:
-        with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
             return connection.execute(question, values).fetchall()
     except sqlite3.Error as error:
         raise StudyError(f"{home.database}: must be MLflow's store. It cannot be read ({error}).") from error

@@ -6,7 +6,7 @@ import tempfile
 import time
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +16,8 @@ from workbench.home import Home
 from workbench.tracking import index
 
 PORT = 6006
+PAGE = "/?smoothing=0&tagFilter=loss#timeseries"
+"""Losses as they are, without what else nets tell of."""
 
 # Seconds that the newest curves are written for before TensorBoard first looks, and between looks for new trials.
 _FIRST = 3.0
@@ -48,9 +50,10 @@ def write(home: Home, folder: Path, done: set[str]) -> Iterator[str]:
     for trial in index.trials(home):
         if trial.run_id in done:
             continue
-        file = trial.folder / "curves.parquet"
-        if file.exists():
-            _write(pd.read_parquet(file), folder / _word(trial.study) / _word(trial.name), trial.began)
+        # Families that tell of no losses have no such file; one that was damaged is no reason to show none.
+        with suppress(OSError, ValueError):
+            curves = pd.read_parquet(trial.folder / "curves.parquet")
+            _write(curves, folder / _word(trial.study) / _word(trial.name), trial.began)
         done.add(trial.run_id)
         yield trial.run_id
 

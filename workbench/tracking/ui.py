@@ -7,7 +7,8 @@ from workbench import servers
 from workbench.home import Home
 from workbench.tracking import index, moved, view
 
-PORT = 5000
+ALL = "#/experiments?workflowType=machine_learning"
+"""The page of all studies."""
 
 _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 

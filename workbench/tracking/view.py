@@ -18,7 +18,8 @@ _NARROW = 110
 
 def state(metric: str, also: Sequence[str], *, ascending: bool) -> str:
     """Return the tag's value for a study that is scored by `metric`, and by `also` beside it."""
-    metrics = [f"metrics.`{name}`" for name in (metric, "std", *also)]
+    # Only ensembles have an honest score; beside it, the score that their weights were fitted to deceives nobody.
+    metrics = [f"metrics.`{name}`" for name in (metric, "std", *also, "honest_score")]
     tags = [f"tags.`workbench.{name}`" for name in ("family", "state")]
     name, *rest = _WIDTHS
     order = [name, *metrics, *tags, *rest]
