@@ -11,9 +11,9 @@ from collections.abc import Sequence
 KEY = "workbench"
 TAG = f"mlflow.sharedViewState.{KEY}"
 
-# Pixels: a run's name whole, a score to five digits, so that a laptop's screen shows all that is scored.
-_WIDTHS = {"attributes.`Run Name`": 250, "runDateAndNestInfo": 140, "duration": 90}
-_NARROW = 110
+# Pixels: a run's name whole, since it tells the story in a narrow window, and a score to five digits and more.
+_WIDTHS = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 130, "duration": 90}
+_NARROW = 100
 
 
 def state(metric: str, also: Sequence[str], *, ascending: bool) -> str:
