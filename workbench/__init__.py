@@ -18,7 +18,7 @@ Each line is a room; a room imports only from those above it, and `tests/test_ar
     search        Optuna studies, pruning, allocation, budgets, workers
     submission    the file a competition takes, checked before it is written
     report        figures and the one-page story of a study
-    study         the conductor: draft, open, search, blend, submit
+    study         the conductor: draft, open, search, blend, submit, report
     cli           one verb, one command
 """
 

@@ -116,6 +116,8 @@ class SearchConfig(_Part):
     """Gigabytes that the home may take on disk; the search ends there."""
     gpus: Literal["shared", "assigned"] = "shared"
     """Whether every trial sees all GPUs, or each worker one of its own."""
+    system_metrics: bool = Field(default=False, strict=True)
+    """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
 class EnsembleConfig(_Part):

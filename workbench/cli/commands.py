@@ -17,6 +17,7 @@ from rich.console import Console
 
 from workbench.cli.document import text
 from workbench.errors import SearchError, WorkbenchError
+from workbench.report.words import command
 
 if TYPE_CHECKING:
     from workbench.cli.progress import Progress
@@ -253,6 +254,26 @@ def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> Non
 
 
 @app.command()
+def report(
+    file: StudyFile,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="[NAME-report.html]")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="For a repository, with figures beside it.")] = False,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the study in one page, also while it runs.
+
+    The question, the answer and what it is worth, what to do next, figures, every trial: one HTML file that needs
+    nothing beside it.
+    """
+    path = _open(file, home).report(out, markdown)
+    if as_json:
+        _print_json({"path": str(path)})
+    else:
+        print(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port; one near it when it is taken.")] = 5000,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Optuna's dashboard too.")] = False,
@@ -369,8 +390,9 @@ def _tell(study: "Study", summary: "Summary") -> None:
         scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
+    around = f"workbench ui · {command('report', str(study.config.file))}"
     console.print(
-        f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False
+        f"{counts} in {tables.clock(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
     )
 
 

@@ -12,5 +12,6 @@ limits      what a trial and a home may take
 pool        a process for every trial, forked from one that has the libraries loaded
 worker      what runs in that process
 scheduler   the loop: ask, start, listen, tell, until the budget is spent
+history     what Optuna knows of the past: when trials ended, where in their ranges they were, what mattered
 events      what the loop tells whoever is looking
 """

@@ -115,6 +115,10 @@ class Books:
         prefix = self._study + "/"
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
+    def trials(self, family: str) -> list[optuna.trial.FrozenTrial]:
+        """Return all trials of a family as Optuna knows them, to be read only."""
+        return self._open(family).get_trials(deepcopy=False)
+
     def ask(self, family: str) -> "Live":
         """Begin a trial, or go on with one that waits."""
         study = self._open(family)

@@ -96,7 +96,8 @@ class Archive:
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]
-        self.tracker.describe(metric=own.metric.name, also=also, direction=own.metric.direction)
+        scored = {"metric": own.metric.name, "direction": own.metric.direction}
+        self.tracker.describe(**scored, also=also, folds=own.folds.folds)
         self.tracker.carry(home.folds(name))
         self.tell()
         self.books.reclaim()
@@ -143,7 +144,7 @@ class Archive:
 
     def record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
-        from workbench.search import worker
+        from workbench.search import usage, worker
         from workbench.search.books import Row
         from workbench.tracking.weights import best
 
@@ -155,9 +156,8 @@ class Archive:
             ranked = sorted(scores, key=lambda key: self.competition.metric.loss_of(scores[key] or 0.0))
             needed = self.needed(rows)
             self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
-        run_id = self.tracker.record(
-            result, self.competition.vault, metric=self.competition.metric.name, log=folder / worker.LOG
-        )
+        used, log, metric = usage.read(folder), folder / worker.LOG, self.competition.metric.name
+        run_id = self.tracker.record(result, self.competition.vault, metric=metric, log=log, usage=used)
         row = Row.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
             self.tell(row)

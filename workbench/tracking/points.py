@@ -44,11 +44,12 @@ def of(result: Result, metric: str) -> list[Point]:
     single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also}
     points = [Point(name, value) for name, value in single.items() if value is not None]
     points += [Point("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
-    # Of rows that are dealt repeatedly the first deal stands for the others: a chart each for hundreds tells nothing.
-    first = {f"fold_{fold}": curve for (repeat, fold), curve in result.curves.items() if repeat == 0}
-    for where, curve in {**first, "mean": _mean(result)}.items():
-        points += _line(where, curve)
-    return points
+    # A chart each for hundreds tells nothing: of folds dealt repeatedly the first deal is shown, and of what is
+    # no loss, as a learning rate, the mean alone.
+    for (repeat, fold), curve in result.curves.items():
+        if repeat == 0:
+            points += _line(f"fold_{fold}", {name: curve[name] for name in curve if name == "epoch" or "loss" in name})
+    return points + _line("mean", _mean(result))
 
 
 def used(samples: Iterable[Mapping[str, float]]) -> list[Point]:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.home import Home
@@ -38,7 +39,15 @@ def client(home: Home) -> "MlflowClient":
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not home.database.exists():
         _make(home)
-    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+    return MlflowClient(tracking_uri=url(home.database))
+
+
+def url(database: Path) -> str:
+    """Return the address of a database; what would mean something else in one is escaped."""
+    path = str(database)
+    escaped = path.replace("%", "%25").replace("?", "%3F")
+    # Of an address that begins in the usual way MLflow makes the folder, as it is written: escaped.
+    return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
 
 
 @contextmanager
@@ -60,6 +69,6 @@ def _make(home: Home) -> None:
             return
         part = home.database.with_suffix(".part")
         part.unlink(missing_ok=True)
-        store = SqlAlchemyStore(f"sqlite:///{part}", home.artifacts.as_uri())
+        store = SqlAlchemyStore(url(part), home.artifacts.as_uri())
         store.engine.dispose()
         part.replace(home.database)

@@ -85,16 +85,17 @@ class Tracker:
         location = (self._home.artifacts / self._study).as_uri()
         return str(self._client.create_experiment(self._study, artifact_location=location))
 
-    def describe(self, *, metric: str, also: Sequence[str], direction: str) -> None:
-        """Set the columns and the order that the UI shows the study's runs in.
+    def describe(self, *, metric: str, also: Sequence[str], direction: str, folds: int = 5) -> None:
+        """Set the columns, the order and the charts that the UI shows the study's runs in.
 
         Args:
             metric: the name under which scores are logged.
             also: the names of the further metrics.
             direction: `minimize` or `maximize`.
+            folds: how many there are.
         """
         columns = [points.word(name) for name in also]
-        shown = view.state(points.word(metric), columns, ascending=direction == "minimize")
+        shown = view.state(points.word(metric), columns, ascending=direction == "minimize", folds=folds)
         facts = {"workbench.metric": points.word(metric), "workbench.direction": direction}
         for key, value in {view.TAG: shown, **facts}.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)

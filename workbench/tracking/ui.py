@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from workbench import servers
 from workbench.home import Home
-from workbench.tracking import index, moved, view
+from workbench.tracking import index, moved, store, view
 
 ALL = "#/experiments?workflowType=machine_learning"
 """The page of all studies."""
@@ -29,7 +29,7 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
     index.studies(home)
     moved.mend(home)
     words = ["server", "--host", servers.HOST, "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", f"sqlite:///{home.database}", "--default-artifact-root", home.artifacts.as_uri()]
+    stores = ["--backend-store-uri", store.url(home.database), "--default-artifact-root", home.artifacts.as_uri()]
     with servers.start("MLflow", "mlflow", *words, *stores, port=port, environment=_QUIET) as server:
         yield server
 
