@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -276,23 +275,22 @@ def report(
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port; a free one when it is taken.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port; one near it when it is taken.")] = 5000,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Optuna's dashboard too.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="The trials' curves in TensorBoard too.")] = False,
+    browser: Annotated[bool, typer.Option("--open", help="Open the newest study in the browser.")] = False,
     home: HomeFolder = None,
 ) -> None:
-    """Show the studies in the MLflow UI."""
+    """Show the studies in the MLflow UI, on this machine only."""
     from workbench import home as homes
-    from workbench.tracking import ui as pages
+    from workbench.cli import pages
 
-    # The server is a session of its own; however this process is asked to end, it must take that along.
+    # However this process is asked to end, it ends its servers in good order.
     for sign in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, sign):
             signal.signal(getattr(signal, sign), signal.default_int_handler)
-    print("Starting MLflow …", file=sys.stderr)
     try:
-        with pages.serve(homes.find(home), port) as link:
-            print(f"MLflow shows the studies at {link}\nCtrl-C ends it.", flush=True)
-            while True:
-                time.sleep(3600)
+        pages.show(homes.find(home), port, dashboard=dashboard, tensorboard=tensorboard, browser=browser)
     except KeyboardInterrupt:
         print("Ended.", file=sys.stderr)
 
