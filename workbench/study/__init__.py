@@ -9,7 +9,8 @@ candidates the models that a blend may choose from, of this study and of others
 blending   candidates -> the document of an ensemble
 imports    predictions made elsewhere, held against the folds
 ensemble   what `Study.ensemble` returns
-predicting new rows -> the ensemble's predictions
+bundle     all that it takes to predict, in one folder
+predicting an ensemble's document -> what predicts new rows
 study      the verbs of one study
 evidence   what the files say that someone has who has only the data
 inference  what follows from it: target, id, task, metric, families

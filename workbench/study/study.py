@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.data import NewRows
     from workbench.search.books import Row
     from workbench.search.events import Event
+    from workbench.study.bundle import Bundle
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
@@ -221,7 +222,7 @@ class Study:
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
         full = {"run_id": run_id, **document}
-        return Ensemble(full, lambda rows: self._predict(Competition(self.config, rows), full))
+        return Ensemble(full, lambda rows: self._assemble(full).predict(rows))
 
     def take(
         self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
@@ -304,11 +305,10 @@ class Study:
         """
         from workbench import submission
 
-        own = Competition(self.config, rows)
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        _ = own.dataset
+        new = self.competition.reader.read(rows)
         document = self.archive.tracker.newest_ensemble()
-        frame = self._predict(own, document, listen)
+        frame = self._assemble(document, listen).table(new)
         if out is not None:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
         return frame
@@ -335,13 +335,11 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _predict(
-        self, own: Competition, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None
-    ) -> "pd.DataFrame":
-        """Return what the ensemble of `document` predicts for the rows to predict of `own`."""
+    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
+        """Return the ensemble of `document` with its models."""
         from workbench.study import predicting
 
-        return predicting.predict(own, self.archive, document, self.rows(), listen or (lambda _: None))
+        return predicting.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
