@@ -10,6 +10,8 @@ blending   candidates -> the document of an ensemble
 imports    predictions made elsewhere, held against the folds
 ensemble   what `Study.ensemble` returns
 bundle     all that it takes to predict, in one folder
+exporting  a bundle -> models that MLflow can serve
+served     the script that MLflow runs to serve one
 predicting an ensemble's document -> what predicts new rows
 study      the verbs of one study
 evidence   what the files say that someone has who has only the data

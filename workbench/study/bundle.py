@@ -1,6 +1,7 @@
 """An ensemble with all that it takes to predict, in one folder: neither the home nor the training data are needed."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,11 @@ class Member:
 
         return _mean(_mean(made(model) for model in each) for each in self.trials)
 
+    def size(self) -> int:
+        """Return how many bytes the member's models take on disk."""
+        files = (file for each in self.trials for model in each for file in model.folder.rglob("*") if file.is_file())
+        return sum(file.stat().st_size for file in files)
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
@@ -91,6 +97,10 @@ class Bundle:
         joined = self.joiner(predictions, np.array([member.weight for member in self.members]))
         return self.layout.table(ids, joined, self.threshold)
 
+    def serve(self, rows: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+        """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
+        return self.predict(self.reader.completed(rows) if isinstance(rows, pd.DataFrame) else rows)
+
     def alone(self, place: int) -> "Bundle":
         """Return the bundle of a single member."""
         return replace(self, members=[replace(self.members[place], weight=1.0)], joiner=Mean(), threshold=None)
@@ -99,10 +109,15 @@ class Bundle:
         """Return the bundle with its models loaded, for many predictions."""
         return replace(self, members=[_loaded(member) for member in self.members])
 
-    def write(self, folder: Path) -> None:
-        """Write everything into an empty folder: JSON, arrays, and the models as their families wrote them."""
+    def write(self, folder: Path, *, link: bool = False) -> None:
+        """Write everything into an empty folder: JSON, arrays, and the models as their families wrote them.
+
+        Args:
+            folder: the folder.
+            link: whether models are linked to instead of copied, for whoever copies the folder at once.
+        """
         known = {
-            "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
+            "members": [_placed(member, folder, f"models/{place}", link) for place, member in enumerate(self.members)],
             "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
             "layout": {"columns": dict(self.layout.columns), "classes": self.layout.classes},
             "reader": self.reader.document(),
@@ -146,13 +161,13 @@ def _loaded(member: Member) -> Member:
     return replace(member, trials=[[model.loaded() for model in each] for each in member.trials])
 
 
-def _copied(member: Member, folder: Path, place: str) -> dict[str, Any]:
-    """Copy a member's models below `place` in a folder, and return what there is to know of it."""
+def _placed(member: Member, folder: Path, place: str, link: bool) -> dict[str, Any]:
+    """Put a member's models below `place` in a folder, and return what there is to know of it."""
     names = []
     for number, each in enumerate(member.trials):
         names.append([f"{place}/{number}-{model.folder.name}" for model in each])
         for model, name in zip(each, names[-1], strict=True):
-            shutil.copytree(model.folder, folder / name)
+            shutil.copytree(model.folder, folder / name, copy_function=os.symlink if link else shutil.copy2)
     return {"name": member.name, "family": member.family, "weight": member.weight, "trials": names}
 
 

@@ -1,4 +1,4 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, export, folds."""
 
 import contextlib
 import json
@@ -48,6 +48,8 @@ class Summary:
     """Absolute path of the file."""
     seconds: float
     """What this call took."""
+    model_uri: str | None = None
+    """The ensemble as MLflow knows it; None where it was not logged."""
     test_scores: Mapping[str, float] | None = None
     """For sklearn: sources, the true scores of the first submission on the fifth that was set apart."""
 
@@ -117,7 +119,8 @@ class Study:
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self.ensemble(seconds=left)
         submission = None if self.competition.dataset.test_ids is None else self.submit(out)
-        return self._summary(ensemble, submission, began)
+        model_id = self._log_models(ensemble.document, end)
+        return self._summary(ensemble, submission, model_id, began)
 
     def search(
         self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
@@ -313,6 +316,38 @@ class Study:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
         return frame
 
+    def export(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        register: bool = False,
+        listen: "Callable[[str], object] | None" = None,
+    ) -> dict[str, Any]:
+        """Log the newest ensemble and its members as models that MLflow serves, in the place of earlier ones.
+
+        Args:
+            out: a new or empty folder to write the ensemble's model to as well.
+            register: whether it becomes a version of the model that is registered under the study's name.
+            listen: told in a line of each model that must be trained because it is not kept.
+
+        Returns:
+            `model_uri`, `path`, `registered` (name, version and alias, or None) and the ensemble's `run_id`.
+
+        Raises:
+            StudyError: there is no ensemble yet, or members of it cannot be trained here.
+            ConfigError: there is something in `out`.
+        """
+        from workbench.study import exporting
+
+        folder = None if out is None else Path(out).resolve()
+        exporting.check_out(folder)
+        document = self.archive.tracker.newest_ensemble()
+        made = exporting.Export(self.archive, self._assemble(document, listen), document)
+        model_id = cast("str", made.log())
+        if folder is not None:
+            made.copy(model_id, folder)
+        return made.document(model_id, folder, register=register)
+
     def gc(self) -> int:
         """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
 
@@ -350,7 +385,17 @@ class Study:
             return search.trials, search.minutes
         return None, MINUTES
 
-    def _summary(self, ensemble: Ensemble, submission: Path | None, began: float) -> Summary:
+    def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
+        """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
+        from workbench.study import exporting, predicting
+
+        if self.home.full(self.config.search.disk) or not predicting.complete(
+            self.competition, self.archive, document, self.rows()
+        ):
+            return None
+        return exporting.Export(self.archive, self._assemble(document), document).log(end, exporting.MOST)
+
+    def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()
         counts = Counter(row.state for row in rows)
         best = next((row for row in rows if row.state == "complete"), None)
@@ -360,6 +405,7 @@ class Study:
             best=None if best is None else asdict(best),
             ensemble=dict(ensemble.document),
             submission=None if submission is None else str(submission),
+            model_uri=model_id and f"models:/{model_id}",
             seconds=time.monotonic() - began,
             test_scores=None if submission is None else self._reveal(),
         )

@@ -1,0 +1,6 @@
+"""The script that MLflow runs to load an ensemble or a member: given as a path, and taken along with the model."""
+
+from workbench.study import bundle
+from workbench.tracking import logged
+
+MODEL = logged.offer(lambda folder: bundle.read(folder).in_memory().serve)
