@@ -1,7 +1,6 @@
 """An ensemble with all that it takes to predict, in one folder: neither the home nor the training data are needed."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,15 +108,11 @@ class Bundle:
         """Return the bundle with its models loaded, for many predictions."""
         return replace(self, members=[_loaded(member) for member in self.members])
 
-    def write(self, folder: Path, *, link: bool = False) -> None:
-        """Write everything into an empty folder: JSON, arrays, and the models as their families wrote them.
-
-        Args:
-            folder: the folder.
-            link: whether models are linked to instead of copied, for whoever copies the folder at once.
-        """
+    def write(self, folder: Path) -> None:
+        """Write everything into a new folder: JSON, arrays, and the models as their families wrote them."""
+        folder.mkdir(parents=True)
         known = {
-            "members": [_placed(member, folder, f"models/{place}", link) for place, member in enumerate(self.members)],
+            "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
             "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
             "layout": {"columns": dict(self.layout.columns), "classes": self.layout.classes},
             "reader": self.reader.document(),
@@ -161,13 +156,13 @@ def _loaded(member: Member) -> Member:
     return replace(member, trials=[[model.loaded() for model in each] for each in member.trials])
 
 
-def _placed(member: Member, folder: Path, place: str, link: bool) -> dict[str, Any]:
-    """Put a member's models below `place` in a folder, and return what there is to know of it."""
+def _copied(member: Member, folder: Path, place: str) -> dict[str, Any]:
+    """Copy a member's models below `place` in a folder, and return what there is to know of it."""
     names = []
     for number, each in enumerate(member.trials):
         names.append([f"{place}/{number}-{model.folder.name}" for model in each])
         for model, name in zip(each, names[-1], strict=True):
-            shutil.copytree(model.folder, folder / name, copy_function=os.symlink if link else shutil.copy2)
+            shutil.copytree(model.folder, folder / name)
     return {"name": member.name, "family": member.family, "weight": member.weight, "trials": names}
 
 

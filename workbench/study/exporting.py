@@ -1,7 +1,7 @@
 """A bundle -> models of MLflow's: the ensemble and its members, each with all that it takes to serve it elsewhere."""
 
+import contextlib
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -14,7 +14,7 @@ import pandas as pd
 import workbench
 from workbench import models
 from workbench.data import Dataset
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, StudyError
 from workbench.study.archive import Archive
 from workbench.study.bundle import Bundle
 from workbench.tracking.logged import NEWEST, Logged, Portable
@@ -26,6 +26,13 @@ _SECONDS = 2.0
 # What `workbench.study.bundle` imports, whatever the members are; MLflow is what serves.
 _ALWAYS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "skops", "yaml")
 _KERAS = ("keras", "tensorflow")
+# Libraries that are installed under other names than they are imported by, the likelier name first.
+_SOLD_AS = {
+    "sklearn": ("scikit-learn",),
+    "tensorflow": ("tensorflow-cpu", "tensorflow"),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+    "yaml": ("pyyaml",),
+}
 
 
 class Export:
@@ -85,19 +92,18 @@ class Export:
     def _one(self, bundle: Bundle, run_id: str, kind: str, scores: Mapping[str, float]) -> str:
         """Log one model; return its id."""
         dataset = self._archive.competition.dataset
-        with self._archive.home.room(), tempfile.TemporaryDirectory() as folder:
-            bundle.write(Path(folder), link=True)
-            made = Portable(
-                script=Path(__file__).with_name("served.py"),
-                package=Path(workbench.__file__).parent,
-                folder=Path(folder),
-                requirements=requirements(bundle),
-                example=_example(dataset),
-                id_column=bundle.reader.id_column,
-                optional=bundle.reader.optional,
-                answer=_answer(bundle, dataset),
-            )
-            name = "ensemble" if kind == "ensemble" else bundle.members[0].family
+        made = Portable(
+            script=Path(__file__).with_name("served.py"),
+            package=Path(workbench.__file__).parent,
+            write=bundle.write,
+            requirements=requirements(bundle),
+            example=_example(dataset),
+            id_column=bundle.reader.id_column,
+            optional=bundle.reader.optional,
+            answer=_answer(bundle, dataset),
+        )
+        name = "ensemble" if kind == "ensemble" else bundle.members[0].family
+        with self._archive.home.room():
             return self._logged.log(made, run_id, name=name, kind=kind, scores=scores)
 
 
@@ -113,14 +119,19 @@ def check_out(out: Path | None) -> None:
 
 def requirements(bundle: Bundle) -> list[str]:
     """Return what must be installed to serve a bundle, at the versions that are installed here."""
-    from importlib import metadata
-
     kinds = {column.kind for column in bundle.reader.columns.values()}
     wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if kinds & {"date", "text"} else ())}
-    # A library may be installed under several names, as xgboost and xgboost-cpu are.
-    owners = metadata.packages_distributions()
-    names = sorted({name.lower().replace("_", "-") for library in wanted for name in owners[library]})
-    return [f"{name}=={metadata.version(name)}" for name in names]
+    return sorted(_pinned(library) for library in wanted)
+
+
+def _pinned(library: str) -> str:
+    """Return a library by the name and version under which it is installed."""
+    from importlib import metadata
+
+    for name in _SOLD_AS.get(library, (library,)):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return f"{name}=={metadata.version(name)}"
+    raise StudyError(f"{library} must be installed to export a model that needs it. It is not. Install it.")
 
 
 def _libraries(bundle: Bundle) -> Iterator[str]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NEWEST = "newest"
 """The alias of the version that was registered last."""
 _TAG = "workbench.model"
+# What the script reads, in the folder that MLflow copies the script to.
+_FOLDER = "bundle"
 
 Rows = pd.DataFrame | np.ndarray
 
@@ -40,8 +42,8 @@ class Portable:
     """What MLflow runs to load it; it calls `offer`."""
     package: Path
     """The package that the script imports, taken along."""
-    folder: Path
-    """What the script's reader is given."""
+    write: Callable[[Path], None]
+    """Writes what the script reads into a new folder."""
     requirements: Sequence[str]
     """What must be installed where it is served, as pip is told."""
     example: Rows
@@ -54,11 +56,12 @@ class Portable:
     """Predictions by their columns and types; the values do not matter."""
 
 
-def offer(read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonModel":
+def offer(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonModel":
     """Give the MLflow that runs the calling script its model, and return that.
 
     Args:
-        read: returns what predicts, from the model's folder.
+        place: the script's folder.
+        read: returns what predicts, from the folder that `Portable.write` wrote.
     """
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
     from mlflow.models import set_model
@@ -69,9 +72,9 @@ def offer(read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonMode
 
         def load_context(self, context: Any) -> None:
             """Load what predicts."""
-            self._predict, self._lock = read(Path(context.artifacts["bundle"])), threading.Lock()
+            self._predict, self._lock = read(place / _FOLDER), threading.Lock()
 
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> pd.DataFrame:
+        def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
             """Return predictions; what is wrong with the rows is the caller's mistake."""
             try:
                 # The server answers in several threads, and not every library predicts in several.
@@ -174,18 +177,21 @@ def _save(model: Portable, logged: "LoggedModel") -> None:
 
     place = _folder(logged)
     known = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
+    made = Model(artifact_path=logged.artifact_location, **known)
     pyfunc.save_model(
         place,
         python_model=str(model.script),
-        artifacts={"bundle": str(model.folder)},
         code_paths=[str(model.package)],
         pip_requirements=list(model.requirements),
         signature=_signature(model),
         input_example=_sent(model),
-        mlflow_model=Model(artifact_path=logged.artifact_location, **known),
+        mlflow_model=made,
     )
-    for cache in list(place.rglob("__pycache__")):
-        shutil.rmtree(cache, ignore_errors=True)
+    model.write(place / _FOLDER)
+    # Where the script lay on this machine says nothing on another; MLflow looks at its name only.
+    made.flavors["python_function"]["model_code_path"] = model.script.name
+    made.model_size_bytes = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    made.save(str(place / "MLmodel"))
 
 
 def _signature(model: Portable) -> "ModelSignature":
