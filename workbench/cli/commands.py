@@ -395,6 +395,8 @@ def _tell(study: "Study", summary: "Summary") -> None:
     if summary.test_scores is not None and summary.ensemble is not None:
         scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
+    if summary.model_uri is not None:
+        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     console.print(
         f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False

@@ -5,6 +5,7 @@ Nothing is pickled: a model is a script (models from code), the package that it 
 
 import shutil
 import threading
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,21 +173,24 @@ def _folder(model: "LoggedModel") -> Path:
 
 def _save(model: Portable, logged: "LoggedModel") -> None:
     """Write a model in MLflow's form to where it belongs."""
-    from mlflow import pyfunc
-    from mlflow.models import Model
-
     place = _folder(logged)
     known = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
-    made = Model(artifact_path=logged.artifact_location, **known)
-    pyfunc.save_model(
-        place,
-        python_model=str(model.script),
-        code_paths=[str(model.package)],
-        pip_requirements=list(model.requirements),
-        signature=_signature(model),
-        input_example=_sent(model),
-        mlflow_model=made,
-    )
+    with warnings.catch_warnings():
+        # Imported, MLflow warns of type hints of its own; of how it compares columns, pandas warns.
+        warnings.simplefilter("ignore")
+        from mlflow.models import Model
+        from mlflow.pyfunc import save_model
+
+        made = Model(artifact_path=logged.artifact_location, **known)
+        save_model(
+            place,
+            python_model=str(model.script),
+            code_paths=[str(model.package)],
+            pip_requirements=list(model.requirements),
+            signature=_signature(model),
+            input_example=_sent(model),
+            mlflow_model=made,
+        )
     model.write(place / _FOLDER)
     # Where the script lay on this machine says nothing on another; MLflow looks at its name only.
     made.flavors["python_function"]["model_code_path"] = model.script.name
