@@ -155,9 +155,11 @@ class Logged:
     def free(self, but: Collection[str] = ()) -> None:
         """Delete the study's models, those named and those of registered versions excepted, and their files."""
         where = f"tags.`{_TAG}` IN ('ensemble', 'member')"
-        registered = {version.model_id for version in self._client.search_model_versions(f"name = '{self._study}'")}
+        # A version names its model by its place, or by its id where MLflow's pages registered it.
+        registered = {version.source for version in self._client.search_model_versions()}
         for model in self._client.search_logged_models([self._experiment], where, max_results=1000):
-            if model.model_id in registered or model.model_id in but:
+            names = {model.artifact_location, f"models:/{model.model_id}"}
+            if names & registered or model.model_id in but:
                 continue
             place = _folder(model)
             self._client.delete_logged_model(model.model_id)
