@@ -1,13 +1,6 @@
 import base64
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +13,7 @@ import pytest
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Data, Origin, Tracker, Vault, store, ui
+from workbench.tracking import Data, Origin, Tracker, Vault, store
 from workbench.trial import Result
 
 SECRET = "s3cret-of-kaggle"
@@ -670,93 +663,3 @@ def test_what_is_written_holds_no_secret_and_lies_in_the_home_alone(home, tracke
     files = [file for file in home.path.rglob("*") if file.is_file()]
     assert home.database in files
     assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
-
-
-def test_an_empty_home_has_nothing_to_show(tmp_path):
-    with (
-        pytest.raises(StudyError, match=r"there is no study here yet. Run one, or name its home with --home"),
-        ui.serve(Home(tmp_path), 5000),
-    ):
-        pass
-
-
-def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
-    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"), ui.serve(Home(tmp_path), 5000):
-        pass
-
-
-def processes(field: int, value: int) -> list[int]:
-    """Return the processes that run with a value in a field of /proc/PID/stat: 1 is the parent, 2 the group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[field]) == value and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def listening(port: int) -> set[str]:
-    """Return the addresses at which something listens on a port, as Linux writes them."""
-    rows = [row.split() for file in ("tcp", "tcp6") for row in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
-    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
-
-
-@pytest.fixture
-def taken():
-    """A port that somebody else listens on."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
-def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
-    tracker.describe(metric="log_loss", also=[], direction="minimize")
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
-    before = processes(1, os.getpid())
-    with ui.serve(home, taken) as link:
-        (server,) = set(processes(1, os.getpid())) - set(before)
-        address, _, page = link.partition("/#/")
-        port = int(address.rpartition(":")[2])
-        assert address == f"http://127.0.0.1:{port}"
-        assert port != taken
-        assert listening(port) == {"0100007F"}
-        assert server in processes(2, server)
-        seen = "workflowType=machine_learning&viewStateShareKey=workbench"
-        assert page == f"experiments/{tracker.experiment_id}/runs?{seen}"
-        with urllib.request.urlopen(address, timeout=10) as response:
-            assert "<title>MLflow</title>" in response.read().decode()
-        url = f"{address}/ajax-api/2.0/mlflow/runs/get?run_id={run_id}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            assert json.load(response)["run"]["info"]["run_name"] == "mlp #0 · 0.35"
-        url = f"{address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            assert response.read(4) == b"PAR1"
-    assert processes(2, server) == []
-    assert processes(1, os.getpid()) == before
-    with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(address, timeout=2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at Linux's /proc")
-def test_the_command_takes_its_server_along_when_it_is_terminated(home, tracker):
-    tracker.record(a_result(), a_vault(), metric="log_loss")
-    command = [sys.executable, "-m", "workbench", "ui", "--home", str(home.path), "--port", "5001"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("MLflow shows the studies at http://127.0.0.1:")
-        port = int(line.split("127.0.0.1:")[1].split("/")[0])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-    end = time.monotonic() + 5
-    while listening(port) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert listening(port) == set()

@@ -13,6 +13,9 @@ from typing import Any
 KEY = "workbench"
 TAG = f"mlflow.sharedViewState.{KEY}"
 
+# Pixels: a run's name whole, since it tells the story in a narrow window, and a score to five digits and more.
+_WIDTHS = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 130, "duration": 90}
+_NARROW = 100
 _SECTION = "workbench-study"
 # How many runs a chart shows at once.
 _RUNS = 100
@@ -20,11 +23,17 @@ _RUNS = 100
 
 def state(metric: str, also: Sequence[str], *, ascending: bool, folds: int) -> str:
     """Return the tag's value for a study of so many folds that is scored by `metric`, and by `also` beside it."""
-    columns = [f"metrics.`{name}`" for name in (metric, "std", *also)]
+    # Only ensembles have an honest score; beside it, the score that their weights were fitted to deceives nobody.
+    metrics = [f"metrics.`{name}`" for name in (metric, "std", *also, "honest_score")]
+    tags = [f"tags.`workbench.{name}`" for name in ("family", "state")]
+    name, *rest = _WIDTHS
+    order = [name, *metrics, *tags, *rest]
     chosen = {
-        "orderByKey": f"metrics.`{metric}`",
+        "orderByKey": metrics[0],
         "orderByAsc": ascending,
-        "selectedColumns": [*columns, "tags.`workbench.family`", "tags.`workbench.state`"],
+        "selectedColumns": [*metrics, *tags],
+        "columnOrder": order,
+        "columnWidths": {column: _WIDTHS.get(column, _NARROW) for column in order},
         "searchFilter": "",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
