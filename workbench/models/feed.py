@@ -13,9 +13,9 @@ import numpy as np
 from workbench.models.mixing import Mixing
 
 # What goes into memory whole: Keras copies it once, and its batches cost least.
-_WHOLE = 256 * 2**20
+WHOLE = 256 * 2**20
 # How many values of the rows there may be in a batch for predictions; a net's own values are many times as many.
-_PREDICTED_VALUES = 400_000
+PREDICTED_VALUES = 400_000
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
@@ -71,10 +71,10 @@ def plain(x: Any) -> np.ndarray:
 
 def small(x: Any) -> bool:
     """Tell whether an array, or a list of them, is fed whole."""
-    return isinstance(x, list) or math.prod(x.shape) * np.dtype(x.dtype).itemsize <= _WHOLE
+    return isinstance(x, list) or math.prod(x.shape) * np.dtype(x.dtype).itemsize <= WHOLE
 
 
 def predicted_batch(x: Any) -> int:
     """Return how many rows to predict at a time."""
     values = max(math.prod(part.shape[1:3]) for part in (x if isinstance(x, list) else [x]))
-    return int(np.clip(_PREDICTED_VALUES // max(1, values), 16, 4096))
+    return int(np.clip(PREDICTED_VALUES // max(1, values), 16, 4096))
