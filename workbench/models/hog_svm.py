@@ -40,7 +40,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     view = make_pipeline(histograms.searched(hp, train.x))
     matrix = view.fit_transform(train.x)
     view.steps.append(("components", PCA(min(most, *matrix.shape), random_state=setting.seed)))
-    matrix = view[-1].fit_transform(matrix)
+    with np.errstate(invalid="ignore"):
+        # Of images that are all the same, the share of each component in no variance at all is asked for.
+        matrix = view[-1].fit_transform(matrix)
     # Relative to the rows' mean square distance, so that it means the same for any number of components.
     gamma /= float(matrix.var(axis=0).sum()) or 1.0
     rarest = int(np.unique(train.y, return_counts=True)[1].min()) if problem.classes else rows
