@@ -7,7 +7,7 @@ trained for a given number of epochs, and the learning rate falls when the train
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from workbench import features
-from workbench.models import feed, optimizer
+from workbench.models import callbacks, feed, optimizer
 from workbench.models.mixing import Mixing
 from workbench.models.protocol import Inputs, Problem, Rows, Setting
 
@@ -122,7 +122,8 @@ def fit(
     shift, scale = (0.0, 1.0) if problem.classes else (float(train.y.mean()), float(train.y.std()) or 1.0)
     net = build()
     batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=_batch(len(train.y)))
-    moved, schedule = optimizer.searched(hp, **choices)
+    pinned = {"schedules": (setting.training.schedule,)} if setting.training.schedule else {}
+    moved, schedule = optimizer.searched(hp, **{**choices, **pinned})
     net.compile(
         optimizer=moved,
         loss=_loss(problem, mixed=mixing is not None),
@@ -139,7 +140,7 @@ def fit(
         **_fed(seen(train, matrix), batch, setting.seed, mixing),
         **({} if valid is None else _validated(seen(valid))),
         epochs=setting.length if valid is None else schedule.epochs(setting.epochs),
-        callbacks=_callbacks(setting, schedule, stops=valid is not None),
+        callbacks=callbacks.callbacks(setting, schedule, stops=valid is not None),
         verbose=0,
     )
     return Network(view, net, shift, scale)
@@ -203,11 +204,3 @@ def _loss(problem: Problem, *, mixed: bool) -> str:
         several = "categorical_crossentropy" if mixed else "sparse_categorical_crossentropy"
         return several if problem.outputs > 1 else "binary_crossentropy"
     return "mean_absolute_error" if problem.loss == "absolute_error" else "mean_squared_error"
-
-
-def _callbacks(setting: Setting, schedule: optimizer.Schedule, *, stops: bool) -> Sequence[Any]:
-    return [
-        keras.callbacks.TerminateOnNaN(),
-        *schedule.callbacks(stops=stops),
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}))),
-    ]

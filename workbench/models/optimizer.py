@@ -14,8 +14,8 @@ import keras
 
 OPTIMIZERS = ("adamw", "adam", "rmsprop", "sgd", "adagrad")
 SCHEDULES = ("plateau", "cosine", "step")
-# Epochs without progress after which training ends; a third of them before the rate falls.
-PATIENCE = 9
+# Epochs without progress after which the rate falls.
+_PATIENCE = 3
 # For nets on tables: what pays there, so that a short search is not spent on the rest.
 FEW = {"optimizers": ("adamw", "sgd"), "schedules": ("plateau", "cosine"), "longest_warmup": 0}
 _ADAPTIVE = ["adamw", "adam", "rmsprop"]
@@ -49,18 +49,21 @@ class Schedule:
         """Return how many epochs to train for at most."""
         return most if self.horizon is None else min(most, self.horizon)
 
-    def callbacks(self, *, stops: bool) -> list[Any]:
+    def callbacks(self, *, stops: bool, patience: int | None, on_plateau: bool, most: int) -> list[Any]:
         """Return what moves the rate, ends the training and restores the best weights.
 
         Args:
-            stops: whether there is a validation loss, which decides on both.
+            stops: whether there is a validation loss, which decides on all of it.
+            patience: epochs without progress after which a training without a horizon ends; None: never.
+            on_plateau: whether the rate falls on a plateau.
+            most: the most epochs.
         """
         moves = [keras.callbacks.LearningRateScheduler(self.at)] if self.warmup or self.horizon else []
-        if self.horizon is None:
-            falls = {"factor": 0.3, "patience": PATIENCE // 3, "cooldown": self.warmup}
+        if self.horizon is None and on_plateau:
+            falls = {"factor": 0.3, "patience": _PATIENCE, "cooldown": self.warmup}
             moves.append(keras.callbacks.ReduceLROnPlateau("val_loss" if stops else "loss", **falls))
-        patience = PATIENCE if self.horizon is None else self.horizon
-        early = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+        waits = patience if patience is not None and self.horizon is None else most
+        early = keras.callbacks.EarlyStopping("val_loss", patience=waits, restore_best_weights=True)
         return [*([early] if stops else []), *moves]
 
 
