@@ -2,8 +2,8 @@
 
     python benchmarks/families.py [--data DIR] [--sets NAME …] [--families NAME …] [--trials 8] [--parts PART …]
 
-Parts: scores, pipeline. Sets: digits, which scikit-learn ships; and of DIR/NAME the train.npz, or the folder train. A part that is run for some
-sets or families only prints its rows and leaves the table alone. Answers are not looked at: scores are cross-validated.
+Parts: scores, pipeline. Sets: digits, which scikit-learn ships; and of DIR/NAME the train.npz, or the folder train. A
+part that is run for some sets or families only prints its rows and leaves the table alone. Answers are not looked at.
 """
 
 import argparse
