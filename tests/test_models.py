@@ -28,7 +28,7 @@ LEARNERS = [name for name in models.names() if name != models.BASELINE]
 # A net comes near to a constant, no more.
 EXACT = [name for name in models.names() if not models.FAMILIES[name].keras]
 # They are trained in one go; the others tell of every step.
-SILENT = {"constant", "linear", "random_forest", "extra_trees"}
+SILENT = {"constant", "linear", "random_forest", "extra_trees", "hog_svm", "hog_trees"}
 
 
 @dataclass(frozen=True)

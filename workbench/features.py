@@ -57,6 +57,7 @@ _TRUSTED = frozenset(
         "workbench.features.Crosses",
         "workbench.features.Flatten",
         "workbench.features.Means",
+        "workbench.models.histograms.Histograms",
     }
 )
 

@@ -55,7 +55,15 @@ FAMILIES = {
         "keras_tuner",
         kinds=("table",),
     ),
-    "cnn": Entry("blocks of convolutions", "keras_tuner", kinds=("image",)),
+    "cnn": Entry(
+        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",
+        "keras_tuner",
+        kinds=("image",),
+    ),
+    "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",)),
+    "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
+    "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
+    "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
 }
 
 

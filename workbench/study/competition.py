@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError
+from workbench.models import callbacks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,6 +154,7 @@ class Competition:
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
         shared |= {"deterministic": self.config.deterministic}
+        shared |= {"training": callbacks.resolved(self.config.training, self.config.resolve)}
         return Spec(family, self.dataset, self.folds, **shared)
 
     def modules(self) -> list[str]:
