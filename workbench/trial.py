@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench import models
 from workbench.data import Dataset
+from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
@@ -290,7 +291,7 @@ def predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
     Raises:
         FamilyError: the model predicted what is not a number.
     """
-    predictions = model.predict(x)
+    predictions = _predicted(model, x)
     if spec.transform == "log1p":
         with np.errstate(over="ignore"):
             predictions = np.expm1(predictions)
@@ -298,6 +299,13 @@ def predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
         bad = int((~np.isfinite(predictions)).sum())
         raise FamilyError(f"{spec.family} predicted {bad} values that are not finite; its training diverged.")
     return predictions
+
+
+def _predicted(model: Model, x: Any) -> np.ndarray:
+    """Predict; rows that lie on disk are read some at a time."""
+    if not isinstance(x, Stored):
+        return model.predict(x)
+    return np.concatenate([model.predict(block) for _, block in x.blocks()])
 
 
 def save(model: Model, folder: Path) -> None:

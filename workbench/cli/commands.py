@@ -244,7 +244,8 @@ def import_(
 def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """Free the weights that no ensemble needs.
 
-    Those of the best trial and of the newest ensemble's members stay, and so do all predictions.
+    Those of the best trial and of the newest ensemble's members stay, and so do all predictions. Decoded images that
+    were not used for a week go, too.
     """
     freed = _open(file, home).gc()
     if as_json:
@@ -325,7 +326,7 @@ def _hush() -> None:
 def _open(file: str, home: str | None, **overrides: Any) -> "Study":
     from workbench.study import open
 
-    return open(file, home, **overrides)
+    return open(file, home, tell=lambda line: print(line, file=sys.stderr, flush=True), **overrides)
 
 
 @contextmanager

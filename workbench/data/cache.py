@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import SourceError, WorkbenchError
+
 _DAY = 86_400
 # What was not used for so long is made again rather than kept, in seconds.
 _UNUSED = 7 * _DAY
+
+
+Tell = Callable[[str], object]
+"""Told in a line how far something is that takes long."""
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Cache:
     """A folder whose entries are known by what they were made from."""
 
     path: Path
+    tell: Tell = silent
 
     def entry(self, made_from: Any, make: Callable[[Path], None]) -> Path:
         """Return the folder that `make` filled from the same earlier, or let it fill one now.
@@ -51,13 +62,24 @@ class Cache:
     def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
         part = folder.with_name(f"{folder.name}-{os.getpid()}.part")
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        try:
+            part.mkdir(parents=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
         try:
             make(part)
             part.replace(folder)
+        except WorkbenchError:
+            raise
         except OSError as error:
-            # Another process was faster, and made the same.
+            # Another process may have been faster, and made the same.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+                raise self._unwritable(error) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+    def _unwritable(self, error: OSError) -> SourceError:
+        return SourceError(
+            f"{self.path}: must take what is made of the data. Received: {error.strerror or error}. Make room, or "
+            "choose another home with --home."
+        )

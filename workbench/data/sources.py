@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, columns, remote, tables, target
+from workbench.data import arrays, checks, columns, images, pixels, remote, tables, target
+from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset
-from workbench.data.header import form
+from workbench.data.header import is_arrays
 from workbench.errors import DataError
 
 NewRows = str | os.PathLike[str] | pd.DataFrame
@@ -25,13 +26,15 @@ _APART = 0.2
 _SEED = 0
 
 
-def load(config: StudyConfig, rows: NewRows | None = None) -> Dataset:
+def load(config: StudyConfig, rows: NewRows | None = None, *, cache: Cache | None = None) -> Dataset:
     """Read what a study file asks for.
 
     Args:
         config: the study file.
         rows: what to predict in the place of the study's own test rows: a file of the form that the training data
-            have, or a frame. Ids are row numbers where it has none, and columns of numbers must hold numbers.
+            have, a folder of images, or a frame. Ids are row numbers where it has none, and columns of numbers must
+            hold numbers.
+        cache: where images that were decoded, and large arrays, are kept; without it they are held in memory.
 
     Raises:
         ConfigError: a key names something that is not there.
@@ -40,23 +43,24 @@ def load(config: StudyConfig, rows: NewRows | None = None) -> Dataset:
     """
     scheme, name = checks.source(config)
     new = None if rows is None else _new(config, rows, "id" if scheme == "sklearn" else None)
-    dataset = _load(config, scheme, name, new)
+    dataset = _load(config, scheme, name, new, cache)
     if isinstance(new, tables.Table):
         guessed = [c for c, kind in dataset.columns.items() if kind == "number" and c not in config.data.types]
         columns.check_numbers(new.frame, guessed, new.name)
     return dataset
 
 
-def _load(config: StudyConfig, scheme: str, name: str, new: Test) -> Dataset:
+def _load(config: StudyConfig, scheme: str, name: str, new: Test, cache: Cache | None) -> Dataset:
     if scheme == "kaggle":
-        return _kaggle(config, name, new)
+        return _kaggle(config, name, new, cache)
     sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
-    test = new or _file(config, "data.test", config.data.test)
+    test = new or _file(config, "data.test", config.data.test, folder=None)
     if scheme == "sklearn":
         return _sklearn(config, name, test, sample)
     if scheme == "openml":
         return _openml(config, name, test, sample)
-    return _from_files(config, checks.located(config, "data.train", name), test, sample)
+    train = checks.located(config, "data.train", name, folder=None)
+    return _from_files(config, train, test, sample, cache)
 
 
 def truth(config: StudyConfig) -> tuple[Array, Array] | None:
@@ -80,7 +84,8 @@ def _new(config: StudyConfig, rows: NewRows, usual: str | None) -> Path | tables
         frame, name = rows.rename(columns=str).reset_index(drop=True), "The frame"
     else:
         path = Path(rows).absolute()
-        if form(path) == "npz":
+        # Files of images, and the tables that name them, are read where the images are.
+        if path.is_dir() or is_arrays(path) or (config.data.images is not None and path.exists()):
             return path
         frame, name = tables.read_table(path, [config.data.id] if config.data.id else []), path.name
     id_name = config.data.id or usual
@@ -91,7 +96,9 @@ def _new(config: StudyConfig, rows: NewRows, usual: str | None) -> Path | tables
 
 def _check_form(test: Test, train: str, *, arrays: bool) -> None:
     """Refuse a table where the study has arrays, and arrays where it has a table."""
-    if test is not None and (isinstance(test, Path) and form(test) == "npz") != arrays:
+    if test is None:
+        return
+    if (isinstance(test, Path) and is_arrays(test)) != arrays or (isinstance(test, Path) and test.is_dir()):
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
@@ -159,7 +166,7 @@ def _openml(config: StudyConfig, name: str, test: Test, sample: pd.DataFrame | N
     return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
 
 
-def _kaggle(config: StudyConfig, name: str, new: Test) -> Dataset:
+def _kaggle(config: StudyConfig, name: str, new: Test, cache: Cache | None) -> Dataset:
     """Load a competition's files; what the study file names replaces what was found."""
     files, data = remote.kaggle(name), config.data
     folder = files.train.parent
@@ -168,24 +175,46 @@ def _kaggle(config: StudyConfig, name: str, new: Test) -> Dataset:
         test = _competition_file(config, folder, "data.test", data.test)
     if data.sample_submission is not None:
         sample = _competition_file(config, folder, "data.sample_submission", data.sample_submission)
-    return _from_files(config, files.train, new or test, _sample(config, sample))
+    if data.images is not None:
+        inside = folder / data.images
+        config = _completed(config, images=str(inside) if inside.is_dir() else data.images)
+    return _from_files(config, files.train, new or test, _sample(config, sample), cache)
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
     """Return a file of the competition, or else one that lies here."""
     inside = folder / value
-    return inside if inside.is_file() else checks.located(config, key, value)
+    return inside if inside.exists() else checks.located(config, key, value)
 
 
-def _from_files(config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None) -> Dataset:
-    _check_form(test, train.name, arrays=form(train) == "npz")
-    if form(train) == "npz" and not isinstance(test, tables.Table):
-        return arrays.load_arrays(config, train, test, sample=sample)
+def _from_files(
+    config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None, cache: Cache | None
+) -> Dataset:
+    if train.is_dir() or config.data.images is not None:
+        return images.load_images(config, train, test, sample=sample, cache=cache)
+    _check_form(test, train.name, arrays=is_arrays(train))
+    if is_arrays(train) and not isinstance(test, tables.Table):
+        return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
+    if pixels.asked(config):
+        return _pixels(config, train, test, sample)
     return tables.load_tables(config, train, test, sample=sample)
 
 
-def _file(config: StudyConfig, key: str, value: str | None) -> Path | None:
-    return None if value is None else checks.located(config, key, value)
+def _pixels(config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None) -> Dataset:
+    """Load a table whose columns are the pixels of images."""
+    exact = [config.data.id] if config.data.id else []
+    frame = tables.read_table(train, exact)
+    checks.check_columns(config, list(map(str, frame.columns)), train.name)
+    names = pixels.names(config, frame)
+    rows = tables.read_table(test, exact) if isinstance(test, Path) else test and test.frame
+    called = (train.name, test.name if test else "")
+    x = pixels.arrays(config, frame, called[0], names)
+    x_test = None if rows is None else pixels.arrays(config, rows, called[1], names)
+    return arrays.build(config, x, x_test, names=called, sample=sample)
+
+
+def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
+    return None if value is None else checks.located(config, key, value, folder=folder)
 
 
 def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,7 +13,7 @@ from workbench.data.dataset import Array
 from workbench.errors import SourceError
 
 # What is read at a time where many rows are gone through, in bytes.
-_BLOCK = 16 * 2**20
+_BLOCK = 32 * 2**20
 
 
 class Stored:
@@ -127,22 +127,36 @@ def _stored(path: Path, rows: Array | None, digest: str) -> Stored:
     return Stored(path, rows, digest=digest)
 
 
-def write(path: Path, blocks: Iterable[Array], *, shape: tuple[int, ...], dtype: Any) -> None:
-    """Write rows block by block, as many as come, without ever mapping the file.
+class Writer:
+    """Writes a `.npy` file block by block, as many rows as come, without ever mapping it."""
 
-    `shape` is a row's.
-    """
-    rows = 0
-    with path.open("wb") as file:
-        _header(file, (rows, *shape), dtype)
-        for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype).data)
-            rows += len(block)
-        # A header leaves room for its number of rows to grow.
-        file.seek(0)
-        _header(file, (rows, *shape), dtype)
+    def __init__(self, path: Path) -> None:
+        """Open the file; what a row is follows from the first block."""
+        self._file = path.open("wb")
+        self._rows = 0
+        self._row: tuple[tuple[int, ...], np.dtype[Any]] | None = None
 
+    def append(self, block: Array) -> None:
+        """Write more rows."""
+        if self._row is None:
+            self._row = block.shape[1:], block.dtype
+            self._header()
+        self._file.write(np.ascontiguousarray(block).data)
+        self._rows += len(block)
 
-def _header(file: Any, shape: tuple[int, ...], dtype: Any) -> None:
-    known = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, known)
+    def __enter__(self) -> Writer:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say in the header how many rows there are, and close the file."""
+        if self._row is not None:
+            self._file.seek(0)
+            self._header()
+        self._file.close()
+
+    def _header(self) -> None:
+        """Write the header, which leaves room for its number of rows to grow."""
+        shape, dtype = self._row or ((), np.dtype("uint8"))
+        known = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._rows, *shape)}
+        np.lib.format.write_array_header_1_0(self._file, known)

@@ -23,7 +23,9 @@ def fit(
 ) -> estimator.Estimator:
     """Train a forest of scikit-learn's class `kind`, from the defaults `leaf` and `share`."""
     categories: features.Coding = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
-    view = features.codes(problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed)
+    view = features.codes(
+        problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )
     options = {}
     if problem.classes:
         options["criterion"] = hp.Choice("criterion", ["gini", "entropy"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from workbench.data import Dataset, NewRows
+    from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.study.facts import Facts
@@ -29,9 +30,16 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None) -> None:
-        """Hold what was checked; nothing is loaded yet. With `rows`, these are to be predicted, not the test rows."""
+    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None, *, cache: "Cache | None" = None) -> None:
+        """Hold what was checked; nothing is loaded yet.
+
+        Args:
+            config: the study file.
+            rows: what is to be predicted in the place of the test rows.
+            cache: where decoded images and large arrays are kept.
+        """
         self.config = config
+        self.cache = cache
         self._rows = rows
 
     @cached_property
@@ -39,7 +47,7 @@ class Competition:
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config, self._rows)
+        return data.load(self.config, self._rows, cache=self.cache)
 
     @cached_property
     def metric(self) -> "Metric":
