@@ -71,7 +71,9 @@ def _interrupt(*_: object) -> None:
 
 @app.command()
 def init(
-    train: Annotated[str, typer.Argument(metavar="TRAIN", help="The training data: a table, an .npz, sklearn:NAME, …")],
+    train: Annotated[
+        str, typer.Argument(metavar="TRAIN", help="A table, an .npz, a folder of images, sklearn:NAME, …")
+    ],
     test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
     sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,7 @@ class Cache:
         return freed
 
     def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
-        part = folder.with_name(f"{folder.name}-{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        part = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.part")
         try:
             part.mkdir(parents=True)
         except OSError as error:

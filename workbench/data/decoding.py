@@ -146,10 +146,15 @@ def _decode(
 ) -> dict[str, Any]:
     """Give the pixels of all whole images to `append`, block by block; return what is to be known of them."""
     broken: dict[str, str] = {}
+    remedy = (
+        "Mend or remove them, or set data.corrupt: skip to learn from the others."
+        if look is None
+        else "Mend them: each image to predict needs its prediction."
+    )
     progress = _Progress(images, tell)
     with ThreadPoolExecutor(_threads()) as pool:
         seen = [] if look else _sorted_out(images.files, pool.map(_head, images.files), broken)
-        _check_whole(images, broken, skip=skip)
+        _check_whole(images, broken, remedy, skip=skip)
         look = look or _suiting([head for _, head in seen], size, images)
         words = hashlib.sha256(str(look).encode())
         files = [file for file in images.files if str(file) not in broken]
@@ -162,7 +167,7 @@ def _decode(
             if whole:
                 append(np.stack([each.pixels for _, each in whole]))
             progress(start + len(part))
-    _check_whole(images, broken, skip=skip)
+    _check_whole(images, broken, remedy, skip=skip)
     sizes = len({(head.height, head.width) for _, head in seen})
     return {"look": look, "broken": list(broken), "digest": words.hexdigest()[:16], "sizes": sizes}
 
@@ -191,13 +196,10 @@ def _sorted_out(files: Sequence[Path], results: Iterable[T | str], broken: dict[
     return whole
 
 
-def _check_whole(images: Images, broken: Mapping[str, str], *, skip: bool) -> None:
+def _check_whole(images: Images, broken: Mapping[str, str], remedy: str, *, skip: bool) -> None:
     if len(broken) == len(images.files) or (broken and not skip):
         few = listed((f"{_seen_from(images.folder, Path(f))} ({reason})" for f, reason in broken.items()), 5)
-        raise DataError(
-            f"{images.folder}: images must be whole. Received broken ones: {few}. Mend or remove them; to learn from "
-            "the others only, set data.corrupt: skip (images to predict cannot be skipped)."
-        )
+        raise DataError(f"{images.folder}: images must be whole. Received broken ones: {few}. {remedy}")
 
 
 def _suiting(seen: Sequence[Seen], size: tuple[int, int] | None, images: Images) -> Look:

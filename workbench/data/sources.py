@@ -210,7 +210,7 @@ def _pixels(config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame |
     called = (train.name, test.name if test else "")
     x = pixels.arrays(config, frame, called[0], names)
     x_test = None if rows is None else pixels.arrays(config, rows, called[1], names)
-    return arrays.build(config, x, x_test, names=called, sample=sample)
+    return arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
 
 
 def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
@@ -225,6 +225,6 @@ def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
     return tables.read_table(path, exact)
 
 
-def _completed(config: StudyConfig, **known: str | None) -> StudyConfig:
+def _completed(config: StudyConfig, **known: Any) -> StudyConfig:
     """Return the study with what its source knows without being told."""
     return config.model_copy(update={"data": config.data.model_copy(update=known)})

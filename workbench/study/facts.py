@@ -85,7 +85,7 @@ class Facts:
             )
 
 
-def _digest(x: Rows | None) -> str:
+def _digest(x: "Rows | None") -> str:
     """Return 16 hex digits over shape, column names and values; of images in files, over these."""
     if x is None:
         return "none"
