@@ -45,7 +45,7 @@ def main() -> None:
         decoded = next((Path(folder) / "mlruns" / "cache").glob("*/x.npy")).stat().st_size / _GIB
     rows = [{"process": name, **{kind.upper(): f"{peak[kind]:.2f} GiB" for kind in _KINDS}} for name, peak in peaks]
     note = (
-        f"{options.images:,} images, {decoded:.2f} GiB decoded; {seconds:.0f} s until both workers had trained an epoch. "
+        f"{options.images:,} images, {decoded:.2f} GiB decoded; {seconds:.0f} s until both workers had an epoch. "
         f"`python benchmarks/memory.py --images {options.images} --fraction {options.fraction:g}`"
     )
     table.write("memory", rows, note=note)

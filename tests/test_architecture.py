@@ -22,7 +22,9 @@ OWNERS = {
     "keras_tuner": "space",
     "PIL": "data",
     "optuna": "search",
+    "optuna_dashboard": "search",
     "mlflow": "tracking",
+    "tensorboard": "tracking",
     "scipy.optimize": "ensemble",
     "typer": "cli",
     "rich": "cli",
@@ -232,7 +234,7 @@ def test_what_may_be_longer_is_longer():
 
 
 def test_the_list_of_rooms_is_read():
-    assert rooms(PACKAGE)[:3] == ["errors", "home", "config"]
+    assert rooms(PACKAGE)[:3] == ["errors", "home", "servers"]
     assert rooms(PACKAGE)[-2:] == ["study", "cli"]
     assert len(rooms(PACKAGE)) == len(workbench.__doc__.split("\n\n")[2].splitlines())
 

@@ -1,5 +1,6 @@
 """What was made of the data once and is kept: a folder for each thing made, there whole or not at all."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -46,7 +47,8 @@ class Cache:
         if not folder.is_dir():
             self._make(folder, make)
         # What was used lately is not swept away.
-        os.utime(folder)
+        with contextlib.suppress(OSError):
+            os.utime(folder)
         return folder
 
     def sweep(self, unused: float = _UNUSED) -> int:

@@ -1,4 +1,4 @@
-"""The conductor: draft, open, search, blend, submit.
+"""The conductor: draft, open, search, blend, submit, report.
 
 competition  what a study is about: data, metric, folds
 archive    what it has written down: books, vault, weights
@@ -10,6 +10,8 @@ blending   candidates -> the document of an ensemble
 imports    predictions made elsewhere, held against the folds
 ensemble   what `Study.ensemble` returns
 predicting new rows -> the ensemble's predictions
+telling    everything a report tells, read from what is written down
+publishing the report as a file, and in MLflow
 study      the verbs of one study
 evidence   what the files say that someone has who has only the data
 inference  what follows from it: target, id, task, metric, families

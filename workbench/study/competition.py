@@ -139,18 +139,6 @@ class Competition:
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
         _ = self.metric, self.also, self.transform
 
-    def description(self) -> str:
-        """Return what the UI shows above the study's runs."""
-        data, folds = self.dataset, self.folds
-        test = "" if data.test_ids is None else f", {len(data.test_ids)} to predict"
-        return (
-            f"**{self.config.name}**: predict `{data.target}` ({data.task}) from {self.config.data.train}\n\n"
-            f"- {len(data.y)} rows{test}; kind of data: {data.kind}\n"
-            f"- metric: **{self.metric.name}** ({self.metric.direction})\n"
-            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`\n"
-            f"- families: {', '.join(self.config.families)}\n" + "".join(f"- {note}\n" for note in data.notes)
-        )
-
     def threads(self, workers: int, cores: int) -> int:
         """Return how many threads a trial should use."""
         return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))

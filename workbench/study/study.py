@@ -1,4 +1,4 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, report, folds."""
 
 import contextlib
 import json
@@ -122,8 +122,9 @@ class Study:
                 if listen is not None:
                     listen(event)
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
-        ensemble = self.ensemble(seconds=left)
+        ensemble = self._blended(seconds=left)
         submission = None if self.competition.dataset.test_ids is None else self.submit(out)
+        self._publish(end)
         return self._summary(ensemble, submission, began)
 
     def search(
@@ -143,6 +144,7 @@ class Study:
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
         from workbench.search.scheduler import Plan, Search
+        from workbench.search.usage import Meter
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():
@@ -163,6 +165,7 @@ class Study:
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
                 weigh=archive.weigh,
                 weights=TRIALS_WITH_WEIGHTS,
+                meter=Meter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
                 yield from Search(plan, archive.books, pool).events()
@@ -207,6 +210,21 @@ class Study:
         Raises:
             StudyError: there is no complete trial yet, or a source has other rows, another target or other folds.
         """
+        from workbench.study import publishing
+
+        made = self._blended(sources=sources, method=method, members=members, seconds=seconds)
+        publishing.picture(self.archive, self.archive.rows())
+        return made
+
+    def _blended(
+        self,
+        *,
+        sources: Sequence[str | os.PathLike[str]] = (),
+        method: str | None = None,
+        members: int | None = None,
+        seconds: float | None = None,
+    ) -> Ensemble:
+        """Blend as `ensemble` does, and draw nothing."""
         from workbench.study.blending import blended
         from workbench.study.candidates import gather
 
@@ -228,6 +246,7 @@ class Study:
         )
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
+            self.archive.tell()
         full = {"run_id": run_id, **document}
         return Ensemble(full, lambda rows: self._predict(self._other(rows), full))
 
@@ -321,6 +340,31 @@ class Study:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
         return frame
 
+    def report(self, out: str | os.PathLike[str] | None = None, markdown: bool = False) -> Path:
+        """Write a report of the study, which may be running, and return the file; MLflow gets the page as well.
+
+        Args:
+            out: the file, `NAME-report.html` or `NAME-report.md` in the current folder unless given.
+            markdown: for a repository, with the figures as files in a folder beside it, instead of one HTML page.
+
+        Raises:
+            StudyError: there is no trial yet, or the study was begun with something else.
+            ConfigError: the file cannot be written.
+        """
+        from workbench.study import publishing
+
+        path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
+        publishing.place(path, pictured=markdown)
+        rows = self.rows()
+        from workbench.report.pictures import pictures
+        from workbench.study import telling
+
+        story = telling.story(self.competition, self.archive, rows)
+        drawn = list(pictures(story))
+        publishing.write(story, drawn, path, pictured=markdown)
+        publishing.keep(self.archive, story, drawn)
+        return path
+
     def gc(self) -> int:
         """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
 
@@ -355,6 +399,12 @@ class Study:
         from workbench.study import predicting
 
         return predicting.predict(own, self.archive, document, self.rows(), listen or (lambda _: None))
+
+    def _publish(self, end: float | None) -> None:
+        """Put figures and page into MLflow, as far as there is time until `end`."""
+        from workbench.study import publishing
+
+        publishing.publish(self.archive, self.rows(), end)
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
