@@ -57,8 +57,9 @@ class Cache:
         for folder in self.path.iterdir() if self.path.is_dir() else ():
             # A part is being filled, or whoever filled it was killed.
             limit = max(unused, _DAY) if folder.suffix == ".part" else unused
-            if time.time() - folder.stat().st_mtime > limit:
-                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            files = [file.stat() for file in folder.rglob("*")]
+            if time.time() - max(each.st_mtime for each in (folder.stat(), *files)) > limit:
+                freed += sum(each.st_size for each in files)
                 shutil.rmtree(folder)
         return freed
 

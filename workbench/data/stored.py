@@ -1,11 +1,15 @@
-"""An array that lies on disk: read when it is asked for, by every process from the same pages of memory."""
+"""An array that lies on disk: read when it is asked for, by every process from the system's one cache of it."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -24,8 +28,9 @@ class Stored:
     reads: `stored[7]` and `stored[10:20]` are NumPy arrays of their own, and so is `numpy.asarray(stored)`, whole. A
     batch of any rows is `numpy.asarray(stored[rows])`.
 
-    Pickled it is its path and its row numbers. Every process maps the file for itself, read-only; the system keeps
-    one copy of what is read for all of them, and drops it first when memory is short.
+    Pickled it is its path and its row numbers. What is read comes from the system's cache of the file, which holds it
+    once for all processes and gives it up when memory is short. (Mapped into memory, it would count as every process's
+    own, and a file that is cut off would end the process.)
     """
 
     def __init__(self, path: Path, rows: Array | None = None, *, digest: str = "") -> None:
@@ -38,22 +43,21 @@ class Stored:
         """
         self.path, self.digest = path, digest
         self._rows = rows
-        self._file: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape that the rows have as an array."""
-        return (len(self), *self._mapped().shape[1:])
+        return (len(self), *self._head.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of a value."""
-        return self._mapped().dtype
+        return self._head.dtype
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._mapped().ndim
+        return len(self._head.shape)
 
     @property
     def size(self) -> int:
@@ -67,7 +71,7 @@ class Stored:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._mapped() if self._rows is None else self._rows)
+        return self._head.shape[0] if self._rows is None else len(self._rows)
 
     @overload
     def __getitem__(self, index: int | slice) -> Array: ...
@@ -75,13 +79,13 @@ class Stored:
     def __getitem__(self, index: Array | list[int]) -> Stored: ...
     def __getitem__(self, index: Any) -> Array | Stored:
         """Return the values of a row or a slice of rows, or a view of the rows with these numbers."""
-        if isinstance(index, int | np.integer | slice):
-            place = index if self._rows is None else self._rows[index]
-            return np.array(self._mapped()[place])
         rows = np.arange(len(self)) if self._rows is None else self._rows
-        view = Stored(self.path, rows[np.asarray(index)])
-        view._file = self._file
-        return view
+        if isinstance(index, slice):
+            return self._read(rows[index])
+        if isinstance(index, int | np.integer):
+            return np.asarray(self._read(rows[index : index + 1 or None])[0])
+        # A list without any number in it would be one of floats.
+        return Stored(self.path, rows[np.asarray(index, dtype=None if len(index) else int)])
 
     def __iter__(self) -> Iterator[Array]:
         """Yield row after row."""
@@ -91,7 +95,9 @@ class Stored:
         """Return all rows in memory, converted as they are read."""
         if copy is False:
             raise ValueError("An array that lies on disk cannot be had without a copy.")
-        values: Array = np.empty(self.shape, dtype or self.dtype)
+        if dtype is None or np.dtype(dtype) == self.dtype:
+            return self[:]
+        values: Array = np.empty(self.shape, dtype)
         for part, block in self.blocks():
             values[part] = block
         return values
@@ -111,16 +117,62 @@ class Stored:
         """Return what it is, without a look at the file."""
         return f"Stored({str(self.path)!r}{'' if self._rows is None else f', {len(self._rows)} rows'})"
 
-    def _mapped(self) -> Array:
-        if self._file is None:
-            try:
-                self._file = np.load(self.path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-            except OSError as error:
-                raise SourceError(
-                    f"{self.path}: must stay there while it is in use. Received: {error.strerror or error}. "
-                    "Give the same command again: it is made anew."
-                ) from error
-        return self._file
+    @cached_property
+    def _head(self) -> Head:
+        with self._opened() as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+        # Whoever sweeps the cache sees that the file is in use.
+        with suppress(OSError):
+            os.utime(self.path)
+        return Head(shape, dtype, start)
+
+    def _read(self, rows: Array) -> Array:
+        """Return the file's rows with these numbers, those that lie beside each other at once."""
+        head = self._head
+        values: Array = np.empty((len(rows), *head.shape[1:]), head.dtype)
+        if not values.size:
+            return values
+        size = values[:1].nbytes
+        memory = values.reshape(-1).view(np.uint8).data
+        ends = [*(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+        with self._opened() as file:
+            for begin, end in zip([0, *ends], ends, strict=False):
+                file.seek(head.start + int(rows[begin]) * size)
+                self._fill(file, memory[begin * size : end * size])
+        return values
+
+    def _fill(self, file: FileIO, memory: memoryview) -> None:
+        while memory:
+            count = file.readinto(memory)
+            if not count:
+                raise self._gone("it is cut off")
+            memory = memory[count:]
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        """Open the file for one reading, so that neither threads nor forked processes share a place in it."""
+        try:
+            file = FileIO(self.path)
+        except OSError as error:
+            raise self._gone(error.strerror or str(error)) from error
+        with file:
+            yield file
+
+    def _gone(self, received: str) -> SourceError:
+        return SourceError(
+            f"{self.path}: must stay there while it is in use. Received: {received}. Give the same command again: "
+            "it is made anew."
+        )
+
+
+class Head(NamedTuple):
+    """What the first bytes of a `.npy` file say, and where its values start."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    start: int
 
 
 def _stored(path: Path, rows: Array | None, digest: str) -> Stored:

@@ -29,14 +29,9 @@ class Process:
 
     @property
     def memory(self) -> int:
-        """How many bytes the process has in memory, those that it shares with its parent among them.
-
-        Pages of files, as those of images on disk, are not counted where the system tells them apart: it takes them
-        back when memory is short.
-        """
+        """How many bytes the process has in memory, those that it shares with its parent among them."""
         try:
-            memory = psutil.Process(self.process.pid).memory_info()
-            return int(memory.rss - getattr(memory, "shared", 0))
+            return int(psutil.Process(self.process.pid).memory_info().rss)
         except psutil.Error:
             return 0
 
