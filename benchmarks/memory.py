@@ -1,11 +1,11 @@
 """What memory a folder of many images takes while two workers train on it.
 
-    python benchmarks/memory.py [--images 20000] [--side 128] [--fraction 0.2]
+    python benchmarks/memory.py [--images 20000] [--side 128] [--fraction 0.2] [--minutes 30]
 
 The images are generated. The command is `workbench run` with two workers and the cnn family alone; it is interrupted
-when each worker has ended an epoch. Twice a second every process is asked what it holds: RSS (all that it sees), PSS
-(what it shares counted in shares) and USS (what is its alone). The peaks are listed: a worker with a copy of its own
-of the decoded images would have a USS above their size.
+when each worker has ended an epoch, or after so many minutes. Twice a second every process is asked what it holds: RSS
+(all that it sees), PSS (what it shares counted in shares) and USS (what is its alone). The peaks are listed: a worker
+with a copy of its own of the decoded images would have a USS above their size.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import yaml
 _CLASSES = 10
 _KINDS = ("rss", "pss", "uss")
 _GIB = 2**30
-# How long both go on being watched, in seconds.
+# How long both go on being watched then, in seconds; a short command would end by itself.
 _AFTER = 10
 
 
@@ -38,14 +38,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--fraction", type=float, default=0.2, help="the share of the images that is validated")
+    parser.add_argument("--minutes", type=float, default=30.0, help="the most that the command runs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder) / "train", options.images, options.side)
-        peaks, seconds = watch(Path(folder), options.fraction)
+        peaks, seconds, trained = watch(Path(folder), options.fraction, options.minutes)
         decoded = next((Path(folder) / "mlruns" / "cache").glob("*/x.npy")).stat().st_size / _GIB
     rows = [{"process": name, **{kind.upper(): f"{peak[kind]:.2f} GiB" for kind in _KINDS}} for name, peak in peaks]
     note = (
-        f"{options.images:,} images, {decoded:.2f} GiB decoded; {seconds:.0f} s until both workers had an epoch. "
+        f"{options.images:,} images, {decoded:.2f} GiB decoded; after {seconds:.0f} s {trained} of 2 workers had ended "
+        "an epoch. "
         f"`python benchmarks/memory.py --images {options.images} --fraction {options.fraction:g}`"
     )
     table.write("memory", rows, note=note)
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def generate(folder: Path, images: int, side: int) -> None:
-    """Write JPEG images of soft noise, whose class is the colour that is strongest in them."""
+    """Write JPEG images of soft noise, whose class is a colour that is strong in them and a row that is bright."""
 
     def one(number: int) -> None:
         label = number % _CLASSES
@@ -70,8 +72,8 @@ def generate(folder: Path, images: int, side: int) -> None:
         list(pool.map(one, range(images)))
 
 
-def watch(folder: Path, fraction: float) -> tuple[list[tuple[str, dict[str, float]]], float]:
-    """Run the study until both workers have ended an epoch; return the peaks of parent and workers, in GiB."""
+def watch(folder: Path, fraction: float, minutes: float) -> tuple[list[tuple[str, dict[str, float]]], float, int]:
+    """Run the study until both workers have ended an epoch; return the peaks in GiB, the seconds and how many have."""
     study, events = folder / "study.yaml", folder / "events.jsonl"
     workbench = [sys.executable, "-m", "workbench"]
     subprocess.run([*workbench, "init", "train", "-o", study.name], cwd=folder, check=True)
@@ -81,19 +83,20 @@ def watch(folder: Path, fraction: float) -> tuple[list[tuple[str, dict[str, floa
     began = time.monotonic()
     run = subprocess.Popen([*workbench, "run", study.name, "--trials", "9", "--events", events.name], cwd=folder)
     parent, peaks = psutil.Process(run.pid), {}
-    trained = None
-    while run.poll() is None and (trained is None or time.monotonic() < trained + _AFTER):
-        trained = trained or (time.monotonic() if epochs(events) == 2 else None)
+    end = began + 60 * minutes
+    while run.poll() is None and time.monotonic() < end:
+        if epochs(events) == 2:
+            end = min(end, time.monotonic() + _AFTER)
         for process in [parent, *(each for child in parent.children() for each in child.children())]:
             note_peak(process, peaks)
         time.sleep(0.5)
-    if run.poll() is not None or trained is None:
+    if run.poll() is not None:
         raise SystemExit("The command ended before two workers had trained an epoch.")
-    seconds = trained - began
+    seconds = time.monotonic() - began
     run.send_signal(signal.SIGINT)
     run.wait()
     workers = sorted((peak for pid, peak in peaks.items() if pid != run.pid), key=lambda peak: -peak["uss"])[:2]
-    return [("parent", peaks[run.pid]), ("worker 1", workers[0]), ("worker 2", workers[1])], seconds
+    return [("parent", peaks[run.pid]), ("worker 1", workers[0]), ("worker 2", workers[1])], seconds, epochs(events)
 
 
 def note_peak(process: psutil.Process, peaks: dict[int, dict[str, float]]) -> None:
