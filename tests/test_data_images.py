@@ -176,9 +176,9 @@ def test_what_was_decoded_is_kept_and_known_again_until_a_file_changes(tmp_path)
     first = data.load(made, cache=cache)
     assert isinstance(first.x, Stored)
     assert np.array_equal(np.asarray(first.x), data.load(made).x)
-    place = first.x.path.stat().st_mtime_ns
+    place = first.x.path.stat().st_ino
     again = data.load(made, cache=cache)
-    assert (again.x.path, again.x.path.stat().st_mtime_ns) == (first.x.path, place)
+    assert (again.x.path, again.x.path.stat().st_ino) == (first.x.path, place)
     assert Facts.of(again, "log_loss", "f") == Facts.of(first, "log_loss", "f")
     os.utime(train / "cat" / "c0.png", (1, 1))
     touched = data.load(made, cache=cache)
@@ -463,5 +463,32 @@ def test_new_rows_that_are_no_folder_of_images_are_refused(tmp_path, rows):
     classes(tmp_path)
     pd.DataFrame({"a": [1]}).to_csv(tmp_path / "frame.csv", index=False)
     (tmp_path / "empty").mkdir()
+    reader = data.Reader.of(study(tmp_path), load(tmp_path))
     with pytest.raises(DataError, match="must be a folder"):
-        data.load(study(tmp_path), tmp_path / rows)
+        reader.read(tmp_path / rows)
+
+
+def test_new_images_are_read_as_the_training_images_were_also_by_what_json_says(tmp_path):
+    classes(tmp_path, 2)
+    picture(tmp_path / "new" / "b.jpg", 3, (50, 20))
+    picture(tmp_path / "new" / "a.png", 5, mode="L")
+    reader = data.Reader.of(study(tmp_path), load(tmp_path))
+    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    assert again == reader
+    new = again.read(tmp_path / "new", cache=Cache(tmp_path / "cache"))
+    assert new.ids.tolist() == ["a.png", "b.jpg"]
+    assert isinstance(new.x, Stored)
+    assert np.array_equal(np.asarray(new.x), reader.read(tmp_path / "new").x)
+    assert new.x.shape == (2, 10, 12, 3)
+    assert reader.read(np.zeros((3, 10, 12, 3), "uint8")).x.shape == (3, 10, 12, 3)
+
+
+def test_new_tables_of_pixels_are_images_too(tmp_path):
+    frame = pixels(tmp_path)
+    keys = {"train": "train.csv", "target": "label", "types": {"x": "image"}}
+    reader = data.Reader.of(study(tmp_path, **keys), load(tmp_path, **keys))
+    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    rows = frame[["pixel63", *frame.columns.drop("pixel63")]].head(3)
+    assert np.array_equal(again.read(rows).x.reshape(3, -1), frame.drop(columns="label").head(3))
+    with pytest.raises(DataError, match="lacks 'pixel5'"):
+        again.read(rows.drop(columns="pixel5"))

@@ -58,6 +58,12 @@ class Look(NamedTuple):
     pixel: Pixel
     """`grey` and `colour` are bytes, `deep` is float32: grey levels of more than 8 bits, 0 to 65535 as a rule."""
 
+    @classmethod
+    def of(cls, x: Array | Stored) -> Look:
+        """Return the look that images have which came out like this."""
+        height, width = x.shape[1:3]
+        return cls(height, width, "colour" if x.ndim == 4 else "grey" if x.dtype == np.uint8 else "deep")
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of an image."""

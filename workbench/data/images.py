@@ -34,7 +34,7 @@ class Gallery(NamedTuple):
 def load_images(
     config: StudyConfig,
     train: Path,
-    test: Path | tables.Table | None,
+    test: Path | None,
     *,
     sample: pd.DataFrame | None = None,
     cache: Cache | None = None,
@@ -77,6 +77,7 @@ def load_images(
         target=label,
         id_name=id_name,
         sample=sample,
+        example=decoded.x[:1],
         notes=(*gallery.images.notes, *gallery.notes, *decoded.notes, *(new.images.notes if new else ())),
         **tables.roles(config, frame, gallery.name),
     )
@@ -108,7 +109,7 @@ def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
 
 def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images that a table names."""
-    images, frame, column = _named(config, table, table.name)
+    images, frame, column = _named(config, table)
     config = _completed(config, id=config.data.id or column)
     label = checks.check_columns(config, list(map(str, frame.columns)), table.name)
     known = {label, column, *checks.not_features(config), config.data.time}
@@ -117,11 +118,11 @@ def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
     return config, Gallery(images, frame, table.name, notes)
 
 
-def _to_predict(config: StudyConfig, test: Path | tables.Table, train: Gallery, sample: pd.DataFrame | None) -> Gallery:
+def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.DataFrame | None) -> Gallery:
     """Return the images to predict: those of a folder, or those that a table names."""
     id_name = str(config.data.id)
-    if isinstance(test, Path) and test.is_dir():
-        images = folders.unsorted(test, f"{config.file}: data.test" if config.data.test else test.name)
+    if test.is_dir():
+        images = folders.unsorted(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
         plain = train.frame[id_name].astype(str).isin(stems).mean() > _SHARE
         ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
@@ -130,7 +131,7 @@ def _to_predict(config: StudyConfig, test: Path | tables.Table, train: Gallery, 
         raise DataError(
             f"{test.name} must be a folder of images, as {train.name} is. Received: a table. Name a folder."
         )
-    images, frame, _ = _named(config, test if isinstance(test, Path) else test.frame, test.name)
+    images, frame, _ = _named(config, test)
     if id_name not in frame:
         raise DataError(
             f"{test.name} must have the column {id_name!r} that {train.name} has. Received: {listed(frame.columns)}. "
@@ -139,22 +140,19 @@ def _to_predict(config: StudyConfig, test: Path | tables.Table, train: Gallery, 
     return Gallery(images, frame, test.name)
 
 
-def _named(config: StudyConfig, rows: Path | pd.DataFrame, name: str) -> tuple[Images, pd.DataFrame, str]:
+def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]:
     """Return the images that a table names, the table, and the column that names them."""
     folder = checks.located(config, "data.images", str(config.data.images), folder=True)
     images = folders.anywhere(folder, f"{config.file}: data.images")
-    if isinstance(rows, Path):
-        as_text = tables.read_table(rows, read_header(rows).columns if form(rows) == "text" else ())
-    else:
-        as_text = rows
-    column = name_column(as_text, folder, name)
+    as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
+    column = name_column(as_text, folder, table.name)
     if column is None:
         raise DataError(
-            f"{name} must have a column that names the images of {folder}. Received: columns "
+            f"{table.name} must have a column that names the images of {folder}. Received: columns "
             f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
         )
-    frame = tables.read_table(rows, [column, str(config.data.id)]) if isinstance(rows, Path) else rows
-    return _Index(images).images(frame[column], name), frame, column
+    frame = tables.read_table(table, [column, str(config.data.id)])
+    return _Index(images).images(frame[column], table.name), frame, column
 
 
 def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:

@@ -39,14 +39,13 @@ def recognised(names: Collection[str]) -> bool:
     return len(names) >= _LEAST and shape(len(names)) is not None and all(map(_PIXEL.fullmatch, names))
 
 
-def arrays(config: StudyConfig, frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str, Array]:
-    """Return x and what the study file names beside it.
+def arrays(frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str, Array]:
+    """Return x, and the columns beside it.
 
     Whole numbers from 0 to 255 become bytes. The pixels of a row follow each other line by line, those of a colour
     image as red, green, blue.
 
     Args:
-        config: the study file.
         frame: the table.
         name: the table's, for messages.
         names: the columns of the pixels, in their order.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,30 +10,22 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, columns, images, pixels, remote, tables, target
+from workbench.data import arrays, checks, images, pixels, remote, tables, target
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset
 from workbench.data.header import is_arrays
 from workbench.errors import DataError
-
-NewRows = str | os.PathLike[str] | pd.DataFrame
-"""Rows to predict: a file, or a frame."""
-Test = Path | tables.Table | None
-"""The rows to predict: a file that is yet to be read, or a table."""
 
 # The rows that a sklearn: source sets apart, always the same.
 _APART = 0.2
 _SEED = 0
 
 
-def load(config: StudyConfig, rows: NewRows | None = None, *, cache: Cache | None = None) -> Dataset:
+def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
     """Read what a study file asks for.
 
     Args:
         config: the study file.
-        rows: what to predict in the place of the study's own test rows: a file of the form that the training data
-            have, a folder of images, or a frame. Ids are row numbers where it has none, and columns of numbers must
-            hold numbers.
         cache: where images that were decoded, and large arrays, are kept; without it they are held in memory.
 
     Raises:
@@ -42,21 +34,12 @@ def load(config: StudyConfig, rows: NewRows | None = None, *, cache: Cache | Non
         DataError: the data cannot be learnt from.
     """
     scheme, name = checks.source(config)
-    new = None if rows is None else _new(config, rows, "id" if scheme == "sklearn" else None)
-    dataset = _load(config, scheme, name, new, cache)
-    if isinstance(new, tables.Table):
-        guessed = [c for c, kind in dataset.columns.items() if kind == "number" and c not in config.data.types]
-        columns.check_numbers(new.frame, guessed, new.name)
-    return dataset
-
-
-def _load(config: StudyConfig, scheme: str, name: str, new: Test, cache: Cache | None) -> Dataset:
     if scheme == "kaggle":
-        return _kaggle(config, name, new, cache)
+        return _kaggle(config, name, cache)
     sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
-    test = new or _file(config, "data.test", config.data.test, folder=None)
     if scheme == "sklearn":
-        return _sklearn(config, name, test, sample)
+        return _sklearn(config, name, sample)
+    test = _file(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
         return _openml(config, name, test, sample)
     train = checks.located(config, "data.train", name, folder=None)
@@ -76,29 +59,9 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
     return rows.test, target.codes(rows.y[rows.test], known.classes)
 
 
-def _new(config: StudyConfig, rows: NewRows, usual: str | None) -> Path | tables.Table:
-    """Return rows to predict, with their numbers for ids where they have none; `usual` is the source's id column."""
-    if isinstance(rows, pd.DataFrame):
-        if rows.empty:
-            raise DataError("The frame must have rows to predict. Received: none.")
-        frame, name = rows.rename(columns=str).reset_index(drop=True), "The frame"
-    else:
-        path = Path(rows).absolute()
-        # Files of images, and the tables that name them, are read where the images are.
-        if path.is_dir() or is_arrays(path) or (config.data.images is not None and path.exists()):
-            return path
-        frame, name = tables.read_table(path, [config.data.id] if config.data.id else []), path.name
-    id_name = config.data.id or usual
-    if id_name is not None and id_name not in frame:
-        frame = frame.assign(**{id_name: np.arange(len(frame))})
-    return tables.Table(frame, name)
-
-
-def _check_form(test: Test, train: str, *, arrays: bool) -> None:
+def _check_form(test: Path | None, train: str, *, arrays: bool) -> None:
     """Refuse a table where the study has arrays, and arrays where it has a table."""
-    if test is None:
-        return
-    if (isinstance(test, Path) and is_arrays(test)) != arrays or (isinstance(test, Path) and test.is_dir()):
+    if test is not None and (test.is_dir() or is_arrays(test) != arrays):
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
@@ -136,16 +99,14 @@ def _rows(name: str) -> _Rows:
     )
 
 
-def _sklearn(config: StudyConfig, name: str, new: Test, sample: pd.DataFrame | None) -> Dataset:
+def _sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
     rows, source = _rows(name), config.data.train
-    names = (source, f"{source} (test)" if new is None else new.name)
-    _check_form(new, source, arrays=rows.x.ndim > 2)
+    names = (source, f"{source} (test)")
     if rows.x.ndim > 2:
         id_name = config.data.id or "id"
         train = {"x": rows.x[rows.train], "y": rows.y[rows.train], id_name: rows.train}
         apart = {"x": rows.x[rows.test], id_name: rows.test}
-        test = arrays.read(new) if isinstance(new, Path) else apart
-        return arrays.build(config, train, test, names=names, target_name="target", sample=sample)
+        return arrays.build(config, train, apart, names=names, target_name="target", sample=sample)
     config = _completed(config, target=config.data.target or "target", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
     for key, column in (("data.target", label), ("data.id", id_name)):
@@ -153,20 +114,20 @@ def _sklearn(config: StudyConfig, name: str, new: Test, sample: pd.DataFrame | N
             raise config.error(key, "must not be a feature; the source knows its own", column, " Remove it.")
     frame = pd.DataFrame(rows.x, columns=rows.features).assign(**{id_name: np.arange(len(rows.y))})
     train_rows = frame.iloc[rows.train].assign(**{label: rows.y[rows.train]}).reset_index(drop=True)
-    test_rows = new.frame if isinstance(new, tables.Table) else frame.iloc[rows.test].reset_index(drop=True)
+    test_rows = frame.iloc[rows.test].reset_index(drop=True)
     return tables.build(config, train_rows, test_rows, names=names, sample=sample)
 
 
-def _openml(config: StudyConfig, name: str, test: Test, sample: pd.DataFrame | None) -> Dataset:
+def _openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
     frame, known = remote.openml(name)
     config = _completed(config, target=config.data.target or known)
     exact = [config.data.id] if config.data.id else []
     _check_form(test, config.data.train, arrays=False)
-    rows = tables.read_table(test, exact) if isinstance(test, Path) else test and test.frame
+    rows = tables.read_table(test, exact) if test else None
     return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
 
 
-def _kaggle(config: StudyConfig, name: str, new: Test, cache: Cache | None) -> Dataset:
+def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
     """Load a competition's files; what the study file names replaces what was found."""
     files, data = remote.kaggle(name), config.data
     folder = files.train.parent
@@ -178,7 +139,7 @@ def _kaggle(config: StudyConfig, name: str, new: Test, cache: Cache | None) -> D
     if data.images is not None:
         inside = folder / data.images
         config = _completed(config, images=str(inside) if inside.is_dir() else data.images)
-    return _from_files(config, files.train, new or test, _sample(config, sample), cache)
+    return _from_files(config, files.train, test, _sample(config, sample), cache)
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
@@ -188,29 +149,30 @@ def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -
 
 
 def _from_files(
-    config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None, cache: Cache | None
+    config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
 ) -> Dataset:
     if train.is_dir() or config.data.images is not None:
         return images.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
-    if is_arrays(train) and not isinstance(test, tables.Table):
+    if is_arrays(train):
         return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
     if pixels.asked(config):
         return _pixels(config, train, test, sample)
     return tables.load_tables(config, train, test, sample=sample)
 
 
-def _pixels(config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None) -> Dataset:
+def _pixels(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
     """Load a table whose columns are the pixels of images."""
     exact = [config.data.id] if config.data.id else []
     frame = tables.read_table(train, exact)
     checks.check_columns(config, list(map(str, frame.columns)), train.name)
     names = pixels.names(config, frame)
-    rows = tables.read_table(test, exact) if isinstance(test, Path) else test and test.frame
+    rows = None if test is None else tables.read_table(test, exact)
     called = (train.name, test.name if test else "")
-    x = pixels.arrays(config, frame, called[0], names)
-    x_test = None if rows is None else pixels.arrays(config, rows, called[1], names)
-    return arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
+    x = pixels.arrays(frame, called[0], names)
+    x_test = None if rows is None else pixels.arrays(rows, called[1], names)
+    dataset = arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
+    return replace(dataset, pixels=tuple(names))
 
 
 def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:

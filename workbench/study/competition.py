@@ -10,7 +10,7 @@ from workbench.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.data import Dataset, NewRows
+    from workbench.data import Dataset, Reader
     from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
@@ -30,24 +30,24 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None, *, cache: "Cache | None" = None) -> None:
-        """Hold what was checked; nothing is loaded yet.
-
-        Args:
-            config: the study file.
-            rows: what is to be predicted in the place of the test rows.
-            cache: where decoded images and large arrays are kept.
-        """
+    def __init__(self, config: StudyConfig, *, cache: "Cache | None" = None) -> None:
+        """Hold what was checked; nothing is loaded yet. Decoded images and large arrays are kept in `cache`."""
         self.config = config
         self.cache = cache
-        self._rows = rows
 
     @cached_property
     def dataset(self) -> "Dataset":
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config, self._rows, cache=self.cache)
+        return data.load(self.config, cache=self.cache)
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """How rows to predict are read."""
+        from workbench import data
+
+        return data.Reader.of(self.config, self.dataset)
 
     @cached_property
     def metric(self) -> "Metric":
