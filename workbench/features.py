@@ -36,9 +36,14 @@ Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
 Coding = Literal["ordinal", "target"]
 Scaling = Literal["standard", "quantile"]
+Kind = Literal["table", "image", "sequence"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
 MOST_LEVELS = 50
+# To models that know no neighbourhood, finer pixels than this say little, and cost much.
+LONGEST_SIDE = 32
+# Images that are shrunk at a time.
+_IMAGES = 512
 
 # What may be rebuilt from a saved file beside scikit-learn's, SciPy's and NumPy's own types.
 _TRUSTED = frozenset(
@@ -57,6 +62,7 @@ _TRUSTED = frozenset(
         "workbench.features.Crosses",
         "workbench.features.Flatten",
         "workbench.features.Means",
+        "workbench.features.Thumbnails",
         "workbench.models.histograms.Histograms",
     }
 )
@@ -77,6 +83,31 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to fit."""
         return True
+
+
+class Thumbnails(Flatten):
+    """Images -> a matrix (rows, values) of float32; those with a side above 32 are averaged down to that first."""
+
+    def transform(self, x: Any) -> np.ndarray:
+        """Return the images as a matrix, made of some hundred at a time."""
+        sides = np.array(x.shape[1:3])
+        if sides.max() <= LONGEST_SIDE:
+            return super().transform(x)
+        made = np.maximum(1, np.round(sides * LONGEST_SIDE / sides.max()).astype(int))
+        small = np.empty((len(x), *made, *x.shape[3:]), np.float32)
+        for start in range(0, len(x), _IMAGES):
+            part = np.asarray(x[start : start + _IMAGES], dtype=np.float32)
+            for axis, side in enumerate(made, 1):
+                part = _averaged(part, axis, side)
+            small[start : start + _IMAGES] = part
+        return small.reshape(len(x), -1)
+
+
+def _averaged(x: np.ndarray, axis: int, parts: int) -> np.ndarray:
+    """Return the means over `parts` stretches of an axis, as equal in length as they can be."""
+    edges = np.arange(parts + 1) * x.shape[axis] // parts
+    lengths = np.diff(edges).reshape([-1 if place == axis else 1 for place in range(x.ndim)])
+    return np.asarray(np.add.reduceat(x, edges[:-1], axis=axis) / lengths, dtype=np.float32)
 
 
 class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
@@ -139,7 +170,7 @@ class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
         return codes + np.cumsum([0, *self.levels_[:-1]], dtype=np.int32) if self.joint else codes
 
 
-def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed: int) -> Any:
+def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed: int, kind: Kind = "table") -> Any:
     """Return the unfitted view for trees: float32, missing values kept.
 
     Args:
@@ -148,9 +179,10 @@ def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed
         categories: whether every category is coded by order, or those of many levels by the target's mean.
         classes: the number of classes, 0 for regression.
         seed: of the folds inside target encoding and of the text's projection.
+        kind: what a row is; images are shrunk where they are large.
     """
     if not columns:
-        return Flatten()
+        return _flat(kind)
     few, many = _by_levels(columns, x) if categories == "target" else (_of(columns, "category"), [])
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value",
@@ -181,7 +213,7 @@ def categorical(columns: Columns, view: Any) -> list[bool]:
     return [bool(flag) for flag in flags]
 
 
-def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: int) -> Any:
+def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: int, kind: Kind = "table") -> Any:
     """Return the unfitted view for linear models and nets: float32, nothing missing, one scale.
 
     Args:
@@ -190,9 +222,10 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
         numbers: standard scores, or quantiles mapped to a normal distribution (for heavy tails).
         classes: the number of classes, 0 for regression.
         seed: of the folds inside target encoding and of the text's projection.
+        kind: what a row is; images are shrunk where they are large.
     """
     if not columns:
-        return make_pipeline(Flatten(), StandardScaler())
+        return make_pipeline(_flat(kind), StandardScaler())
     few, many = _by_levels(columns, x)
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -308,6 +341,11 @@ def load(file: Path) -> Any:
     if foreign:
         raise FamilyError(f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded.")
     return skops.io.load(file, trusted=sorted(_TRUSTED))
+
+
+def _flat(kind: Kind) -> Flatten:
+    """Return what makes a matrix of rows without columns."""
+    return Thumbnails() if kind == "image" else Flatten()
 
 
 def _of(columns: Columns, *kinds: ColumnKind) -> list[str]:

@@ -235,12 +235,12 @@ def _read_text(path: Path, header: Header, exact: list[str]) -> tuple[pd.DataFra
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
     for name in options["dtype"]:
-        frame[name] = _as_written(frame[name])
+        frame[name] = as_written(frame[name])
     return frame, notes
 
 
-def _as_written(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return strings as integers where each is the plain writing of one."""
+def as_written(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return strings as integers where each is the plain writing of one, else as they are."""
     if series.notna().all() and series.str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
         return series.astype("int64")
     return series

@@ -57,6 +57,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         categories="target" if categories == "target" else "ordinal",
         classes=problem.classes,
         seed=setting.seed,
+        kind=problem.kind,
     )
     matrix = view.fit_transform(train.x, train.y)
     native = features.categorical(problem.columns, view) if categories == "native" else []

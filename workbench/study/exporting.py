@@ -121,6 +121,7 @@ def requirements(bundle: Bundle) -> list[str]:
     """Return what must be installed to serve a bundle, at the versions that are installed here."""
     kinds = {column.kind for column in bundle.reader.columns.values()}
     wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if kinds & {"date", "text"} else ())}
+    wanted |= {"pillow"} if bundle.reader.look is not None else set()
     return sorted(_pinned(library) for library in wanted)
 
 

@@ -54,6 +54,8 @@ class Guess:
     """A column that looks as if rows of equal values belong together."""
     time: str | None
     """A column of dates."""
+    kind: Kind
+    """What a row is."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
@@ -66,6 +68,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     Raises:
         ConfigError: the target is no column, or none can be inferred.
     """
+    from workbench.data import pixels
+
     label, label_note = _target(evidence, target)
     id_, id_note = _id(evidence, label)
     drop, drop_note = _drop(evidence, {label, id_})
@@ -73,8 +77,10 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     classes, class_note = _classes(evidence, label, task)
     metric, metric_note = _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
+    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else evidence.kind
+    notes = [] if kind == evidence.kind else [f"images: the {len(left)} columns are pixels"]
     group, time = _group(evidence.train[left]), _time(evidence.train[left])
-    notes = [label_note, id_note, drop_note, task_note, class_note, metric_note]
+    notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
     notes += [_group_note(evidence, group), _time_note(time)]
     return Guess(
         target=label,
@@ -86,7 +92,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
         classes=classes,
         group=group,
         time=time,
-        families=families(evidence.kind, task),
+        kind=kind,
+        families=families(kind, task),
         notes=(*evidence.notes, *(note for note in notes if note)),
     )
 
@@ -166,6 +173,8 @@ def _learnable(series: pd.Series[Any]) -> bool:
 def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
     """Return the column that names the rows, and how it was found."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
+    if evidence.id is not None:
+        return evidence.id, f"id: {evidence.id}, the names of the images"
     if not evidence.columnar:
         there = "id" in train.columns or (test is not None and "id" in test.columns)
         return ("id", "") if there and target != "id" else (None, "")
