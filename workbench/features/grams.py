@@ -27,14 +27,29 @@ _FACTOR, _SPREAD, _OFFSET = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C
 
 
 class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A column of texts -> tf-idf, (rows, what is known) float32, sparse; a row's length is 1, or 0 without a text."""
+    """A column of texts -> tf-idf, (rows, what is known) float32, sparse."""
 
     def __init__(
-        self, unit: Unit = "words", shortest: int = 1, longest: int = 1, rarest: int = 2, most: int = 200_000
+        self,
+        unit: Unit = "words",
+        shortest: int = 1,
+        longest: int = 1,
+        rarest: int = 2,
+        most: int = 200_000,
+        even: bool = True,
     ) -> None:
-        """Count runs of `shortest` to `longest` units that are in `rarest` texts or more, the `most` frequent ones."""
+        """Count runs of units.
+
+        Args:
+            unit: what the runs are of.
+            shortest: of so many units at least.
+            longest: of so many at most.
+            rarest: those in fewer texts are left out, unless all are.
+            most: of the others the most frequent.
+            even: whether a row is brought to a length of 1, which trees have no need of.
+        """
         self.unit, self.shortest, self.longest = unit, shortest, longest
-        self.rarest, self.most = rarest, most
+        self.rarest, self.most, self.even = rarest, most, even
 
     def fit(self, x: Any, y: Any = None) -> "Grams":
         """Learn which runs count, and how rare they are."""
@@ -69,7 +84,7 @@ class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         columns = columns[known]
         data = (1 + np.log(counts.data[known])) * self.idf_[columns]
         matrix = sparse.csr_matrix((data, columns, ends), shape=(counts.shape[0], len(self.known_)))
-        return normalize(matrix, copy=False)
+        return normalize(matrix, copy=False) if self.even else matrix
 
     def _counts(self, column: list[str]) -> sparse.csr_matrix:
         """Return how often each run is in each text, (rows, hashes) float32."""
@@ -87,13 +102,14 @@ class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
     def _units(self, column: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return a number for each unit of the texts, one text after the other, and the row that it is in."""
         if self.unit == "words":
-            split = [words(text, self.length_) for text in column]
+            # What stands before the first word is one too, so that no text is without any.
+            split = [["", *words(text, self.length_)] for text in column]
             hashes = np.fromiter(
                 (zlib.crc32(word.encode("utf-8", "surrogatepass")) for row in split for word in row), dtype=np.uint64
             )
             return hashes, np.repeat(np.arange(len(split)), [len(row) for row in split])
         # Spaces around a text mark where its first and its last word end.
-        spaced = [f" {' '.join(plain(text, self.length_).split())} " if text else "" for text in column]
+        spaced = [f" {' '.join(plain(text, self.length_).split())} " for text in column]
         # Half of a pair of surrogates has no encoding of its own.
         encoded = "".join(spaced).encode("utf-32-le", "surrogatepass")
         return np.frombuffer(encoded, dtype=np.uint32).astype(np.uint64), np.repeat(

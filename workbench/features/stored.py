@@ -22,10 +22,12 @@ _TRUSTED = frozenset(
         "workbench.features.grams.Grams",
         "workbench.features.grams.Topics",
         "workbench.features.looks.Looks",
+        "workbench.features.sparse.Stored",
         "workbench.features.views.Codes",
         "workbench.features.views.Crosses",
         "workbench.features.views.Flatten",
         "workbench.features.views.Means",
+        "workbench.models.tfidf_linear.OneAgainstRest",
     }
 )
 

@@ -61,6 +61,32 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     matrix = view.fit_transform(train.x, train.y)
     native = features.categorical(problem.columns, view) if categories == "native" else []
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
+    return boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
+
+
+def boost(
+    hp: Any,
+    problem: Problem,
+    train: Rows,
+    valid: Rows | None,
+    setting: Setting,
+    *,
+    view: Any,
+    matrix: Any,
+    types: list[str],
+) -> Booster:
+    """Train on rows that were seen through a view already.
+
+    Args:
+        hp: the search space, for what all trees have.
+        problem: what is to be learned.
+        train: the rows to learn from.
+        valid: the fold's validation rows, for early stopping.
+        setting: seed, threads, length, and whom to tell.
+        view: the fitted view.
+        matrix: the training rows in it, dense or sparse; what is not stored is missing.
+        types: XGBoost's type of each of its columns.
+    """
     rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.08)
     training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
     parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}

@@ -139,7 +139,7 @@ def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield "folds:"
     yield from _folds(seen, guess)
     yield ""
-    yield from _families(seen, guess)
+    yield from _families(guess)
     yield ""
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
@@ -209,7 +209,7 @@ def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
 
 
-def _families(seen: Evidence, guess: Guess) -> Iterator[str]:
+def _families(guess: Guess) -> Iterator[str]:
     """Yield the families, and below them those that could be there, too."""
     yield "families:  # in the order of their first turn; a line less is a family less"
     for name in guess.families:
@@ -218,7 +218,7 @@ def _families(seen: Evidence, guess: Guess) -> Iterator[str]:
         if (
             name in guess.families
             or name == models.BASELINE
-            or seen.kind not in entry.kinds
+            or guess.kind not in entry.kinds
             or guess.task not in entry.tasks
         ):
             continue

@@ -48,6 +48,8 @@ class Guess:
     """A column that looks as if rows of equal values belong together."""
     time: str | None
     """A column of dates."""
+    kind: Kind
+    """What a row is: the evidence's kind, or text where a column of the table holds texts."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
@@ -67,6 +69,7 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     classes, class_note = _classes(evidence, label, task)
     metric, metric_note = _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
+    kind = _kind(evidence, left)
     group, time = _group(evidence.train[left]), _time(evidence.train[left])
     notes = [label_note, id_note, drop_note, task_note, class_note, metric_note]
     notes += [_group_note(evidence, group), _time_note(time)]
@@ -80,7 +83,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
         classes=classes,
         group=group,
         time=time,
-        families=families(evidence.kind, task),
+        kind=kind,
+        families=families(kind, task),
         notes=(*evidence.notes, *(note for note in notes if note)),
     )
 
@@ -96,6 +100,16 @@ def families(kind: Kind, task: Task) -> tuple[str, ...]:
         and name != models.BASELINE
         and name not in _SPARED.get(kind, ())
     )
+
+
+def _kind(evidence: Evidence, features: list[str]) -> Kind:
+    """Return what a row is."""
+    from workbench import data
+
+    if evidence.kind != "table":
+        return evidence.kind
+    wordy = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
+    return "text" if "text" in data.kinds(evidence.train[wordy]).values() else "table"
 
 
 def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:

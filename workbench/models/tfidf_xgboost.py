@@ -1,0 +1,29 @@
+"""Gradient-boosted trees (Chen and Guestrin, 2016) on tf-idf as it is, sparse, and on the other columns beside it."""
+
+from typing import Any
+
+from workbench import features
+from workbench.models import xgboost
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.xgboost import load
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> xgboost.Booster:
+    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
+    grams = features.Grams(
+        "words",
+        longest=hp.Int("words", 1, 2, default=1),
+        rarest=hp.Int("rarest", 2, 8, default=3),
+        most=hp.Int("most", 500, 16_000, step=2, sampling="log", default=4_000),
+        # A column then has few values, as many as a word has counts, which makes trees twenty times as fast.
+        even=False,
+    )
+    rest = {name: kind for name, kind in problem.columns.items() if kind != "text"}
+    options: Any = {"categories": "target", "classes": problem.classes, "seed": setting.seed}
+    beside = features.codes(rest, train.x, **options) if rest else None
+    view = features.sparse(problem.columns, [grams], beside=beside, looks=True)
+    matrix = view.fit_transform(train.x, train.y)
+    types = ["q"] * matrix.shape[1]
+    return xgboost.boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
