@@ -16,14 +16,15 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         "words",
         longest=hp.Int("words", 1, 2, default=1),
         rarest=hp.Int("rarest", 2, 8, default=3),
-        most=hp.Int("most", 500, 16_000, step=2, sampling="log", default=4_000),
-        # A column then has few values, as many as a word has counts, which makes trees twenty times as fast.
+        most=hp.Int("most", 500, 8_000, step=2, sampling="log", default=1_000),
+        # A column then has few values, as many as a word has counts: on long texts trees grow four times as fast.
         even=False,
     )
     rest = {name: kind for name, kind in problem.columns.items() if kind != "text"}
-    options: Any = {"categories": "target", "classes": problem.classes, "seed": setting.seed}
-    beside = features.codes(rest, train.x, **options) if rest else None
+    coded: Any = {"categories": "target", "classes": problem.classes, "seed": setting.seed}
+    beside = features.codes(rest, train.x, **coded) if rest else None
     view = features.sparse(problem.columns, [grams], beside=beside, looks=True)
     matrix = view.fit_transform(train.x, train.y)
     types = ["q"] * matrix.shape[1]
-    return xgboost.boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
+    options: Any = {"view": view, "matrix": matrix, "types": types, "rate": 0.2, "share": 0.3}
+    return xgboost.boost(hp, problem, train, valid, setting, **options)
