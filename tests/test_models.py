@@ -343,7 +343,7 @@ def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
 def test_an_unknown_family_is_refused_with_the_nearest_name():
     with pytest.raises(FamilyError, match=r"must be a known family. Received: 'xgbost'. Did you mean 'xgboost'\?"):
         models.entry("xgbost")
-    with pytest.raises(FamilyError, match="Known: constant, linear, "):
+    with pytest.raises(FamilyError, match="Known: constant, tfidf_linear, "):
         models.entry("?")
 
 

@@ -44,6 +44,8 @@ BASELINE = "constant"
 
 FAMILIES = {
     BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    "tfidf_linear": Entry("a linear model over words, characters and runs of them", "sklearn", kinds=("text",)),
+    "tfidf_xgboost": Entry("gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)),
     "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
     "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
@@ -56,8 +58,6 @@ FAMILIES = {
         "keras_tuner",
         kinds=("table", "text"),
     ),
-    "tfidf_linear": Entry("a linear model over words, characters and runs of them", "sklearn", kinds=("text",)),
-    "tfidf_xgboost": Entry("gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)),
     "cnn": Entry("blocks of convolutions", "keras_tuner", kinds=("image",)),
 }
 

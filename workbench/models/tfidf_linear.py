@@ -71,7 +71,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         return estimator.fit(view, _regressor(problem, alpha, setting.seed), problem, train)
     c = 1 / (hp.Float("strength", 1e-7, 1e-3, sampling="log", default=3e-6) * len(train.y))
     smoothing = None
-    if hp.Boolean("ratios", default=True):
+    # On six newsgroups the ratios halve the log loss, on spam they raise it by a third.
+    if hp.Boolean("ratios", default=problem.classes > 2):
         with hp.conditional_scope("ratios", [True]):
             smoothing = hp.Float("smoothing", 1e-3, 1.0, sampling="log", default=0.02)
     return estimator.fit(view, OneAgainstRest(c, smoothing, setting.seed), problem, train)

@@ -17,8 +17,12 @@ from workbench.study.evidence import Evidence, looks_like_id
 if TYPE_CHECKING:
     import pandas as pd
 
-# Forests and boosted trees on the same bare pixels or steps say much the same; one or two will do to begin with.
-_SPARED = {"image": ("lightgbm", "catboost", "extra_trees"), "sequence": ("lightgbm", "catboost", "random_forest")}
+# Trees on the same topics, bare pixels or steps say much the same; one or two kinds will do to begin with.
+_SPARED = {
+    "text": ("catboost", "random_forest", "wide_and_deep"),
+    "image": ("lightgbm", "catboost", "extra_trees"),
+    "sequence": ("lightgbm", "catboost", "random_forest"),
+}
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
