@@ -31,7 +31,7 @@ _PROGRESS = 1e-9
 _STALLS = 4
 _FINE = 1e-4
 # An expansion will be made anew.
-_ROUGH = 1e-2
+_ROUGH = 1e-1
 _COARSE = 5e-2
 _NOTHING = 1e-12
 # A change of the loss by so much of it is in its last digits.

@@ -3,6 +3,10 @@
 story    what a report tells, gathered by the conductor: numbers and words, nothing drawn
 figures  one file a figure: computed from the story first, drawn second
 drawing  how every figure looks: sizes, inks that read in grey, SVG and PNG
+ranking  rows by falling probability, for ROC and precision–recall curves
+cloud    many rows as points, or counted in cells
+window   which stretch of the scores is shown
+notes    what a figure leaves out, in words
 page     the story as one self-contained HTML page
 markdown the story for a repository
 """

@@ -72,6 +72,12 @@ class Story:
         """1 where low scores are good, -1 where high ones are."""
         return 1 if self.question.direction == "minimize" else -1
 
+    @property
+    def score_label(self) -> str:
+        """What an axis of scores is called."""
+        better = "lower" if self.sign > 0 else "higher"
+        return f"{self.question.metric.rpartition(':')[2]} ({better} is better)"
+
     @cached_property
     def complete(self) -> list[Row]:
         """The trials that have a score, best first."""
@@ -82,3 +88,9 @@ class Story:
         """The trials of each family, best first, the family with the best trial first."""
         names = dict.fromkeys(row.family for row in self.trials)
         return {name: [row for row in self.trials if row.family == name] for name in names}
+
+    @cached_property
+    def scored(self) -> dict[str, list[Row]]:
+        """The trials of each family that have a score, as `families` has them; families without any are left out."""
+        names = dict.fromkeys(row.family for row in self.complete)
+        return {name: [row for row in self.complete if row.family == name] for name in names}

@@ -1,5 +1,174 @@
 """The figures of a study, one file each: computed from the story first, drawn second.
 
 A figure is a module with two functions. `compute(story)` returns its numbers, as a frozen dataclass that says what
-they are, or None where the study has nothing to show; `draw(numbers)` returns them drawn.
+they are, or None where the study has nothing to show; `draw(numbers)` returns them drawn. The numbers' `note` says
+what was left out. To add a figure: its file, and a line in `ENTRIES`.
 """
+
+import importlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.report.story import Story
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Group = Literal["study", "ensemble"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What there is to know about a figure before it is drawn."""
+
+    name: str
+    """Of its module here, and of its file elsewhere."""
+    title: str
+    caption: str
+    """How to read it; of a figure that was drawn, also what it leaves out."""
+    group: Group
+    """What it is about: the search, or what came of it."""
+
+
+ENTRIES = (
+    Entry(
+        "history",
+        "Optimisation history",
+        "Each mark is a trial at the time at which it ended; the line is its family's best so far.",
+        "study",
+    ),
+    Entry(
+        "importances",
+        "What matters",
+        "How much of the score's variation within a family each hyperparameter accounts for.",
+        "study",
+    ),
+    Entry(
+        "slices",
+        "Hyperparameters and scores",
+        "Each mark is a trial: its score against one of its hyperparameters; the stronger the later it was tried, "
+        "the best one is a star.",
+        "study",
+    ),
+    Entry(
+        "fold_scores",
+        "Scores of the folds",
+        "A dot is one fold's score, the bar their mean, the line one standard deviation to either side; filled dots "
+        "belong to members of the ensemble.",
+        "study",
+    ),
+    Entry(
+        "curves",
+        "Learning curves",
+        "Loss while the best trial of a family trains: on the rows of validation and on those it learns from, a thin "
+        "line for each fold and their mean; a dot marks the lowest mean of validation.",
+        "study",
+    ),
+    Entry(
+        "pareto",
+        "Score and time",
+        "Each mark is a trial; no trial is both better and quicker than those that the line joins.",
+        "study",
+    ),
+    Entry(
+        "endings",
+        "How trials ended",
+        "How many trials of each family ran to their end, and why the others did not.",
+        "study",
+    ),
+    Entry(
+        "weights",
+        "Weights",
+        "How much each member counts in the ensemble; the line is one standard error to either side, as rows are "
+        "drawn anew.",
+        "ensemble",
+    ),
+    Entry(
+        "contribution",
+        "What each member adds",
+        "How much worse the score becomes when the member is left out and the others are weighed anew; to the left of "
+        "0 the ensemble would be better without it.",
+        "ensemble",
+    ),
+    Entry(
+        "error_correlation",
+        "Do members fail on the same rows?",
+        "Correlation of the members' errors: the fainter a cell, the more two members have to gain from each other.",
+        "ensemble",
+    ),
+    Entry(
+        "confusion",
+        "Confusion matrix",
+        "A row holds the rows of data of one true class: the share of them that the ensemble takes for each class, "
+        "out of fold.",
+        "ensemble",
+    ),
+    Entry(
+        "roc",
+        "ROC curves",
+        "How many positive rows are found for how many false alarms as the threshold falls; chance is the diagonal.",
+        "ensemble",
+    ),
+    Entry(
+        "precision_recall",
+        "Precision and recall",
+        "Of the rows taken for the class, the share that is of it, as more and more of the class are found.",
+        "ensemble",
+    ),
+    Entry(
+        "calibration",
+        "Calibration",
+        "Where the ensemble says 70 %, is it so in 70 of 100 rows? Lines are 95 % intervals; on the diagonal it is.",
+        "ensemble",
+    ),
+    Entry(
+        "predicted",
+        "Predicted and actual",
+        "Each mark is a row, predicted out of fold; a perfect prediction lies on the diagonal.",
+        "ensemble",
+    ),
+    Entry(
+        "residuals",
+        "Residuals",
+        "How far predictions are off, against what was predicted; the line is the running median, the band holds the "
+        "middle 80 %.",
+        "ensemble",
+    ),
+)
+"""Every figure, in the order of a report."""
+
+
+def names(group: Group | None = None) -> tuple[str, ...]:
+    """Return the names of all figures, or of those of a group."""
+    return tuple(entry.name for entry in ENTRIES if group in (None, entry.group))
+
+
+def computed(story: Story, wanted: Collection[str] | None = None) -> Iterator[tuple[Entry, Any]]:
+    """Yield each figure that has something to show with its numbers, not drawn; captions say what was left out.
+
+    Args:
+        story: what to tell.
+        wanted: the names of the figures, all unless given.
+    """
+    for entry in ENTRIES:
+        if wanted is not None and entry.name not in wanted:
+            continue
+        numbers = _module(entry.name).compute(story)
+        if numbers is not None:
+            yield replace(entry, caption=f"{entry.caption} {numbers.note}".strip()), numbers
+
+
+def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tuple[Entry, Figure]]":
+    """Yield each figure that has something to show, drawn when it is asked for.
+
+    Args:
+        story: what to tell.
+        wanted: the names of the figures, all unless given.
+    """
+    for entry, numbers in computed(story, wanted):
+        yield entry, _module(entry.name).draw(numbers)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")

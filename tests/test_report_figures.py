@@ -1,0 +1,647 @@
+"""Every figure: what it computes, held against an independent calculation, and how it is drawn."""
+
+import dataclasses
+import io
+import itertools
+import re
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+from xml.etree import ElementTree
+
+import figure_stories as stories
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from workbench.report import drawing, figures, ranking
+from workbench.report.cloud import MOST_POINTS, gather
+from workbench.report.figures import (
+    calibration,
+    confusion,
+    contribution,
+    curves,
+    endings,
+    error_correlation,
+    fold_scores,
+    history,
+    importances,
+    pareto,
+    precision_recall,
+    predicted,
+    residuals,
+    roc,
+    slices,
+    weights,
+)
+from workbench.report.window import window
+
+SVG = "{http://www.w3.org/2000/svg}"
+OF_CLASSES = {"confusion", "roc", "precision_recall", "calibration"}
+OF_VALUES = {"predicted", "residuals"}
+LARGEST_SVG = 300_000
+
+
+@cache
+def story(name: str) -> Any:
+    """Return a study by its name here."""
+    if name in stories.TASKS:
+        return stories.of_task(name)
+    known = {
+        "empty": [],
+        "failed only": [row for row in stories.trials("binary") if row.state == "failed"],
+        "one trial": stories.trials("regression", 1),
+        "no ensemble": stories.trials("binary", 30),
+        "one family": stories.trials("multiclass", 12, families=1),
+        "strange names": stories.trials("binary", 4),
+    }
+    rows = known[name]
+    if name == "strange names":
+        rows = [dataclasses.replace(row, family="<b>$x_1$ & 'co' #ffffff url(#x)</b>") for row in rows]
+    return stories.story("regression" if name == "one trial" else "binary", rows)
+
+
+NAMES = [*stories.TASKS, "empty", "failed only", "one trial", "no ensemble", "one family", "strange names"]
+
+
+@cache
+def numbers(name: str) -> dict[str, Any]:
+    return {entry.name: (entry, found) for entry, found in figures.computed(story(name))}
+
+
+def expected(name: str) -> set[str]:
+    """Return the figures that a study must have, and no others."""
+    if name == "empty":
+        return set()
+    if name == "failed only":
+        return {"endings"}
+    search = set(figures.names("study")) - ({"endings", "slices"} if name == "one trial" else set())
+    search -= {"endings"} if name == "strange names" else set()
+    if name not in stories.TASKS:
+        return search
+    return search | set(figures.names("ensemble")) - (OF_CLASSES if name == "regression" else OF_VALUES)
+
+
+CASES = [(name, figure) for name in NAMES for figure in sorted(expected(name))]
+# What is about the search looks the same whatever the task.
+TO_DRAW = [
+    (name, figure)
+    for name, figure in CASES
+    if figure in figures.names("ensemble") or name not in ("regression", "one family", "strange names")
+] + [("strange names", "history"), ("strange names", "slices")]
+
+
+@cache
+def drawn(name: str, figure: str) -> Any:
+    entry, found = numbers(name)[figure]
+    return sys.modules[f"workbench.report.figures.{entry.name}"].draw(found)
+
+
+@cache
+def svg(name: str, figure: str) -> str:
+    return drawing.svg(drawn(name, figure))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_has_the_figures_that_it_has_something_to_show_in(name):
+    assert set(numbers(name)) == expected(name)
+
+
+def test_every_figure_is_asked_for_somewhere():
+    assert {figure for _, figure in CASES} == set(figures.names())
+
+
+@pytest.mark.parametrize(("name", "figure"), CASES)
+def test_numbers_are_numbers(name, figure):
+    for each in arrays(numbers(name)[figure][1]):
+        assert np.isfinite(each).all()
+
+
+def arrays(known: Any) -> Any:
+    """Yield whatever numbers are in a dataclass, a dictionary or a list."""
+    if dataclasses.is_dataclass(known):
+        known = [getattr(known, each.name) for each in dataclasses.fields(known)]
+    if isinstance(known, dict):
+        known = list(known.values())
+    if isinstance(known, list | tuple):
+        for each in known:
+            yield from arrays(each)
+    elif isinstance(known, int | float | np.ndarray):
+        yield np.asarray(known, dtype=float)
+
+
+SHAPES = {"svg", "title", "defs", "g", "path", "use", "text", "tspan", "clipPath", "rect", "pattern"}
+
+
+@pytest.mark.parametrize(("name", "figure"), TO_DRAW)
+def test_a_figure_is_labelled_stands_alone_and_takes_the_pages_inks(name, figure):
+    whole, text = drawn(name, figure), svg(name, figure)
+    assert whole.get_suptitle()
+    labelled(whole)
+    root = ElementTree.fromstring(text)
+    named(root, whole.get_suptitle())
+    alone(root)
+    inked(root)
+    assert len(text) < LARGEST_SVG
+
+
+def labelled(whole: Any) -> None:
+    shown = [axes for axes in whole.axes if axes.get_visible()]
+    assert shown
+    for axes in shown:
+        assert axes.get_xlabel() or len(axes.get_shared_x_axes().get_siblings(axes)) > 1
+        assert axes.get_ylabel() or whole.get_supylabel()
+
+
+def named(root: Any, title: str) -> None:
+    assert (root.tag, root.get("role")) == (f"{SVG}svg", "img")
+    assert root.find(f"{SVG}title").text == title
+    assert root.get("aria-labelledby") == root.find(f"{SVG}title").get("id")
+
+
+def alone(root: Any) -> None:
+    """Hold an SVG against what it may contain: shapes and letters, and nothing from elsewhere."""
+    assert {each.tag.removeprefix(SVG) for each in root.iter()} <= SHAPES
+    ids = [each.get("id") for each in root.iter() if each.get("id")]
+    assert len(ids) == len(set(ids))
+    inside = "".join(value for each in root.iter() for key, value in each.attrib.items() if key != "d")
+    assert "http" not in inside
+    assert {each.get("href") for each in root.iter() if each.get("href")} <= {f"#{each}" for each in ids}
+    assert set(re.findall(r"url\(([^)]*)\)", inside)) <= {f"#{each}" for each in ids}
+
+
+def inked(root: Any) -> None:
+    """See that every ink is a variable that the style sheet sets."""
+    looks = " ".join(each.get(key, "") for each in root.iter() for key in ("style", "fill", "stroke"))
+    bare = re.sub(r"var\(--figure-\w+, #[0-9a-f]{6}\)", "", looks)
+    assert "#" not in re.sub(r"url\(#[\w-]+\)", "", bare)
+    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", drawing.css()))
+
+
+def test_the_style_sheet_has_every_ink_for_light_and_for_dark_pages():
+    light, dark = drawing.css().split("@media screen and (prefers-color-scheme: dark)")
+    assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
+    for sheet in (light, dark):
+        ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
+        for name, ink in re.findall(r"--figure-(ink|soft|\d): (#\w+)", sheet):
+            assert contrast(luminance(ink), ground) >= (4.5 if name in ("ink", "soft") else 2.5), name
+
+
+def luminance(ink: str) -> float:
+    """Return relative luminance as WCAG 2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(ink)]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(a: float, b: float) -> float:
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+
+
+def test_ids_of_one_page_do_not_collide():
+    ids = [set(re.findall(r' id="([^"]+)"', svg("one trial", figure))) for figure in sorted(expected("one trial"))]
+    assert all(ids)
+    assert not any(a & b for a, b in itertools.combinations(ids, 2))
+
+
+def test_the_same_figure_is_the_same_text():
+    found = numbers("binary")["weights"][1]
+    assert drawing.svg(weights.draw(found)) == drawing.svg(weights.draw(found))
+
+
+def test_somebodys_words_stay_as_they_are():
+    text = "".join(ElementTree.fromstring(svg("strange names", "history")).itertext())
+    assert drawing.cut("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
+    assert "$x_1$" in text
+
+
+@pytest.mark.parametrize(("name", "figure"), [case for case in TO_DRAW if case[0] in stories.TASKS])
+def test_series_are_told_apart_without_colour(name, figure):
+    keys = drawn(name, figure).legends
+    for a, b in itertools.combinations(keys[0].legend_handles if keys else [], 2):
+        apart = abs(grey(a) - grey(b)) >= 0.1
+        assert apart or outline(a) != outline(b)
+
+
+def grey(handle: Any) -> float:
+    """Return how light a legend's handle is on white."""
+    ink = handle.get_facecolor() if hasattr(handle, "get_facecolor") else handle.get_color()
+    *_, alpha = ink if isinstance(ink, tuple) and len(ink) == 4 else (1.0,)
+    return alpha * luminance(ink[:3] if isinstance(ink, tuple) else ink) + 1 - alpha
+
+
+def outline(handle: Any) -> tuple[Any, ...]:
+    """Return what tells a handle from others beside its ink."""
+    if hasattr(handle, "get_hatch"):
+        return (handle.get_hatch(),)
+    return handle.get_marker(), str(handle._dash_pattern), handle.get_linestyle()
+
+
+def test_looks_are_unlike_each_other():
+    looks = [drawing.look(place) for place in range(35)]
+    assert len({(look["color"], look["marker"], look["linestyle"]) for look in looks}) == 35
+    assert len({look["marker"] for look in looks[:8]}) == 8
+
+
+def test_neighbouring_inks_differ_in_lightness():
+    light = [luminance(ink) for ink in drawing.INKS]
+    assert min(contrast(a, b) for a, b in itertools.pairwise(light)) >= 1.4
+
+
+def test_a_png_is_small_and_stands_on_white():
+    raw = drawing.png(drawn("binary", "roc"))
+    picture = Image.open(io.BytesIO(raw)).convert("RGBA")
+    assert len(raw) < 150_000
+    assert picture.width == round(drawing.WIDTH * drawing.DPI)
+    assert picture.getpixel((2, picture.height - 2)) == (255, 255, 255, 255)
+
+
+def test_matplotlibs_settings_stay_as_they_were():
+    with matplotlib.rc_context({"font.size": 33, "text.color": "red"}):
+        before = dict(matplotlib.rcParams)
+        whole = weights.draw(numbers("binary")["weights"][1])
+        drawing.svg(whole)
+        assert dict(matplotlib.rcParams) == before
+        assert whole.axes[0].xaxis.label.get_color() == drawing.INK
+
+
+def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
+    code = (
+        "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 16\n"
+        "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
+        "from workbench.report.figures import weights\n"
+        "drawn = weights.draw(weights.Weights(('a', 'b'), (0.6, 0.4), None, ''))\n"
+        "from workbench.report import drawing\ndrawing.svg(drawn)\ndrawing.png(drawn)\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_figures_can_be_chosen():
+    assert [entry.name for entry, _ in figures.drawn(story("binary"), ("weights", "history"))] == ["history", "weights"]
+    assert set(figures.names("study")) | set(figures.names("ensemble")) == set(figures.names())
+
+
+def test_captions_say_what_was_left_out():
+    entry, found = numbers("binary")["history"]
+    assert found.note
+    assert entry.caption.endswith(found.note)
+
+
+@pytest.mark.slow
+def test_a_crowd_is_drawn_small_and_quickly():
+    shown = {entry.name: (entry, drawing.svg(whole)) for entry, whole in figures.drawn(stories.crowd())}
+    assert set(shown) == set(figures.names()) - OF_VALUES
+    assert max(len(text) for _, text in shown.values()) < LARGEST_SVG
+    for left in ("families", "hyperparameter"):
+        assert any(left in entry.caption for entry, _ in shown.values())
+    assert "10 of 30 classes" in shown["confusion"][0].caption
+
+
+# What is computed, held against an independent calculation.
+
+
+def test_history_has_the_best_so_far_of_each_family():
+    told = story("binary")
+    for line in history.compute(told).lines:
+        own = sorted((told.ended[row.key], row.score) for row in told.complete if row.family == line.family)
+        assert [(a, b) for a, b in zip(line.seconds, line.scores, strict=True)] == own
+        assert line.best.tolist() == [min(score for _, score in own[: place + 1]) for place in range(len(own))]
+
+
+def test_history_of_a_metric_to_maximise_rises():
+    lines = history.compute(story("multiclass")).lines
+    assert all((np.diff(line.best) >= 0).all() for line in lines)
+    assert lines[0].best[-1] == story("multiclass").complete[0].score
+
+
+def test_importances_are_the_storys_largest_first():
+    told = story("binary")
+    for family, shares in importances.compute(told).families.items():
+        assert dict(shares) == told.importances[family]
+        assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_slices_hold_values_and_scores_of_the_trials():
+    told = story("no ensemble")
+    for panel in slices.compute(told).panels:
+        rows = sorted(told.scored[panel.family], key=lambda row: row.number)
+        values = [panel.choices[int(value)] if panel.choices else value for value in panel.values]
+        assert values == [row.hyperparameters[panel.name] for row in rows]
+        assert panel.scores.tolist() == [row.score for row in rows]
+        assert panel.wide == (panel.name == "rate")
+
+
+def test_fold_scores_are_those_of_the_best_trials_and_the_members():
+    told = story("binary")
+    found = {each.name: each for each in fold_scores.compute(told).trials}
+    members = {member["name"] for member in told.ensemble["members"]}
+    assert members >= {name for name, each in found.items() if each.member}
+    for row in told.complete:
+        each = found.get(f"{row.family} #{row.number}")
+        if each is not None:
+            assert each.scores.tolist() == row.fold_scores
+            assert each.std == pytest.approx(row.std)
+    assert any(each.member for each in found.values())
+
+
+def test_a_learning_curves_mean_keeps_the_last_loss_of_folds_that_ended():
+    told = story("binary")
+    for trial in curves.compute(told).trials:
+        epochs, means = trial.means["val_loss"]
+        folds = [curve["val_loss"] for curve in told.curves[trial.name].values()]
+        assert len(epochs) == sorted(len(each) for each in folds)[len(folds) // 2]
+        padded = [[each[min(i, len(each) - 1)] for i in range(len(epochs))] for each in folds]
+        assert means == pytest.approx(np.mean(padded, axis=0))
+
+
+def test_a_long_learning_curve_is_thinned_and_keeps_its_lowest_point():
+    losses = np.abs(np.arange(5000) - 1777.0) + 1
+    told = dataclasses.replace(story("binary"), curves={"mlp #1": {(0, 0): {"val_loss": losses.tolist()}}})
+    epochs, means = curves.compute(told).trials[0].means["val_loss"]
+    assert len(epochs) < 200
+    assert epochs[means.argmin()] == 1778
+    assert epochs[-1] == 5000
+
+
+def test_losses_that_are_no_numbers_are_left_out():
+    broken = {(0, 0): {"epoch": [0, 1, 2], "loss": [1.0, float("nan"), 0.5], "val_loss": [float("inf")] * 3}}
+    told = dataclasses.replace(story("binary"), curves={"mlp #1": broken, "mlp #2": {(0, 0): {}}})
+    (trial,) = curves.compute(told).trials
+    assert trial.means["loss"][1].tolist() == [1.0, 0.5]
+    assert "val_loss" not in trial.means
+
+
+@pytest.mark.parametrize("name", ["binary", "multiclass"])
+def test_the_front_is_of_the_trials_that_no_other_beats(name):
+    told = story(name)
+    front = {each for each, _, _ in pareto.compute(told).front}
+    for row in told.complete:
+        beaten = any(
+            other.seconds <= row.seconds and told.sign * other.score < told.sign * row.score for other in told.complete
+        )
+        assert (f"{row.family} #{row.number}" in front) != beaten
+
+
+def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():
+    told = story("binary")
+    found = endings.compute(told)
+    assert np.sum(list(found.families.values()), axis=0).tolist() == [
+        sum(row.state == state for row in told.trials) for state in ("complete", "pruned", "failed")
+    ]
+    assert {(state, reason) for state, reason, _ in found.reasons} == {
+        ("pruned", "pruned in fold 1"),
+        ("failed", "ValueError: … rows"),
+    }
+
+
+def test_weights_are_the_documents_heaviest_first():
+    told = story("binary")
+    found = weights.compute(told)
+    assert sum(found.weights) == pytest.approx(1)
+    assert list(found.weights) == sorted(found.weights, reverse=True)
+    assert dict(zip(found.names, found.spread, strict=True)) == {
+        member["name"]: member["weight_se"] for member in told.ensemble["members"]
+    }
+
+
+def test_contributions_are_what_the_metric_loses_largest_first():
+    told = story("regression")
+    found = contribution.compute(told)
+    assert list(found.gains) == sorted(found.gains, reverse=True)
+    document = {each["name"]: each["contribution"] for each in told.ensemble["diversity"]["members"]}
+    assert dict(zip(found.names, found.gains, strict=True)) == document
+
+
+def test_error_correlation_is_that_of_the_members_errors():
+    told = story("regression")
+    found = error_correlation.compute(told)
+    errors = [told.members[name] - told.y for name in found.names]
+    assert found.matrix == pytest.approx(np.corrcoef(errors))
+    assert 0 <= found.low <= found.matrix.min()
+
+
+def test_correlations_below_nought_are_drawn_apart():
+    found = error_correlation.ErrorCorrelation(("a", "b"), np.array([[1, -0.5], [-0.5, 1]]), "m", "")
+    whole = error_correlation.draw(found)
+    assert found.low == 0
+    assert whole.legends[0].get_texts()[0].get_text() == "below 0"
+    assert any(patch.get_hatch() for patch in whole.axes[0].patches)
+
+
+@pytest.mark.parametrize("draw", ["error_correlation", "weights", "contribution"])
+def test_many_members_with_long_names_fit(draw):
+    names = tuple(f"a study elsewhere/a_family_with_a_long_name #{place}" for place in range(25))
+    gains = tuple(np.linspace(0.04, -0.01, 25))
+    whole = {
+        "error_correlation": lambda: error_correlation.draw(
+            error_correlation.ErrorCorrelation(names, np.full((25, 25), 0.9), "", "")
+        ),
+        "weights": lambda: weights.draw(weights.Weights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
+        "contribution": lambda: contribution.draw(
+            contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
+        ),
+    }[draw]()
+    text = drawing.svg(whole)
+    assert len(text) < LARGEST_SVG
+    width, height = whole.bbox.width, whole.bbox.height
+    for axes in whole.axes:
+        box = axes.get_tightbbox()
+        assert box.x0 >= -1
+        assert box.x1 <= width + 1
+        assert box.y0 >= -1
+        assert box.y1 <= height + 1
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_confusion_of_two_classes_is_at_the_ensembles_threshold(threshold):
+    from sklearn.metrics import confusion_matrix
+
+    told = story("binary")
+    told = dataclasses.replace(told, ensemble={**told.ensemble, "threshold": threshold})
+    found = confusion.compute(told)
+    labels = told.oof >= (0.5 if threshold is None else threshold)
+    assert found.counts.tolist() == confusion_matrix(told.y, labels).tolist()
+    assert found.shares == pytest.approx(confusion_matrix(told.y, labels, normalize="true"))
+    assert ("0.2" in found.note) == (threshold is not None)
+
+
+def test_confusion_of_many_classes_shows_those_that_are_confused_most():
+    from sklearn.metrics import confusion_matrix
+
+    told = stories.crowd()
+    found = confusion.compute(told)
+    whole = confusion_matrix(told.y, told.oof.argmax(axis=1))
+    shown = [told.question.classes.index(name) for name in found.classes]
+    assert found.counts.tolist() == whole[np.ix_(shown, shown)].tolist()
+    errors = whole.sum(0) + whole.sum(1) - 2 * np.diag(whole)
+    assert errors[shown].min() >= np.delete(errors, shown).max()
+    assert found.shares == pytest.approx(
+        confusion_matrix(told.y, told.oof.argmax(1), normalize="true")[np.ix_(shown, shown)]
+    )
+
+
+def test_roc_of_two_classes_is_scikit_learns():
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    told = story("binary")
+    own, *others = roc.compute(told).curves
+    assert own.name == "ensemble"
+    assert [each.name for each in others] == list(told.members)[:3]
+    for each, oof in [(own, told.oof), *((each, told.members[each.name]) for each in others)]:
+        assert each.area == pytest.approx(roc_auc_score(told.y, oof))
+        known = set(zip(*roc_curve(told.y, oof, drop_intermediate=False)[:2], strict=True))
+        assert set(zip(each.false_positive, each.true_positive, strict=True)) <= known
+
+
+def test_roc_of_more_classes_is_scikit_learns_one_against_rest():
+    from sklearn.metrics import roc_auc_score
+
+    told = story("multiclass")
+    whole, *classes = roc.compute(told).curves
+    assert whole.area == pytest.approx(roc_auc_score(told.y, told.oof, multi_class="ovr"))
+    assert np.trapezoid(whole.true_positive, whole.false_positive) == pytest.approx(whole.area, abs=0.01)
+    for each in classes:
+        index = told.question.classes.index(each.name)
+        assert each.area == pytest.approx(roc_auc_score(told.y == index, told.oof[:, index]))
+    assert [each.area for each in classes] == sorted(each.area for each in classes)
+
+
+@pytest.mark.parametrize("name", ["binary", "multiclass"])
+def test_precision_and_recall_are_scikit_learns(name):
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    told = story(name)
+    for each in precision_recall.compute(told).curves:
+        positive, score = told.y == 1, {"ensemble": told.oof, **told.members}.get(each.name)
+        if name == "multiclass":
+            index = told.question.classes.index(each.name)
+            positive, score = told.y == index, told.oof[:, index]
+        assert each.average_precision == pytest.approx(average_precision_score(positive, score))
+        assert each.prevalence == pytest.approx(positive.mean())
+        precision, recall, _ = precision_recall_curve(positive, score)
+        known = {(round(r, 9), round(p, 9)) for r, p in zip(recall, precision, strict=True)}
+        own = {(round(r, 9), round(p, 9)) for r, p in zip(each.recall, each.precision, strict=True)}
+        assert len(own & known) / len(own) > 0.95
+
+
+def test_a_class_that_never_occurs_has_no_curve():
+    told = story("multiclass")
+    some = told.y != 3
+    told = dataclasses.replace(told, y=told.y[some], oof=told.oof[some])
+    assert set(ranking.of_classes(told)) == set(range(10)) - {3}
+    assert "class 3" not in {each.name for each in precision_recall.compute(told).curves}
+    alone = dataclasses.replace(story("binary"), y=np.zeros_like(story("binary").y))
+    assert roc.compute(alone) is None
+    assert precision_recall.compute(alone) is None
+
+
+@pytest.mark.parametrize("name", ["binary", "multiclass"])
+def test_calibration_is_scikit_learns(name):
+    from sklearn.calibration import calibration_curve
+
+    told = story(name)
+    found = calibration.compute(told)
+    probability = told.oof if name == "binary" else told.oof.max(axis=1)
+    hit = told.y == (1 if name == "binary" else told.oof.argmax(axis=1))
+    observed, predictions = calibration_curve(hit, probability.clip(0, 1), n_bins=10, strategy="quantile")
+    assert found.observed == pytest.approx(observed)
+    assert found.predicted == pytest.approx(predictions)
+    assert found.counts.sum() == found.columns.sum() == len(told.y)
+    assert (found.low <= found.observed).all()
+    assert (found.observed <= found.high).all()
+
+
+def test_the_intervals_of_calibration_are_wilsons():
+    from scipy.stats import binomtest
+
+    found = calibration.compute(story("binary"))
+    hits = (found.observed * found.counts).round().astype(int)
+    known = [binomtest(int(k), int(n)).proportion_ci(method="wilson") for k, n in zip(hits, found.counts, strict=True)]
+    assert found.low == pytest.approx([each.low for each in known], abs=1e-4)
+    assert found.high == pytest.approx([each.high for each in known], abs=1e-4)
+
+
+def test_rows_that_were_predicted_again_do_not_narrow_the_intervals():
+    told = story("binary")
+    twice = dataclasses.replace(told, y=np.tile(told.y, 2), oof=np.tile(told.oof, 2))
+    once, again = calibration.compute(told), calibration.compute(twice)
+    assert again.high - again.low == pytest.approx(once.high - once.low, rel=0.15)
+
+
+def test_ranks_are_not_taken_for_probabilities():
+    told = story("binary")
+    assert calibration.compute(dataclasses.replace(told, ensemble={**told.ensemble, "method": "rank"})) is None
+
+
+def test_predictions_and_residuals_are_the_rows():
+    told = story("regression")
+    found, off = predicted.compute(told), residuals.compute(told)
+    assert found.rows.x.tolist() == told.y.tolist()
+    assert found.rows.y.tolist() == told.oof.tolist()
+    assert off.rows.y == pytest.approx(told.oof - told.y)
+    assert off.columns.sum() == len(told.y)
+
+
+def test_the_band_of_residuals_holds_the_middle_four_fifths():
+    rng = np.random.default_rng(0)
+    oof = rng.uniform(0, 10, 24_000)
+    told = dataclasses.replace(story("regression"), y=oof - rng.normal(1, 2, len(oof)), oof=oof)
+    low, middle, high = residuals.compute(told).quantiles
+    assert middle == pytest.approx(1, abs=0.2)
+    assert high - low == pytest.approx(2 * 2 * 1.2816, abs=0.4)
+
+
+def test_many_rows_are_counted_in_cells():
+    rng = np.random.default_rng(0)
+    y = rng.lognormal(3, 1.5, MOST_POINTS + 1)
+    told = dataclasses.replace(story("regression"), y=y, oof=y * rng.lognormal(0, 0.2, len(y)))
+    found = predicted.compute(told)
+    assert found.rows.counts.sum() == len(y)
+    assert found.wide
+    assert "1,001 rows" in found.note
+    assert len(drawing.svg(predicted.draw(found))) < LARGEST_SVG
+
+
+def test_a_cloud_of_one_value_has_room():
+    cloud = gather(np.full(2000, 3.0), np.zeros(2000))
+    assert cloud.counts.sum() == 2000
+    assert cloud.x_edges[0] < 3 < cloud.x_edges[-1]
+
+
+def test_a_window_shows_the_best_and_leaves_out_what_is_far():
+    scores = [0.1, 0.11, 0.12, 0.13, 0.7]
+    assert window(scores, 1).within(scores).tolist() == [True] * 4 + [False]
+    high = [-score for score in scores]
+    assert window(high, -1).within(high).tolist() == [True] * 4 + [False]
+    assert window(scores, 1).clipped([0.7]).tolist() == [0.13]
+
+
+@pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5], [0.1, 0.2, 0.3], [1, 1, 1, 1, 2]])
+def test_a_window_of_few_or_like_scores_shows_them(scores):
+    assert window(scores, 1).within(scores).all()
+
+
+def test_a_thinned_curve_keeps_its_ends_and_its_shape():
+    rng = np.random.default_rng(0)
+    positive = rng.random(50_000) < 0.3
+    whole = ranking.Ranking.of(positive, positive * 0.5 + rng.random(50_000))
+    x, y = ranking.thinned(*whole.roc())
+    assert len(x) <= ranking.MOST_POINTS + 1
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(y, x) == pytest.approx(whole.area(), abs=1e-3)
+
+
+@pytest.mark.parametrize(("text", "most", "told"), [("short", 9, "short"), ("a long name", 8, "a lon…me"), (7, 9, "7")])
+def test_long_names_lose_their_middle(text, most, told):
+    assert drawing.cut(text, most) == told
+    assert len(drawing.cut(text, most)) <= most
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit"), [(5, "seconds"), (179, "seconds"), (600, "minutes"), (9000, "hours"), (4e5, "days")]
+)
+def test_time_is_told_in_a_unit_that_suits_it(seconds, unit):
+    assert drawing.clock(seconds)[1] == unit

@@ -1,0 +1,89 @@
+"""Precision against recall: of two classes the ensemble and its heaviest members, of more each class on its own."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.report import drawing, notes, ranking
+from workbench.report.ranking import Ranking
+from workbench.report.story import Story
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_MEMBERS = 3
+_MOST_CLASSES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One curve, thinned."""
+
+    name: str
+    average_precision: float
+    prevalence: float
+    """The share of the rows that are of the class, which is the precision of guessing."""
+    recall: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """The curves: the ensemble's first, or of more than two classes the hardest one's."""
+
+    curves: tuple[Curve, ...]
+    subject: str
+    """What is looked for."""
+    note: str
+
+
+def compute(story: Story) -> PrecisionRecall | None:
+    """Return the curves; None without an ensemble, of values, or where only one class occurs."""
+    if story.question.task == "regression":
+        return None
+    if members := ranking.of_members(story, _MOST_MEMBERS):
+        curves = tuple(_curve(name, each) for name, each in members.items())
+        left = notes.best_of(len(curves) - 1, len(story.members), "members", "heaviest")
+        note = notes.joined("The dotted line is guessing.", left)
+        return PrecisionRecall(curves, str((story.question.classes or (0, 1))[1]), note)
+    classes = ranking.of_classes(story)
+    if not classes:
+        return None
+    names = story.question.classes or tuple(range(max(classes) + 1))
+    hardest = sorted((_curve(str(names[index]), each) for index, each in classes.items()), key=_quality)
+    shown = tuple(hardest[:_MOST_CLASSES])
+    return PrecisionRecall(shown, "each class", notes.best_of(len(shown), len(classes), "classes", "hardest"))
+
+
+def _curve(name: str, rows: Ranking) -> Curve:
+    return Curve(name, rows.average_precision(), rows.prevalence, *ranking.thinned(*rows.precision_recall()))
+
+
+def _quality(curve: Curve) -> float:
+    return curve.average_precision
+
+
+@drawing.styled
+def draw(numbers: PrecisionRecall) -> "Figure":
+    """Draw the curves."""
+    figure, grid = drawing.canvas("Precision and recall", height=4.4)
+    axes, handles = grid[0, 0], []
+    guesses = {curve.prevalence for curve in numbers.curves}
+    if len(guesses) == 1:
+        axes.axhline(guesses.pop(), color=drawing.SOFT, linewidth=0.8, linestyle=drawing.DASHES[2])
+    for place, curve in reversed(list(enumerate(numbers.curves))):
+        look = {
+            "color": drawing.INKS[place],
+            "linestyle": drawing.DASHES[place],
+            "linewidth": 2.2 if not place else 1.2,
+        }
+        label = f"{drawing.cut(curve.name)}: mean {curve.average_precision:.3f}"
+        handles.append(axes.step(curve.recall, curve.precision, where="pre", **look, label=label)[0])
+    axes.set_xlabel(f"recall (share of the rows of {drawing.cut(numbers.subject)} that are found)")
+    axes.set_ylabel("precision (share of those found that are right)")
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(top=1.01)
+    drawing.key(figure, handles[::-1], columns=2)
+    return figure

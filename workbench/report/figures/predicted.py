@@ -1,0 +1,59 @@
+"""Predicted against actual values."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.report import drawing
+from workbench.report.cloud import Cloud, gather, scatter, wide
+from workbench.report.story import Story
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """The rows; x is the actual value, y the predicted one."""
+
+    rows: Cloud
+    low: float
+    """The least and the greatest of all values, actual or predicted."""
+    high: float
+    wide: bool
+    """Whether the axes are logarithmic."""
+    target: str
+    note: str
+
+
+def compute(story: Story) -> Predicted | None:
+    """Return the rows; None without an ensemble, or of classes."""
+    if story.oof is None or story.question.task != "regression":
+        return None
+    actual, predicted = story.y.astype(np.float64), story.oof.astype(np.float64)
+    low, high = float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))
+    logarithmic = low > 0 and wide(actual)
+    rows = gather(actual, predicted, wide_x=logarithmic, wide_y=logarithmic)
+    return Predicted(rows, low, high, logarithmic, story.question.target, rows.note)
+
+
+@drawing.styled
+def draw(numbers: Predicted) -> "Figure":
+    """Draw the rows and the diagonal."""
+    figure, grid = drawing.canvas("Predicted and actual", height=4.6)
+    axes = grid[0, 0]
+    scatter(axes, numbers.rows)
+    axes.plot([numbers.low, numbers.high], [numbers.low, numbers.high], color=drawing.INK, linewidth=1, linestyle="--")
+    room = 0.03 * (numbers.high - numbers.low) or 0.5
+    if numbers.wide:
+        axes.set(xscale="log", yscale="log", xlim=(numbers.low / 1.2, numbers.high * 1.2))
+        axes.set_ylim(axes.get_xlim())
+        drawing.plain_numbers(axes.xaxis)
+        drawing.plain_numbers(axes.yaxis)
+    else:
+        axes.set_xlim(numbers.low - room, numbers.high + room)
+        axes.set_ylim(numbers.low - room, numbers.high + room)
+    axes.set_xlabel(f"actual {drawing.cut(numbers.target, 28)}")
+    axes.set_ylabel(f"predicted {drawing.cut(numbers.target, 28)}")
+    return figure

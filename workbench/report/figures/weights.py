@@ -1,0 +1,66 @@
+"""The members' weights in the ensemble, and how they vary as rows are drawn anew."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.report import drawing, notes
+from workbench.report.story import Story
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_MEMBERS = 25
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The members, the heaviest first."""
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    spread: tuple[float, ...] | None
+    """The weights' standard errors; None where nothing was fitted."""
+    note: str
+
+
+def compute(story: Story) -> Weights | None:
+    """Return the weights; None without an ensemble of at least two."""
+    if story.ensemble is None or len(story.ensemble["members"]) < 2:
+        return None
+    members = sorted(story.ensemble["members"], key=lambda member: -member["weight"])
+    shown = members[:_MOST_MEMBERS]
+    spread = [member["weight_se"] for member in shown]
+    rest = sum(member["weight"] for member in members[_MOST_MEMBERS:])
+    note = notes.joined(
+        f"{len(members) - len(shown)} more members have {rest:.2g} of the weight together." if rest else "",
+        "Nothing was fitted, so nothing varies." if None in spread else "",
+    )
+    return Weights(
+        tuple(member["name"] for member in shown),
+        tuple(member["weight"] for member in shown),
+        None if None in spread else tuple(spread),
+        note,
+    )
+
+
+@drawing.styled
+def draw(numbers: Weights) -> "Figure":
+    """Draw a bar for each member."""
+    count = len(numbers.names)
+    figure, grid = drawing.canvas("Weights", height=1.1 + 0.25 * count)
+    axes, places = grid[0, 0], range(count)
+    drawing.bars(axes, [drawing.cut(name) for name in numbers.names], "weight (they sum to 1)")
+    axes.barh(places, numbers.weights, 0.62, color=(drawing.INKS[0], 0.8))
+    spread = numbers.spread or (0.0,) * count
+    if numbers.spread:
+        # A weight is never below 0.
+        low = [min(weight, se) for weight, se in zip(numbers.weights, spread, strict=True)]
+        axes.errorbar(
+            numbers.weights, places, xerr=[low, spread], fmt="none", ecolor=drawing.INKS[1], elinewidth=1.8, capsize=2.5
+        )
+    ends = [weight + se for weight, se in zip(numbers.weights, spread, strict=True)]
+    for place, (weight, end) in enumerate(zip(numbers.weights, ends, strict=True)):
+        drawing.beside(axes, end, place, f"{weight:.2f}" if weight >= 0.01 else "<0.01")
+    axes.set_xlim(0, max(ends) * 1.18)
+    axes.set_ylabel("member")
+    return figure
