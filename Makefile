@@ -2,15 +2,16 @@
 # make test    the whole test suite; `make fast` leaves out what is slow
 # make check   lint, format and types
 # make bench   the benchmarks, on scikit-learn's own data (DATA=DIR for more)
+# make pictures  the README's pictures, by the browser test
 # make lock    resolve the dependencies anew
 # make gpu     put the GPU builds in the place of the CPU builds
 
 PYTHON ?= python3
 BIN := .venv/bin
 # Two processes on two cores, a thread each; compiled tests are kept, which saves a fifth of the time.
-TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
-.PHONY: demo test fast check bench venv lock gpu
+.PHONY: demo test fast check bench pictures venv lock gpu
 
 demo: venv
 	$(BIN)/workbench run studies/digits.yaml
@@ -30,6 +31,9 @@ bench: venv
 	$(BIN)/python benchmarks/demo.py
 	$(if $(DATA),$(BIN)/python benchmarks/competitions.py --data $(DATA))
 
+pictures: venv
+	WORKBENCH_PICTURES=docs/pictures $(BIN)/python -m pytest -rs tests/test_browser.py -k "run_best_first or artifact_view or report"
+
 venv: .venv/done
 
 # Byte-compiling at installation makes the first import of TensorFlow more than twice as fast.
@@ -40,9 +44,9 @@ venv: .venv/done
 	touch $@
 
 lock:
-	uv pip compile pyproject.toml --group dev --extra boost --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --extra boost --extra dashboard --extra tensorboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 gpu: venv
 	$(BIN)/python -m pip uninstall --yes tensorflow-cpu xgboost-cpu
 	$(BIN)/python -m pip install --force-reinstall --no-deps tensorflow xgboost
-	$(BIN)/python -m pip install 'tensorflow[and-cuda]' xgboost
+	$(BIN)/python -m pip install 'tensorflow[and-cuda]' xgboost nvidia-ml-py

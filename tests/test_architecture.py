@@ -21,7 +21,9 @@ OWNERS = {
     "catboost": "models",
     "keras_tuner": "space",
     "optuna": "search",
+    "optuna_dashboard": "search",
     "mlflow": "tracking",
+    "tensorboard": "tracking",
     "scipy.optimize": "ensemble",
     "typer": "cli",
     "rich": "cli",
@@ -231,7 +233,7 @@ def test_what_may_be_longer_is_longer():
 
 
 def test_the_list_of_rooms_is_read():
-    assert rooms(PACKAGE)[:3] == ["errors", "home", "config"]
+    assert rooms(PACKAGE)[:3] == ["errors", "home", "servers"]
     assert rooms(PACKAGE)[-2:] == ["study", "cli"]
     assert len(rooms(PACKAGE)) == len(workbench.__doc__.split("\n\n")[2].splitlines())
 

@@ -1,14 +1,8 @@
 import base64
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +13,7 @@ import pytest
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, Vault, ui
+from workbench.tracking import Data, Origin, Tracker, Vault, store
 from workbench.trial import Result
 
 SECRET = "s3cret-of-kaggle"
@@ -85,7 +79,7 @@ def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
 def client(home):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+    return MlflowClient(tracking_uri=store.url(home.database))
 
 
 def runs(home, tracker):
@@ -143,7 +137,7 @@ def test_fold_scores_are_steps_of_one_metric_and_epochs_steps_of_a_curve(home, t
     run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
     assert history(home, run_id, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
     assert history(home, run_id, "val_loss/fold_0") == [(0, 3.5), (1, 2.5), (2, 2.6)]
-    assert history(home, run_id, "loss/repeat_1_fold_1") == [(0, 3.0), (1, 2.0)]
+    assert history(home, run_id, "loss/mean") == [(0, 3.0), (1, 2.0)]
 
 
 def test_a_long_curve_is_thinned_in_the_ui_and_whole_in_its_file(home, tracker):
@@ -236,7 +230,7 @@ def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tr
     tracker.record(failed, a_vault(), metric="log_loss", log=log)
     (run,) = runs(home, tracker)
     assert (run.info.status, run.data.tags["workbench.state"]) == ("FAILED", "failed")
-    assert run.info.run_name == "mlp #0 · failed"
+    assert run.info.run_name == "mlp #0 · failed: ValueError: no good"
     assert run.data.tags["mlflow.note.content"] == "ValueError: no good"
     assert run.data.metrics == {"seconds": 2.5}
     assert os.listdir(artifacts(run)) == ["log.txt"]
@@ -325,7 +319,7 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     document = an_ensemble(members)
     run_id = tracker.record_ensemble(document, a_result().oof, a_result().test, vault, metric="log_loss")
     run = client(home).get_run(run_id)
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3 · honest 0.31")
     tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
     assert {f"workbench.{key}": value for key, value in tags.items()}.items() <= run.data.tags.items()
     assert run.data.metrics == {
@@ -382,6 +376,212 @@ def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
     assert (artifacts(client(home).get_run(run_id)) / "s.csv").read_text() == "id,y\n"
 
 
+def test_a_file_can_be_kept_in_a_folder_of_a_run(home, tracker, tmp_path):
+    run_id = tracker.study_run()
+    (tmp_path / "weights.png").write_bytes(b"PNG")
+    tracker.attach(run_id, tmp_path / "weights.png", "figures")
+    assert (artifacts(client(home).get_run(run_id)) / "figures" / "weights.png").read_bytes() == b"PNG"
+
+
+def test_a_study_has_one_run_of_its_own_however_often_and_by_whomever_it_is_asked_for(home, tracker, study):
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: Tracker(home, study).study_run(), range(8)))
+    (run,) = runs(home, tracker)
+    assert found == {run.info.run_id} == {tracker.study_run()}
+    assert (run.info.status, run.data.tags["workbench.kind"], run.data.tags["workbench.study"]) == (
+        "FINISHED", "study", study,
+    )  # fmt: skip
+
+
+def test_a_study_run_that_was_cut_off_is_the_same_one_finished(home, tracker, study):
+    run_id = tracker.study_run()
+    client(home).update_run(run_id, status="RUNNING")
+    tracker.close()
+    assert client(home).get_run(run_id).info.status == "RUNNING"
+    assert Tracker(home, study).study_run() == run_id
+    assert client(home).get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(home, tracker):
+    run_id = tracker.study_run()
+    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    tracker.close()
+    assert tracker.newest_ensemble()["run_id"] == made
+    assert tracker.imports("log_loss") == []
+    shown = client(home).search_runs([tracker.experiment_id], order_by=["metrics.`log_loss` ASC"])
+    assert [run.info.run_id for run in shown][-1] == run_id
+
+
+TRAIN = Data("data/train.csv", "0123", "training", 6, {"age": "number", "town": "category", "y": "number"})
+TEST = Data("data/test.csv", "4567", "testing", 3, {"age": "number", "town": "category"})
+
+
+def from_somewhere(home, study, *data, **tags):
+    return Tracker(home, study, lambda: Origin("name: s\n", tags, data or (TRAIN, TEST)))
+
+
+def test_runs_of_trials_and_ensembles_have_the_data_as_inputs(home, study):
+    import mlflow.data
+
+    tracker = from_somewhere(home, study)
+    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    for run_id in (trial, made):
+        train, test = client(home).get_run(run_id).inputs.dataset_inputs
+        assert [(each.key, each.value) for each in train.tags] == [("mlflow.data.context", "training")]
+        assert [each.value for each in test.tags] == ["testing"]
+        assert (train.dataset.name, train.dataset.digest) == ("train.csv", "0123")
+        assert mlflow.data.get_source(train).uri == "data/train.csv"
+        assert json.loads(train.dataset.profile) == {"num_rows": 6, "num_elements": 18}
+        columns = json.loads(train.dataset.schema)["mlflow_colspec"]
+        assert [(each["name"], each["type"]) for each in columns] == [
+            ("age", "double"), ("town", "string"), ("y", "double"),
+        ]  # fmt: skip
+
+
+def test_a_trial_that_is_recorded_twice_has_its_inputs_once(home, study):
+    tracker = from_somewhere(home, study)
+    for _ in range(2):
+        run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    assert len(client(home).get_run(run_id).inputs.dataset_inputs) == 2
+
+
+def test_a_library_and_arrays_are_data_too(home, study):
+    images = Data("sklearn:digits", "89ab", "training", 1437, shape=(8, 8))
+    run_id = from_somewhere(home, study, images).record(a_result(), a_vault(), metric="log_loss")
+    (found,) = client(home).get_run(run_id).inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.source_type) == ("sklearn:digits", "code")
+    assert json.loads(found.dataset.source)["tags"]["mlflow.source.name"] == "sklearn:digits"
+    assert json.loads(found.dataset.schema)["mlflow_tensorspec"][0]["tensor-spec"]["shape"] == [-1, 8, 8]
+    assert json.loads(found.dataset.profile) == {"num_rows": 1437, "num_elements": 1437 * 64}
+
+
+def test_a_table_of_very_many_columns_is_logged_without_them(home, study):
+    wide = Data(
+        "w.csv", "cdef", "training", 5, {f"a column of a long name, number {i}": "number" for i in range(20_000)}
+    )
+    run_id = from_somewhere(home, study, wide).record(a_result(), a_vault(), metric="log_loss")
+    (found,) = client(home).get_run(run_id).inputs.dataset_inputs
+    assert found.dataset.schema in (None, "")
+
+
+def test_no_data_set_tells_a_secret(home, study):
+    data = Data(f"https://me:{SECRET}@example.org/train.csv", "0", "training", 5, {"x": "number"})
+    tracker = from_somewhere(home, study, data)
+    tracker.record(a_result(), a_vault(), metric="log_loss")
+    assert SECRET.encode() not in home.database.read_bytes()
+
+
+def test_runs_have_the_commit_where_mlflow_shows_it(home, study):
+    tracker = from_somewhere(home, study, **{"mlflow.user": "me", "mlflow.source.git.commit": "a" * 40})
+    run = client(home).get_run(tracker.record(a_result(), a_vault(), metric="log_loss"))
+    assert (run.info.user_id, run.data.tags["mlflow.source.git.commit"]) == ("me", "a" * 40)
+
+
+def test_the_studys_own_run_carries_its_file_folds_versions_and_data(home, study, tmp_path):
+    (tmp_path / "folds.parquet").write_bytes(b"PAR1")
+    tracker = from_somewhere(home, study, **{"mlflow.source.git.commit": "a" * 40})
+    for _ in range(2):
+        tracker.carry(tmp_path / "folds.parquet")
+    (run,) = runs(home, tracker)
+    assert sorted(os.listdir(artifacts(run))) == ["folds.parquet", "study.yaml", "versions.json"]
+    assert (artifacts(run) / "study.yaml").read_text() == "name: s\n"
+    assert json.loads((artifacts(run) / "versions.json").read_text())["mlflow"].startswith("3.")
+    assert (run.info.status, run.data.tags["mlflow.source.git.commit"]) == ("FINISHED", "a" * 40)
+    assert len(run.inputs.dataset_inputs) == 2
+
+
+def test_what_a_study_has_come_to_is_told_above_its_runs_and_by_its_own_runs_name(home, tracker):
+    run_id = tracker.study_run()
+    for text, name in (("**s**", "study"), ("long " * 10_000, "study · best mlp #1 0.3")):
+        tracker.tell(text, name)
+        note = client(home).get_experiment(tracker.experiment_id).tags["mlflow.note.content"]
+        assert text.startswith(note)
+        assert len(note) >= min(len(text), 10_000)
+        assert client(home).get_run(run_id).info.run_name == name
+
+
+def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, study):
+    vault, other = a_vault(), Tracker(home, f"{study}.2")
+    own = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(3)]
+    far = other.record(a_result(9), vault, metric="log_loss")
+
+    def blend(*members):
+        return tracker.record_ensemble(an_ensemble(members=members), a_result().oof, None, vault, metric="log_loss")
+
+    def ensembles(run_id):
+        return client(home).get_run(run_id).data.tags.get("workbench.member_of", "").split()
+
+    first = blend(own[0], own[1])
+    document = an_ensemble([own[0], far])
+    document["members"][0]["run_ids"] = [own[0], own[2]]
+    document["members"][1]["study"] = f"{study}.2"
+    second = tracker.record_ensemble(document, a_result().oof, None, vault, metric="log_loss")
+    assert [ensembles(run_id) for run_id in (*own, far)] == [[first, second], [first], [second], [second]]
+    note = client(home).get_run(second).data.tags["mlflow.note.content"]
+    assert f"(#/experiments/{other.experiment_id}/runs/{far})" in note
+    where = f"tags.`workbench.member_of` LIKE '%{second}%'"
+    found = client(home).search_runs([tracker.experiment_id, other.experiment_id], where)
+    assert {run.info.run_id for run in found} == {own[0], own[2], far}
+
+
+def test_an_ensemble_of_a_thousand_members_is_recorded(home, tracker):
+    known = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(
+        an_ensemble([known, *(f"{i:032x}" for i in range(999))]), a_result().oof, None, a_vault(), metric="log_loss"
+    )
+    assert client(home).get_run(known).data.tags["workbench.member_of"] == made
+
+
+def test_a_members_tag_keeps_the_newest_of_very_many_ensembles(home, tracker):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    client(home).set_tag(run_id, "workbench.member_of", " ".join(f"{i:032x}" for i in range(100)))
+    made = tracker.record_ensemble(an_ensemble([run_id]), a_result().oof, None, a_vault(), metric="log_loss")
+    found = client(home).get_run(run_id).data.tags["workbench.member_of"].split()
+    assert (len(found), found[0], found[-1]) == (100, f"{1:032x}", made)
+
+
+def test_what_a_trial_used_is_logged_as_mlflows_system_metrics(home, tracker):
+    usage = [{"time": 1e9 + i, "cpu_utilization_percentage": 10.0 * i} for i in range(3)]
+    for _ in range(2):
+        run_id = tracker.record(a_result(), a_vault(), metric="log_loss", usage=usage)
+    found = client(home).get_metric_history(run_id, "system/cpu_utilization_percentage")
+    assert [(each.step, each.value, each.timestamp) for each in found] == [
+        (i, 10.0 * i, 1000 * (10**9 + i)) for i in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "name"),
+    [
+        ("pruned", "pruned in fold 0 after epoch 3", "mlp #0 · pruned in fold 0 after epoch 3"),
+        ("failed", "out of memory", "mlp #0 · failed: out of memory"),
+        ("failed", "ValueError: a\nb" + "c" * 500, "mlp #0 · failed: ValueError: a b" + "c" * 36 + "…"),
+        ("failed", None, "mlp #0 · failed"),
+    ],
+)
+def test_a_run_without_a_score_says_why_in_its_name(home, tracker, state, reason, name):
+    cut = a_result(state=state, reason=reason, score=None, oof=None, test=None, curves={}, fold_scores=[])
+    assert client(home).get_run(tracker.record(cut, a_vault(), metric="rmse")).info.run_name == name
+
+
+def test_an_import_says_so_in_its_name(home, tracker):
+    taken = a_result(family="mine", hyperparameters={}, curves={})
+    run_id, _ = tracker.record_import(taken, a_vault(), metric="rmse")
+    assert client(home).get_run(run_id).info.run_name == "mine, imported · 0.35"
+
+
+@pytest.mark.parametrize("name", ["a%20b", "100%", "x%2Fy", "what?x=1#y&z", ":memory:", "it's é"])
+def test_a_home_may_be_called_anything(tmp_path, name):
+    home = Home(tmp_path / name / "mlruns")
+    run_id = Tracker(home, "s").record(a_result(), a_vault(), metric="rmse")
+    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_vault()).oof, a_result().oof)
+    assert sorted(os.listdir(home.path)) == ["artifacts", "mlflow.db", "mlflow.lock"]
+    # Nothing was made under a name that is that of the home, escaped.
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])
 def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     tracker, vault = Tracker(home, name), a_vault()
@@ -403,7 +603,7 @@ def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     ],
 )
 def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
-    tracker.describe("", metric=name, also=[], direction="maximize")
+    tracker.describe(metric=name, also=[], direction="maximize")
     run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
     assert run.data.metrics[shown] == 0.35
     assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
@@ -423,16 +623,18 @@ def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(ho
     assert len(ids) == 1
 
 
-def test_the_experiment_says_what_it_is_and_how_to_sort_it(home, tracker):
+def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, tracker):
     for metric in ("rmse", "log_loss"):
-        tracker.describe("**study**: predict `y`", metric=metric, also=["accuracy"], direction="minimize")
+        tracker.describe(metric=metric, also=["accuracy"], direction="minimize", folds=3)
     tags = client(home).get_experiment(tracker.experiment_id).tags
-    assert tags["mlflow.note.content"] == "**study**: predict `y`"
     assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
     shown = json.loads(
         zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
     )
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`log_loss`", True)
+    assert {chart["metricSectionId"] for chart in shown["compareRunCharts"]} == {shown["compareRunSections"][0]["uuid"]}
+    lines = [chart["selectedMetricKeys"] for chart in shown["compareRunCharts"] if chart["type"] == "LINE"]
+    assert lines == [["val_loss/mean"], [f"val_loss/fold_{fold}" for fold in range(3)], ["fold_score"]]
     assert shown["selectedColumns"][:3] == ["metrics.`log_loss`", "metrics.`std`", "metrics.`accuracy`"]
 
 
@@ -461,93 +663,3 @@ def test_what_is_written_holds_no_secret_and_lies_in_the_home_alone(home, tracke
     files = [file for file in home.path.rglob("*") if file.is_file()]
     assert home.database in files
     assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
-
-
-def test_an_empty_home_has_nothing_to_show(tmp_path):
-    with (
-        pytest.raises(StudyError, match=r"there is no study here yet. Run one, or name its home with --home"),
-        ui.serve(Home(tmp_path), 5000),
-    ):
-        pass
-
-
-def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
-    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"), ui.serve(Home(tmp_path), 5000):
-        pass
-
-
-def processes(field: int, value: int) -> list[int]:
-    """Return the processes that run with a value in a field of /proc/PID/stat: 1 is the parent, 2 the group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[field]) == value and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def listening(port: int) -> set[str]:
-    """Return the addresses at which something listens on a port, as Linux writes them."""
-    rows = [row.split() for file in ("tcp", "tcp6") for row in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
-    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
-
-
-@pytest.fixture
-def taken():
-    """A port that somebody else listens on."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        yield other.getsockname()[1]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
-def test_the_server_shows_the_newest_study_on_this_machine_only_and_leaves_nothing_behind(home, tracker, taken):
-    tracker.describe("", metric="log_loss", also=[], direction="minimize")
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
-    before = processes(1, os.getpid())
-    with ui.serve(home, taken) as link:
-        (server,) = set(processes(1, os.getpid())) - set(before)
-        address, _, page = link.partition("/#/")
-        port = int(address.rpartition(":")[2])
-        assert address == f"http://127.0.0.1:{port}"
-        assert port != taken
-        assert listening(port) == {"0100007F"}
-        assert server in processes(2, server)
-        seen = "workflowType=machine_learning&viewStateShareKey=workbench"
-        assert page == f"experiments/{tracker.experiment_id}/runs?{seen}"
-        with urllib.request.urlopen(address, timeout=10) as response:
-            assert "<title>MLflow</title>" in response.read().decode()
-        url = f"{address}/ajax-api/2.0/mlflow/runs/get?run_id={run_id}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            assert json.load(response)["run"]["info"]["run_name"] == "mlp #0 · 0.35"
-        url = f"{address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            assert response.read(4) == b"PAR1"
-    assert processes(2, server) == []
-    assert processes(1, os.getpid()) == before
-    with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(address, timeout=2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at Linux's /proc")
-def test_the_command_takes_its_server_along_when_it_is_terminated(home, tracker):
-    tracker.record(a_result(), a_vault(), metric="log_loss")
-    command = [sys.executable, "-m", "workbench", "ui", "--home", str(home.path), "--port", "5001"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("MLflow shows the studies at http://127.0.0.1:")
-        port = int(line.split("127.0.0.1:")[1].split("/")[0])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-    end = time.monotonic() + 5
-    while listening(port) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert listening(port) == set()

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench import servers
 from workbench.cli.commands import app
 from workbench.errors import StudyError
 from workbench.home import Home
@@ -155,7 +156,7 @@ def test_a_copy_leads_into_itself_and_leaves_the_original_alone(old: Home, run_i
 
 def test_a_copy_of_a_study_that_has_kept_nothing_yet_keeps_it_in_itself(home: Path) -> None:
     old = Home(home)
-    Tracker(old, "small").describe("", metric="rmse", also=[], direction="minimize")
+    Tracker(old, "small").describe(metric="rmse", also=[], direction="minimize")
     new = copy(old)
     record(new)
     assert not old.artifacts.exists()
@@ -329,12 +330,12 @@ def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp
 @pytest.mark.slow
 def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
     new = move(old, PLACES[1])
-    with ui.serve(new, 5000) as link:
-        address = link.partition("/#/")[0]
-        url = f"{address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
+    with ui.serve(new, servers.free(5000)) as server:
+        server.wait()
+        url = f"{server.address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
         with urllib.request.urlopen(url, timeout=10) as response:
             assert response.read() == (new.artifacts / "small" / run_id / "artifacts" / "oof.parquet").read_bytes()
-        url = f"{address}/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}"
+        url = f"{server.address}/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}"
         with urllib.request.urlopen(url, timeout=10) as response:
             assert [file["path"] for file in json.load(response)["files"]] == ["oof.parquet"]
 

@@ -5,6 +5,7 @@ Each line is a room; a room imports only from those above it, and `tests/test_ar
 
     errors        every error of ours, the hierarchy drawn at the top
     home          the folder where everything that must last lies
+    servers       pages on this machine only, that end with whoever serves them
     config        a study file -> a frozen StudyConfig; checks form only
     data          sources -> Dataset: tables, images, sequences; train, test, ids, groups, time
     evaluation    metrics, folds, and the fold hash that says which predictions may be blended
@@ -17,7 +18,7 @@ Each line is a room; a room imports only from those above it, and `tests/test_ar
     search        Optuna studies, pruning, allocation, budgets, workers
     submission    the file a competition takes, checked before it is written
     report        figures and the one-page story of a study
-    study         the conductor: draft, open, search, blend, submit
+    study         the conductor: draft, open, search, blend, submit, report
     cli           one verb, one command
 """
 

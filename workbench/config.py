@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,6 +116,8 @@ class SearchConfig(_Part):
     """Gigabytes that the home may take on disk; the search ends there."""
     gpus: Literal["shared", "assigned"] = "shared"
     """Whether every trial sees all GPUs, or each worker one of its own."""
+    system_metrics: bool = Field(default=False, strict=True)
+    """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
 class EnsembleConfig(_Part):
@@ -203,6 +206,24 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
         raise ConfigError(f"{path}: {_sentence(error)}") from error
     config._file = path
     return config
+
+
+# What gives a secret away: a word before it, a place in a URL, or a form that keys of well-known services have.
+_SECRETS = (
+    re.compile(r"(?P<before>\w+://[^\s:/@]*:)[^\s/@]+(?=@)"),
+    re.compile(
+        r"(?i)(?P<before>\w*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key)\w*['\"]?\s*[:=]\s*)"
+        r"(?:\"[^\"]*\"|'[^']*'|[^\s&#,}\]]+)"
+    ),
+    re.compile(r"(?P<before>\b(?:gh[pousr]_|hf_|sk-|xox[a-z]-|AKIA|KGAT_))[\w-]{12,}"),
+)
+
+
+def masked(text: str) -> str:
+    """Return a text, as of a study file, with stars in the place of what looks like a password, a token or a key."""
+    for secret in _SECRETS:
+        text = secret.sub(lambda found: f"{found['before']}***", text)
+    return text
 
 
 def schema() -> dict[str, Any]:

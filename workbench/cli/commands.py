@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from workbench.cli.document import text
 from workbench.errors import SearchError, WorkbenchError
+from workbench.report.words import command
 
 if TYPE_CHECKING:
     from workbench.cli.progress import Progress
@@ -198,6 +198,31 @@ def predict(
 
 
 @app.command()
+def export(
+    file: StudyFile,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="DIR", help="Write the model's folder here.")
+    ] = None,
+    register: Annotated[bool, typer.Option(help="Register it in MLflow under the study's name.")] = False,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make MLflow models of the newest ensemble and its members.
+
+    They take raw columns, and can be served where neither the study nor this program is:
+    mlflow models serve -m DIR --env-manager local -h 127.0.0.1
+    """
+    _hush()
+    made = _open(file, home).export(out, register=register, listen=partial(print, file=sys.stderr, flush=True))
+    if as_json:
+        _print_json(made)
+        return
+    print(f"Logged as {made['model_uri']}.\nIts folder: {made['path']}")
+    if made["registered"] is not None:
+        print("Registered as {name}, version {version}, alias {alias}.".format(**made["registered"]))
+
+
+@app.command()
 def folds(
     file: StudyFile,
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
@@ -254,24 +279,43 @@ def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> Non
 
 
 @app.command()
+def report(
+    file: StudyFile,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="[NAME-report.html]")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="For a repository, with figures beside it.")] = False,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the study in one page, also while it runs.
+
+    The question, the answer and what it is worth, what to do next, figures, every trial: one HTML file that needs
+    nothing beside it.
+    """
+    path = _open(file, home).report(out, markdown)
+    if as_json:
+        _print_json({"path": str(path)})
+    else:
+        print(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
+
+
+@app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port; a free one when it is taken.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port; one near it when it is taken.")] = 5000,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Optuna's dashboard too.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="The trials' curves in TensorBoard too.")] = False,
+    browser: Annotated[bool, typer.Option("--open", help="Open the newest study in the browser.")] = False,
     home: HomeFolder = None,
 ) -> None:
-    """Show the studies in the MLflow UI."""
+    """Show the studies in the MLflow UI, on this machine only."""
     from workbench import home as homes
-    from workbench.tracking import ui as pages
+    from workbench.cli import pages
 
-    # The server is a session of its own; however this process is asked to end, it must take that along.
+    # However this process is asked to end, it ends its servers in good order.
     for sign in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, sign):
             signal.signal(getattr(signal, sign), signal.default_int_handler)
-    print("Starting MLflow …", file=sys.stderr)
     try:
-        with pages.serve(homes.find(home), port) as link:
-            print(f"MLflow shows the studies at {link}\nCtrl-C ends it.", flush=True)
-            while True:
-                time.sleep(3600)
+        pages.show(homes.find(home), port, dashboard=dashboard, tensorboard=tensorboard, browser=browser)
     except KeyboardInterrupt:
         print("Ended.", file=sys.stderr)
 
@@ -370,9 +414,12 @@ def _tell(study: "Study", summary: "Summary") -> None:
     if summary.test_scores is not None and summary.ensemble is not None:
         scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
+    if summary.model_uri is not None:
+        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
+    around = f"workbench ui · {command('report', str(study.config.file))}"
     console.print(
-        f"{counts} in {tables.clock(summary.seconds)}. Look around: workbench ui", soft_wrap=True, highlight=False
+        f"{counts} in {tables.clock(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
     )
 
 

@@ -5,21 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from workbench.report.words import clock as clock
+from workbench.report.words import number as number
+
 if TYPE_CHECKING:
     from workbench.search.books import Row
-
-
-def number(value: float | None) -> str:
-    """Return a score with five significant digits, or a dash."""
-    return "–" if value is None else f"{value:.5g}"
-
-
-def clock(seconds: float) -> str:
-    """Return a span of time, as in `8.2 s`, `3 min 20 s` or `7 h 5 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:

@@ -40,6 +40,21 @@ class Question:
     also: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out of the data or assumed, a sentence each."""
+    families: tuple[str, ...] = ()
+    """Those that the study file names."""
+    file: str = "STUDY.yaml"
+    """The study file, as a command names it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a study again."""
+
+    text: str
+    """The study file word for word, but for what looks like a secret."""
+    seed: int
+    versions: Mapping[str, str]
+    """Of Python and of what the models are made with, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +65,8 @@ class Story:
     trials: Sequence[Row]
     """Every finished trial, best first, then pruned, then failed ones."""
     ended: Mapping[tuple[str, int], float]
-    """When each trial ended, by family and number: seconds since the first trial began."""
+    """When each trial ended, by family and number: seconds since the first trial began, pauses between runs left
+    out."""
     importances: Mapping[str, Mapping[str, float]]
     """By family, how much of the score's variation each hyperparameter accounts for: at least 0, sum 1, largest first.
     Families with too few trials to say are left out."""
@@ -66,6 +82,14 @@ class Story:
     """The ensemble's out-of-fold predictions: (predictions,) or (predictions, classes)."""
     members: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The members' out-of-fold predictions by name, the heaviest first."""
+    places: Mapping[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
+    """Where in its range each numeric hyperparameter of each complete trial is, by family and number: 0 at the low end,
+    1 at the high one."""
+    recipe: Recipe | None = None
+    under_way: int = 0
+    """How many trials have not ended."""
+    notes: tuple[str, ...] = ()
+    """What could not be told, a sentence each."""
 
     @property
     def sign(self) -> int:

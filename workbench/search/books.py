@@ -5,24 +5,20 @@ hyperparameters. A trial that a dead process left RUNNING goes back to WAITING a
 number, its hyperparameters and its finished folds.
 """
 
-import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import filelock
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
 from workbench.search.defaults import Defaults
+from workbench.search.journal import storage as storage_of
 from workbench.search.pruners import END, Board, Place, place_of, step_of
 from workbench.search.pruners import pruner as pruner_of
 from workbench.search.samplers import make_sampler
@@ -73,47 +69,6 @@ class Row:
 Judge = Callable[[Sequence[Row], Sequence[Row]], Mapping[int, float]]
 
 
-class _Lock:
-    """A lock that the system lets go when its holder dies; Optuna's own would be waited for, for half a minute."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = filelock.FileLock(path)
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        """Let go."""
-        self._lock.release()
-
-
-class _Journal(JournalFileBackend):
-    """Optuna's journal, forced to the disk when a trial changes its state: that takes milliseconds each time.
-
-    A process that is killed loses nothing that it wrote; a power failure may take the trials under way.
-    """
-
-    def __init__(self, path: Path, lock: _Lock) -> None:
-        """Open the file, made when it is not there."""
-        super().__init__(str(path), lock_obj=cast("Any", lock))
-        self._path, self._own = path, lock
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write operations to the end of the file."""
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._own.acquire()
-        try:
-            with self._path.open("ab") as file:
-                file.write(text.encode())
-                file.flush()
-                if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs):
-                    os.fsync(file.fileno())
-        finally:
-            self._own.release()
-
-
 class Books:
     """The trials of one study."""
 
@@ -159,6 +114,10 @@ class Books:
         names = optuna.study.get_all_study_names(storage=self._storage)
         prefix = self._study + "/"
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+    def trials(self, family: str) -> list[optuna.trial.FrozenTrial]:
+        """Return all trials of a family as Optuna knows them, to be read only."""
+        return self._open(family).get_trials(deepcopy=False)
 
     def ask(self, family: str) -> "Live":
         """Begin a trial, or go on with one that waits."""
@@ -210,9 +169,7 @@ class Books:
     @cached_property
     def _storage(self) -> optuna.storages.JournalStorage:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        lock = _Lock(self._journal.with_suffix(".lock"))
-        _mend(self._journal, lock)
-        return optuna.storages.JournalStorage(_Journal(self._journal, lock))
+        return storage_of(self._journal)
 
     def _open(self, family: str) -> optuna.Study:
         """Open a family's study, and read what its trials came to."""
@@ -247,19 +204,6 @@ class Books:
     def _judged(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Mapping[int, float]:
         """Ask the judge about complete trials of a family."""
         return self._judge([Row(**t.user_attrs["row"]) for t in trials], self.rows()) if self._judge else {}
-
-
-def _mend(journal: Path, lock: _Lock) -> None:
-    """Cut off a last line that a kill left unfinished; Optuna could not read what came after it."""
-    if not journal.exists():
-        return
-    lock.acquire()
-    try:
-        text = journal.read_bytes()
-        if text and not text.endswith(b"\n"):
-            os.truncate(journal, text.rfind(b"\n") + 1)
-    finally:
-        lock.release()
 
 
 class Live:

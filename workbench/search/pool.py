@@ -35,6 +35,17 @@ class Process:
         except psutil.Error:
             return 0
 
+    @property
+    def usage(self) -> tuple[float, int] | None:
+        """The seconds of processor time that the process has used, and its bytes in memory; None when it is gone."""
+        try:
+            process = psutil.Process(self.process.pid)
+            seconds, memory = sum(process.cpu_times()[:2]), int(process.memory_info().rss)
+        except psutil.Error:
+            return None
+        # One that has ended has no memory, and is waited for under its number still.
+        return (seconds, memory) if memory else None
+
     def receive(self) -> worker.Message | None:
         """Return what the worker says next; None when it died."""
         try:

@@ -28,6 +28,7 @@ from workbench.search.events import (
 from workbench.search.limits import Limits
 from workbench.search.pool import Process
 from workbench.search.pruners import END
+from workbench.search.usage import Meter
 from workbench.space import Question
 from workbench.trial import Cut, FoldResult, Result, Spec
 
@@ -68,6 +69,8 @@ class Plan:
     """The weights that the best trials of each family, these, have in a blend of them, by family."""
     weights: int = 0
     """How many trials of each family keep the weights of their models: those that are the best after each fold."""
+    meter: Meter | None = None
+    """Writes down what trials use of the machine."""
 
 
 @dataclass
@@ -214,10 +217,17 @@ class Search:
                 yield from self._over(running, self._cut(running, running.process.obituary()))
 
     def _enforce(self) -> Iterator[Event]:
-        """End the trials that took more than they may."""
+        """End the trials that took more than they may, and see what the others take."""
         over = self._plan.limits.broken(self._running, time.monotonic())
         for running, reason in [(self._running[index], reason) for index, reason in over.items()]:
             yield from self._over(running, self._cut(running, reason))
+        for running in self._running:
+            self._measure(running)
+
+    def _measure(self, running: _Running, *, last: bool = False) -> None:
+        if self._plan.meter is not None:
+            folder = self._plan.folder(running.live.family, running.live.number)
+            self._plan.meter.look(folder, running.process, last=last)
 
     def _cut(self, running: _Running, reason: str) -> worker.Done:
         """Return the end of a trial that could not say so itself."""
@@ -228,6 +238,7 @@ class Search:
         return worker.Done("failed", reason, running.live.hyperparameters, cut)
 
     def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:
+        self._measure(running, last=True)
         running.process.end()
         row = self._end(running.live, done)
         self._running.remove(running)

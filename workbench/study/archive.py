@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
 from workbench.home import Home
+from workbench.study import description
 from workbench.study.competition import Competition
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class Archive:
         self.competition = competition
         self.config = competition.config
         self.home = home
+        # The loss of the best trial that MLflow's page tells of.
+        self._best: float | None = None
 
     @cached_property
     def tracker(self) -> "Tracker":
         """MLflow's: predictions, curves and ensembles."""
         from workbench.tracking import Tracker
 
-        return Tracker(self.home, self.config.name)
+        return Tracker(self.home, self.config.name, partial(description.origin, self.competition))
 
     @cached_property
     def weights(self) -> "Weights":
@@ -93,9 +96,32 @@ class Archive:
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]
-        self.tracker.describe(own.description(), metric=own.metric.name, also=also, direction=own.metric.direction)
+        scored = {"metric": own.metric.name, "direction": own.metric.direction}
+        self.tracker.describe(**scored, also=also, folds=own.folds.folds)
+        self.tracker.carry(home.folds(name))
+        self.tell()
         self.books.reclaim()
         self._tidy()
+
+    def tell(self, newest: "Row | None" = None) -> None:
+        """Bring up to date what MLflow's page says of the study; of `newest`, a trial, Optuna is yet to be told."""
+        own = self.competition
+        rows = [*self.rows(), *([] if newest is None else [newest])]
+        scored = [row for row in rows if row.state == "complete" and row.score is not None]
+        best = min(scored, key=self._loss, default=None)
+        self._best = None if best is None else self._loss(best)
+        told = description.markdown(own, best, self._ensemble(), self.tracker.experiment_id)
+        self.tracker.tell(told, description.title(best))
+
+    def _loss(self, row: "Row") -> float:
+        return self.competition.metric.loss_of(row.score or 0.0)
+
+    def _ensemble(self) -> dict[str, Any] | None:
+        """Return the document of the newest ensemble, where there is one."""
+        try:
+            return self.tracker.newest_ensemble()
+        except StudyError:
+            return None
 
     def _tidy(self) -> None:
         """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
@@ -118,7 +144,8 @@ class Archive:
 
     def record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
-        from workbench.search import worker
+        from workbench.search import usage, worker
+        from workbench.search.books import Row
         from workbench.tracking.weights import best
 
         made = folder / worker.WEIGHTS
@@ -129,17 +156,17 @@ class Archive:
             ranked = sorted(scores, key=lambda key: self.competition.metric.loss_of(scores[key] or 0.0))
             needed = self.needed(rows)
             self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
-        return self.tracker.record(
-            result, self.competition.vault, metric=self.competition.metric.name, log=folder / worker.LOG
-        )
+        used, log, metric = usage.read(folder), folder / worker.LOG, self.competition.metric.name
+        run_id = self.tracker.record(result, self.competition.vault, metric=metric, log=log, usage=used)
+        row = Row.of(result, run_id)
+        if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
+            self.tell(row)
+        return run_id
 
     def needed(self, rows: "Sequence[Row]") -> "set[Key]":
         """Return the trials among `rows` that are members of the newest ensemble."""
         keys = {row.run_id: row.key for row in rows}
-        try:
-            members = self.tracker.newest_ensemble()["members"]
-        except StudyError:
-            return set()
+        members = (self._ensemble() or {"members": []})["members"]
         runs = [run_id for member in members for run_id in member.get("run_ids", [member["run_id"]])]
         return {keys[run_id] for run_id in runs if run_id in keys}
 

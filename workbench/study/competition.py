@@ -10,7 +10,7 @@ from workbench.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.data import Dataset, NewRows
+    from workbench.data import Dataset, Reader
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.study.facts import Facts
@@ -29,17 +29,23 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None) -> None:
-        """Hold what was checked; nothing is loaded yet. With `rows`, these are to be predicted, not the test rows."""
+    def __init__(self, config: StudyConfig) -> None:
+        """Hold what was checked; nothing is loaded yet."""
         self.config = config
-        self._rows = rows
 
     @cached_property
     def dataset(self) -> "Dataset":
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config, self._rows)
+        return data.load(self.config)
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """How rows to predict are read."""
+        from workbench import data
+
+        return data.Reader.of(self.config, self.dataset)
 
     @cached_property
     def metric(self) -> "Metric":
@@ -130,18 +136,6 @@ class Competition:
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
         _ = self.metric, self.also, self.transform
-
-    def description(self) -> str:
-        """Return what the UI shows above the study's runs."""
-        data, folds = self.dataset, self.folds
-        test = "" if data.test_ids is None else f", {len(data.test_ids)} to predict"
-        return (
-            f"**{self.config.name}**: predict `{data.target}` ({data.task}) from {self.config.data.train}\n\n"
-            f"- {len(data.y)} rows{test}; kind of data: {data.kind}\n"
-            f"- metric: **{self.metric.name}** ({self.metric.direction})\n"
-            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`\n"
-            f"- families: {', '.join(self.config.families)}\n" + "".join(f"- {note}\n" for note in data.notes)
-        )
 
     def threads(self, workers: int, cores: int) -> int:
         """Return how many threads a trial should use."""

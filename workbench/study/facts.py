@@ -45,6 +45,12 @@ class Facts:
             folds=folds,
         )
 
+    def training(self, y: np.ndarray) -> str:
+        """Return a digest of the training rows: their features, and their target, `y`."""
+        words = hashlib.sha256(f"{self.features} {self.target} {self.classes}".encode())
+        words.update(np.ascontiguousarray(y).tobytes())
+        return words.hexdigest()[:16]
+
     @staticmethod
     def features_of(file: Path) -> str | None:
         """Return the digest of the features that a study was begun with; None where it has not begun."""

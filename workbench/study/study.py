@@ -1,4 +1,4 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, export, report, folds."""
 
 import contextlib
 import json
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.data import NewRows
     from workbench.search.books import Row
     from workbench.search.events import Event
+    from workbench.study.bundle import Bundle
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
@@ -47,6 +48,8 @@ class Summary:
     """Absolute path of the file."""
     seconds: float
     """What this call took."""
+    model_uri: str | None = None
+    """The ensemble as MLflow knows it; None where it was not logged."""
     test_scores: Mapping[str, float] | None = None
     """For sklearn: sources, the true scores of the first submission on the fifth that was set apart."""
 
@@ -114,9 +117,11 @@ class Study:
                 if listen is not None:
                     listen(event)
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
-        ensemble = self.ensemble(seconds=left)
+        ensemble = self._blended(seconds=left)
         submission = None if self.competition.dataset.test_ids is None else self.submit(out)
-        return self._summary(ensemble, submission, began)
+        model_id = self._log_models(ensemble.document, end)
+        self._publish(end)
+        return self._summary(ensemble, submission, model_id, began)
 
     def search(
         self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
@@ -135,6 +140,7 @@ class Study:
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
         from workbench.search.scheduler import Plan, Search
+        from workbench.search.usage import Meter
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():
@@ -155,6 +161,7 @@ class Study:
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
                 weigh=archive.weigh,
                 weights=TRIALS_WITH_WEIGHTS,
+                meter=Meter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
                 yield from Search(plan, archive.books, pool).events()
@@ -199,6 +206,21 @@ class Study:
         Raises:
             StudyError: there is no complete trial yet, or a source has other rows, another target or other folds.
         """
+        from workbench.study import publishing
+
+        made = self._blended(sources=sources, method=method, members=members, seconds=seconds)
+        publishing.picture(self.archive, self.archive.rows())
+        return made
+
+    def _blended(
+        self,
+        *,
+        sources: Sequence[str | os.PathLike[str]] = (),
+        method: str | None = None,
+        members: int | None = None,
+        seconds: float | None = None,
+    ) -> Ensemble:
+        """Blend as `ensemble` does, and draw nothing."""
         from workbench.study.blending import blended
         from workbench.study.candidates import gather
 
@@ -220,8 +242,9 @@ class Study:
         )
         with self.home.room():
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
+            self.archive.tell()
         full = {"run_id": run_id, **document}
-        return Ensemble(full, lambda rows: self._predict(Competition(self.config, rows), full))
+        return Ensemble(full, lambda rows: self._assemble(full).predict(rows))
 
     def take(
         self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
@@ -304,14 +327,70 @@ class Study:
         """
         from workbench import submission
 
-        own = Competition(self.config, rows)
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        _ = own.dataset
+        new = self.competition.reader.read(rows)
         document = self.archive.tracker.newest_ensemble()
-        frame = self._predict(own, document, listen)
+        frame = self._assemble(document, listen).table(new)
         if out is not None:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
         return frame
+
+    def export(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        register: bool = False,
+        listen: "Callable[[str], object] | None" = None,
+    ) -> dict[str, Any]:
+        """Log the newest ensemble and its members as models that MLflow serves, in the place of earlier ones.
+
+        Args:
+            out: a new or empty folder to write the ensemble's model to as well.
+            register: whether it becomes a version of the model that is registered under the study's name.
+            listen: told in a line of each model that must be trained because it is not kept.
+
+        Returns:
+            `model_uri`, `path`, `registered` (name, version and alias, or None) and the ensemble's `run_id`.
+
+        Raises:
+            StudyError: there is no ensemble yet, or members of it cannot be trained here.
+            ConfigError: there is something in `out`.
+        """
+        from workbench.study import exporting
+
+        folder = None if out is None else Path(out).resolve()
+        exporting.check_out(folder)
+        document = self.archive.tracker.newest_ensemble()
+        made = exporting.Export(self.archive, self._assemble(document, listen), document)
+        model_id = cast("str", made.log())
+        if folder is not None:
+            made.copy(model_id, folder)
+        return made.document(model_id, folder, register=register)
+
+    def report(self, out: str | os.PathLike[str] | None = None, markdown: bool = False) -> Path:
+        """Write a report of the study, which may be running, and return the file; MLflow gets the page as well.
+
+        Args:
+            out: the file, `NAME-report.html` or `NAME-report.md` in the current folder unless given.
+            markdown: for a repository, with the figures as files in a folder beside it, instead of one HTML page.
+
+        Raises:
+            StudyError: there is no trial yet, or the study was begun with something else.
+            ConfigError: the file cannot be written.
+        """
+        from workbench.study import publishing
+
+        path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
+        publishing.place(path, pictured=markdown)
+        rows = self.rows()
+        from workbench.report.pictures import pictures
+        from workbench.study import telling
+
+        story = telling.story(self.competition, self.archive, rows)
+        drawn = list(pictures(story))
+        publishing.write(story, drawn, path, pictured=markdown)
+        publishing.keep(self.archive, story, drawn)
+        return path
 
     def gc(self) -> int:
         """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
@@ -335,13 +414,17 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _predict(
-        self, own: Competition, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None
-    ) -> "pd.DataFrame":
-        """Return what the ensemble of `document` predicts for the rows to predict of `own`."""
+    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
+        """Return the ensemble of `document` with its models."""
         from workbench.study import predicting
 
-        return predicting.predict(own, self.archive, document, self.rows(), listen or (lambda _: None))
+        return predicting.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
+
+    def _publish(self, end: float | None) -> None:
+        """Put figures and page into MLflow, as far as there is time until `end`."""
+        from workbench.study import publishing
+
+        publishing.publish(self.archive, self.rows(), end)
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
@@ -352,7 +435,17 @@ class Study:
             return search.trials, search.minutes
         return None, MINUTES
 
-    def _summary(self, ensemble: Ensemble, submission: Path | None, began: float) -> Summary:
+    def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
+        """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
+        from workbench.study import exporting, predicting
+
+        if self.home.full(self.config.search.disk) or not predicting.complete(
+            self.competition, self.archive, document, self.rows()
+        ):
+            return None
+        return exporting.Export(self.archive, self._assemble(document), document).log(end, exporting.MOST)
+
+    def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()
         counts = Counter(row.state for row in rows)
         best = next((row for row in rows if row.state == "complete"), None)
@@ -362,6 +455,7 @@ class Study:
             best=None if best is None else asdict(best),
             ensemble=dict(ensemble.document),
             submission=None if submission is None else str(submission),
+            model_uri=model_id and f"models:/{model_id}",
             seconds=time.monotonic() - began,
             test_scores=None if submission is None else self._reveal(),
         )

@@ -4,13 +4,20 @@ vault    how the predictions of a study are laid out
 store    MLflow's database in a home
 moved    the paths in it, mended when the home has moved
 tracker  the experiment of a study: a run for every trial, every ensemble and what was imported
+points   what is logged of a trial as metrics: scores, curves, what it used
+origin   where a study comes from: its file, the commit, the data
+datasets the data as MLflow's data sets
+logged   what predicts, as models that MLflow serves and registers
 weights  the fold models of the trials that are worth it
+index    what MLflow's database says of studies and trials, asked without MLflow
 view     what MLflow's page shows first
-ui       MLflow's own pages, on this machine only
+ui       MLflow's own pages
+tensorboard  the curves of trials in TensorBoard
 """
 
+from workbench.tracking.origin import Data, Origin
 from workbench.tracking.tracker import Tracker
 from workbench.tracking.vault import Imported, Predictions, Vault
 from workbench.tracking.weights import Weights
 
-__all__ = ["Imported", "Predictions", "Tracker", "Vault", "Weights"]
+__all__ = ["Data", "Imported", "Origin", "Predictions", "Tracker", "Vault", "Weights"]

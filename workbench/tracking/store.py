@@ -2,6 +2,9 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.home import Home
@@ -15,6 +18,8 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # A model's requirements are ours to say; a lock file that lies in the current folder is none of its files.
+    "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 
@@ -36,20 +41,37 @@ def client(home: Home) -> "MlflowClient":
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not home.database.exists():
         _make(home)
-    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+    place = url(home.database)
+    return MlflowClient(tracking_uri=place, registry_uri=place)
+
+
+def url(database: Path) -> str:
+    """Return the address of a database; what would mean something else in one is escaped."""
+    path = str(database)
+    escaped = path.replace("%", "%25").replace("?", "%3F")
+    # Of an address that begins in the usual way MLflow makes the folder, as it is written: escaped.
+    return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
+
+
+@contextmanager
+def lock(home: Home) -> Iterator[None]:
+    """Hold what only one process at a time may make; the system lets go when the process ends, however it ends."""
+    import filelock
+
+    with filelock.FileLock(home.path / "mlflow.lock"):
+        yield
 
 
 def _make(home: Home) -> None:
     """Make the database under another name first: one with half its tables could never be opened again."""
-    import filelock
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     home.create()
-    with filelock.FileLock(home.path / "mlflow.lock"):
+    with lock(home):
         if home.database.exists():
             return
         part = home.database.with_suffix(".part")
         part.unlink(missing_ok=True)
-        store = SqlAlchemyStore(f"sqlite:///{part}", home.artifacts.as_uri())
+        store = SqlAlchemyStore(url(part), home.artifacts.as_uri())
         store.engine.dispose()
         part.replace(home.database)

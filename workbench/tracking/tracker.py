@@ -5,11 +5,10 @@ written before is written over, so a trial appears once whatever was killed or r
 """
 
 import json
-import posixpath
-import re
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,37 +19,56 @@ import pandas as pd
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import store, view
+from workbench.tracking import datasets, origin, points, store, view
+from workbench.tracking.origin import Origin
+from workbench.tracking.points import Point
 from workbench.tracking.vault import Imported, Predictions, Vault
 from workbench.trial import Result
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 Kind = Literal["trial", "ensemble", "imported"]
-# MLflow takes no longer names and parameter values, and no more metrics in one call.
-_LONGEST_NAME = 250
+# What MLflow shows as the description of a run, or of an experiment.
+_NOTE = "mlflow.note.content"
+_LONGEST_NOTE = 19_000
+# Which ensembles a run is a member of: the ids of their runs, the newest last, and no more than so many.
+_MEMBER = "workbench.member_of"
+_MOST_ENSEMBLES = 100
+# MLflow takes no longer parameter values, and no more metrics in one call.
 _LONGEST_PARAM = 6000
 _MOST_METRICS = 1000
-# Points of a curve that are shown; `curves.parquet` has them all.
-_MOST_POINTS = 100
-
-Point = tuple[str, float, int]
-"""A metric's name, value and step."""
+# How much of a reason stands in a run's name; the run's note has it whole.
+_LONGEST_REASON = 60
 
 
 class Tracker:
     """The experiment of one study."""
 
-    def __init__(self, home: Home, study: str) -> None:
-        """Name the experiment; it is made when it is first written to."""
+    def __init__(self, home: Home, study: str, comes_from: Callable[[], Origin] = Origin) -> None:
+        """Name the experiment; it is made when it is first written to.
+
+        Args:
+            home: where it is kept.
+            study: its name.
+            comes_from: gives what its runs say of where they come from; asked once, when the first is written.
+        """
         self._home = home
         self._study = study
+        self._comes_from = comes_from
 
     @cached_property
     def _client(self) -> "MlflowClient":
         return store.client(self._home)
+
+    @cached_property
+    def _origin(self) -> Origin:
+        return self._comes_from()
+
+    @cached_property
+    def _inputs(self) -> "list[DatasetInput]":
+        return datasets.inputs(self._origin.data)
 
     @cached_property
     def experiment_id(self) -> str:
@@ -67,22 +85,51 @@ class Tracker:
         location = (self._home.artifacts / self._study).as_uri()
         return str(self._client.create_experiment(self._study, artifact_location=location))
 
-    def describe(self, markdown: str, *, metric: str, also: Sequence[str], direction: str) -> None:
-        """Set the text that the UI shows above the study's runs, and the columns and order it shows them in.
+    def describe(self, *, metric: str, also: Sequence[str], direction: str, folds: int = 5) -> None:
+        """Set the columns, the order and the charts that the UI shows the study's runs in.
 
         Args:
-            markdown: the text.
             metric: the name under which scores are logged.
             also: the names of the further metrics.
             direction: `minimize` or `maximize`.
+            folds: how many there are.
         """
-        columns = [_word(name) for name in also]
-        shown = view.state(_word(metric), columns, ascending=direction == "minimize")
-        facts = {"workbench.metric": _word(metric), "workbench.direction": direction}
-        for key, value in {"mlflow.note.content": markdown, view.TAG: shown, **facts}.items():
+        columns = [points.word(name) for name in also]
+        shown = view.state(points.word(metric), columns, ascending=direction == "minimize", folds=folds)
+        facts = {"workbench.metric": points.word(metric), "workbench.direction": direction}
+        for key, value in {view.TAG: shown, **facts}.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
-    def record(self, result: Result, vault: Vault, *, metric: str, log: Path | None = None) -> str:
+    def tell(self, markdown: str, name: str) -> None:
+        """Set what the study has come to so far: the text above its runs, and the name of the study's own run."""
+        from mlflow.entities import RunTag
+
+        self._client.set_experiment_tag(self.experiment_id, _NOTE, markdown[:_LONGEST_NOTE])
+        self._client.log_batch(self.study_run(), tags=[RunTag("mlflow.runName", name)])
+
+    def carry(self, folds: Path) -> None:
+        """Keep with the study's own run where the study comes from: its file, commit, data, folds and versions."""
+        from mlflow.entities import RunTag
+
+        run_id = self.study_run()
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "study.yaml").write_text(self._origin.text, encoding="utf-8")
+            Path(folder, "versions.json").write_text(json.dumps(origin.versions(), indent=1))
+            shutil.copy(folds, folder)
+            self._client.log_artifacts(run_id, folder)
+        self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in self._origin.tags.items()])
+        if self._inputs:
+            self._client.log_inputs(run_id, datasets=self._inputs)
+
+    def record(
+        self,
+        result: Result,
+        vault: Vault,
+        *,
+        metric: str,
+        log: Path | None = None,
+        usage: Sequence[Mapping[str, float]] = (),
+    ) -> str:
         """Write a trial's run and return its id; writing it again changes nothing.
 
         Args:
@@ -90,14 +137,14 @@ class Tracker:
             vault: how predictions are laid out.
             metric: the name under which the score is logged.
             log: what the trial's libraries printed, kept for failed trials.
+            usage: what the trial used of the machine, now and then: `time` in seconds of the epoch, values by name.
         """
-        name = f"{result.family} #{result.number}"
-        shown = name + (f" · {result.score:.5g}" if result.score is not None else f" · {result.state}")
+        shown = f"{result.family} #{result.number} · {_end(result)}"
         tags = {"state": result.state, "family": result.family, "folds": vault.hash}
-        note = {"mlflow.note.content": result.reason} if result.reason else {}
+        note = {_NOTE: result.reason} if result.reason else {}
         key = f"{result.family}/{result.number}"
         with self._run("trial", key, shown, tags, note, seconds=result.seconds) as (run, folder):
-            self._write(run, _points(result, metric), result.hyperparameters)
+            self._write(run, [*points.of(result, metric), *points.used(usage)], result.hyperparameters)
             _write_frames(result, vault, folder)
             if result.state == "failed" and log is not None and log.exists():
                 (folder / "log.txt").write_bytes(log.read_bytes())
@@ -106,7 +153,7 @@ class Tracker:
     def record_ensemble(
         self, document: Mapping[str, Any], oof: np.ndarray, test: np.ndarray | None, vault: Vault, *, metric: str
     ) -> str:
-        """Write a new run for an ensemble, with links to its members, and return its id.
+        """Write a new run for an ensemble, linked with its members' both ways, and return its id.
 
         Args:
             document: the ensemble as the command line prints it, run_id left out.
@@ -116,17 +163,22 @@ class Tracker:
             metric: the name under which the score is logged.
         """
         shown = f"ensemble of {len(document['members'])} · {document['score']:.5g}"
+        if document["honest_score"] is not None:
+            shown += f" · honest {document['honest_score']:.5g}"
         tags = {"folds": vault.hash, "method": document["method"], "state": "complete"}
-        note = {"mlflow.note.content": self._links(document)}
+        members = self._members(document)
+        note = {_NOTE: _links(document, members)}
         numbers = {metric: document["score"], "seconds": document["seconds"], **document["also"]}
         numbers |= {k: document[k] for k in ("honest_score", "honest_se", "gap") if document[k] is not None}
         with self._run("ensemble", f"{time.time_ns()}", shown, tags, note) as (run, folder):
-            self._write(run, [(k, v, 0) for k, v in numbers.items()], {"method": document["method"]})
+            self._write(run, [Point(*number) for number in numbers.items()], {"method": document["method"]})
             full = {"run_id": run.info.run_id, **document}
             (folder / "ensemble.json").write_text(json.dumps(full, indent=1))
             vault.oof_frame(oof).to_parquet(folder / "oof.parquet", index=False)
             if test is not None:
                 vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
+            for member in members:
+                self._enrol(member, run.info.run_id)
         return str(run.info.run_id)
 
     def record_import(self, result: Result, vault: Vault, *, metric: str) -> tuple[str, bool]:
@@ -142,9 +194,10 @@ class Tracker:
         """
         before = self._search(f"tags.`workbench.kind` = 'imported' AND tags.`workbench.family` = '{result.family}'")
         tags = {"state": result.state, "family": result.family, "folds": vault.hash}
-        with self._run("imported", f"{time.time_ns()}", f"{result.family} · {result.score:.5g}", tags, {}) as made:
+        shown = f"{result.family}, imported · {_end(result)}"
+        with self._run("imported", f"{time.time_ns()}", shown, tags, {}) as made:
             run, folder = made
-            self._write(run, _points(result, metric), {})
+            self._write(run, points.of(result, metric), {})
             _write_frames(result, vault, folder)
         # Ensembles that were made with them name their run, so it is not written over.
         for old in before:
@@ -160,14 +213,14 @@ class Tracker:
         runs = self._search("tags.`workbench.kind` = 'imported' AND status = 'FINISHED'")
         newest = {run.data.tags["workbench.family"]: run for run in reversed(runs)}
         return [
-            Imported(run.info.run_id, name, run.data.metrics[_word(metric)])
+            Imported(run.info.run_id, name, run.data.metrics[points.word(metric)])
             for name, run in newest.items()
-            if _word(metric) in run.data.metrics
+            if points.word(metric) in run.data.metrics
         ]
 
     def close(self) -> None:
         """Close the runs that a dead process left open, but not those of trials: they are written again."""
-        where = "tags.`workbench.kind` != 'trial' AND status = 'RUNNING'"
+        where = "tags.`workbench.kind` != 'trial' AND tags.`workbench.kind` != 'study' AND status = 'RUNNING'"
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
@@ -211,9 +264,21 @@ class Tracker:
             found[repeat, fold] = {name: own[name].tolist() for name in losses}
         return found
 
-    def attach(self, run_id: str, file: Path) -> None:
-        """Keep a copy of a file with a run."""
-        self._client.log_artifact(run_id, str(file))
+    def study_run(self) -> str:
+        """Return the id of the run that carries the study's own figures and files; there is one, made when missing."""
+        every = {"workbench.kind": "study", "workbench.study": self._study}
+        experiment = self.experiment_id
+        # A report may be asked for while the study runs: two processes must not make one each.
+        with store.lock(self._home):
+            found = self._search("tags.`workbench.kind` = 'study'", most=1)
+            run = found[0] if found else self._client.create_run(experiment, tags=every, run_name="study")
+        if run.info.status != "FINISHED":
+            self._client.set_terminated(run.info.run_id, "FINISHED")
+        return str(run.info.run_id)
+
+    def attach(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file with a run, in a folder of its artifacts where one is named."""
+        self._client.log_artifact(run_id, str(file), folder)
 
     @contextmanager
     def _run(
@@ -226,14 +291,16 @@ class Tracker:
         where = f"tags.`workbench.{kind}` = {mark}{key}{mark}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
         own = {"kind": kind, "study": self._study, kind: key, **tags}
-        every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **more}
+        every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **self._origin.tags, **more}
         began = int(1000 * (time.time() - seconds))
         run = found[0] if found else self._client.create_run(self.experiment_id, began, every, name)
         if found:
             # Written by a command that died before it could tell Optuna; the trial may end otherwise now.
-            stale = run.data.tags.keys() & {"mlflow.note.content"} - every.keys()
+            stale = run.data.tags.keys() & {_NOTE} - every.keys()
             now = [RunTag(k, v) for k, v in {**every, **dict.fromkeys(stale, "")}.items()]
             self._client.log_batch(run.info.run_id, tags=now)
+        if self._inputs:
+            self._client.log_inputs(run.info.run_id, datasets=self._inputs)
         with tempfile.TemporaryDirectory() as folder:
             yield run, Path(folder)
             if any(Path(folder).iterdir()):
@@ -248,13 +315,17 @@ class Tracker:
         newest = ["start_time DESC", "tags.`workbench.ensemble` DESC", "tags.`workbench.imported` DESC"]
         return list(self._client.search_runs([self.experiment_id], where, max_results=most, order_by=newest))
 
-    def _write(self, run: "Run", points: Sequence[Point], params: Mapping[str, Any]) -> None:
+    def _write(self, run: "Run", values: Sequence[Point], params: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric, Param
 
         # With the run's own time as their stamp, points written twice are the same points.
-        stamp = run.info.start_time
-        made = [Metric(_word(name), value, stamp, step) for name, value, step in points if np.isfinite(value)]
-        given = [Param(_word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
+        own = run.info.start_time
+        made = [
+            Metric(points.word(each.name), each.value, each.stamp or own, each.step)
+            for each in values
+            if np.isfinite(each.value)
+        ]
+        given = [Param(points.word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
         for start in range(0, max(len(made), 1), _MOST_METRICS):
             self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
 
@@ -279,35 +350,46 @@ class Tracker:
             )
         return frame
 
-    def _links(self, document: Mapping[str, Any]) -> str:
-        lines = []
-        for each in document["members"]:
-            # A member of another study is in that one's experiment.
-            experiment = self._client.get_run(each["run_id"]).info.experiment_id
-            link = f"#/experiments/{experiment}/runs/{each['run_id']}"
-            lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
-        return "\n".join(["| member | weight |", "| --- | --- |", *lines])
+    def _members(self, document: Mapping[str, Any]) -> "list[Run]":
+        """Return the runs of an ensemble's members, all those of one that is the mean of several; in one question."""
+        wanted = dict.fromkeys(run_id for each in document["members"] for run_id in _run_ids(each))
+        if not wanted:
+            return []
+        # A member of another study is in that one's experiment.
+        others = {each.get("study", self._study) for each in document["members"]} - {self._study}
+        experiments = [self.experiment_id, *(Tracker(self._home, other).experiment_id for other in sorted(others))]
+        listed = ", ".join(f"'{run_id}'" for run_id in wanted)
+        where = f"attributes.run_id IN ({listed})"
+        return list(self._client.search_runs(experiments, where, max_results=len(wanted)))
+
+    def _enrol(self, member: "Run", ensemble: str) -> None:
+        """Tag a run with an ensemble that it is a member of, the newest last."""
+        before = member.data.tags.get(_MEMBER, "").split()
+        self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MOST_ENSEMBLES:]))
 
 
-def _word(name: str) -> str:
-    """Return a name as MLflow takes one: few signs beside letters and digits, and no path that leads elsewhere."""
-    plain = re.sub(r"[^\w.\-/: ]", "_", name)
-    return posixpath.normpath(f"/{plain}").lstrip("/")[:_LONGEST_NAME]
+def _run_ids(member: Mapping[str, Any]) -> Sequence[str]:
+    ids: Sequence[str] = member.get("run_ids", [member["run_id"]])
+    return ids
 
 
-def _points(result: Result, metric: str) -> list[Point]:
-    """Return what is logged of a result: scores, the score of each fold, and thinned curves."""
-    single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also}
-    points = [(name, value, 0) for name, value in single.items() if value is not None]
-    points += [("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
-    for (repeat, fold), curve in result.curves.items():
-        where = f"fold_{fold}" if repeat == 0 else f"repeat_{repeat}_fold_{fold}"
-        epochs = curve.get("epoch", [])
-        thin = -(-len(epochs) // _MOST_POINTS) or 1
-        for name, values in curve.items():
-            if name != "epoch":
-                points += [(f"{name}/{where}", v, int(e)) for e, v in list(zip(epochs, values, strict=True))[::thin]]
-    return points
+def _links(document: Mapping[str, Any], members: "Sequence[Run]") -> str:
+    """Return a table of an ensemble's members and their weights, as Markdown."""
+    experiments = {run.info.run_id: run.info.experiment_id for run in members}
+    lines = ["| member | weight |", "| --- | --- |"]
+    for each in document["members"]:
+        link = f"#/experiments/{experiments.get(each['run_id'], 0)}/runs/{each['run_id']}"
+        lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
+    return "\n".join(lines)
+
+
+def _end(result: Result) -> str:
+    """Return what a trial came to, as its run's name has it: its score, or why there is none."""
+    if result.score is not None:
+        return f"{result.score:.5g}"
+    reason = " ".join((result.reason or result.state).split())
+    told = reason if reason.startswith(result.state) else f"{result.state}: {reason}"
+    return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 1]}…"
 
 
 def _write_frames(result: Result, vault: Vault, folder: Path) -> None:

@@ -1,0 +1,136 @@
+"""How long a report takes, and how large it is: a study of 500 trials, 25 members, 10,000 rows.
+
+    python benchmarks/report.py [--trials 500] [--rows 10000] [--keep DIR]
+
+Trials are not trained here. What they came to is generated, and written down as a search does it: Optuna's journal, a
+run of MLflow each with predictions and curves, an ensemble of them. The report is then made by the command itself, in
+a process of its own, its imports included.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import table
+
+import workbench
+from workbench.space import Question
+from workbench.study import Study
+from workbench.trial import Result
+
+_STUDY = """
+name: five_hundred
+data: {train: train.csv, target: y, id: id}
+metric: log_loss
+also: [roc_auc, accuracy]
+folds: {folds: 5}
+families: [linear, xgboost, lightgbm, extra_trees, random_forest, mlp]
+search: {sampler: random}
+"""
+_QUESTIONS = (
+    *(Question(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
+    *(Question(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
+    Question("kind", "categorical", "a", choices=("a", "b", "c")),
+)
+_EPOCHS = 60
+
+
+def main() -> None:
+    """Generate the study, make its report, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--keep", type=Path, help="where the reports are kept")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        members = _generate(folder, options.trials, options.rows)
+        kept = options.keep or folder
+        rows = [_made(folder, kept / "report.html"), _made(folder, kept / "report.md", "--markdown")]
+    for row in rows:
+        row |= {"trials": options.trials, "rows": f"{options.rows:,}", "members": members}
+        print(json.dumps(row), flush=True)
+    if (options.trials, options.rows) == (500, 10_000):
+        table.write("report", rows, note="`python benchmarks/report.py`")
+
+
+def _generate(folder: Path, trials: int, rows: int) -> int:
+    """Write the study down; return how many members its ensemble has."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 20))
+    y = (rng.random(rows) < 1 / (1 + np.exp(-x[:, :5].sum(axis=1)))).astype(int)
+    frame = pd.DataFrame(x, columns=[f"column_{place}" for place in range(20)]).assign(y=y, id=np.arange(rows))
+    frame.to_csv(folder / "train.csv", index=False)
+    (folder / "study.yaml").write_text(_STUDY)
+    study = workbench.open(folder / "study.yaml", folder / "mlruns")
+    study.home.create()
+    study.archive.begin()
+    families = ("constant", *study.config.families)
+    for number in range(trials):
+        _tell(study, families[min(number, 1 + number % (len(families) - 1))], x[:, :5].sum(axis=1), rng)
+    return len(study.ensemble(seconds=30).members)
+
+
+def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generator) -> None:
+    """Write one trial down, as the scheduler does when it ends."""
+    own, archive = study.competition, study.archive
+    live = archive.books.ask(family)
+    known: dict[str, Any] = {question.name: live.answer(question) for question in _QUESTIONS}
+    state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if live.number else "complete"
+    facts: dict[str, Any] = {"family": family, "number": live.number, "hyperparameters": known, "seconds": 1.0}
+    facts |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
+    if state == "complete":
+        noise = 1.0 + abs(np.log10(known["rate_0"]) + 2) + 0.1 * known["depth_0"]
+        oof = 1 / (1 + np.exp(-(signal + noise * rng.normal(size=len(signal)))[own.vault.rows] / (1 + noise)))
+        y = own.dataset.y[own.vault.rows]
+        scores = [own.metric.score(y[own.vault.folds == fold], oof[own.vault.folds == fold]) for fold in range(5)]
+        facts |= {"score": own.metric.score(y, oof), "fold_scores": scores, "oof": oof}
+        facts |= {"also": {metric.name: metric.score(y, oof) for metric in own.also}}
+    else:
+        facts |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
+    result = Result(state=state, **facts)
+    run_id = archive.tracker.record(result, own.vault, metric=own.metric.name)
+    live.end(result, run_id)
+
+
+def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[float]]]:
+    epochs = np.arange(_EPOCHS, dtype=float)
+    return {
+        (0, fold): {
+            "epoch": epochs.tolist(),
+            "loss": (np.exp(-epochs / 20) + rng.random() / 50).tolist(),
+            "val_loss": (np.exp(-epochs / 20) + 0.1 + rng.random() / 20).tolist(),
+        }
+        for fold in range(5)
+    }
+
+
+def _made(folder: Path, file: Path, *options: str) -> dict[str, Any]:
+    """Make a report by the command, and return how long that took and how large it is."""
+    words = ["report", str(folder / "study.yaml"), "--home", str(folder / "mlruns"), "-o", str(file), *options]
+    began, worked = time.monotonic(), _worked()
+    subprocess.run([sys.executable, "-m", "workbench", *words], check=True, stdout=subprocess.DEVNULL)
+    seconds, cpu = time.monotonic() - began, _worked() - worked
+    beside = file.with_suffix("")
+    files = [file, *(beside.iterdir() if beside.is_dir() else [])]
+    size = sum(each.stat().st_size for each in files) / 1e6
+    took = {"seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}"}
+    return {"report": file.suffix.lstrip("."), **took, "MB": f"{size:.2f}"}
+
+
+def _worked() -> float:
+    """Return the seconds that this process's commands have kept cores busy."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    main()

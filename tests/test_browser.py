@@ -1,0 +1,322 @@
+"""The pages as a user sees them: MLflow's, Optuna's, TensorBoard's and the report, in a headless Chromium.
+
+`make pictures` runs these tests with WORKBENCH_PICTURES naming a folder, and they leave the README's pictures there.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+name: breast_cancer
+data: {train: "sklearn:breast_cancer", target: target}
+metric: log_loss
+also: [accuracy, roc_auc]
+folds: {folds: 3}
+families: [linear, xgboost, random_forest, mlp]
+search: {workers: 2}
+"""
+TRIALS = 14
+PATIENCE = 90_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Where anything but this machine is asked for, there is no such name; Chromium's own errands end there too.
+NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+# What MLflow's own pages say on the console, nothing of which is ours: a server of theirs has users, ours none.
+KNOWN = ("/ajax-api/2.0/mlflow/users/current", "ResizeObserver loop")
+# MLflow's assistant opens by itself the first time, over a third of the page.
+ASSISTANT = """
+if (location.protocol.startsWith("http")) {
+    localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+    localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+}
+"""
+# The run table: the columns from left to right, and the texts of each row by column.
+TABLE = """() => {
+    const heads = [...document.querySelectorAll(".ag-header-cell[col-id]")];
+    heads.sort((a, b) => a.getBoundingClientRect().x - b.getBoundingClientRect().x);
+    const rows = {};
+    for (const cell of document.querySelectorAll(".ag-row [col-id]")) {
+        const at = cell.closest("[row-index]").getAttribute("row-index");
+        (rows[at] ??= {})[cell.getAttribute("col-id")] = cell.innerText.trim().split("\\n").pop();
+    }
+    return {heads: heads.map(e => e.getAttribute("col-id")), rows};
+}"""
+
+
+def missing() -> str:
+    """Return why no browser can be driven, or nothing."""
+    if not any(map(shutil.which, BROWSERS)):
+        return "there is no Chromium here: install it (Debian: apt-get install chromium)"
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "Playwright for Python is not installed: pip install playwright"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium of this machine that can reach this machine only."""
+    if reason := missing():
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)))
+    # Its sandbox cannot be had by root, whom containers run as.
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=[NOWHERE, *sandbox])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def study(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a study in miniature that has been run: four families, an ensemble."""
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "breast_cancer.yaml").write_text(STUDY)
+    run = [sys.executable, "-m", "workbench", "run", "breast_cancer.yaml", "--trials", str(TRIALS), "--json"]
+    ended = subprocess.run(run, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (folder / "summary.json").write_text(ended.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def links(study: Path) -> Iterator[dict[str, str]]:
+    """The links that `workbench ui` prints, by who is behind them."""
+    extras = {"--dashboard": "optuna_dashboard", "--tensorboard": "tensorboard"}
+    words = [option for option, library in extras.items() if importable(library)]
+    command = [sys.executable, "-m", "workbench", "ui", *words]
+    with subprocess.Popen(command, cwd=study, stdout=subprocess.PIPE, text=True) as process:
+        found = {}
+        for line in process.stdout:
+            if line.startswith("Ctrl-C"):
+                break
+            who, _, link = line.partition(" shows ")
+            found[who] = link.rpartition(" at ")[2].strip()
+        yield found
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def importable(library: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(library) is not None
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """An empty page; nothing that it asks for may be elsewhere, and nothing may go wrong on it."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(ASSISTANT)
+    asked, errors = [], []
+    context.on("request", lambda request: asked.append(request.url))
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on(
+        "console",
+        lambda said: errors.append(f"{said.text} ({said.location['url']})") if said.type == "error" else None,
+    )
+    yield context.new_page()
+    context.close()
+    assert asked, "no page was opened"
+    assert {url for url in asked if not local(url)} == set()
+    assert [error for error in errors if not any(known in error for known in KNOWN)] == []
+
+
+def local(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob", "file", "about") or parts.hostname == "127.0.0.1"
+
+
+def picture(page: Any, name: str, folder: Path, **where: Any) -> None:
+    """Keep a picture of a page or a part of it: for the README where that is asked for, else with the test's files."""
+    from PIL import Image
+
+    wanted = Path(os.environ.get("WORKBENCH_PICTURES") or folder)
+    wanted.mkdir(parents=True, exist_ok=True)
+    file = wanted / f"{name}.png"
+    page.screenshot(path=file, **where)
+    # A palette makes it a third as large, and nobody sees it.
+    Image.open(file).convert("RGB").quantize(192).save(file, optimize=True)
+
+
+def table(page: Any, rows: int) -> dict[str, Any]:
+    """Return the run table when all its rows are there."""
+    page.wait_for_function("n => document.querySelectorAll('.ag-center-cols-container .ag-row').length >= n", arg=rows)
+    page.wait_for_function("() => document.querySelectorAll(\".ag-row [col-id='metrics.`log_loss`']\").length > 0")
+    return page.evaluate(TABLE)
+
+
+def runs(study: Path) -> list[Any]:
+    """Return the runs of the study as MLflow's client sees them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{study / 'mlruns' / 'mlflow.db'}")
+    return client.search_runs([client.get_experiment_by_name("breast_cancer").experiment_id])
+
+
+def run_page(links: dict[str, str], run: Any, tab: str = "") -> str:
+    address = links["MLflow"].partition("#")[0]
+    query = "?workflowType=machine_learning"
+    return f"{address}#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}{tab}{query}"
+
+
+def test_the_link_shows_every_run_best_first_in_the_columns_of_the_study(page, links, study, tmp_path):
+    every = runs(study)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(links["MLflow"])
+    page.get_by_label("Hide banner").click()
+    shown = table(page, len(every))
+    picture(page, "run_table", tmp_path)
+    assert "Model training" in page.inner_text("body")
+    assert page.get_by_text(f"{len(every)} matching runs", exact=False).count() == 1
+    names = ["attributes.`Run Name`", "runDateAndNestInfo"]
+    scores = [f"metrics.`{name}`" for name in ("log_loss", "std", "accuracy", "roc_auc", "honest_score")]
+    assert [head for head in shown["heads"] if "." in head or head in names][:7] == [*names, *scores]
+    rows = [shown["rows"][str(place)] for place in range(len(every))]
+    assert sorted(row[names[0]] for row in rows) == sorted(run.info.run_name for run in every)
+    texts = [row[scores[0]] for row in rows]
+    numbers = [float(text) for text in texts if text != "-"]
+    assert numbers == sorted(numbers)
+    assert texts[len(numbers) :] == ["-"] * (len(rows) - len(numbers))
+    best = min(run.data.metrics["log_loss"] for run in every if "log_loss" in run.data.metrics)
+    assert numbers[0] == pytest.approx(best)
+    trials = [run for run in every if run.data.tags["workbench.kind"] == "trial"]
+    assert len(trials) == TRIALS == sum(json.loads((study / "summary.json").read_text())["trials"].values())
+
+
+def test_in_a_narrow_window_the_runs_names_and_scores_are_seen(page, links, study, tmp_path):
+    page.set_viewport_size({"width": 800, "height": 700})
+    page.goto(links["MLflow"])
+    table(page, 5)
+    picture(page, "run_table_narrow", tmp_path)
+    (ensemble,) = (run for run in runs(study) if run.data.tags["workbench.kind"] == "ensemble")
+    link = page.get_by_text(ensemble.info.run_name, exact=True)
+    box = link.bounding_box()
+    assert box["x"] + box["width"] < 800
+    assert f"{ensemble.data.metrics['log_loss']:.5g}" in link.inner_text()
+    assert link.evaluate("e => e.scrollWidth <= e.clientWidth || getComputedStyle(e).display === 'inline'")
+
+
+def test_a_run_is_opened_from_the_table_and_draws_its_curves(page, links, study, tmp_path):
+    page.goto(links["MLflow"])
+    table(page, 5)
+    (run,) = (run for run in runs(study) if run.data.tags.get("workbench.trial") == "mlp/0")
+    page.get_by_text(run.info.run_name, exact=True).click()
+    page.get_by_text("About this run").wait_for()
+    assert run.info.run_id in page.inner_text("body")
+    assert "workbench.family" in page.inner_text("body")
+    picture(page, "run", tmp_path)
+    page.get_by_role("tab", name="Model metrics").click()
+    page.get_by_placeholder("Search metric charts").fill("loss/")
+    for heading in ("loss", "val_loss"):
+        page.get_by_text(heading, exact=True).first.wait_for()
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot path.js-line').length >= 3")
+    lines = page.eval_on_selector_all(".js-plotly-plot path.js-line", "all => all.map(e => e.getAttribute('d').length)")
+    assert max(lines) > 100
+    picture(page, "run_charts", tmp_path)
+
+
+def test_the_charts_lay_the_runs_over_one_another(page, links, study, tmp_path):
+    page.goto(f"{links['MLflow']}&compareRunsMode=CHART")
+    page.get_by_placeholder("Search metric charts").fill("val_loss/fold_0")
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot path.js-line').length >= 2")
+    legend = page.inner_text("body")
+    told = [run for run in runs(study) if "val_loss/fold_0" in run.data.metrics]
+    assert len(told) > 1
+    assert all(f"{run.info.run_name} (val_loss/fold_0)" in legend for run in told)
+    picture(page, "charts", tmp_path)
+
+
+def test_the_ensembles_document_is_read_in_the_artifact_view(page, links, study, tmp_path):
+    (run,) = (run for run in runs(study) if run.data.tags["workbench.kind"] == "ensemble")
+    page.goto(run_page(links, run, "/artifacts/ensemble.json"))
+    page.get_by_text('"nelder_mead"').first.wait_for()
+    body = page.inner_text("body")
+    assert "oof.parquet" in body
+    assert "Select a file to preview" not in body
+    picture(page, "artifact", tmp_path)
+
+
+def figures(study: Path) -> list[tuple[Any, Path]]:
+    """Return the figures that were logged, those of the ensemble first, with their runs."""
+    kinds = ("ensemble", "study")
+    own = [run for kind in kinds for run in runs(study) if run.data.tags["workbench.kind"] == kind]
+    folders = [(run, study / "mlruns/artifacts/breast_cancer" / run.info.run_id / "artifacts/figures") for run in own]
+    return [(run, file) for run, folder in folders for file in sorted(folder.glob("*.png"))]
+
+
+def test_a_figure_is_seen_in_the_artifact_view(page, links, study, tmp_path):
+    logged = figures(study)
+    assert {run.data.tags["workbench.kind"] for run, _ in logged} == {"ensemble", "study"}
+    run, file = logged[0]
+    page.goto(run_page(links, run, f"/artifacts/figures/{file.name}"))
+    image = "img[src*='get-artifact'], img[src^='blob:']"
+    page.wait_for_function(
+        "s => [...document.querySelectorAll(s)].some(e => e.complete && e.naturalWidth > 0)", arg=image
+    )
+    assert max(page.eval_on_selector_all(image, "all => all.map(e => e.naturalWidth)")) > 300
+    # Above it MLflow writes where on this machine the file lies, which is no matter of the README's.
+    picture(page, "figure", tmp_path, clip=page.locator(image).last.bounding_box())
+
+
+def test_the_report_opens_without_a_server(page, study, tmp_path):
+    written = subprocess.run(
+        [sys.executable, "-m", "workbench", "report", "breast_cancer.yaml", "--json"],
+        cwd=study, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert written.returncode == 0, written.stderr
+    page.goto(Path(json.loads(written.stdout)["path"]).as_uri())
+    assert "breast_cancer" in page.inner_text("h1")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    loaded = page.eval_on_selector_all("img", "all => all.map(e => e.complete && e.naturalWidth > 0)")
+    assert all(loaded)
+    assert loaded or page.locator("svg").count() > 0
+    picture(page, "report", tmp_path)
+
+
+def test_optunas_dashboard_shows_a_family(page, links, study, tmp_path):
+    if "Optuna's dashboard" not in links:
+        pytest.skip("optuna-dashboard, the extra 'dashboard', is not installed")
+    page.goto(links["Optuna's dashboard"])
+    page.get_by_text("breast_cancer/linear").first.click()
+    page.get_by_role("heading", name="History").wait_for()
+    page.wait_for_selector(".js-plotly-plot .scatterlayer", state="attached")
+    picture(page, "dashboard", tmp_path)
+
+
+def test_tensorboard_shows_the_curves(page, links, study, tmp_path):
+    if "TensorBoard" not in links:
+        pytest.skip("tensorboard, the extra of its name, is not installed")
+    page.goto(links["TensorBoard"])
+    page.get_by_text("val_loss").first.wait_for()
+    page.get_by_text("breast_cancer/mlp #0").first.wait_for()
+    (run,) = (run for run in runs(study) if run.data.tags.get("workbench.trial") == "mlp/0")
+    page.get_by_text(f"{run.data.metrics['val_loss/fold_0']:.4f}").first.wait_for()
+    assert "learning_rate" not in page.inner_text("body")
+    picture(page, "tensorboard", tmp_path)
+
+
+def test_without_a_browser_the_tests_are_skipped_and_say_why(tmp_path):
+    (tmp_path / "python").symlink_to(sys.executable)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rs", "-p", "no:xdist", "-p", "no:cacheprovider", __file__, "-k", "figure"],
+        env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"SKIPPED \[1\] .*there is no Chromium here: install it \(Debian: apt-get", ended.stdout)

@@ -1,0 +1,132 @@
+"""Optuna's dashboard over a journal that a search is writing: it shows the trials and changes nothing."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+from test_search import books_in, finish
+
+from workbench import servers
+from workbench.errors import StudyError
+from workbench.home import Home
+from workbench.search import dashboard
+
+pytest.importorskip("optuna_dashboard", reason="optuna-dashboard, the extra 'dashboard', is not installed")
+
+# Runs trials that need no model, as fast as the journal takes them.
+SEARCH = """
+import sys
+from pathlib import Path
+from test_search import books_in, finish
+books = books_in(Path(sys.argv[1]))
+for number in range(int(sys.argv[2])):
+    finish(books, "xgboost", 1 / (2 + number))
+"""
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """A study of two families with three trials each, and a function that asks the dashboard."""
+    books = books_in(tmp_path)
+    for family in ("linear", "xgboost"):
+        for score in (0.5, 0.3, 0.4):
+            finish(books, family, score)
+    application = dashboard.application(tmp_path / "optuna.journal")
+
+    def ask(path: str, method: str = "GET", host: str = "127.0.0.1:8080", body: bytes = b"{}") -> tuple[int, Any]:
+        given: dict[str, Any] = {}
+        setup_testing_defaults(given)
+        given |= {"PATH_INFO": path, "REQUEST_METHOD": method, "HTTP_HOST": host, "CONTENT_TYPE": "application/json"}
+        given |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        status: list[str] = []
+        parts = application(given, lambda line, headers, *_: status.append(line))
+        answer = b"".join(parts)
+        getattr(parts, "close", bool)()
+        return int(status[0].split()[0]), json.loads(answer) if answer.startswith(b"{") else answer
+
+    return ask
+
+
+def test_every_family_is_a_study_of_the_dashboard_with_its_trials(pages):
+    status, known = pages("/api/studies")
+    ids = {each["study_name"]: each["study_id"] for each in known["study_summaries"]}
+    assert (status, set(ids)) == (200, {"s/linear", "s/xgboost"})
+    _, study = pages(f"/api/studies/{ids['s/xgboost']}")
+    assert [trial["values"] for trial in study["trials"]] == [[0.5], [0.3], [0.4]]
+    assert [trial["number"] for trial in study["best_trials"]] == [1]
+    assert b"<title>Optuna Dashboard" in pages("/dashboard")[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/studies/0"),
+        ("POST", "/api/studies/0/rename"),
+        ("POST", "/api/studies"),
+        ("PUT", "/api/studies/0/note"),
+        ("POST", "/api/trials/0/tell"),
+    ],
+)
+def test_what_would_change_a_study_is_refused(pages, tmp_path, method, path):
+    journal = tmp_path / "optuna.journal"
+    before = journal.read_bytes()
+    body = b'{"study_name": "t", "directions": ["minimize"], "version": 1, "body": "b", "state": "Fail"}'
+    assert pages(path, method, body=body) == (
+        403,
+        {"reason": "Studies of workbench are shown here and cannot be changed."},
+    )
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("localhost:8080", 200), ("127.0.0.1", 200), ("evil.example:8080", 403), ("", 403)]
+)
+def test_a_site_that_has_its_name_lead_here_is_refused(pages, host, status):
+    assert pages("/api/studies", host=host)[0] == status
+
+
+def test_a_home_without_trials_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="there is no trial here yet"), dashboard.serve(Home(tmp_path), 8080):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whole(tmp_path):
+    trials = 120
+    finish(books_in(tmp_path), "linear", 0.5)
+    with dashboard.serve(Home(tmp_path), servers.free(dashboard.PORT)) as server:
+        server.wait()
+
+        def ask(path: str) -> Any:
+            with urllib.request.urlopen(f"{server.address}{path}", timeout=10) as response:
+                return json.load(response)
+
+        search = [sys.executable, "-c", SEARCH, str(tmp_path), str(trials)]
+        seen = []
+        with subprocess.Popen(search, cwd=Path(__file__).parent) as process:
+            while process.poll() is None:
+                names = {each["study_name"]: each["study_id"] for each in ask("/api/studies")["study_summaries"]}
+                if "s/xgboost" in names:
+                    seen.append(len(ask(f"/api/studies/{names['s/xgboost']}")["trials"]))
+                time.sleep(0.05)
+        assert process.returncode == 0
+        assert len({count for count in seen if 0 < count < trials}) > 1, "the search was over before it was looked at"
+        assert seen == sorted(seen)
+        # The dashboard asks for trials anew when its own are some seconds old.
+        end = time.monotonic() + 30
+        while (last := ask(f"/api/studies/{names['s/xgboost']}")["trials"]) and time.monotonic() < end:
+            if len(last) == trials and all(trial["state"] == "Complete" for trial in last):
+                break
+            time.sleep(0.5)
+        assert [trial["values"] for trial in last] == [[1 / (2 + number)] for number in range(trials)]
+    for line in (tmp_path / "optuna.journal").read_text().splitlines():
+        json.loads(line)
+    assert len(books_in(tmp_path).rows()) == trials + 1

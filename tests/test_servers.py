@@ -1,0 +1,155 @@
+"""Servers that end with whoever started them, tried with the standard library's own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from workbench import servers
+from workbench.errors import ConfigError, StudyError
+
+linux = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
+
+FILES = ("http.server", "--bind", "127.0.0.1")
+# A process that serves, tells its server's port and process, and waits for its end.
+PARENT = """
+import time
+from workbench import servers
+port = servers.free(8900)
+with servers.start("Files", "http.server", str(port), "--bind", "127.0.0.1", port=port) as server:
+    server.wait()
+    print(port, server.process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def taken():
+    """A port that somebody else listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def listening(port: int) -> set[str]:
+    """Return the addresses at which something listens on a port, as Linux writes them."""
+    rows = [row.split() for file in ("tcp", "tcp6") for row in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def group(leader: int) -> list[int]:
+    """Return the processes of a group that are not dead."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def gone(leader: int, port: int, seconds: float = 5.0) -> bool:
+    """Tell whether a server's processes and its port are gone within some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not group(leader) and not listening(port):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@linux
+def test_a_server_answers_on_this_machine_only_and_is_gone_after_its_context(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.txt").write_text("here")
+    port = servers.free(8900)
+    with servers.start("Files", FILES[0], str(port), *FILES[1:], port=port) as server:
+        server.wait()
+        server.check()
+        with urllib.request.urlopen(f"{server.address}/page.txt", timeout=5) as response:
+            assert response.read() == b"here"
+        assert server.address == f"http://127.0.0.1:{port}"
+        assert listening(port) == {"0100007F"}
+        assert server.process.pid in group(server.process.pid)
+    assert group(server.process.pid) == []
+    assert listening(port) == set()
+
+
+def test_a_server_that_cannot_start_says_why(taken):
+    with servers.start("Files", FILES[0], str(taken), *FILES[1:], port=taken) as server:
+        server.process.wait(10)
+        with pytest.raises(StudyError, match=r"^Files ended with exit status 1 \(OSError: .*in use\)\. Try another"):
+            server.check()
+
+
+def test_waiting_for_a_server_that_ended_does_not_go_on():
+    port = servers.free(8900)
+    with (
+        servers.start("Nothing", "workbench.no_such_module", port=port) as server,
+        pytest.raises(StudyError, match=r"^Nothing ended with exit status 1 \(.*No module named"),
+    ):
+        server.wait()
+
+
+@linux
+@pytest.mark.parametrize("sign", ["SIGTERM", "SIGKILL"])
+def test_a_server_ends_with_a_parent_that_is_killed(sign):
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        port, pid = map(int, parent.stdout.readline().split())
+        assert listening(port)
+        parent.send_signal(getattr(signal, sign))
+        parent.wait(10)
+    assert gone(pid, port)
+
+
+@linux
+def test_a_server_that_does_not_listen_to_reason_is_killed(tmp_path, monkeypatch):
+    # It ignores SIGTERM, and its child would outlive it.
+    (tmp_path / "stubborn.py").write_text(
+        "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\ntime.sleep(60)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr(servers, "_POLITE", 0.5)
+    with servers.start("Stubborn", "stubborn", port=1) as server:
+        end = time.monotonic() + 10
+        while len(group(server.process.pid)) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert len(group(server.process.pid)) == 2
+    assert gone(server.process.pid, port=1)
+
+
+def test_a_port_that_is_taken_gives_the_next_free_one(taken):
+    given = servers.free(taken)
+    assert taken < given < taken + 20
+    assert servers.free(taken, but=[given]) not in (taken, given)
+
+
+def test_a_free_port_is_taken_as_it_is(taken):
+    free = servers.free(taken)
+    assert servers.free(free) == free
+
+
+def test_at_the_end_of_the_range_any_port_does():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 65535))
+        other.listen()
+        assert 1024 <= servers.free(65535) < 65535
+
+
+def test_an_extra_that_is_missing_is_named():
+    servers.require("json", option="--text", extra="text")
+    with pytest.raises(ConfigError) as refusal:
+        servers.require("no_such_thing", option="--thing", extra="thing")
+    assert str(refusal.value) == (
+        "--thing needs no-such-thing, the extra 'thing' of workbench. It is not installed. "
+        "Install it with: pip install no-such-thing"
+    )

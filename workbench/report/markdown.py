@@ -1,0 +1,144 @@
+"""A story for a repository: GitHub's Markdown, with the figures as files beside it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from urllib.parse import quote
+
+from workbench.report import answer, tables
+from workbench.report.advice import advice
+from workbench.report.pictures import Picture
+from workbench.report.story import Story
+from workbench.report.tables import Table
+from workbench.report.words import command, counted
+
+# What would be read as markup anywhere in a line.
+_MARKUP = re.compile(r"([\\`*_{}\[\]|~$#])")
+
+
+def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
+    """Return the report.
+
+    Args:
+        story: what to tell.
+        pictures: its figures, drawn.
+        folder: where their files are, `NAME.png` each, seen from the report's own.
+    """
+    parts = [
+        _head(story),
+        _next(story),
+        _ensemble(story),
+        *_shown(pictures, "ensemble", folder),
+        "## Search",
+        *_shown(pictures, "study", folder),
+        *_best(story),
+        "## Trials",
+        _folded(counted(len(story.trials), "finished trial"), [_table(tables.trials(story))]),
+        *_data(story),
+        *_again(story),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain(words: object) -> str:
+    """Return somebody's words on one line, with nothing in them that is read as markup."""
+    return _MARKUP.sub(r"\\\1", escape(" ".join(str(words).split()), quote=False))
+
+
+def code(words: str) -> str:
+    """Return a line of code, whatever is in it."""
+    line = " ".join(words.split())
+    fence = _fence(line, 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _head(story: Story) -> str:
+    facts = answer.facts(story)
+    lines = [f"# {plain(story.question.study)}", plain(answer.question(story))]
+    cells = [[plain(each) for each in (fact.name, fact.value, fact.what)] for fact in facts]
+    lines += ["\n".join(_grid(["", "", ""], cells))]
+    lines += [plain(fact.remark) for fact in facts if fact.name == "Ensemble" and fact.remark]
+    return "\n\n".join([*lines, "## Leaderboard", _table(tables.families(story))])
+
+
+def _next(story: Story) -> str:
+    lines = [
+        f"{place}. **{plain(each.title)}.** {plain(each.reason)} {plain(each.where)}: {code(each.line)}"
+        for place, each in enumerate(advice(story), 1)
+    ]
+    return "\n\n".join(["## What to do next", "\n".join(lines) or "Nothing stands out."])
+
+
+def _ensemble(story: Story) -> str:
+    members, rivals = tables.members(story), tables.rivals(story)
+    if members is None or rivals is None:
+        return ""
+    words = f"{answer.honesty(story)} {answer.certificate(story)}"
+    return "\n\n".join(["## Ensemble", plain(words), _table(members), _table(rivals)])
+
+
+def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str]:
+    for each in pictures:
+        if each.group == group:
+            yield f"![{plain(each.title)}]({quote(folder)}/{each.name}.png)\n\n*{plain(each.caption)}*"
+
+
+def _best(story: Story) -> Iterator[str]:
+    found = tables.hyperparameters(story)
+    if found:
+        yield "### Hyperparameters of the best trials"
+    for table in found:
+        yield _folded(table.caption, [_table(table, caption=False)])
+
+
+def _data(story: Story) -> Iterator[str]:
+    asked = story.question
+    test = "" if asked.test_rows is None else f", {asked.test_rows:,} to predict"
+    yield "## Data"
+    yield plain(f"{counted(asked.rows, 'row')} ({asked.kind}) from {asked.source}{test}; {asked.folds}, hash ") + code(
+        asked.fold_hash
+    )
+    if asked.notes or story.notes:
+        yield "\n".join(f"- {plain(note)}" for note in (*asked.notes, *story.notes))
+    columns = tables.columns(story)
+    if columns is not None:
+        yield _folded(f"{counted(len(columns.rows), 'column')}: {tables.kinds(story)}", [_table(columns)])
+
+
+def _again(story: Story) -> Iterator[str]:
+    yield "## How to make it again"
+    yield _block(command("run", story.question.file, f"--trials {tables.finished(story)}", "--workers 1"), "console")
+    versions = tables.versions(story)
+    if story.recipe is not None and versions is not None:
+        yield f"Seed {story.recipe.seed}."
+        yield _folded(f"The study file, {story.question.file}", [_block(story.recipe.text.rstrip(), "yaml")])
+        yield _folded("Versions", [_table(versions)])
+
+
+def _table(table: Table, *, caption: bool = True) -> str:
+    rows = [
+        [f"**{plain(cell.text)}**" if place in table.marked and cell.text else plain(cell.text) for cell in row]
+        for place, row in enumerate(table.rows)
+    ]
+    lines = _grid([plain(column.title) for column in table.columns], rows, [column.number for column in table.columns])
+    return "\n".join([*([f"{plain(table.caption)}\n"] if caption else []), *lines])
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool] = ()) -> list[str]:
+    rules = ["---:" if place < len(numbers) and numbers[place] else "---" for place in range(len(heads))]
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rules, *rows)]
+
+
+def _folded(summary: str, parts: Sequence[str]) -> str:
+    return "\n\n".join([f"<details><summary>{escape(summary)}</summary>", *parts, "</details>"])
+
+
+def _block(words: str, language: str) -> str:
+    fence = _fence(words, 3)
+    return f"{fence}{language}\n{words}\n{fence}"
+
+
+def _fence(words: str, least: int) -> str:
+    """Return more backticks than stand together in a text."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall("`+", words)), 1)

@@ -1,0 +1,53 @@
+"""A story as one HTML page that needs nothing beside it: no request, no server, no script to be read."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Sequence
+from importlib import resources
+
+from workbench.report import answer, drawing, tables
+from workbench.report.advice import advice
+from workbench.report.pictures import Picture
+from workbench.report.story import Story
+from workbench.report.words import command, counted, number
+
+
+def html(story: Story, pictures: Sequence[Picture]) -> str:
+    """Return the page.
+
+    Args:
+        story: what to tell.
+        pictures: its figures, drawn.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    script = _read("page.js")
+    # What comes out of a study is escaped; what lies beside this file, and the drawings, are taken as they are.
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return page.from_string(_read("page.html")).render(
+        story=story,
+        question=answer.question(story),
+        facts=answer.facts(story),
+        honesty=answer.honesty(story),
+        gain=answer.gain(story),
+        certificate=answer.certificate(story),
+        advice=advice(story),
+        tables=tables,
+        number=number,
+        counted=counted,
+        command=command,
+        css=Markup(drawing.css() + _read("page.css")),
+        script=Markup(script),
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        figures={
+            group: [(each, Markup(each.svg)) for each in pictures if each.group == group]
+            for group in ("ensemble", "study")
+        },
+        now=time.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+def _read(name: str) -> str:
+    return resources.files("workbench.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,37 @@
+"""The figures of a story, drawn: for a page and for a file."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from workbench.report import drawing, figures
+from workbench.report.figures import Group
+from workbench.report.story import Story
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in both its forms."""
+
+    name: str
+    title: str
+    caption: str
+    group: Group
+    svg: str
+    """To be put into a page."""
+    png: bytes
+
+
+def pictures(story: Story, group: Group | None = None, *, until: float | None = None) -> Iterator[Picture]:
+    """Yield the figures that have something to show.
+
+    Args:
+        story: what to tell.
+        group: of figures, all unless given.
+        until: when to begin no further one, in seconds of `time.monotonic`.
+    """
+    for entry, figure in figures.drawn(story, figures.names(group)):
+        svg, png = drawing.svg(figure), drawing.png(figure)
+        yield Picture(entry.name, entry.title, entry.caption, entry.group, svg, png)
+        if until is not None and time.monotonic() > until:
+            return

@@ -1,0 +1,205 @@
+"""The tables of a report, whatever form it takes: what the cells say, and what they are sorted by."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.report.story import Story
+from workbench.report.words import clock, given, number, spread
+
+if TYPE_CHECKING:
+    from workbench.search.books import Row
+    from workbench.trial import State
+
+# Of a family, how many trials are shown beside each other.
+_BEST = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell says; `value` is what it is sorted by, where that is a number."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a caption; the first cell of a row is its head."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    marked: tuple[int, ...] = ()
+    """Rows that are brought out."""
+    faint: tuple[int, ...] = ()
+    """Rows that stand back."""
+    sortable: bool = False
+
+
+def families(story: Story) -> Table:
+    """Return the best trial of each family, and how many it had; families of the study file without one come last."""
+    also = story.question.also
+    states: tuple[State, ...] = ("pruned", "failed")
+    ended = [state for state in states if any(row.state == state for row in story.trials)]
+    rows = []
+    for family, trials in story.families.items():
+        best, counts = trials[0], Counter(row.state for row in trials)
+        score, std = (best.score, best.std) if best.state == "complete" else (None, None)
+        figures = [_score(score), _score(std, 2), *(_score(best.also.get(name)) for name in also)]
+        tallies = [_count(len(trials)), *(_count(counts[state]) for state in ended)]
+        rows.append((Cell(family), *figures, *tallies, _time(sum(row.seconds for row in trials))))
+    for family in story.question.families:
+        if family not in story.families:
+            empty = [Cell("–")] * (2 + len(also))
+            rows.append((Cell(family), *empty, *[_count(0)] * (1 + len(ended)), _time(0)))
+    heads = [story.question.metric, "± folds", *also, "trials", *ended, "time"]
+    columns = (Column("family"), *_numbers(*heads))
+    return Table("The best trial of each family", columns, tuple(rows), marked=(0,) if story.complete else ())
+
+
+def members(story: Story) -> Table | None:
+    """Return the ensemble's members, the heaviest first, and what each adds."""
+    document = story.ensemble
+    if document is None:
+        return None
+    explained = {each["name"]: each for each in document["diversity"]["members"]}
+    rows = []
+    for member in document["members"]:
+        known = explained.get(member["name"], {})
+        contribution, correlation = known.get("contribution"), known.get("mean_error_correlation")
+        error = member["weight_se"]
+        weight = f"{member['weight']:.3f}" + ("" if error is None else f" ± {error:.3f}")
+        rows.append((
+            Cell(member["name"]), Cell(weight, member["weight"]), _score(member["score"]),
+            Cell("–" if contribution is None else f"{contribution:+.2g}", contribution), _score(correlation, 3),
+        ))  # fmt: skip
+    columns = (
+        Column("member"),
+        *_numbers("weight ± se", document["metric"], "adds", "error correlation"),
+    )
+    return Table("Members of the ensemble", columns, tuple(rows))
+
+
+def rivals(story: Story) -> Table | None:
+    """Return the ensemble beside simpler ones."""
+    document = story.ensemble
+    if document is None:
+        return None
+    rows = []
+    for name, key in (("best single model", "best"), ("uniform mean", "uniform"), ("greedy selection", "greedy")):
+        rival = document["rivals"][key]
+        error = "" if rival["gain_se"] is None else f" ± {rival['gain_se']:.2g}"
+        gain = Cell(f"{rival['gain']:+.2g}{error}", rival["gain"])
+        rows.append((Cell(name), _score(rival["score"]), _score(rival["honest_score"]), gain))
+    own = Cell(spread(document["honest_score"], document["honest_se"]), document["honest_score"])
+    rows.append((Cell("this ensemble"), _score(document["score"]), own, Cell("")))
+    columns = (Column("blend"), *_numbers(document["metric"], "honest", "gain over it"))
+    caption = f"The ensemble beside simpler ones; a gain is that of {document['asked']}, by the honest scores"
+    return Table(caption, columns, tuple(rows), marked=(len(rows) - 1,))
+
+
+def trials(story: Story) -> Table:
+    """Return every finished trial, best first."""
+    also = story.question.also
+    columns = (
+        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also, "time", "ended after"),
+        Column("hyperparameters"), Column("reason"),
+    )  # fmt: skip
+    rows = tuple(_trial(row, also, story.ended.get(row.key)) for row in story.trials)
+    faint = tuple(place for place, row in enumerate(story.trials) if row.state != "complete")
+    return Table("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
+
+
+def _trial(row: "Row", also: Sequence[str], ended: float | None) -> tuple[Cell, ...]:
+    values = ", ".join(f"{name}={given(value)}" for name, value in _active(row).items())
+    figures = [_score(row.score), _score(row.std, 2), *(_score(row.also.get(name)) for name in also)]
+    when = Cell("–") if ended is None else _time(ended)
+    reason = " ".join((row.reason or "").split())
+    shown = reason if len(reason) <= 200 else f"{reason[:199]}…"
+    return (Cell(_name(row)), Cell(row.state), *figures, _time(row.seconds), when, Cell(values), Cell(shown))
+
+
+def hyperparameters(story: Story) -> list[Table]:
+    """Return, for each family that has some, those of its best trials beside each other."""
+    found = []
+    for family, rows in story.families.items():
+        best = [row for row in rows if row.state == "complete"][:_BEST]
+        names = dict.fromkeys(name for row in best for name in _active(row))
+        if not names:
+            continue
+        shares = story.importances.get(family, {})
+        body = [
+            (Cell(name), *(Cell(given(_active(row).get(name, "–"))) for row in best), *_share(shares, name))
+            for name in sorted(names, key=lambda name: -shares.get(name, 0.0))
+        ]
+        rest = [Cell("")] if shares else []
+        body.append((Cell(story.question.metric), *(_score(row.score) for row in best), *rest))
+        heads = [*(f"#{row.number}" for row in best), *(["importance"] if shares else [])]
+        caption = f"{family}: its best {'trial' if len(best) == 1 else f'{len(best)} trials'}"
+        columns = (Column("hyperparameter"), *_numbers(*heads))
+        found.append(Table(caption, columns, tuple(body), marked=(len(body) - 1,)))
+    return found
+
+
+def columns(story: Story) -> Table | None:
+    """Return the data's columns, and what each is taken for."""
+    known = story.question.columns
+    rows = tuple((Cell(name), Cell(kind)) for name, kind in known.items())
+    return Table("Columns of the data", (Column("column"), Column("taken for")), rows) if rows else None
+
+
+def finished(story: Story) -> int:
+    """Return how many trials a budget of trials counts: those that did not fail."""
+    return sum(row.state != "failed" for row in story.trials)
+
+
+def kinds(story: Story) -> str:
+    """Return how many columns there are of each kind, as in `7 number, 3 category`."""
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(story.question.columns.values()).most_common())
+
+
+def versions(story: Story) -> Table | None:
+    """Return what the study was told with."""
+    if story.recipe is None:
+        return None
+    rows = tuple((Cell(name), Cell(version)) for name, version in story.recipe.versions.items())
+    return Table("Versions, at the time of this report", (Column("library"), Column("version")), rows)
+
+
+def _numbers(*titles: str) -> tuple[Column, ...]:
+    return tuple(Column(title, number=True) for title in titles)
+
+
+def _active(row: "Row") -> dict[str, Any]:
+    """Return the hyperparameters whose conditions hold."""
+    return {name: value for name, value in row.hyperparameters.items() if value is not None}
+
+
+def _share(shares: "dict[str, float] | Any", name: str) -> Iterable[Cell]:
+    return [Cell(f"{shares[name]:.0%}" if name in shares else "–", shares.get(name))] if shares else []
+
+
+def _name(row: "Row") -> str:
+    return f"{row.family} #{row.number}"
+
+
+def _score(value: float | None, digits: int = 5) -> Cell:
+    return Cell(number(value) if digits == 5 or value is None else f"{value:.{digits}g}", value)
+
+
+def _count(count: int) -> Cell:
+    return Cell(f"{count:,}", count)
+
+
+def _time(seconds: float) -> Cell:
+    return Cell(clock(seconds), seconds)

@@ -1,0 +1,75 @@
+"""What MLflow's page says above a study's runs: what is asked, of which data, and what came of it so far."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.config import masked
+from workbench.study.competition import Competition
+
+if TYPE_CHECKING:
+    from workbench.search.books import Row
+    from workbench.tracking import Origin
+
+
+def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] | None, experiment: str) -> str:
+    """Return the description of a study.
+
+    Args:
+        own: what the study is about.
+        best: its best trial.
+        ensemble: the document of its newest ensemble.
+        experiment: the id that MLflow has given the study; links lead to runs of it.
+    """
+    data, folds, link = own.dataset, own.folds, f"#/experiments/{experiment}/runs"
+    lines = [f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {masked(own.config.data.train)}", ""]
+    if best is not None:
+        lines += [f"- best so far: [{_name(best)}]({link}/{best.run_id}), {own.metric.name} **{best.score:.5g}**"]
+    if ensemble is not None:
+        lines += [
+            f"- newest ensemble: [of {len(ensemble['members'])}]({link}/{ensemble['run_id']}), {_worth(ensemble)}"
+        ]
+    test = "" if data.test_ids is None else f", {len(data.test_ids):,} to predict"
+    return "\n".join(
+        [
+            *lines,
+            f"- metric: {own.metric.name} ({own.metric.direction}), of out-of-fold predictions",
+            f"- data: {len(data.y):,} rows{test}; kind: {data.kind}",
+            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`",
+            f"- families: {', '.join(own.config.families)}",
+            *(f"- {note}" for note in data.notes),
+        ]
+    )
+
+
+def title(best: "Row | None") -> str:
+    """Return the name of the study's own run."""
+    return "study" if best is None else f"study · best {_name(best)} {best.score:.5g}"
+
+
+def origin(own: Competition) -> "Origin":
+    """Return where the study comes from: its file, the commit that is in, its data."""
+    from workbench.tracking import Data
+    from workbench.tracking.origin import of
+
+    data, named, facts = own.dataset, own.config.data, own.facts
+    known: dict[str, Any] = {"columns": data.columns, "shape": data.x.shape[1:] if data.kind != "table" else ()}
+    answer = {data.target: "number" if data.task == "regression" else "category"} if data.columns else {}
+    train = known | {"columns": {**data.columns, **answer}}
+    found = [Data(named.train, facts.training(data.y), "training", len(data.y), **train)]
+    if data.test_ids is not None:
+        found.append(Data(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))
+    return of(own.config.file, tuple(found))
+
+
+def _name(best: "Row") -> str:
+    return f"{best.family} #{best.number}"
+
+
+def _worth(ensemble: Mapping[str, Any]) -> str:
+    """Return an ensemble's score, and what it is worth on folds that its weights have not seen."""
+    fitted = f"{ensemble['metric']} {ensemble['score']:.5g}"
+    if ensemble["honest_score"] is None:
+        return f"{fitted}, without an honest score"
+    spread = "" if ensemble["honest_se"] is None else f" ± {ensemble['honest_se']:.2g}"
+    honest = f"honest {ensemble['metric']} **{ensemble['honest_score']:.5g}{spread}**"
+    return f"{honest} ({fitted} on the folds that it was fitted to)"

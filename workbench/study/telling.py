@@ -1,0 +1,148 @@
+"""Everything a report tells of a study, read from what it has written down; nothing is written, nothing locked."""
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench import __version__
+from workbench import config as configs
+from workbench.errors import StudyError
+from workbench.report import Curves, Question, Recipe, Story
+from workbench.search import history
+from workbench.study.archive import Archive
+from workbench.study.competition import Competition
+
+if TYPE_CHECKING:
+    from workbench.search.books import Row
+
+# What results hang on, by the name under which it is installed; the builds of one library have one name here.
+_DISTRIBUTIONS = {
+    "optuna": "optuna",
+    "keras": "keras",
+    "tensorflow-cpu": "tensorflow",
+    "tensorflow": "tensorflow",
+    "scikit-learn": "scikit-learn",
+    "xgboost-cpu": "xgboost",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "catboost": "catboost",
+    "mlflow": "mlflow",
+    "numpy": "numpy",
+    "pandas": "pandas",
+}
+
+
+def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> Story:
+    """Return what there is to tell of a study, which may be running.
+
+    Args:
+        competition: what the study is about.
+        archive: what it has written down.
+        rows: its finished trials, best first.
+
+    Raises:
+        StudyError: the study was begun with other data, target, folds or metric.
+    """
+    facts = archive.home.facts(archive.config.name)
+    if facts.exists():
+        competition.facts.check(facts, archive.config)
+    vault, books = competition.vault, archive.books
+    blend = _blend(competition, archive)
+    return Story(
+        question=_question(competition),
+        trials=rows,
+        ended=history.ended(books),
+        importances=history.importances(books),
+        curves=_curves(archive, rows),
+        y=competition.dataset.y[vault.rows],
+        fold=vault.folds,
+        ensemble=blend.document,
+        oof=blend.oof,
+        members=blend.members,
+        places=history.places(books),
+        recipe=_recipe(archive.config),
+        under_way=len(books.under_way()),
+        notes=tuple(blend.notes),
+    )
+
+
+@dataclass
+class _Blend:
+    """The newest ensemble with predictions, and what of it cannot be read."""
+
+    document: Mapping[str, Any] | None = None
+    oof: np.ndarray | None = None
+    members: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _blend(competition: Competition, archive: Archive) -> _Blend:
+    found, vault, tracker = _Blend(), competition.vault, archive.tracker
+    try:
+        document = tracker.newest_ensemble()
+        found.oof = tracker.predictions(document["run_id"], vault, test=False).oof
+    except StudyError as error:
+        found.notes.append(str(error))
+        return found
+    found.document = document
+    for member in document["members"]:
+        runs = member.get("run_ids", [member["run_id"]])
+        try:
+            predictions = [tracker.predictions(run, vault, test=False).oof for run in runs]
+        except StudyError as error:
+            found.notes.append(f"{member['name']} is left out of figures that need its predictions. {error}")
+            continue
+        found.members[member["name"]] = np.mean(predictions, axis=0)
+    return found
+
+
+def _question(competition: Competition) -> Question:
+    data, folds, config = competition.dataset, competition.folds, competition.config
+    return Question(
+        study=config.name,
+        target=data.target,
+        task=data.task,
+        metric=competition.metric.name,
+        direction=competition.metric.direction,
+        source=configs.masked(config.data.train),
+        kind=data.kind,
+        rows=len(data.y),
+        test_rows=None if data.test_ids is None else len(data.test_ids),
+        folds=f"{folds.kind}, {folds.folds} folds × {folds.repeats}",
+        fold_hash=folds.hash,
+        columns=dict(data.columns),
+        classes=data.classes,
+        also=tuple(metric.name for metric in competition.also),
+        notes=data.notes,
+        families=config.families,
+        file=str(config.file),
+    )
+
+
+def _curves(archive: Archive, rows: "Sequence[Row]") -> dict[str, Curves]:
+    """Return the curves of the best trial of each family, of those that tell of losses."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        if row.state == "complete":
+            best.setdefault(row.family, row)
+    named = ((f"{row.family} #{row.number}", archive.tracker.curves(row.run_id)) for row in best.values())
+    return {name: curves for name, curves in named if curves}
+
+
+def _recipe(config: configs.StudyConfig) -> Recipe:
+    text = config.file.read_text(encoding="utf-8-sig")
+    versions = {"workbench": __version__, "python": platform.python_version(), **dict(_versions())}
+    return Recipe(configs.masked(text), config.seed, versions)
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """Yield name and version of what is installed."""
+    for distribution, name in _DISTRIBUTIONS.items():
+        try:
+            yield name, importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue

@@ -1,0 +1,99 @@
+"""TensorBoard over the curves of a home's trials, written for it when it is asked for: training pays nothing."""
+
+import re
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+
+from workbench import servers
+from workbench.home import Home
+from workbench.tracking import index
+
+PORT = 6006
+PAGE = "/?smoothing=0&tagFilter=loss#timeseries"
+"""Losses as they are, without what else nets tell of."""
+
+# Seconds that the newest curves are written for before TensorBoard first looks, and between looks for new trials.
+_FIRST = 3.0
+_AGAIN = 5.0
+
+
+@contextmanager
+def serve(home: Home, port: int) -> Iterator[servers.Server]:
+    """Run TensorBoard while the context lasts: a run for each fold of each trial that told of losses.
+
+    Args:
+        home: whose trials to show, those too that end while it is shown.
+        port: the port to listen on, which must be free.
+
+    Raises:
+        StudyError: there is nothing to show, or it cannot be read.
+    """
+    index.studies(home)
+    with tempfile.TemporaryDirectory(prefix="workbench-curves-", ignore_cleanup_errors=True) as folder:
+        words = (str(home.path), folder, str(port))
+        with servers.start("TensorBoard", __name__, *words, port=port) as server:
+            yield server
+
+
+def write(home: Home, folder: Path, done: set[str]) -> Iterator[str]:
+    """Write the curves of the trials that are not `done` below `folder`, the newest trial first; yield each one's id.
+
+    TensorBoard lists them as STUDY/TRIAL/FOLD.
+    """
+    for trial in index.trials(home):
+        if trial.run_id in done:
+            continue
+        # Families that tell of no losses have no such file; one that was damaged is no reason to show none.
+        with suppress(OSError, ValueError):
+            curves = pd.read_parquet(trial.folder / "curves.parquet")
+            _write(curves, folder / _word(trial.study) / _word(trial.name), trial.began)
+        done.add(trial.run_id)
+        yield trial.run_id
+
+
+def _write(curves: pd.DataFrame, folder: Path, began: float) -> None:
+    """Write the curves of a trial: its losses by epoch, a folder for each fold."""
+    from tensorboard.summary import Writer
+
+    losses = [name for name in curves.columns if name not in ("repeat", "fold", "epoch")]
+    for (repeat, fold), curve in curves.groupby(["repeat", "fold"]):
+        writer = Writer(str(folder / (f"fold {fold}" if repeat == 0 else f"repeat {repeat} fold {fold}")))
+        for name in losses:
+            for epoch, loss in curve[["epoch", name]].dropna().itertuples(index=False):
+                writer.add_scalar(name, loss, int(epoch), wall_time=began)
+        writer.close()
+
+
+def _word(name: str) -> str:
+    """Return a name that is one folder's."""
+    return re.sub(r"[/\\\s]+", " ", name).strip(". ") or "_"
+
+
+def _main(path: str, folder: str, port: str) -> None:
+    # TensorBoard would load TensorFlow where it is there, and has this switch to do without.
+    sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
+    from tensorboard import default, program
+
+    home, done = Home(Path(path)), set[str]()
+    end = time.monotonic() + _FIRST
+    for _ in write(home, Path(folder), done):
+        if time.monotonic() > end:
+            break
+    board = program.TensorBoard(default.get_static_plugins())
+    board.configure(logdir=folder, host=servers.HOST, port=int(port))
+    board.launch()
+    while True:
+        for _ in write(home, Path(folder), done):
+            pass
+        time.sleep(_AGAIN)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
