@@ -21,7 +21,8 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
     entrance, hidden = images.entrance(hp, known)
     made = style.searched(hp, normalise=True)
     stride = hp.Choice("stride", [1, 2], default=1 if min(known.shape[:2]) < 16 else 2)
-    filters = hp.Int("filters", 16, 64, step=2, sampling="log", default=32)
+    # Few: the channels are doubled before the first stage, and a processor is slow at channels one by one.
+    filters = hp.Int("filters", 8, 64, step=2, sampling="log", default=16)
     hidden = made.activated(made.normalised(made.convolved(hidden, filters, stride=stride)))
     for stage in range(hp.Int("stages", 1, 5, default=min(5, known.halvings - (stride > 1) + 1))):
         # The paper doubles the channels at each entry stage; its middle keeps size and channels.
