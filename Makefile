@@ -49,4 +49,4 @@ lock:
 gpu: venv
 	$(BIN)/python -m pip uninstall --yes tensorflow-cpu xgboost-cpu
 	$(BIN)/python -m pip install --force-reinstall --no-deps tensorflow xgboost
-	$(BIN)/python -m pip install 'tensorflow[and-cuda]' xgboost
+	$(BIN)/python -m pip install 'tensorflow[and-cuda]' xgboost nvidia-ml-py

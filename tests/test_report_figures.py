@@ -439,7 +439,7 @@ def test_many_members_with_long_names_fit(draw):
         "error_correlation": lambda: error_correlation.draw(
             error_correlation.ErrorCorrelation(names, np.full((25, 25), 0.9), "", "")
         ),
-        "weights": lambda: weights.draw(weights.Weights(names, gains, gains, "")),
+        "weights": lambda: weights.draw(weights.Weights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
         "contribution": lambda: contribution.draw(
             contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
         ),

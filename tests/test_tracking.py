@@ -13,7 +13,7 @@ import pytest
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, Vault
+from workbench.tracking import Data, Origin, Tracker, Vault, store
 from workbench.trial import Result
 
 SECRET = "s3cret-of-kaggle"
@@ -79,7 +79,7 @@ def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
 def client(home):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=f"sqlite:///{home.database}")
+    return MlflowClient(tracking_uri=store.url(home.database))
 
 
 def runs(home, tracker):
@@ -137,7 +137,7 @@ def test_fold_scores_are_steps_of_one_metric_and_epochs_steps_of_a_curve(home, t
     run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
     assert history(home, run_id, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
     assert history(home, run_id, "val_loss/fold_0") == [(0, 3.5), (1, 2.5), (2, 2.6)]
-    assert history(home, run_id, "loss/repeat_1_fold_1") == [(0, 3.0), (1, 2.0)]
+    assert history(home, run_id, "loss/mean") == [(0, 3.0), (1, 2.0)]
 
 
 def test_a_long_curve_is_thinned_in_the_ui_and_whole_in_its_file(home, tracker):
@@ -413,6 +413,175 @@ def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(hom
     assert [run.info.run_id for run in shown][-1] == run_id
 
 
+TRAIN = Data("data/train.csv", "0123", "training", 6, {"age": "number", "town": "category", "y": "number"})
+TEST = Data("data/test.csv", "4567", "testing", 3, {"age": "number", "town": "category"})
+
+
+def from_somewhere(home, study, *data, **tags):
+    return Tracker(home, study, lambda: Origin("name: s\n", tags, data or (TRAIN, TEST)))
+
+
+def test_runs_of_trials_and_ensembles_have_the_data_as_inputs(home, study):
+    import mlflow.data
+
+    tracker = from_somewhere(home, study)
+    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    for run_id in (trial, made):
+        train, test = client(home).get_run(run_id).inputs.dataset_inputs
+        assert [(each.key, each.value) for each in train.tags] == [("mlflow.data.context", "training")]
+        assert [each.value for each in test.tags] == ["testing"]
+        assert (train.dataset.name, train.dataset.digest) == ("train.csv", "0123")
+        assert mlflow.data.get_source(train).uri == "data/train.csv"
+        assert json.loads(train.dataset.profile) == {"num_rows": 6, "num_elements": 18}
+        columns = json.loads(train.dataset.schema)["mlflow_colspec"]
+        assert [(each["name"], each["type"]) for each in columns] == [
+            ("age", "double"), ("town", "string"), ("y", "double"),
+        ]  # fmt: skip
+
+
+def test_a_trial_that_is_recorded_twice_has_its_inputs_once(home, study):
+    tracker = from_somewhere(home, study)
+    for _ in range(2):
+        run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    assert len(client(home).get_run(run_id).inputs.dataset_inputs) == 2
+
+
+def test_a_library_and_arrays_are_data_too(home, study):
+    images = Data("sklearn:digits", "89ab", "training", 1437, shape=(8, 8))
+    run_id = from_somewhere(home, study, images).record(a_result(), a_vault(), metric="log_loss")
+    (found,) = client(home).get_run(run_id).inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.source_type) == ("sklearn:digits", "code")
+    assert json.loads(found.dataset.source)["tags"]["mlflow.source.name"] == "sklearn:digits"
+    assert json.loads(found.dataset.schema)["mlflow_tensorspec"][0]["tensor-spec"]["shape"] == [-1, 8, 8]
+    assert json.loads(found.dataset.profile) == {"num_rows": 1437, "num_elements": 1437 * 64}
+
+
+def test_a_table_of_very_many_columns_is_logged_without_them(home, study):
+    wide = Data(
+        "w.csv", "cdef", "training", 5, {f"a column of a long name, number {i}": "number" for i in range(20_000)}
+    )
+    run_id = from_somewhere(home, study, wide).record(a_result(), a_vault(), metric="log_loss")
+    (found,) = client(home).get_run(run_id).inputs.dataset_inputs
+    assert found.dataset.schema in (None, "")
+
+
+def test_no_data_set_tells_a_secret(home, study):
+    data = Data(f"https://me:{SECRET}@example.org/train.csv", "0", "training", 5, {"x": "number"})
+    tracker = from_somewhere(home, study, data)
+    tracker.record(a_result(), a_vault(), metric="log_loss")
+    assert SECRET.encode() not in home.database.read_bytes()
+
+
+def test_runs_have_the_commit_where_mlflow_shows_it(home, study):
+    tracker = from_somewhere(home, study, **{"mlflow.user": "me", "mlflow.source.git.commit": "a" * 40})
+    run = client(home).get_run(tracker.record(a_result(), a_vault(), metric="log_loss"))
+    assert (run.info.user_id, run.data.tags["mlflow.source.git.commit"]) == ("me", "a" * 40)
+
+
+def test_the_studys_own_run_carries_its_file_folds_versions_and_data(home, study, tmp_path):
+    (tmp_path / "folds.parquet").write_bytes(b"PAR1")
+    tracker = from_somewhere(home, study, **{"mlflow.source.git.commit": "a" * 40})
+    for _ in range(2):
+        tracker.carry(tmp_path / "folds.parquet")
+    (run,) = runs(home, tracker)
+    assert sorted(os.listdir(artifacts(run))) == ["folds.parquet", "study.yaml", "versions.json"]
+    assert (artifacts(run) / "study.yaml").read_text() == "name: s\n"
+    assert json.loads((artifacts(run) / "versions.json").read_text())["mlflow"].startswith("3.")
+    assert (run.info.status, run.data.tags["mlflow.source.git.commit"]) == ("FINISHED", "a" * 40)
+    assert len(run.inputs.dataset_inputs) == 2
+
+
+def test_what_a_study_has_come_to_is_told_above_its_runs_and_by_its_own_runs_name(home, tracker):
+    run_id = tracker.study_run()
+    for text, name in (("**s**", "study"), ("long " * 10_000, "study · best mlp #1 0.3")):
+        tracker.tell(text, name)
+        note = client(home).get_experiment(tracker.experiment_id).tags["mlflow.note.content"]
+        assert text.startswith(note)
+        assert len(note) >= min(len(text), 10_000)
+        assert client(home).get_run(run_id).info.run_name == name
+
+
+def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, study):
+    vault, other = a_vault(), Tracker(home, f"{study}.2")
+    own = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(3)]
+    far = other.record(a_result(9), vault, metric="log_loss")
+
+    def blend(*members):
+        return tracker.record_ensemble(an_ensemble(members=members), a_result().oof, None, vault, metric="log_loss")
+
+    def ensembles(run_id):
+        return client(home).get_run(run_id).data.tags.get("workbench.member_of", "").split()
+
+    first = blend(own[0], own[1])
+    document = an_ensemble([own[0], far])
+    document["members"][0]["run_ids"] = [own[0], own[2]]
+    document["members"][1]["study"] = f"{study}.2"
+    second = tracker.record_ensemble(document, a_result().oof, None, vault, metric="log_loss")
+    assert [ensembles(run_id) for run_id in (*own, far)] == [[first, second], [first], [second], [second]]
+    note = client(home).get_run(second).data.tags["mlflow.note.content"]
+    assert f"(#/experiments/{other.experiment_id}/runs/{far})" in note
+    where = f"tags.`workbench.member_of` LIKE '%{second}%'"
+    found = client(home).search_runs([tracker.experiment_id, other.experiment_id], where)
+    assert {run.info.run_id for run in found} == {own[0], own[2], far}
+
+
+def test_an_ensemble_of_a_thousand_members_is_recorded(home, tracker):
+    known = tracker.record(a_result(), a_vault(), metric="log_loss")
+    made = tracker.record_ensemble(
+        an_ensemble([known, *(f"{i:032x}" for i in range(999))]), a_result().oof, None, a_vault(), metric="log_loss"
+    )
+    assert client(home).get_run(known).data.tags["workbench.member_of"] == made
+
+
+def test_a_members_tag_keeps_the_newest_of_very_many_ensembles(home, tracker):
+    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    client(home).set_tag(run_id, "workbench.member_of", " ".join(f"{i:032x}" for i in range(100)))
+    made = tracker.record_ensemble(an_ensemble([run_id]), a_result().oof, None, a_vault(), metric="log_loss")
+    found = client(home).get_run(run_id).data.tags["workbench.member_of"].split()
+    assert (len(found), found[0], found[-1]) == (100, f"{1:032x}", made)
+
+
+def test_what_a_trial_used_is_logged_as_mlflows_system_metrics(home, tracker):
+    usage = [{"time": 1e9 + i, "cpu_utilization_percentage": 10.0 * i} for i in range(3)]
+    for _ in range(2):
+        run_id = tracker.record(a_result(), a_vault(), metric="log_loss", usage=usage)
+    found = client(home).get_metric_history(run_id, "system/cpu_utilization_percentage")
+    assert [(each.step, each.value, each.timestamp) for each in found] == [
+        (i, 10.0 * i, 1000 * (10**9 + i)) for i in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "name"),
+    [
+        ("pruned", "pruned in fold 0 after epoch 3", "mlp #0 · pruned in fold 0 after epoch 3"),
+        ("failed", "out of memory", "mlp #0 · failed: out of memory"),
+        ("failed", "ValueError: a\nb" + "c" * 500, "mlp #0 · failed: ValueError: a b" + "c" * 36 + "…"),
+        ("failed", None, "mlp #0 · failed"),
+    ],
+)
+def test_a_run_without_a_score_says_why_in_its_name(home, tracker, state, reason, name):
+    cut = a_result(state=state, reason=reason, score=None, oof=None, test=None, curves={}, fold_scores=[])
+    assert client(home).get_run(tracker.record(cut, a_vault(), metric="rmse")).info.run_name == name
+
+
+def test_an_import_says_so_in_its_name(home, tracker):
+    taken = a_result(family="mine", hyperparameters={}, curves={})
+    run_id, _ = tracker.record_import(taken, a_vault(), metric="rmse")
+    assert client(home).get_run(run_id).info.run_name == "mine, imported · 0.35"
+
+
+@pytest.mark.parametrize("name", ["a%20b", "100%", "x%2Fy", "what?x=1#y&z", ":memory:", "it's é"])
+def test_a_home_may_be_called_anything(tmp_path, name):
+    home = Home(tmp_path / name / "mlruns")
+    run_id = Tracker(home, "s").record(a_result(), a_vault(), metric="rmse")
+    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_vault()).oof, a_result().oof)
+    assert sorted(os.listdir(home.path)) == ["artifacts", "mlflow.db", "mlflow.lock"]
+    # Nothing was made under a name that is that of the home, escaped.
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])
 def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
     tracker, vault = Tracker(home, name), a_vault()
@@ -456,13 +625,16 @@ def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(ho
 
 def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, tracker):
     for metric in ("rmse", "log_loss"):
-        tracker.describe(metric=metric, also=["accuracy"], direction="minimize")
+        tracker.describe(metric=metric, also=["accuracy"], direction="minimize", folds=3)
     tags = client(home).get_experiment(tracker.experiment_id).tags
     assert (tags["workbench.metric"], tags["workbench.direction"]) == ("log_loss", "minimize")
     shown = json.loads(
         zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
     )
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`log_loss`", True)
+    assert {chart["metricSectionId"] for chart in shown["compareRunCharts"]} == {shown["compareRunSections"][0]["uuid"]}
+    lines = [chart["selectedMetricKeys"] for chart in shown["compareRunCharts"] if chart["type"] == "LINE"]
+    assert lines == [["val_loss/mean"], [f"val_loss/fold_{fold}" for fold in range(3)], ["fold_score"]]
     assert shown["selectedColumns"][:3] == ["metrics.`log_loss`", "metrics.`std`", "metrics.`accuracy`"]
 
 

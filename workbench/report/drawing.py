@@ -39,7 +39,7 @@ HATCHES = ("", "////", "xxxx")
 # Degrees of opacity that are told apart.
 _LEVELS = 12
 # Points that a letter of a legend is wide, and what stands before and after its words.
-_LETTER, _HANDLE = 5.6, 44
+_LETTER, _HANDLE = 5.2, 44
 # Of a page's pixels in a point.
 _PIXELS = 96 / 72
 # On a light page and on a dark one.

@@ -69,8 +69,10 @@ def draw(numbers: Endings) -> "Figure":
     left = [0] * len(numbers.families)
     for state, name in enumerate(_STATES):
         counts = [each[state] for each in numbers.families.values()]
-        label = name if any(counts) else None
-        upper.barh(range(len(counts)), counts, 0.62, left, label=label, **_look(name))
+        met = [place for place, count in enumerate(counts) if count]
+        if met:
+            starts = [left[place] for place in met]
+            upper.barh(met, [counts[place] for place in met], 0.62, starts, label=name, **_look(name))
         left = [a + b for a, b in zip(left, counts, strict=True)]
     upper.set_ylabel("family")
     drawing.bars(lower, [drawing.cut(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended for it")
