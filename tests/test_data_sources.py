@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
@@ -44,38 +45,61 @@ def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tm
         assert abs(np.bincount(true) / apart - shares).max() < 0.03
 
 
+def reader(folder, **more):
+    """Return how rows to predict are read for the table t.csv, whose target is y."""
+    asked = study(folder, train="t.csv", target="y", **more)
+    return data.Reader.of(asked, data.load(asked))
+
+
 def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
     iris = study(tmp_path, train="sklearn:iris")
     own = data.load(iris)
     rows = own.x_test[[*own.x_test.columns[::-1]]].assign(target="setosa", more=1)[4:7]
     rows.to_csv(tmp_path / "new.csv", index=False)
-    for new in (data.load(iris, rows), data.load(iris, tmp_path / "new.csv")):
-        pd.testing.assert_frame_equal(new.x_test, own.x_test[4:7].reset_index(drop=True))
-        pd.testing.assert_frame_equal(new.x, own.x)
-        assert new.test_ids.tolist() == [0, 1, 2]
-    named = data.load(iris, rows.assign(id=["c", "a", "b"]))
-    assert named.test_ids.tolist() == ["c", "a", "b"]
+    reader = data.Reader.of(iris, own)
+    for new in (reader.read(rows), reader.read(tmp_path / "new.csv")):
+        pd.testing.assert_frame_equal(new.x, own.x_test[4:7].reset_index(drop=True))
+        assert new.ids.tolist() == [0, 1, 2]
+    assert reader.read(rows.assign(id=["c", "a", "b"])).ids.tolist() == ["c", "a", "b"]
 
 
 def test_new_images_come_as_arrays(tmp_path):
     digits = study(tmp_path, train="sklearn:digits")
     own = data.load(digits)
     np.savez(tmp_path / "new.npz", x=own.x_test[4:7])
-    new = data.load(digits, tmp_path / "new.npz")
-    assert np.array_equal(new.x_test, own.x_test[4:7])
-    assert new.test_ids.tolist() == [0, 1, 2]
+    reader = data.Reader.of(digits, own)
+    for new in (reader.read(tmp_path / "new.npz"), reader.read(own.x_test[4:7])):
+        assert np.array_equal(new.x, own.x_test[4:7])
+        assert new.ids.tolist() == [0, 1, 2]
     with pytest.raises(DataError, match=r"The frame must be an .npz file, as sklearn:digits is"):
-        data.load(digits, pd.DataFrame({"x": [1.0]}))
+        reader.read(pd.DataFrame({"x": [1.0]}))
+    with pytest.raises(DataError, match=r"The array: x must have rows of the shape \(8, 8\) .* Received: \(8,\)"):
+        reader.read(own.x_test[0])
 
 
 def test_words_among_the_numbers_of_new_rows_are_refused_unless_the_study_file_asks_for_numbers(tmp_path):
     pd.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", "x", "y"], "y": [0, 1, 0, 1]}).to_csv(tmp_path / "t.csv")
     rows = pd.DataFrame({"a": ["1.5", "n/a", "many", " 2"], "b": ["z", None, "x", "y"]})
     with pytest.raises(DataError, match=r"The frame: column 'a' must hold numbers, as in training. Received: 'many'."):
-        data.load(study(tmp_path, train="t.csv", target="y"), rows)
-    asked = data.load(study(tmp_path, train="t.csv", target="y", types={"a": "number"}), rows)
-    assert asked.x_test.a.fillna(0).tolist() == [1.5, 0, 0, 2]
-    assert asked.x_test.b.fillna("").tolist() == ["z", "", "x", "y"]
+        reader(tmp_path).read(rows)
+    asked = reader(tmp_path, types={"a": "number"}).read(rows)
+    assert asked.x.a.fillna(0).tolist() == [1.5, 0, 0, 2]
+    assert asked.x.b.fillna("").tolist() == ["z", "", "x", "y"]
+
+
+def test_a_reader_that_was_written_down_reads_the_same(tmp_path):
+    days = [f"{day}.3.2026" for day in (28, 29, 30, 31)]
+    pd.DataFrame({"a": [1.0, None, 3, 4], "day": days, "y": [0, 1, 0, 1]}).to_csv(tmp_path / "t.csv", index=False)
+    known = reader(tmp_path)
+    again = data.Reader.from_document(json.loads(json.dumps(known.document())))
+    assert again == known
+    rows = pd.DataFrame({"a": [5, 6], "day": ["5.4.2026", "never"]})
+    pd.testing.assert_frame_equal(again.read(rows).x, known.read(rows).x)
+    assert again.read(rows).x.day.dt.month.tolist()[:1] == [4]
+    assert again.optional == ("a",)
+    with pytest.raises(DataError, match=r"The frame must have the feature columns of t.csv. It lacks 'a'\. Add them"):
+        again.read(rows[["day"]])
+    assert again.read(again.completed(rows[["day"]])).x.a.isna().all()
 
 
 def test_classes_of_sklearn_sources_have_their_names(tmp_path):

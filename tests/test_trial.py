@@ -166,7 +166,7 @@ def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family:
     spec, suggested = spec_of("binary", family), trial.space(family, lambda q: q.choices[-1] if q.choices else q.high)
     fold = next(iter(trial.run(spec, 4, suggested, folder=tmp_path)))
     again = trial.fold_model(spec, 4, trial.restored(family, fold.hyperparameters), 0, 0)
-    assert np.array_equal(trial.predict(spec, again, spec.dataset.x_test), fold.test)
+    assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
 
 
 def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,57 @@ import pandas as pd
 from workbench.data import Dataset
 from workbench.errors import SubmissionError, listed
 from workbench.evaluation import Metric
+
+Shown = Literal["id", "value", "label"] | int
+"""What a column shows: the row's id, its value or probability of the positive class, its label, or the probability of a
+class, by number."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a submission, and what each of them shows: all there is to know of it to fill it for any rows."""
+
+    columns: Mapping[str, Shown]
+    classes: tuple[Any, ...] | None
+    """The labels by class number; None for values."""
+
+    def table(self, ids: np.ndarray, predictions: np.ndarray, threshold: float | None = None) -> pd.DataFrame:
+        """Return predictions with the submission's columns, in the rows' own order.
+
+        Args:
+            ids: the rows' names.
+            predictions: for the rows, as `make` takes them.
+            threshold: as `make` takes it.
+        """
+        labels = _labels(self.classes, predictions, threshold)
+        shares = np.column_stack([1 - predictions, predictions]) if predictions.ndim == 1 else predictions
+        known: dict[Shown, Any] = {"id": ids, "value": predictions, "label": labels}
+        return pd.DataFrame(
+            {name: shares[:, it] if isinstance(it, int) else known[it] for name, it in self.columns.items()}
+        )
+
+
+def layout(dataset: Dataset, metric: Metric) -> Layout:
+    """Return the columns of a study's submission: those of its sample, or those that follow from target and metric.
+
+    Args:
+        dataset: the sample submission, the target and the classes.
+        metric: says whether labels or probabilities are wanted where the sample does not.
+
+    Raises:
+        SubmissionError: the sample's columns do not fit.
+    """
+    classes, sample = dataset.classes, dataset.sample
+    if sample is not None:
+        own = _id_column(sample, dataset)
+        shown = _columns(sample, _beside(sample, own), dataset, metric) | {own: "id"}
+        return Layout({str(name): shown[name] for name in sample.columns}, classes)
+    one: dict[str, Shown] = {dataset.target: "value"}
+    if classes is not None and metric.wants == "labels":
+        one = {dataset.target: "label"}
+    elif classes is not None and len(classes) > 2:
+        one = {f"{dataset.target}_{label}": number for number, label in enumerate(classes)}
+    return Layout({dataset.id_name: "id", **one}, classes)
 
 
 def make(
@@ -45,32 +97,14 @@ def make(
     if not np.isfinite(predictions).all():
         wrong = int((~np.isfinite(predictions)).sum())
         raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
-    labels = _labels(dataset.classes, predictions, threshold)
+    shown = layout(dataset, metric).table(dataset.test_ids, predictions, threshold)
     if dataset.sample is None:
-        return _plain(dataset, predictions, labels, metric)
-    return _like(dataset.sample, dataset, predictions, labels, metric, by_position=by_position)
-
-
-def table(dataset: Dataset, predictions: np.ndarray, metric: Metric, *, threshold: float | None = None) -> pd.DataFrame:
-    """Return predictions for any rows as a submission shows them: with its columns, in the rows' own order.
-
-    Args:
-        dataset: the rows' ids, the classes and the sample submission.
-        predictions: for those rows, as `make` takes them.
-        metric: says whether labels or probabilities are wanted where the sample does not.
-        threshold: as `make` takes it.
-
-    Raises:
-        SubmissionError: the sample's columns do not fit.
-    """
-    sample = dataset.sample
-    labels = _labels(dataset.classes, predictions, threshold)
-    if sample is None:
-        return _plain(dataset, predictions, labels, metric)
-    id_column = _id_column(sample, dataset)
-    shown = _columns(sample, _beside(sample, id_column), dataset, predictions, labels, metric)
-    values = {id_column: dataset.test_ids, **shown}
-    return pd.DataFrame({name: values[name] for name in sample.columns})
+        return shown
+    own = _id_column(dataset.sample, dataset)
+    order, filled = _order(dataset.sample[own], dataset, by_position=by_position), dataset.sample.copy()
+    for name in _beside(dataset.sample, own):
+        filled[name] = shown[name].to_numpy()[order]
+    return filled
 
 
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
@@ -94,37 +128,6 @@ def _write(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _plain(dataset: Dataset, predictions: np.ndarray, labels: np.ndarray | None, metric: Metric) -> pd.DataFrame:
-    """Return ids and predictions as the metric wants them."""
-    columns: dict[str, Any] = {dataset.id_name: dataset.test_ids}
-    if labels is not None and metric.wants == "labels":
-        columns[dataset.target] = labels
-    elif dataset.classes is None or predictions.ndim == 1:
-        columns[dataset.target] = predictions
-    else:
-        columns |= {f"{dataset.target}_{c}": predictions[:, i] for i, c in enumerate(dataset.classes)}
-    return pd.DataFrame(columns)
-
-
-def _like(
-    sample: pd.DataFrame,
-    dataset: Dataset,
-    predictions: np.ndarray,
-    labels: np.ndarray | None,
-    metric: Metric,
-    *,
-    by_position: bool,
-) -> pd.DataFrame:
-    """Fill the sample's columns, in its order of rows."""
-    id_column = _id_column(sample, dataset)
-    columns = _beside(sample, id_column)
-    order = _order(sample[id_column], dataset, by_position=by_position)
-    filled = sample.copy()
-    for name, values in _columns(sample, columns, dataset, predictions, labels, metric).items():
-        filled[name] = values[order]
-    return filled
 
 
 def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
@@ -171,34 +174,26 @@ def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray
     return np.asarray(order)
 
 
-def _columns(
-    sample: pd.DataFrame,
-    columns: list[str],
-    dataset: Dataset,
-    predictions: np.ndarray,
-    labels: np.ndarray | None,
-    metric: Metric,
-) -> dict[str, np.ndarray]:
-    """Return the values of each column, in the order of the test rows."""
+def _columns(sample: pd.DataFrame, columns: list[str], dataset: Dataset, metric: Metric) -> dict[str, Shown]:
+    """Return what each column of predictions shows."""
     classes = dataset.classes
-    if classes is None or labels is None:
+    if classes is None:
         if len(columns) > 1:
             raise SubmissionError(f"The sample submission must have one column of values. Received: {listed(columns)}.")
-        return {columns[0]: predictions}
-    shares = np.column_stack([1 - predictions, predictions]) if predictions.ndim == 1 else predictions
+        return {columns[0]: "value"}
     if len(columns) > 1:
-        return {name: shares[:, owner] for name, owner in _owners(columns, classes).items()}
+        return dict(_owners(columns, classes))
     name = columns[0]
     # A target may end in the label of a class, as is_no does; its column is still not that class's.
     owner = None if name == dataset.target else _class_of(name, classes)
     if _shows_labels(sample[name], classes, metric):
-        return {name: labels}
+        return {name: "label"}
     if len(classes) > 2 and owner is None:
         raise SubmissionError(
             f"The sample submission's column {name!r} must hold labels. Received: {listed(sample[name].unique(), 5)}. "
             f"Classes: {listed(classes)}."
         )
-    return {name: shares[:, 1 if owner is None else owner]}
+    return {name: "value" if owner is None else owner}
 
 
 def _owners(columns: list[str], classes: tuple[Any, ...]) -> dict[str, int]:

@@ -26,6 +26,8 @@ State = Literal["complete", "pruned", "failed"]
 Report = Callable[[int, int, int, float], bool]
 """Told of the fold (from 0, over all repeats), the epoch, the progress and the best validation loss so far, while a
 model trains; returns whether to go on."""
+Transform = Literal["none", "log1p"]
+"""What a target is trained on."""
 Keep = Callable[[int, int, Model], None]
 """Given the repeat, the fold and the model trained on it."""
 
@@ -39,7 +41,7 @@ class Spec:
     folds: Folds
     metric: Metric
     also: tuple[Metric, ...] = ()
-    transform: Literal["none", "log1p"] = "none"
+    transform: Transform = "none"
     """What the target is trained on; predictions are turned back."""
     class_weight: Literal["balanced"] | None = None
     seed: int = 7
@@ -284,19 +286,25 @@ def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[fl
     return max(1, round(float(np.mean(best)) * growth))
 
 
-def predict(spec: Spec, model: Model, x: Any) -> np.ndarray:
+def predict(model: Model, x: Any, *, family: str, transform: Transform) -> np.ndarray:
     """Predict in the target's own units.
+
+    Args:
+        model: what a family has fitted.
+        x: the rows, as the model's training rows were.
+        family: the model's, for messages.
+        transform: what the target was trained on.
 
     Raises:
         FamilyError: the model predicted what is not a number.
     """
     predictions = model.predict(x)
-    if spec.transform == "log1p":
+    if transform == "log1p":
         with np.errstate(over="ignore"):
             predictions = np.expm1(predictions)
     if not np.isfinite(predictions).all():
         bad = int((~np.isfinite(predictions)).sum())
-        raise FamilyError(f"{spec.family} predicted {bad} values that are not finite; its training diverged.")
+        raise FamilyError(f"{family} predicted {bad} values that are not finite; its training diverged.")
     return predictions
 
 
@@ -352,8 +360,9 @@ def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     """Return what a fold's model is worth."""
     data, repeat, fold = spec.dataset, watch.repeat, watch.fold
     valid = spec.folds.split(repeat, fold)[1]
-    oof = predict(spec, model, _take(data.x, valid))
-    test = None if data.x_test is None else predict(spec, model, data.x_test)
+    told: dict[str, Any] = {"family": spec.family, "transform": spec.transform}
+    oof = predict(model, _take(data.x, valid), **told)
+    test = None if data.x_test is None else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
     return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
 

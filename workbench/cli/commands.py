@@ -198,6 +198,31 @@ def predict(
 
 
 @app.command()
+def export(
+    file: StudyFile,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="DIR", help="Write the model's folder here.")
+    ] = None,
+    register: Annotated[bool, typer.Option(help="Register it in MLflow under the study's name.")] = False,
+    home: HomeFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make MLflow models of the newest ensemble and its members.
+
+    They take raw columns, and can be served where neither the study nor this program is:
+    mlflow models serve -m DIR --env-manager local -h 127.0.0.1
+    """
+    _hush()
+    made = _open(file, home).export(out, register=register, listen=partial(print, file=sys.stderr, flush=True))
+    if as_json:
+        _print_json(made)
+        return
+    print(f"Logged as {made['model_uri']}.\nIts folder: {made['path']}")
+    if made["registered"] is not None:
+        print("Registered as {name}, version {version}, alias {alias}.".format(**made["registered"]))
+
+
+@app.command()
 def folds(
     file: StudyFile,
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The CSV to write.")],
@@ -389,6 +414,8 @@ def _tell(study: "Study", summary: "Summary") -> None:
     if summary.test_scores is not None and summary.ensemble is not None:
         scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
+    if summary.model_uri is not None:
+        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     around = f"workbench ui · {command('report', str(study.config.file))}"
     console.print(

@@ -9,6 +9,7 @@ tables      tables on disk -> frames -> Dataset
 arrays      .npz -> Dataset
 remote      openml: and kaggle: -> frames and files
 sources     `load` and `truth`: one door for every source
+reader      rows to predict, read as the training rows were
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from workbench.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from workbench.data.columns import kinds
-    from workbench.data.sources import NewRows, load, truth
+    from workbench.data.reader import NewRows, Reader
+    from workbench.data.sources import load, truth
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
 
-__all__ = ["Dataset", "NewRows", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
+__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
 
 _HEAVY = {
-    "NewRows": "sources",
+    "NewRows": "reader",
+    "Reader": "reader",
     "infer_task": "target",
     "kinds": "columns",
     "load": "sources",

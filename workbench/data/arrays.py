@@ -20,6 +20,8 @@ Arrays = Mapping[str, Array]
 
 # A square of fewer floats than this is more likely steps x channels than pixels.
 _LEAST_SIDE = 8
+# Of rows with more values than this, one is example enough.
+_LARGE = 10_000
 _DIMENSIONS: dict[Kind, tuple[int, ...]] = {"table": (2, 3, 4), "image": (3, 4), "sequence": (2, 3)}
 
 
@@ -50,18 +52,18 @@ def build(
     sequences otherwise. `data.types: {x: …}` has the last word. The keys that name columns of a table (group, time,
     weight, folds.column) name further arrays here.
     """
-    kind = _kind(config, _x(train, names[0]), names[0])
+    kind = _kind(config, values(train, names[0]), names[0])
     config = _completed(config, train, test, target_name)
-    frame = _beside(config, train, names[0])
-    rows = None if test is None else _beside(config, test, names[1])
-    if test is not None and _x(test, names[1]).shape[1:] != train["x"].shape[1:]:
+    frame = _frame(config, train, names[0])
+    rows = None if test is None else _frame(config, test, names[1])
+    if test is not None and values(test, names[1]).shape[1:] != train["x"].shape[1:]:
         raise DataError(
             f"{names[1]}: x must have rows of the shape {train['x'].shape[1:]} that {names[0]} has. "
             f"Received: {test['x'].shape[1:]}. Shape both alike."
         )
     if kind == "table":
-        frame = pd.concat([_features(train["x"]), frame], axis=1)
-        rows = None if test is None else pd.concat([_features(test["x"]), rows], axis=1)
+        frame = pd.concat([features(train["x"]), frame], axis=1)
+        rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
     label, id_name = str(config.data.target), str(config.data.id)
     checks.check_columns(config, list(frame.columns), names[0])
@@ -69,15 +71,16 @@ def build(
     return Dataset(
         kind=kind,
         task=encoded.task,
-        x=_shaped(train["x"], kind, names[0]),
+        x=shaped(train["x"], kind, names[0]),
         y=encoded.y,
         classes=encoded.classes,
         ids=tables.ids(frame, id_name, names[0]),
-        x_test=None if test is None else _shaped(test["x"], kind, names[1]),
+        x_test=None if test is None else shaped(test["x"], kind, names[1]),
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
         target=label,
         id_name=id_name,
         sample=sample,
+        example=train["x"][: 5 if train["x"][0].size <= _LARGE else 1],
         **tables.roles(config, frame, names[0]),
     )
 
@@ -101,8 +104,12 @@ def read(path: Path) -> Arrays:
         raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
 
 
-def _x(arrays: Arrays, name: str) -> Array:
-    """Return x, checked to be numbers in two to four dimensions."""
+def values(arrays: Arrays, name: str) -> Array:
+    """Return x, checked to be numbers in two to four dimensions.
+
+    Raises:
+        DataError: there is no x, or it is something else.
+    """
     if "x" not in arrays:
         hint = did_you_mean("x", (key.lower() for key in arrays))
         raise DataError(f"{name}: must hold an array 'x'. Received: {listed(arrays)}.{hint} Name it so.")
@@ -147,7 +154,7 @@ def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_n
     return config.model_copy(update={"data": config.data.model_copy(update=known)})
 
 
-def _beside(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
+def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
     """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
     data, rows = config.data, len(arrays["x"])
     found: dict[str, Array] = {str(data.id): np.arange(rows)}
@@ -156,24 +163,37 @@ def _beside(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
         key = "y" if column == data.target and column not in arrays else column
         if key not in arrays:
             continue
-        values = arrays[key]
-        if values.size != rows or len(values) != rows:
-            raise DataError(
-                f"{name}: {key} must have one value for each of the {rows} rows of x. Received: the shape "
-                f"{values.shape}. Make them fit."
-            )
-        found[column] = values.reshape(rows)
+        found[column] = beside(arrays, key, rows, name)
     return pd.DataFrame(found)
 
 
-def _features(x: Array) -> pd.DataFrame:
+def beside(arrays: Arrays, key: str, rows: int, name: str) -> Array:
+    """Return an array that has one value for each row of x, in one dimension.
+
+    Raises:
+        DataError: it has more or fewer.
+    """
+    found = arrays[key]
+    if found.size != rows or len(found) != rows:
+        raise DataError(
+            f"{name}: {key} must have one value for each of the {rows} rows of x. Received: the shape "
+            f"{found.shape}. Make them fit."
+        )
+    return found.reshape(rows)
+
+
+def features(x: Array) -> pd.DataFrame:
     """Return the columns x0, x1, …"""
     flat = x.reshape(len(x), -1)
     return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
 
 
-def _shaped(x: Array, kind: Kind, name: str) -> Array:
-    """Return images or sequences as uint8 or float32; a sequence of single values gets a channel."""
+def shaped(x: Array, kind: Kind, name: str) -> Array:
+    """Return images or sequences as uint8 or float32; a sequence of single values gets a channel.
+
+    Raises:
+        DataError: values are not finite.
+    """
     if kind == "sequence" and x.ndim == 2:
         x = x[..., np.newaxis]
     if x.dtype == np.uint8:

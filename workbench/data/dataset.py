@@ -50,6 +50,10 @@ class Dataset:
     """The class that each number in `y` stands for; of a binary task, the second is the positive one."""
     columns: Mapping[str, ColumnKind] = field(default_factory=dict)
     """A table's columns in the order of `x`, and what each is."""
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+    """How the dates of a column are written, where they are text."""
+    example: Rows | None = None
+    """A few training rows as they came, with their id where a column has it, without the target."""
     groups: Array | None = None
     """(rows,): rows of one group must not be split over folds."""
     time: Array | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,28 +9,18 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, columns, remote, tables, target
+from workbench.data import arrays, checks, remote, tables, target
 from workbench.data.dataset import Array, Dataset
 from workbench.data.header import form
 from workbench.errors import DataError
-
-NewRows = str | os.PathLike[str] | pd.DataFrame
-"""Rows to predict: a file, or a frame."""
-Test = Path | tables.Table | None
-"""The rows to predict: a file that is yet to be read, or a table."""
 
 # The rows that a sklearn: source sets apart, always the same.
 _APART = 0.2
 _SEED = 0
 
 
-def load(config: StudyConfig, rows: NewRows | None = None) -> Dataset:
+def load(config: StudyConfig) -> Dataset:
     """Read what a study file asks for.
-
-    Args:
-        config: the study file.
-        rows: what to predict in the place of the study's own test rows: a file of the form that the training data
-            have, or a frame. Ids are row numbers where it has none, and columns of numbers must hold numbers.
 
     Raises:
         ConfigError: a key names something that is not there.
@@ -39,21 +28,12 @@ def load(config: StudyConfig, rows: NewRows | None = None) -> Dataset:
         DataError: the data cannot be learnt from.
     """
     scheme, name = checks.source(config)
-    new = None if rows is None else _new(config, rows, "id" if scheme == "sklearn" else None)
-    dataset = _load(config, scheme, name, new)
-    if isinstance(new, tables.Table):
-        guessed = [c for c, kind in dataset.columns.items() if kind == "number" and c not in config.data.types]
-        columns.check_numbers(new.frame, guessed, new.name)
-    return dataset
-
-
-def _load(config: StudyConfig, scheme: str, name: str, new: Test) -> Dataset:
     if scheme == "kaggle":
-        return _kaggle(config, name, new)
+        return _kaggle(config, name)
     sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
-    test = new or _file(config, "data.test", config.data.test)
     if scheme == "sklearn":
-        return _sklearn(config, name, test, sample)
+        return _sklearn(config, name, sample)
+    test = _file(config, "data.test", config.data.test)
     if scheme == "openml":
         return _openml(config, name, test, sample)
     return _from_files(config, checks.located(config, "data.train", name), test, sample)
@@ -72,26 +52,9 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
     return rows.test, target.codes(rows.y[rows.test], known.classes)
 
 
-def _new(config: StudyConfig, rows: NewRows, usual: str | None) -> Path | tables.Table:
-    """Return rows to predict, with their numbers for ids where they have none; `usual` is the source's id column."""
-    if isinstance(rows, pd.DataFrame):
-        if rows.empty:
-            raise DataError("The frame must have rows to predict. Received: none.")
-        frame, name = rows.rename(columns=str).reset_index(drop=True), "The frame"
-    else:
-        path = Path(rows).absolute()
-        if form(path) == "npz":
-            return path
-        frame, name = tables.read_table(path, [config.data.id] if config.data.id else []), path.name
-    id_name = config.data.id or usual
-    if id_name is not None and id_name not in frame:
-        frame = frame.assign(**{id_name: np.arange(len(frame))})
-    return tables.Table(frame, name)
-
-
-def _check_form(test: Test, train: str, *, arrays: bool) -> None:
+def _check_form(test: Path | None, train: str, *, arrays: bool) -> None:
     """Refuse a table where the study has arrays, and arrays where it has a table."""
-    if test is not None and (isinstance(test, Path) and form(test) == "npz") != arrays:
+    if test is not None and (form(test) == "npz") != arrays:
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
@@ -129,16 +92,14 @@ def _rows(name: str) -> _Rows:
     )
 
 
-def _sklearn(config: StudyConfig, name: str, new: Test, sample: pd.DataFrame | None) -> Dataset:
+def _sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
     rows, source = _rows(name), config.data.train
-    names = (source, f"{source} (test)" if new is None else new.name)
-    _check_form(new, source, arrays=rows.x.ndim > 2)
+    names = (source, f"{source} (test)")
     if rows.x.ndim > 2:
         id_name = config.data.id or "id"
         train = {"x": rows.x[rows.train], "y": rows.y[rows.train], id_name: rows.train}
         apart = {"x": rows.x[rows.test], id_name: rows.test}
-        test = arrays.read(new) if isinstance(new, Path) else apart
-        return arrays.build(config, train, test, names=names, target_name="target", sample=sample)
+        return arrays.build(config, train, apart, names=names, target_name="target", sample=sample)
     config = _completed(config, target=config.data.target or "target", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
     for key, column in (("data.target", label), ("data.id", id_name)):
@@ -146,20 +107,20 @@ def _sklearn(config: StudyConfig, name: str, new: Test, sample: pd.DataFrame | N
             raise config.error(key, "must not be a feature; the source knows its own", column, " Remove it.")
     frame = pd.DataFrame(rows.x, columns=rows.features).assign(**{id_name: np.arange(len(rows.y))})
     train_rows = frame.iloc[rows.train].assign(**{label: rows.y[rows.train]}).reset_index(drop=True)
-    test_rows = new.frame if isinstance(new, tables.Table) else frame.iloc[rows.test].reset_index(drop=True)
+    test_rows = frame.iloc[rows.test].reset_index(drop=True)
     return tables.build(config, train_rows, test_rows, names=names, sample=sample)
 
 
-def _openml(config: StudyConfig, name: str, test: Test, sample: pd.DataFrame | None) -> Dataset:
+def _openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
     frame, known = remote.openml(name)
     config = _completed(config, target=config.data.target or known)
     exact = [config.data.id] if config.data.id else []
     _check_form(test, config.data.train, arrays=False)
-    rows = tables.read_table(test, exact) if isinstance(test, Path) else test and test.frame
+    rows = tables.read_table(test, exact) if test else None
     return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
 
 
-def _kaggle(config: StudyConfig, name: str, new: Test) -> Dataset:
+def _kaggle(config: StudyConfig, name: str) -> Dataset:
     """Load a competition's files; what the study file names replaces what was found."""
     files, data = remote.kaggle(name), config.data
     folder = files.train.parent
@@ -168,7 +129,7 @@ def _kaggle(config: StudyConfig, name: str, new: Test) -> Dataset:
         test = _competition_file(config, folder, "data.test", data.test)
     if data.sample_submission is not None:
         sample = _competition_file(config, folder, "data.sample_submission", data.sample_submission)
-    return _from_files(config, files.train, new or test, _sample(config, sample))
+    return _from_files(config, files.train, test, _sample(config, sample))
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
@@ -177,9 +138,9 @@ def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -
     return inside if inside.is_file() else checks.located(config, key, value)
 
 
-def _from_files(config: StudyConfig, train: Path, test: Test, sample: pd.DataFrame | None) -> Dataset:
+def _from_files(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
     _check_form(test, train.name, arrays=form(train) == "npz")
-    if form(train) == "npz" and not isinstance(test, tables.Table):
+    if form(train) == "npz":
         return arrays.load_arrays(config, train, test, sample=sample)
     return tables.load_tables(config, train, test, sample=sample)
 

@@ -7,7 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -50,16 +50,7 @@ def read_noted(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tup
     return frame, notes
 
 
-class Table(NamedTuple):
-    """A table that was read, and what messages call it."""
-
-    frame: pd.DataFrame
-    name: str
-
-
-def load_tables(
-    config: StudyConfig, train: Path, test: Path | Table | None, *, sample: pd.DataFrame | None = None
-) -> Dataset:
+def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
     """Read the tables of a study and build its Dataset.
 
     Raises:
@@ -69,7 +60,7 @@ def load_tables(
     """
     exact = [config.data.id] if config.data.id else []
     frame, notes = read_noted(train, exact)
-    rows = read_noted(test, exact)[0] if isinstance(test, Path) else test and test.frame
+    rows = read_noted(test, exact)[0] if test else None
     return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
 
 
@@ -112,6 +103,8 @@ def build(
         target=named,
         id_name=data.id or "id",
         columns={name: column.kind for name, column in learnt.items()},
+        date_formats={name: column.date_format for name, column in learnt.items() if column.date_format},
+        example=train[[*([data.id] if data.id else []), *learnt]].head(),
         sample=sample,
         notes=(*notes, *_unnamed_notes(train), *dropped),
         **roles(config, train, names[0]),
@@ -171,7 +164,11 @@ def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> A
 
 
 def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
-    """Return the rows' names: integers or strings; row numbers where no column names them."""
+    """Return the rows' names: integers or strings; row numbers where no column names them.
+
+    Raises:
+        DataError: a name is missing, or there twice.
+    """
     if column is None:
         return np.arange(len(frame))
     series = frame[column]

@@ -13,7 +13,7 @@ from workbench.errors import FamilyError, did_you_mean, listed
 if TYPE_CHECKING:
     from workbench.models.protocol import Family
 
-__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "names"]
+__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "module", "names"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,15 @@ def entry(name: str) -> Entry:
 
 
 def family(name: str) -> "Family":
-    """Return the module of a family, imported now."""
+    """Return the module of a family to train with, imported now.
+
+    Raises:
+        FamilyError: there is none of that name, or its library is not installed.
+    """
     entry(name)
+    return module(name)
+
+
+def module(name: str) -> "Family":
+    """Return the module of a family to load models with: what only training needs may be missing."""
     return cast("Family", importlib.import_module(f"workbench.models.{name}"))

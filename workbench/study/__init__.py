@@ -9,7 +9,10 @@ candidates the models that a blend may choose from, of this study and of others
 blending   candidates -> the document of an ensemble
 imports    predictions made elsewhere, held against the folds
 ensemble   what `Study.ensemble` returns
-predicting new rows -> the ensemble's predictions
+bundle     all that it takes to predict, in one folder
+exporting  a bundle -> models that MLflow can serve
+served     the script that MLflow runs to serve one
+predicting an ensemble's document -> what predicts new rows
 telling    everything a report tells, read from what is written down
 publishing the report as a file, and in MLflow
 study      the verbs of one study

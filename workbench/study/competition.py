@@ -10,7 +10,7 @@ from workbench.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.data import Dataset, NewRows
+    from workbench.data import Dataset, Reader
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.study.facts import Facts
@@ -29,17 +29,23 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig, rows: "NewRows | None" = None) -> None:
-        """Hold what was checked; nothing is loaded yet. With `rows`, these are to be predicted, not the test rows."""
+    def __init__(self, config: StudyConfig) -> None:
+        """Hold what was checked; nothing is loaded yet."""
         self.config = config
-        self._rows = rows
 
     @cached_property
     def dataset(self) -> "Dataset":
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config, self._rows)
+        return data.load(self.config)
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """How rows to predict are read."""
+        from workbench import data
+
+        return data.Reader.of(self.config, self.dataset)
 
     @cached_property
     def metric(self) -> "Metric":

@@ -1,7 +1,7 @@
-"""New rows -> the ensemble's predictions: its members' models loaded, or trained again where they are not kept."""
+"""The document of an ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from workbench import models, submission, trial
 from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
@@ -18,6 +17,7 @@ from workbench.models.protocol import Model
 from workbench.search.books import Row
 from workbench.search.pool import cores
 from workbench.study.archive import Archive
+from workbench.study.bundle import Bundle, Member, Stored
 from workbench.study.competition import Competition
 from workbench.trial import Spec
 
@@ -25,37 +25,49 @@ Listen = Callable[[str], object]
 """Told in a line of each model that is to be trained."""
 
 
-def predict(
+def assemble(
     competition: Competition, archive: Archive, document: Mapping[str, Any], rows: Sequence[Row], listen: Listen
-) -> pd.DataFrame:
-    """Return an ensemble's predictions for a competition's test rows, with the submission's columns.
+) -> Bundle:
+    """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
 
     Args:
-        competition: the study's, with the rows to predict as its test rows.
-        archive: where the members' models are kept; those that had to be trained are kept there too.
+        competition: the study's.
+        archive: where the members' models are kept.
         document: the ensemble.
         rows: the study's trials.
         listen: told of each model that is to be trained.
 
     Raises:
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
-        DataError: the rows do not have what the study's models need.
     """
-    config, home, data = competition.config, archive.home, competition.dataset
+    config, home = competition.config, archive.home
     competition.facts.check(home.facts(config.name), config, but=["test"])
-    threads = competition.threads(config.search.workers or cores(), cores())
     members = _members(document, rows, config.name)
-    made = [[[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
+    made = _made(competition, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
     with home.lock(config.name) if anew else nullcontext(), home.room():
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
-    test = [_mean(_mean(making.predictions() for making in makings) for makings in trials) for trials in made]
-    weights = np.array([member["weight"] for member in document["members"]])
-    joined = _joiner(document, members, competition, archive)(test, weights)
-    return submission.table(data, joined, competition.metric, threshold=document.get("threshold"))
+    return Bundle(
+        reader=competition.reader,
+        members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
+        joiner=_joiner(document, members, competition, archive),
+        layout=submission.layout(competition.dataset, competition.metric),
+        transform=competition.transform,
+        threshold=document.get("threshold"),
+    )
+
+
+def complete(competition: Competition, archive: Archive, document: Mapping[str, Any], rows: Sequence[Row]) -> bool:
+    """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
+    try:
+        members = _members(document, rows, competition.config.name)
+    except StudyError:
+        return False
+    made = _made(competition, archive, members)
+    return all(making.kept for trials in made for makings in trials for making in makings)
 
 
 @dataclass(frozen=True)
@@ -78,14 +90,16 @@ class _Making:
             warnings.simplefilter("ignore")
             trial.save(self.train(), self.place)
 
-    def predictions(self) -> np.ndarray:
-        model = models.family(self.spec.family).load(self.place)
-        return trial.predict(self.spec, model, self.spec.dataset.x_test)
+
+def _made(competition: Competition, archive: Archive, members: Sequence[Sequence[Row]]) -> list[list[list[_Making]]]:
+    """Return the models of each trial of each member."""
+    threads = competition.threads(competition.config.search.workers or cores(), cores())
+    return [[[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
 
 
-def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:
-    each = list(predictions)
-    return np.asarray(sum(each) / len(each))
+def _member(known: Mapping[str, Any], rows: Sequence[Row], made: Sequence[Sequence[_Making]]) -> Member:
+    stored = [[Stored(making.spec.family, making.place) for making in makings] for makings in made]
+    return Member(known["name"], rows[0].family, known["weight"], stored)
 
 
 def _joiner(
@@ -97,9 +111,12 @@ def _joiner(
     if document["method"] != "rank":
         return Mean()
     vault, tracker = competition.vault, archive.tracker
-    return Ranks.of([
-        _mean(tracker.predictions(row.run_id, vault, test=False).oof for row in trials) for trials in members
-    ])  # fmt: skip
+    return Ranks.of(
+        [
+            np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
+            for trials in members
+        ]
+    )
 
 
 def _members(document: Mapping[str, Any], rows: Sequence[Row], study: str) -> list[list[Row]]:

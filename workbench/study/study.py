@@ -1,4 +1,4 @@
-"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, report, folds."""
+"""The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, export, report, folds."""
 
 import contextlib
 import json
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.data import NewRows
     from workbench.search.books import Row
     from workbench.search.events import Event
+    from workbench.study.bundle import Bundle
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
@@ -47,6 +48,8 @@ class Summary:
     """Absolute path of the file."""
     seconds: float
     """What this call took."""
+    model_uri: str | None = None
+    """The ensemble as MLflow knows it; None where it was not logged."""
     test_scores: Mapping[str, float] | None = None
     """For sklearn: sources, the true scores of the first submission on the fifth that was set apart."""
 
@@ -116,8 +119,9 @@ class Study:
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self._blended(seconds=left)
         submission = None if self.competition.dataset.test_ids is None else self.submit(out)
+        model_id = self._log_models(ensemble.document, end)
         self._publish(end)
-        return self._summary(ensemble, submission, began)
+        return self._summary(ensemble, submission, model_id, began)
 
     def search(
         self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
@@ -240,7 +244,7 @@ class Study:
             run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
             self.archive.tell()
         full = {"run_id": run_id, **document}
-        return Ensemble(full, lambda rows: self._predict(Competition(self.config, rows), full))
+        return Ensemble(full, lambda rows: self._assemble(full).predict(rows))
 
     def take(
         self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
@@ -323,14 +327,45 @@ class Study:
         """
         from workbench import submission
 
-        own = Competition(self.config, rows)
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        _ = own.dataset
+        new = self.competition.reader.read(rows)
         document = self.archive.tracker.newest_ensemble()
-        frame = self._predict(own, document, listen)
+        frame = self._assemble(document, listen).table(new)
         if out is not None:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
         return frame
+
+    def export(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        register: bool = False,
+        listen: "Callable[[str], object] | None" = None,
+    ) -> dict[str, Any]:
+        """Log the newest ensemble and its members as models that MLflow serves, in the place of earlier ones.
+
+        Args:
+            out: a new or empty folder to write the ensemble's model to as well.
+            register: whether it becomes a version of the model that is registered under the study's name.
+            listen: told in a line of each model that must be trained because it is not kept.
+
+        Returns:
+            `model_uri`, `path`, `registered` (name, version and alias, or None) and the ensemble's `run_id`.
+
+        Raises:
+            StudyError: there is no ensemble yet, or members of it cannot be trained here.
+            ConfigError: there is something in `out`.
+        """
+        from workbench.study import exporting
+
+        folder = None if out is None else Path(out).resolve()
+        exporting.check_out(folder)
+        document = self.archive.tracker.newest_ensemble()
+        made = exporting.Export(self.archive, self._assemble(document, listen), document)
+        model_id = cast("str", made.log())
+        if folder is not None:
+            made.copy(model_id, folder)
+        return made.document(model_id, folder, register=register)
 
     def report(self, out: str | os.PathLike[str] | None = None, markdown: bool = False) -> Path:
         """Write a report of the study, which may be running, and return the file; MLflow gets the page as well.
@@ -379,13 +414,11 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _predict(
-        self, own: Competition, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None
-    ) -> "pd.DataFrame":
-        """Return what the ensemble of `document` predicts for the rows to predict of `own`."""
+    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
+        """Return the ensemble of `document` with its models."""
         from workbench.study import predicting
 
-        return predicting.predict(own, self.archive, document, self.rows(), listen or (lambda _: None))
+        return predicting.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
 
     def _publish(self, end: float | None) -> None:
         """Put figures and page into MLflow, as far as there is time until `end`."""
@@ -402,7 +435,17 @@ class Study:
             return search.trials, search.minutes
         return None, MINUTES
 
-    def _summary(self, ensemble: Ensemble, submission: Path | None, began: float) -> Summary:
+    def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
+        """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
+        from workbench.study import exporting, predicting
+
+        if self.home.full(self.config.search.disk) or not predicting.complete(
+            self.competition, self.archive, document, self.rows()
+        ):
+            return None
+        return exporting.Export(self.archive, self._assemble(document), document).log(end, exporting.MOST)
+
+    def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()
         counts = Counter(row.state for row in rows)
         best = next((row for row in rows if row.state == "complete"), None)
@@ -412,6 +455,7 @@ class Study:
             best=None if best is None else asdict(best),
             ensemble=dict(ensemble.document),
             submission=None if submission is None else str(submission),
+            model_uri=model_id and f"models:/{model_id}",
             seconds=time.monotonic() - began,
             test_scores=None if submission is None else self._reveal(),
         )

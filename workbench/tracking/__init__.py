@@ -7,6 +7,7 @@ tracker  the experiment of a study: a run for every trial, every ensemble and wh
 points   what is logged of a trial as metrics: scores, curves, what it used
 origin   where a study comes from: its file, the commit, the data
 datasets the data as MLflow's data sets
+logged   what predicts, as models that MLflow serves and registers
 weights  the fold models of the trials that are worth it
 index    what MLflow's database says of studies and trials, asked without MLflow
 view     what MLflow's page shows first

@@ -18,6 +18,8 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # A model's requirements are ours to say; a lock file that lies in the current folder is none of its files.
+    "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 
@@ -39,7 +41,8 @@ def client(home: Home) -> "MlflowClient":
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not home.database.exists():
         _make(home)
-    return MlflowClient(tracking_uri=url(home.database))
+    place = url(home.database)
+    return MlflowClient(tracking_uri=place, registry_uri=place)
 
 
 def url(database: Path) -> str:

@@ -1,0 +1,136 @@
+"""How rows to predict are read: in the form that the training rows had, without a look at these."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import arrays, columns, tables
+from workbench.data.columns import Column
+from workbench.data.dataset import Array, Dataset, Kind, Rows
+from workbench.data.header import form
+from workbench.errors import DataError, did_you_mean, listed
+
+NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
+"""Rows to predict: a file of the form that the training data have, a frame, or an array of images or sequences."""
+
+
+class NewData(NamedTuple):
+    """Rows to predict, as models take them."""
+
+    x: Rows
+    ids: Array
+    """(rows,): their names; row numbers where they have none."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What there is to know of the training rows to read others as they were read."""
+
+    kind: Kind
+    source: str
+    """What the training data are called, for messages."""
+    npz: bool
+    """Whether the training data are arrays."""
+    id_column: str | None
+    """The column, or array, that names rows; new rows may come without it."""
+    columns: Mapping[str, Column]
+    """A table's columns in the order in which models take them."""
+    numbers: tuple[str, ...]
+    """The columns in which a word is a mistake."""
+    optional: tuple[str, ...]
+    """The columns of which training rows lacked a value."""
+    shape: tuple[int, ...]
+    """Of an image or a sequence."""
+
+    @classmethod
+    def of(cls, config: StudyConfig, dataset: Dataset) -> Reader:
+        """Return how rows to predict are read for a study and its training rows."""
+        kinds, x, example = dataset.columns, dataset.x, dataset.example
+        is_table = isinstance(x, pd.DataFrame)
+        named = not is_table or example is None or dataset.id_name in example
+        gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else []
+        return cls(
+            kind=dataset.kind,
+            source=Path(config.data.train).name,
+            npz=not is_table or form(Path(config.data.train)) == "npz",
+            id_column=dataset.id_name if named else None,
+            columns={name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()},
+            numbers=tuple(n for n, kind in kinds.items() if kind == "number" and n not in config.data.types),
+            optional=tuple(map(str, gaps)),
+            shape=() if is_table else tuple(np.shape(x if example is None else example)[1:]),
+        )
+
+    def read(self, rows: NewRows) -> NewData:
+        """Read rows to predict.
+
+        Raises:
+            SourceError: the file cannot be opened.
+            DataError: the rows do not have what the training rows had, or it does not hold what it must.
+        """
+        if isinstance(rows, np.ndarray):
+            self._check_form("The array", npz=True)
+            return self._arrays({"x": rows}, "The array")
+        if isinstance(rows, pd.DataFrame):
+            self._check_form("The frame", npz=False)
+            return self._table(rows.rename(columns=str).reset_index(drop=True), "The frame")
+        path = Path(rows).absolute()
+        npz = form(path) == "npz"
+        self._check_form(path.name, npz=npz)
+        if npz:
+            return self._arrays(arrays.read(path), path.name)
+        return self._table(tables.read_table(path, [self.id_column] if self.id_column else []), path.name)
+
+    def completed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a frame with the columns that training rows lacked a value of, empty where it is without them."""
+        return frame.assign(**{name: np.nan for name in self.optional if name not in frame})
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Reader:
+        """Return what `document` wrote."""
+        known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
+        return cls(**known | {"columns": {name: Column(*column) for name, column in document["columns"].items()}})
+
+    def _check_form(self, name: str, *, npz: bool) -> None:
+        """Refuse a table where there must be arrays, and the other way round."""
+        if npz != self.npz and not (self.kind == "table" and not npz):
+            wanted = "an .npz file" if self.npz else "a table"
+            raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
+
+    def _table(self, frame: pd.DataFrame, name: str) -> NewData:
+        if frame.empty:
+            raise DataError(f"{name} must have rows to predict. Received: none.")
+        lacks = [column for column in self.columns if column not in frame]
+        if lacks:
+            hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in self.columns])
+            raise DataError(
+                f"{name} must have the feature columns of {self.source}. It lacks {listed(map(repr, lacks))}."
+                f"{hint} Add them."
+            )
+        columns.check_numbers(frame, self.numbers, name)
+        own = self.id_column if self.id_column in frame else None
+        return NewData(columns.impose(frame, self.columns), tables.ids(frame, own, name))
+
+    def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
+        x, own = arrays.values(found, name), self.id_column
+        names = {own: arrays.beside(found, own, len(x), name)} if own is not None and own in found else {}
+        if self.kind == "table":
+            return self._table(arrays.features(x).assign(**names), name)
+        if x.shape[1:] != self.shape:
+            raise DataError(
+                f"{name}: x must have rows of the shape {self.shape} that {self.source} has. "
+                f"Received: {x.shape[1:]}. Shape both alike."
+            )
+        ids = tables.ids(pd.DataFrame(names, index=range(len(x))), own if names else None, name)
+        return NewData(arrays.shaped(x, self.kind, name), ids)

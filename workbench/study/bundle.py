@@ -1,0 +1,171 @@
+"""An ensemble with all that it takes to predict, in one folder: neither the home nor the training data are needed."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench import models, trial
+from workbench.data import NewRows, Reader
+from workbench.data.reader import NewData
+from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
+from workbench.models.protocol import Inputs, Model
+from workbench.submission import Layout
+from workbench.trial import Transform
+
+_FILE = "bundle.json"
+_RANKS = "ranks.npz"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model on disk, in memory only when it is wanted: many that are large need not be there together."""
+
+    family: str
+    folder: Path
+    model: Model | None = None
+
+    def loaded(self) -> "Stored":
+        """Return the same with the model in memory."""
+        return replace(self, model=self.ready())
+
+    def ready(self) -> Model:
+        """Return the model."""
+        return models.module(self.family).load(self.folder) if self.model is None else self.model
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of the ensemble: the mean of some trials, each the mean of its own models."""
+
+    name: str
+    family: str
+    weight: float
+    trials: Sequence[Sequence[Stored]]
+
+    def predict(self, x: Inputs, transform: Transform) -> np.ndarray:
+        """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
+
+        def made(model: Stored) -> np.ndarray:
+            return trial.predict(model.ready(), x, family=self.family, transform=transform)
+
+        return _mean(_mean(made(model) for model in each) for each in self.trials)
+
+    def size(self) -> int:
+        """Return how many bytes the member's models take on disk."""
+        files = (file for each in self.trials for model in each for file in model.folder.rglob("*") if file.is_file())
+        return sum(file.stat().st_size for file in files)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """All that it takes to predict."""
+
+    reader: Reader
+    members: Sequence[Member]
+    joiner: Joiner
+    layout: Layout
+    transform: Transform = "none"
+    threshold: float | None = None
+    """The probability from which on a row is labelled with the positive class."""
+
+    @property
+    def families(self) -> set[str]:
+        """The families of the members."""
+        return {member.family for member in self.members}
+
+    def predict(self, rows: NewRows) -> pd.DataFrame:
+        """Return predictions with the submission's columns, in the rows' own order.
+
+        Raises:
+            SourceError: the file cannot be opened.
+            DataError: the rows do not have the columns, or what columns must hold.
+            FamilyError: a model cannot be loaded, or predicted what is not a number.
+        """
+        return self.table(self.reader.read(rows))
+
+    def table(self, new: NewData) -> pd.DataFrame:
+        """Return what `predict` does for rows that the reader has read."""
+        x, ids = new
+        predictions = [member.predict(x, self.transform) for member in self.members]
+        joined = self.joiner(predictions, np.array([member.weight for member in self.members]))
+        return self.layout.table(ids, joined, self.threshold)
+
+    def serve(self, rows: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+        """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
+        return self.predict(self.reader.completed(rows) if isinstance(rows, pd.DataFrame) else rows)
+
+    def alone(self, place: int) -> "Bundle":
+        """Return the bundle of a single member."""
+        return replace(self, members=[replace(self.members[place], weight=1.0)], joiner=Mean(), threshold=None)
+
+    def in_memory(self) -> "Bundle":
+        """Return the bundle with its models loaded, for many predictions."""
+        return replace(self, members=[_loaded(member) for member in self.members])
+
+    def write(self, folder: Path) -> None:
+        """Write everything into a new folder: JSON, arrays, and the models as their families wrote them."""
+        folder.mkdir(parents=True)
+        known = {
+            "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
+            "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
+            "layout": {"columns": dict(self.layout.columns), "classes": self.layout.classes},
+            "reader": self.reader.document(),
+            "transform": self.transform,
+            "threshold": self.threshold,
+        }
+        if isinstance(self.joiner, Ranks):
+            np.savez_compressed(folder / _RANKS, *self.joiner.scales)
+        (folder / _FILE).write_text(json.dumps(known, indent=1))
+
+
+def read(folder: Path) -> Bundle:
+    """Read what `Bundle.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
+    known = json.loads((folder / _FILE).read_text())
+    layout = known["layout"]
+    return Bundle(
+        reader=Reader.from_document(known["reader"]),
+        members=[_member(folder, member) for member in known["members"]],
+        joiner=_joiner(folder, known["joiner"]),
+        layout=Layout(layout["columns"], None if layout["classes"] is None else tuple(layout["classes"])),
+        transform=known["transform"],
+        threshold=known["threshold"],
+    )
+
+
+def _member(folder: Path, known: Mapping[str, Any]) -> Member:
+    trials = [[Stored(known["family"], folder / name) for name in names] for names in known["trials"]]
+    return Member(**{**known, "trials": trials})
+
+
+def _joiner(folder: Path, known: Mapping[str, Any]) -> Joiner:
+    if known["kind"] == "Stack":
+        return Stack.read(known)
+    if known["kind"] != "Ranks":
+        return Mean()
+    with np.load(folder / _RANKS, allow_pickle=False) as scales:
+        return Ranks(tuple(scales[f"arr_{place}"] for place in range(len(scales.files))))
+
+
+def _loaded(member: Member) -> Member:
+    return replace(member, trials=[[model.loaded() for model in each] for each in member.trials])
+
+
+def _copied(member: Member, folder: Path, place: str) -> dict[str, Any]:
+    """Copy a member's models below `place` in a folder, and return what there is to know of it."""
+    names = []
+    for number, each in enumerate(member.trials):
+        names.append([f"{place}/{number}-{model.folder.name}" for model in each])
+        for model, name in zip(each, names[-1], strict=True):
+            shutil.copytree(model.folder, folder / name)
+    return {"name": member.name, "family": member.family, "weight": member.weight, "trials": names}
+
+
+def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:
+    each = list(predictions)
+    return np.asarray(sum(each) / len(each))
