@@ -55,8 +55,9 @@ def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:
 
 def test_a_study_says_its_best_trial_and_what_its_newest_ensemble_is_worth(tmp_path: Path) -> None:
     told = description.markdown(a_competition(tmp_path), a_row(4, 0.35), ENSEMBLE, "7")
-    assert "best so far: [linear #4](#/experiments/7/runs/r4), log_loss **0.35**" in told
-    assert "[of 2](#/experiments/7/runs/e1), honest log_loss **0.32 ± 0.01** (log_loss 0.3 on the folds" in told
+    assert "best so far: [linear #4](#/experiments/7/runs/r4?workflowType=machine_learning), log_loss **0.35**" in told
+    ensemble = "[of 2](#/experiments/7/runs/e1?workflowType=machine_learning)"
+    assert f"{ensemble}, honest log_loss **0.32 ± 0.01** (log_loss 0.3 on the folds" in told
     assert description.title(a_row(4, 0.35)) == "study · best linear #4 0.35"
     without = ENSEMBLE | {"honest_score": None, "honest_se": None}
     assert "log_loss 0.3, without an honest score" in description.markdown(a_competition(tmp_path), None, without, "7")
@@ -113,8 +114,8 @@ def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
     note = experiment.tags["mlflow.note.content"]
     assert summary.best is not None
     assert summary.ensemble is not None
-    assert f"/runs/{summary.best['run_id']})" in note
-    assert f"/runs/{summary.ensemble['run_id']})" in note
+    assert f"/runs/{summary.best['run_id']}?" in note
+    assert f"/runs/{summary.ensemble['run_id']}?" in note
     assert "best so far: [constant #0]" in "\n".join(said)
     assert not any("ensemble:" in text for text in said)
     (own,) = [run for run in runs.values() if run.data.tags["workbench.kind"] == "study"]

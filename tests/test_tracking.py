@@ -328,7 +328,8 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     assert run.data.params == {"method": "nelder_mead"}
     for member in members:
         assert (
-            f"](#/experiments/{tracker.experiment_id}/runs/{member}) | 0.5000 |" in run.data.tags["mlflow.note.content"]
+            f"](#/experiments/{tracker.experiment_id}/runs/{member}?workflowType=machine_learning) | 0.5000 |"
+            in run.data.tags["mlflow.note.content"]
         )
     assert sorted(os.listdir(artifacts(run))) == ["ensemble.json", "oof.parquet", "test.parquet"]
     assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **document}
@@ -520,7 +521,7 @@ def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, 
     second = tracker.record_ensemble(document, a_result().oof, None, vault, metric="log_loss")
     assert [ensembles(run_id) for run_id in (*own, far)] == [[first, second], [first], [second], [second]]
     note = client(home).get_run(second).data.tags["mlflow.note.content"]
-    assert f"(#/experiments/{other.experiment_id}/runs/{far})" in note
+    assert f"(#/experiments/{other.experiment_id}/runs/{far}?workflowType=machine_learning)" in note
     where = f"tags.`workbench.member_of` LIKE '%{second}%'"
     found = client(home).search_runs([tracker.experiment_id, other.experiment_id], where)
     assert {run.info.run_id for run in found} == {own[0], own[2], far}

@@ -77,15 +77,15 @@ def _wanted(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Wanted]:
 
 def _tell_of_studies(home: Home, server: servers.Server) -> str:
     """Print the links of the studies, the newest one's first, and return that."""
-    from workbench.tracking import ui
+    from workbench.tracking import ui, view
 
     pages = ui.pages(home, server)
-    link = next(iter(pages.values()), f"{server.address}/{ui.ALL}")
+    link = next(iter(pages.values()), f"{server.address}/{view.ALL}")
     print(f"MLflow shows the studies at {link}")
     older = list(pages.items())[1 : _MOST + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
         print(f"  {study:<{width}}  {page}")
     if len(pages) > _MOST + 1:
-        print(f"  … and {len(pages) - _MOST - 1} more at {server.address}/{ui.ALL}")
+        print(f"  … and {len(pages) - _MOST - 1} more at {server.address}/{view.ALL}")
     return link

@@ -1,6 +1,7 @@
 """What MLflow's page says above a study's runs: what is asked, of which data, and what came of it so far."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import masked
@@ -20,14 +21,15 @@ def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] |
         ensemble: the document of its newest ensemble.
         experiment: the id that MLflow has given the study; links lead to runs of it.
     """
-    data, folds, link = own.dataset, own.folds, f"#/experiments/{experiment}/runs"
+    from workbench.tracking import view
+
+    data, folds, link = own.dataset, own.folds, partial(view.of_run, experiment)
     lines = [f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {masked(own.config.data.train)}", ""]
     if best is not None:
-        lines += [f"- best so far: [{_name(best)}]({link}/{best.run_id}), {own.metric.name} **{best.score:.5g}**"]
+        lines += [f"- best so far: [{_name(best)}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
     if ensemble is not None:
-        lines += [
-            f"- newest ensemble: [of {len(ensemble['members'])}]({link}/{ensemble['run_id']}), {_worth(ensemble)}"
-        ]
+        count, page = len(ensemble["members"]), link(ensemble["run_id"])
+        lines += [f"- newest ensemble: [of {count}]({page}), {_worth(ensemble)}"]
     test = "" if data.test_ids is None else f", {len(data.test_ids):,} to predict"
     return "\n".join(
         [

@@ -1,39 +1,21 @@
 """Everything a report tells of a study, read from what it has written down; nothing is written, nothing locked."""
 
-import importlib.metadata
-import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench import __version__
 from workbench import config as configs
 from workbench.errors import StudyError
 from workbench.report import Curves, Question, Recipe, Story
 from workbench.search import history
 from workbench.study.archive import Archive
 from workbench.study.competition import Competition
+from workbench.tracking.origin import versions
 
 if TYPE_CHECKING:
     from workbench.search.books import Row
-
-# What results hang on, by the name under which it is installed; the builds of one library have one name here.
-_DISTRIBUTIONS = {
-    "optuna": "optuna",
-    "keras": "keras",
-    "tensorflow-cpu": "tensorflow",
-    "tensorflow": "tensorflow",
-    "scikit-learn": "scikit-learn",
-    "xgboost-cpu": "xgboost",
-    "xgboost": "xgboost",
-    "lightgbm": "lightgbm",
-    "catboost": "catboost",
-    "mlflow": "mlflow",
-    "numpy": "numpy",
-    "pandas": "pandas",
-}
 
 
 def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> Story:
@@ -135,14 +117,4 @@ def _curves(archive: Archive, rows: "Sequence[Row]") -> dict[str, Curves]:
 
 def _recipe(config: configs.StudyConfig) -> Recipe:
     text = config.file.read_text(encoding="utf-8-sig")
-    versions = {"workbench": __version__, "python": platform.python_version(), **dict(_versions())}
-    return Recipe(configs.masked(text), config.seed, versions)
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    """Yield name and version of what is installed."""
-    for distribution, name in _DISTRIBUTIONS.items():
-        try:
-            yield name, importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    return Recipe(configs.masked(text), config.seed, versions())

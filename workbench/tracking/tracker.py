@@ -378,7 +378,7 @@ def _links(document: Mapping[str, Any], members: "Sequence[Run]") -> str:
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]
     for each in document["members"]:
-        link = f"#/experiments/{experiments.get(each['run_id'], 0)}/runs/{each['run_id']}"
+        link = view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
         lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
     return "\n".join(lines)
 

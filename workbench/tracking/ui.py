@@ -7,9 +7,6 @@ from workbench import servers
 from workbench.home import Home
 from workbench.tracking import index, moved, store, view
 
-ALL = "#/experiments?workflowType=machine_learning"
-"""The page of all studies."""
-
 _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -36,8 +33,5 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
 
 def pages(home: Home, server: servers.Server) -> dict[str, str]:
     """Return the link of each study, the one that was written to last first."""
-    shown = f"workflowType=machine_learning&viewStateShareKey={view.KEY}"
-    return {
-        study: f"{server.address}/#/experiments/{experiment}/runs?{shown}"
-        for study, experiment in index.studies(home).items()
-    }
+    found = index.studies(home).items()
+    return {study: f"{server.address}/{view.of_study(experiment)}" for study, experiment in found}

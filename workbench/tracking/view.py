@@ -13,12 +13,29 @@ from typing import Any
 KEY = "workbench"
 TAG = f"mlflow.sharedViewState.{KEY}"
 
+# Without it MLflow shows the menu of another trade.
+_TRADE = "workflowType=machine_learning"
+
 # Pixels: a run's name whole, since it tells the story in a narrow window, and a score to five digits and more.
 _WIDTHS = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 130, "duration": 90}
 _NARROW = 100
 _SECTION = "workbench-study"
 # How many runs a chart shows at once.
 _RUNS = 100
+
+
+ALL = f"#/experiments?{_TRADE}"
+"""The page of all studies."""
+
+
+def of_study(experiment: object) -> str:
+    """Return the page of a study's runs, in the view prepared for it."""
+    return f"#/experiments/{experiment}/runs?{_TRADE}&viewStateShareKey={KEY}"
+
+
+def of_run(experiment: object, run_id: str) -> str:
+    """Return the page of a run."""
+    return f"#/experiments/{experiment}/runs/{run_id}?{_TRADE}"
 
 
 def state(metric: str, also: Sequence[str], *, ascending: bool, folds: int) -> str:
