@@ -20,6 +20,7 @@ OWNERS = {
     "lightgbm": "models",
     "catboost": "models",
     "keras_tuner": "space",
+    "PIL": "data",
     "optuna": "search",
     "optuna_dashboard": "search",
     "mlflow": "tracking",

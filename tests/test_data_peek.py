@@ -83,11 +83,13 @@ def test_a_missing_file_names_both_places_and_a_file_like_it(folder):
     assert str(Path.cwd()) in str(caught.value)
 
 
-def test_folders_and_unknown_suffixes_are_refused(folder):
+def test_folders_without_images_and_unknown_suffixes_are_refused(folder):
     (folder / "images").mkdir()
     (folder / "train.xlsx").write_text("")
-    with pytest.raises(ConfigError, match="A folder cannot be read"):
+    with pytest.raises(DataError, match=r"study.yaml: data.train must be a folder of images .* which holds none"):
         data.peek(study(folder, train="images", target="y"))
+    with pytest.raises(ConfigError, match="A folder cannot be read"):
+        data.peek(study(folder, train="train.csv", target="Survived", sample_submission="images"))
     with pytest.raises(ConfigError, match=r"known form.*\.parquet"):
         data.peek(study(folder, train="train.xlsx", target="y"))
 

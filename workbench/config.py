@@ -23,6 +23,7 @@ ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 # Strict: a quoted '5' or a `yes` where a number belongs is a slip of the pen, not a number.
 Whole = Annotated[int, Field(strict=True)]
+Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
@@ -36,9 +37,16 @@ class DataConfig(_Part):
     """Where the rows come from, and what their columns are."""
 
     train: str
-    """A table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz), or sklearn:NAME, openml:ID, kaggle:COMPETITION."""
+    """A table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, IDX), a folder of images with a sub-folder for each class,
+    or sklearn:NAME, openml:ID, kaggle:COMPETITION."""
     test: str | None = None
-    """The rows to predict, in the same form as `train`."""
+    """The rows to predict, in the same form as `train`; where that is images, a folder of them."""
+    images: str | None = None
+    """The folder of the images whose files a column of the table `train` names."""
+    image_size: tuple[Side, Side] | None = None
+    """Height and width that images are stretched to; the median, at most 128, unless given."""
+    corrupt: Literal["refuse", "skip"] = "refuse"
+    """Whether training images that cannot be decoded are refused, or left out."""
     sample_submission: str | None = None
     """The competition's example: the submission gets its columns, order and ids."""
     target: str | None = None
@@ -54,7 +62,7 @@ class DataConfig(_Part):
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
-    """What a column is where the guess is wrong, as in {zip: category}; for .npz {x: image}."""
+    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}."""
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None

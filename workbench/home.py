@@ -63,6 +63,11 @@ class Home:
         """The folder of a trial's weights: `REPEAT-FOLD` for each fold model."""
         return self.weights(study) / _name(family, number)
 
+    @property
+    def cache(self) -> Path:
+        """What was made of the data once: decoded images, large arrays."""
+        return self.path / "cache"
+
     def create(self) -> None:
         """Make the folder.
 

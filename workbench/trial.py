@@ -17,6 +17,7 @@ import numpy as np
 from workbench import models
 from workbench.config import TrainingConfig
 from workbench.data import Dataset
+from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
@@ -303,7 +304,7 @@ def predict(model: Model, x: Any, *, family: str, transform: Transform) -> np.nd
     Raises:
         FamilyError: the model predicted what is not a number.
     """
-    predictions = model.predict(x)
+    predictions = _predicted(model, x)
     if transform == "log1p":
         with np.errstate(over="ignore"):
             predictions = np.expm1(predictions)
@@ -311,6 +312,13 @@ def predict(model: Model, x: Any, *, family: str, transform: Transform) -> np.nd
         bad = int((~np.isfinite(predictions)).sum())
         raise FamilyError(f"{family} predicted {bad} values that are not finite; its training diverged.")
     return predictions
+
+
+def _predicted(model: Model, x: Any) -> np.ndarray:
+    """Predict; rows that lie on disk are read some at a time."""
+    if not isinstance(x, Stored):
+        return model.predict(x)
+    return np.concatenate([model.predict(block) for _, block in x.blocks()])
 
 
 def save(model: Model, folder: Path) -> None:

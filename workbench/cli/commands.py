@@ -71,7 +71,9 @@ def _interrupt(*_: object) -> None:
 
 @app.command()
 def init(
-    train: Annotated[str, typer.Argument(metavar="TRAIN", help="The training data: a table, an .npz, sklearn:NAME, …")],
+    train: Annotated[
+        str, typer.Argument(metavar="TRAIN", help="A table, an .npz, a folder of images, sklearn:NAME, …")
+    ],
     test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
     sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
@@ -269,7 +271,8 @@ def import_(
 def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """Free the weights that no ensemble needs.
 
-    Those of the best trial and of the newest ensemble's members stay, and so do all predictions.
+    Those of the best trial and of the newest ensemble's members stay, and so do all predictions. Decoded images that
+    were not used for a week go, too.
     """
     freed = _open(file, home).gc()
     if as_json:
@@ -369,7 +372,7 @@ def _hush() -> None:
 def _open(file: str, home: str | None, **overrides: Any) -> "Study":
     from workbench.study import open
 
-    return open(file, home, **overrides)
+    return open(file, home, tell=lambda line: print(line, file=sys.stderr, flush=True), **overrides)
 
 
 @contextmanager

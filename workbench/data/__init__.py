@@ -6,7 +6,14 @@ checks      `peek`: what a study file says against the files it names
 columns     what a column holds, learnt on the training rows and imposed on the rows to predict
 target      raw target values -> task, classes, encoded y
 tables      tables on disk -> frames -> Dataset
-arrays      .npz -> Dataset
+arrays      .npz and IDX -> Dataset
+npz, idx    files of arrays -> arrays, the large ones on disk
+pixels      a table of pixels -> arrays
+folders     which files of a folder are images, and of which class
+decoding    image files -> one array, kept
+images      images in files -> Dataset
+stored      an array that lies on disk
+cache       what was made of the data once
 remote      openml: and kaggle: -> frames and files
 sources     `load` and `truth`: one door for every source
 reader      rows to predict, read as the training rows were

@@ -1,9 +1,7 @@
-""".npz -> Dataset: images, sequences, or the rows of a table."""
+""".npz and IDX -> Dataset: images, sequences, or the rows of a table."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,12 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, tables, target
+from workbench.data import checks, idx, npz, tables, target
+from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset, Kind
-from workbench.errors import DataError, SourceError, did_you_mean, listed
+from workbench.data.header import form
+from workbench.data.stored import Stored
+from workbench.errors import DataError, did_you_mean, listed
 
 Arrays = Mapping[str, Array]
 
@@ -25,16 +26,23 @@ _LARGE = 10_000
 _DIMENSIONS: dict[Kind, tuple[int, ...]] = {"table": (2, 3, 4), "image": (3, 4), "sequence": (2, 3)}
 
 
-def load_arrays(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
-    """Read `.npz` files with `x`, `y` and optionally `id`, and build a Dataset.
+def load_arrays(
+    config: StudyConfig,
+    train: Path,
+    test: Path | None,
+    *,
+    sample: pd.DataFrame | None = None,
+    cache: Cache | None = None,
+) -> Dataset:
+    """Read `.npz` files with `x`, `y` and optionally `id`, or IDX files, and build a Dataset.
 
     Raises:
         ConfigError: a key names an array that is not there.
         SourceError: a file cannot be opened.
         DataError: arrays are missing, of different lengths, or of a shape or dtype that cannot be used.
     """
-    rows = None if test is None else read(test)
-    return build(config, read(train), rows, names=(train.name, test.name if test else ""), sample=sample)
+    rows = None if test is None else read(test, config, cache)
+    return build(config, read(train, config, cache), rows, names=(train.name, test.name if test else ""), sample=sample)
 
 
 def build(
@@ -85,23 +93,20 @@ def build(
     )
 
 
-def read(path: Path) -> Arrays:
-    """Read all arrays of a file; pickled objects are refused.
+def read(path: Path, config: StudyConfig | None = None, cache: Cache | None = None) -> Arrays:
+    """Read all arrays of an .npz file, or of IDX files; large images and sequences stay on disk where there is a cache.
 
     Raises:
+        ConfigError: the study file says of x what it cannot be.
         SourceError: the file cannot be opened.
         DataError: it holds what is not plain arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: must hold plain arrays, written by numpy.savez. Received: {str(error).rstrip('.')}. "
-            "Write it again, without objects."
-        ) from error
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
+    if form(path) == "idx":
+        return idx.read(path)
+    head = None if cache is None or config is None else npz.head(path)
+    if cache is None or config is None or head is None or not head.liftable:
+        return npz.read(path)
+    return npz.read(path) if _kind(config, head, path.name) == "table" else npz.lifted(path, cache)
 
 
 def values(arrays: Arrays, name: str) -> Array:
@@ -122,7 +127,7 @@ def values(arrays: Arrays, name: str) -> Array:
     return x
 
 
-def _kind(config: StudyConfig, x: Array, name: str) -> Kind:
+def _kind(config: StudyConfig, x: Array | npz.Head, name: str) -> Kind:
     """Return what a row of x is."""
     asked: Any = config.data.types.get("x")
     if asked is None:
@@ -188,12 +193,14 @@ def features(x: Array) -> pd.DataFrame:
     return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
 
 
-def shaped(x: Array, kind: Kind, name: str) -> Array:
+def shaped(x: Array | Stored, kind: Kind, name: str) -> Array | Stored:
     """Return images or sequences as uint8 or float32; a sequence of single values gets a channel.
 
     Raises:
         DataError: values are not finite.
     """
+    if isinstance(x, Stored):
+        return x
     if kind == "sequence" and x.ndim == 2:
         x = x[..., np.newaxis]
     if x.dtype == np.uint8:
@@ -201,5 +208,5 @@ def shaped(x: Array, kind: Kind, name: str) -> Array:
     x = x.astype("float32")
     unfit = int((~np.isfinite(x)).sum())
     if unfit:
-        raise DataError(f"{name}: x must be finite. Received: {unfit} values that are not. Fill them.")
+        raise npz.not_finite(name, unfit)
     return x

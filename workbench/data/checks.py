@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import remote
-from workbench.data.header import SUFFIXES, form, read_header
+from workbench.data import folders, remote
+from workbench.data.header import SUFFIXES, form, is_arrays, read_header
 from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, listed
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
@@ -34,7 +34,7 @@ def peek(config: StudyConfig) -> None:
         _check_files(config)
     if config.data.sample_submission is not None and scheme != "kaggle":
         path = located(config, "data.sample_submission", config.data.sample_submission)
-        if form(path) == "npz":
+        if is_arrays(path):
             raise config.error("data.sample_submission", "must be a table", str(path))
         if form(path) == "text":
             read_header(path)
@@ -59,21 +59,26 @@ def source(config: StudyConfig) -> tuple[str, str]:
     return scheme, name
 
 
-def located(config: StudyConfig, key: str, value: str) -> Path:
-    """Return the file that `key` names.
+def located(config: StudyConfig, key: str, value: str, *, folder: bool | None = False) -> Path:
+    """Return the file that `key` names; with `folder`, the folder; where that is None, one or the other.
 
     Raises:
         SourceError: it is not there.
-        ConfigError: it is a folder, or has a suffix that we do not read.
+        ConfigError: it is a folder and must be a file, or the other way round, or has a suffix that we do not read.
     """
     path = config.resolve(value)
     if not path.exists():
         looked = dict.fromkeys([path.parent, (Path.cwd() / value).parent.resolve()])
         near = [file.name for folder in looked if folder.is_dir() for file in folder.iterdir()]
-        error = config.error(key, "must be an existing file", value, did_you_mean(path.name, near))
+        what = "an existing folder" if folder else "an existing file"
+        error = config.error(key, f"must be {what}", value, did_you_mean(path.name, near))
         raise SourceError(f"{error} Looked in {' and '.join(map(str, looked))}.")
+    if path.is_dir() and folder is not False:
+        return path
     if path.is_dir():
         raise config.error(key, "must be a file", value, f" A folder cannot be read. Readable: {SUFFIXES}.")
+    if folder:
+        raise config.error(key, "must be a folder", value)
     if form(path) is None:
         raise config.error(key, "must be a file of a known form", value, f" Known: {SUFFIXES}.")
     return path
@@ -93,7 +98,7 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
             raise _no_column(config, key, column, columns, train)
         if column == target and key != "data.target":
             raise config.error(key, "must not be the target", column, " A target is never a feature.")
-    for column, kind in config.data.types.items():
+    for column, kind in types_of_columns(config).items():
         if kind not in get_args(ColumnKind):
             known = ", ".join(get_args(ColumnKind))
             raise config.error(f"data.types.{column}", f"must be one of {known} for a column", kind)
@@ -129,13 +134,18 @@ def unnamed(column: str) -> bool:
     return column.startswith("Unnamed: ")
 
 
+def types_of_columns(config: StudyConfig) -> dict[str, str]:
+    """Return what the study file says of columns; that x is an image is said of all of them together."""
+    return {name: kind for name, kind in config.data.types.items() if (name, kind) != ("x", "image")}
+
+
 def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Yield each key that names a column, and the column."""
     data = config.data
     single = {"target": data.target, "id": data.id, "group": data.group, "time": data.time, "weight": data.weight}
     yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
     yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
-    yield from ((f"data.types.{column}", column) for column in data.types)
+    yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
     if config.folds.column is not None:
         yield "folds.column", config.folds.column
 
@@ -161,15 +171,37 @@ def _check_sklearn(config: StudyConfig, name: str) -> None:
 
 
 def _check_files(config: StudyConfig) -> None:
-    """Check the files of train and test, and the headers of those that are text."""
-    train = located(config, "data.train", config.data.train)
-    test = None if config.data.test is None else located(config, "data.test", config.data.test)
-    if test is not None and (form(train) == "npz") != (form(test) == "npz"):
+    """Check the files of train and test, the headers of those that are text, and what lies in folders."""
+    train = located(config, "data.train", config.data.train, folder=None)
+    test = None if config.data.test is None else located(config, "data.test", config.data.test, folder=None)
+    if train.is_dir() or config.data.images is not None:
+        _check_images(config, train, test)
+    elif test is not None and (test.is_dir() or is_arrays(train) != is_arrays(test)):
         raise config.error("data.test", f"must be of the same form as {train.name}", config.data.test)
-    if form(train) != "text":
+    if train.is_dir() or form(train) != "text":
         return
     columns = read_header(train).columns
     target = check_columns(config, columns, train.name)
-    if test is not None and form(test) == "text":
+    # A table of images to predict needs no more than their names, which are looked for when it is read.
+    if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
         found = read_header(test).columns
         check_test(config, columns, found, train=train.name, test=test.name, target=target)
+
+
+def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
+    """Check that there are images where the study file says that there are."""
+    if config.data.images is None:
+        folders.by_class(train, f"{config.file}: data.train")
+        if test is not None and not test.is_dir():
+            hint = " Name a folder with the images to predict."
+            raise config.error("data.test", f"must be a folder, as {train.name} is", config.data.test, hint)
+    elif train.is_dir() or is_arrays(train):
+        hint = " Remove it: it goes with a table that names its files."
+        raise config.error("data.images", "must go with a table as data.train", config.data.images, hint)
+    else:
+        folder = located(config, "data.images", config.data.images, folder=True)
+        folders.anywhere(folder, f"{config.file}: data.images")
+    if test is not None and test.is_dir():
+        folders.unsorted(test, f"{config.file}: data.test")
+    elif test is not None and is_arrays(test):
+        raise config.error("data.test", "must be a folder of images, or a table that names them", config.data.test)

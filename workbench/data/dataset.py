@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from workbench.data.stored import Stored
+
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-Rows: TypeAlias = "pd.DataFrame | Array"
-Kind = Literal["table", "image", "sequence"]
+Rows: TypeAlias = "pd.DataFrame | Array | Stored"
+Kind = Literal["table", "text", "image", "sequence"]
+"""What a row is; text: a table with a column of texts, whatever else it has."""
 Class = str | int | float | bool
 
 
@@ -25,7 +28,7 @@ class Dataset:
 
     A table's columns are float64 (number, and boolean as 0 and 1), object (category and text) or
     datetime64[ns] (date); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
-    sequences (rows, steps, channels), both float32 or uint8.
+    sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`Stored`).
     """
 
     kind: Kind
@@ -54,6 +57,8 @@ class Dataset:
     """How the dates of a column are written, where they are text."""
     example: Rows | None = None
     """A few training rows as they came, with their id where a column has it, without the target."""
+    pixels: tuple[str, ...] = ()
+    """Of images that came as a table, the columns of their pixels."""
     groups: Array | None = None
     """(rows,): rows of one group must not be split over folds."""
     time: Array | None = None

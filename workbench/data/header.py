@@ -14,9 +14,9 @@ from typing import BinaryIO, Literal, NamedTuple, cast
 
 from workbench.errors import DataError, SourceError
 
-Form = Literal["text", "parquet", "npz"]
+Form = Literal["text", "parquet", "npz", "idx"]
 
-SUFFIXES = ".csv, .tsv (also with .gz, .bz2, .xz, .zip), .parquet, .npz"
+SUFFIXES = ".csv, .tsv (also with .gz, .bz2, .xz, .zip), .parquet, .npz, IDX"
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
 # Enough rows behind the header to see which decimal sign is in use.
@@ -33,6 +33,8 @@ class Header(NamedTuple):
 
 def form(path: Path) -> Form | None:
     """Return what a file holds by its suffixes, or None for a suffix we do not read."""
+    if re.search(r"(?i)[.-]idx\d-ubyte(\.gz)?$", path.name):
+        return "idx"
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
@@ -45,6 +47,11 @@ def form(path: Path) -> Form | None:
         ".npz": "npz",
     }
     return known.get(suffixes[-1]) if suffixes else None
+
+
+def is_arrays(path: Path) -> bool:
+    """Tell whether a file holds arrays, not a table."""
+    return form(path) in ("npz", "idx")
 
 
 def read_header(path: Path) -> Header:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, columns, tables
+from workbench.data import arrays, columns, decoding, folders, pixels, tables
+from workbench.data.cache import Cache
 from workbench.data.columns import Column
 from workbench.data.dataset import Array, Dataset, Kind, Rows
-from workbench.data.header import form
+from workbench.data.decoding import Look
+from workbench.data.header import is_arrays
 from workbench.errors import DataError, did_you_mean, listed
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
@@ -49,27 +51,38 @@ class Reader:
     """The columns of which training rows lacked a value."""
     shape: tuple[int, ...]
     """Of an image or a sequence."""
+    pixels: tuple[str, ...] = ()
+    """Of images that come as a table, the columns of their pixels."""
+    look: Look | None = None
+    """How images in files are decoded, where the training data are such."""
 
     @classmethod
     def of(cls, config: StudyConfig, dataset: Dataset) -> Reader:
         """Return how rows to predict are read for a study and its training rows."""
         kinds, x, example = dataset.columns, dataset.x, dataset.example
         is_table = isinstance(x, pd.DataFrame)
+        in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
         named = not is_table or example is None or dataset.id_name in example
         gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else []
         return cls(
             kind=dataset.kind,
             source=Path(config.data.train).name,
-            npz=not is_table or form(Path(config.data.train)) == "npz",
+            npz=is_arrays(Path(config.data.train)) or not (is_table or dataset.pixels),
             id_column=dataset.id_name if named else None,
             columns={name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()},
             numbers=tuple(n for n, kind in kinds.items() if kind == "number" and n not in config.data.types),
             optional=tuple(map(str, gaps)),
             shape=() if is_table else tuple(np.shape(x if example is None else example)[1:]),
+            pixels=dataset.pixels,
+            look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
         )
 
-    def read(self, rows: NewRows) -> NewData:
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read rows to predict.
+
+        Args:
+            rows: what to read.
+            cache: where images that are decoded are kept; without it they are held in memory.
 
         Raises:
             SourceError: the file cannot be opened.
@@ -82,7 +95,9 @@ class Reader:
             self._check_form("The frame", npz=False)
             return self._table(rows.rename(columns=str).reset_index(drop=True), "The frame")
         path = Path(rows).absolute()
-        npz = form(path) == "npz"
+        if path.is_dir() and self.look is not None:
+            return self._images(path, self.look, cache)
+        npz = is_arrays(path)
         self._check_form(path.name, npz=npz)
         if npz:
             return self._arrays(arrays.read(path), path.name)
@@ -100,13 +115,23 @@ class Reader:
     def from_document(cls, document: Mapping[str, Any]) -> Reader:
         """Return what `document` wrote."""
         known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
-        return cls(**known | {"columns": {name: Column(*column) for name, column in document["columns"].items()}})
+        look = known.get("look") and Look(*known["look"])
+        return cls(
+            **known
+            | {"look": look}
+            | {"columns": {name: Column(*column) for name, column in document["columns"].items()}}
+        )
 
     def _check_form(self, name: str, *, npz: bool) -> None:
         """Refuse a table where there must be arrays, and the other way round."""
         if npz != self.npz and not (self.kind == "table" and not npz):
-            wanted = "an .npz file" if self.npz else "a table"
+            wanted = "a folder of images" if self.look else "an .npz file" if self.npz else "a table"
             raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
+
+    def _images(self, folder: Path, look: Look, cache: Cache | None) -> NewData:
+        images = folders.unsorted(folder, folder.name)
+        decoded = decoding.decode(images, cache, look=look)
+        return NewData(decoded.x, np.array(folders.names(images), dtype=object))
 
     def _table(self, frame: pd.DataFrame, name: str) -> NewData:
         if frame.empty:
@@ -118,6 +143,8 @@ class Reader:
                 f"{name} must have the feature columns of {self.source}. It lacks {listed(map(repr, lacks))}."
                 f"{hint} Add them."
             )
+        if self.pixels:
+            return self._arrays(pixels.arrays(frame, name, self.pixels), name)
         columns.check_numbers(frame, self.numbers, name)
         own = self.id_column if self.id_column in frame else None
         return NewData(columns.impose(frame, self.columns), tables.ids(frame, own, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, remote, tables, target
+from workbench.data import arrays, checks, images, pixels, remote, tables, target
+from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset
-from workbench.data.header import form
+from workbench.data.header import is_arrays
 from workbench.errors import DataError
 
 # The rows that a sklearn: source sets apart, always the same.
@@ -19,8 +21,12 @@ _APART = 0.2
 _SEED = 0
 
 
-def load(config: StudyConfig) -> Dataset:
+def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
     """Read what a study file asks for.
+
+    Args:
+        config: the study file.
+        cache: where images that were decoded, and large arrays, are kept; without it they are held in memory.
 
     Raises:
         ConfigError: a key names something that is not there.
@@ -29,14 +35,15 @@ def load(config: StudyConfig) -> Dataset:
     """
     scheme, name = checks.source(config)
     if scheme == "kaggle":
-        return _kaggle(config, name)
+        return _kaggle(config, name, cache)
     sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
     if scheme == "sklearn":
         return _sklearn(config, name, sample)
-    test = _file(config, "data.test", config.data.test)
+    test = _file(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
         return _openml(config, name, test, sample)
-    return _from_files(config, checks.located(config, "data.train", name), test, sample)
+    train = checks.located(config, "data.train", name, folder=None)
+    return _from_files(config, train, test, sample, cache)
 
 
 def truth(config: StudyConfig) -> tuple[Array, Array] | None:
@@ -54,7 +61,7 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
 
 def _check_form(test: Path | None, train: str, *, arrays: bool) -> None:
     """Refuse a table where the study has arrays, and arrays where it has a table."""
-    if test is not None and (form(test) == "npz") != arrays:
+    if test is not None and (test.is_dir() or is_arrays(test) != arrays):
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
@@ -120,7 +127,7 @@ def _openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFr
     return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
 
 
-def _kaggle(config: StudyConfig, name: str) -> Dataset:
+def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
     """Load a competition's files; what the study file names replaces what was found."""
     files, data = remote.kaggle(name), config.data
     folder = files.train.parent
@@ -129,24 +136,47 @@ def _kaggle(config: StudyConfig, name: str) -> Dataset:
         test = _competition_file(config, folder, "data.test", data.test)
     if data.sample_submission is not None:
         sample = _competition_file(config, folder, "data.sample_submission", data.sample_submission)
-    return _from_files(config, files.train, test, _sample(config, sample))
+    if data.images is not None:
+        inside = folder / data.images
+        config = _completed(config, images=str(inside) if inside.is_dir() else data.images)
+    return _from_files(config, files.train, test, _sample(config, sample), cache)
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
     """Return a file of the competition, or else one that lies here."""
     inside = folder / value
-    return inside if inside.is_file() else checks.located(config, key, value)
+    return inside if inside.exists() else checks.located(config, key, value)
 
 
-def _from_files(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
-    _check_form(test, train.name, arrays=form(train) == "npz")
-    if form(train) == "npz":
-        return arrays.load_arrays(config, train, test, sample=sample)
+def _from_files(
+    config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
+) -> Dataset:
+    if train.is_dir() or config.data.images is not None:
+        return images.load_images(config, train, test, sample=sample, cache=cache)
+    _check_form(test, train.name, arrays=is_arrays(train))
+    if is_arrays(train):
+        return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
+    if pixels.asked(config):
+        return _pixels(config, train, test, sample)
     return tables.load_tables(config, train, test, sample=sample)
 
 
-def _file(config: StudyConfig, key: str, value: str | None) -> Path | None:
-    return None if value is None else checks.located(config, key, value)
+def _pixels(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
+    """Load a table whose columns are the pixels of images."""
+    exact = [config.data.id] if config.data.id else []
+    frame = tables.read_table(train, exact)
+    checks.check_columns(config, list(map(str, frame.columns)), train.name)
+    names = pixels.names(config, frame)
+    rows = None if test is None else tables.read_table(test, exact)
+    called = (train.name, test.name if test else "")
+    x = pixels.arrays(frame, called[0], names)
+    x_test = None if rows is None else pixels.arrays(rows, called[1], names)
+    dataset = arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
+    return replace(dataset, pixels=tuple(names))
+
+
+def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
+    return None if value is None else checks.located(config, key, value, folder=folder)
 
 
 def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
@@ -157,6 +187,6 @@ def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
     return tables.read_table(path, exact)
 
 
-def _completed(config: StudyConfig, **known: str | None) -> StudyConfig:
+def _completed(config: StudyConfig, **known: Any) -> StudyConfig:
     """Return the study with what its source knows without being told."""
     return config.model_copy(update={"data": config.data.model_copy(update=known)})

@@ -23,7 +23,8 @@ class Entry:
     about: str
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
-    kinds: tuple[str, ...] = ("table", "image", "sequence")
+    kinds: tuple[str, ...] = ("table", "text", "image", "sequence")
+    """What it can learn from; text is a table with a column of texts."""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
@@ -43,6 +44,8 @@ BASELINE = "constant"
 
 FAMILIES = {
     BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    "tfidf_linear": Entry("a linear model over words, characters and runs of them", "sklearn", kinds=("text",)),
+    "tfidf_xgboost": Entry("gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)),
     "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
     "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
@@ -53,7 +56,7 @@ FAMILIES = {
     "wide_and_deep": Entry(
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
-        kinds=("table",),
+        kinds=("table", "text"),
     ),
     "cnn": Entry(
         "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",

@@ -57,7 +57,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     if len(np.unique(train.y)) == 1:
         # CatBoost refuses a fold whose targets are all the same.
         return constant.fit(hp, problem, train, valid, setting)
-    view = features.codes(problem.columns, train.x, categories="ordinal", classes=problem.classes, seed=setting.seed)
+    view = features.codes(
+        problem.columns, train.x, categories="ordinal", classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )
     matrix = view.fit_transform(train.x, train.y)
     categories = [i for i, flag in enumerate(features.categorical(problem.columns, view)) if flag]
     training = catboost.Pool(_frame(matrix, categories), train.y, cat_features=categories, weight=train.weight)

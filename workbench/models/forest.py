@@ -57,4 +57,6 @@ def fit(
 
 def _codes(hp: Any, problem: Problem, train: Rows, setting: Setting) -> Any:
     categories: features.Coding = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
-    return features.codes(problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed)
+    return features.codes(
+        problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )

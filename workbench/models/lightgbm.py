@@ -50,7 +50,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     coded: features.Coding = "target" if categories == "target" else "ordinal"
-    view = features.codes(problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed)
+    view = features.codes(
+        problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )
     matrix = view.fit_transform(train.x, train.y)
     flags = features.categorical(problem.columns, view) if categories == "native" else []
     rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.06)

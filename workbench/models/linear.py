@@ -17,7 +17,9 @@ __all__ = ["fit", "load"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> estimator.Estimator:
     """Train a linear model whose penalty is searched."""
     numbers: features.Scaling = hp.Choice("numbers", ["standard", "quantile"]) if problem.columns else "standard"
-    view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)
+    view = features.dense(
+        problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )
     penalty = hp.Choice("penalty", ["l2", "elastic_net"])
     strength = hp.Float("strength", 1e-6, 1.0, sampling="log", default=1e-4)
     with hp.conditional_scope("penalty", ["elastic_net"]):

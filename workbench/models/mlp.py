@@ -15,7 +15,9 @@ __all__ = ["fit", "load"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a multi-layer perceptron."""
     numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
-    view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)
+    view = features.dense(
+        problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    )
     matrix = view.fit_transform(train.x, train.y)
 
     def build() -> Any:

@@ -50,7 +50,7 @@ class Network:
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, features.Parts):
+        if isinstance(self.view, (features.Parts, features.Tokens)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -63,6 +63,8 @@ def load(folder: Path) -> Network:
     view: Any | None = None
     if (folder / "view.skops").exists():
         view = features.load(folder / "view.skops")
+    elif (folder / "tokens.json").exists():
+        view = features.Tokens.load(folder)
     elif list(folder.glob("*.skops")):
         view = features.Parts.load(folder)
     return Network(view, net, **json.loads((folder / "network.json").read_text()))

@@ -21,7 +21,7 @@ Loss = Literal["log_loss", "squared_error", "absolute_error"]
 class Problem:
     """What is to be learned, the same for every fold."""
 
-    kind: Literal["table", "image", "sequence"]
+    kind: Literal["table", "text", "image", "sequence"]
     task: Task
     classes: int
     """The number of classes; 0 for regression."""

@@ -12,9 +12,10 @@ import pandas as pd
 
 from workbench import models, trial
 from workbench.data import NewRows, Reader
+from workbench.data.dataset import Rows
 from workbench.data.reader import NewData
 from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
-from workbench.models.protocol import Inputs, Model
+from workbench.models.protocol import Model
 from workbench.submission import Layout
 from workbench.trial import Transform
 
@@ -48,7 +49,7 @@ class Member:
     weight: float
     trials: Sequence[Sequence[Stored]]
 
-    def predict(self, x: Inputs, transform: Transform) -> np.ndarray:
+    def predict(self, x: Rows, transform: Transform) -> np.ndarray:
         """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
 
         def made(model: Stored) -> np.ndarray:

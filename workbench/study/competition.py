@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from workbench.data import Dataset, Reader
+    from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.study.facts import Facts
@@ -30,16 +31,17 @@ _LATE_KERAS = tuple(
 class Competition:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig) -> None:
-        """Hold what was checked; nothing is loaded yet."""
+    def __init__(self, config: StudyConfig, *, cache: "Cache | None" = None) -> None:
+        """Hold what was checked; nothing is loaded yet. Decoded images and large arrays are kept in `cache`."""
         self.config = config
+        self.cache = cache
 
     @cached_property
     def dataset(self) -> "Dataset":
         """The data, loaded when first asked for."""
         from workbench import data
 
-        return data.load(self.config)
+        return data.load(self.config, cache=self.cache)
 
     @cached_property
     def reader(self) -> "Reader":
@@ -163,7 +165,7 @@ class Competition:
         keras = (
             ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
         )
-        skrub = ["skrub"] if {"date", "text"} & set(self.dataset.columns.values()) else []
+        skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
         own = [f"workbench.models.{family}" for family in families]
         return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
 

@@ -61,7 +61,7 @@ def draft(
     """Look at the data, and write a commented study file.
 
     Args:
-        train: the training data: a table, an .npz, or a source such as sklearn:digits.
+        train: the training data: a table, an .npz, a folder of images, or a source such as sklearn:digits.
         test: the rows to predict; looked for beside `train` unless given.
         sample_submission: the competition's example; looked for beside `train` unless given.
         target: the column to predict; inferred unless given.
@@ -139,7 +139,7 @@ def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield "folds:"
     yield from _folds(seen, guess)
     yield ""
-    yield from _families(seen, guess)
+    yield from _families(guess)
     yield ""
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
@@ -160,7 +160,9 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     sources = seen.sources
     source = f"{sources.scheme}:{sources.name}"
     train = source if sources.scheme or sources.train is None else _seen_from(path, sources.train)
-    yield _line("train", train, "a table, an .npz, or sklearn:NAME, openml:ID, kaggle:COMPETITION", 1)
+    yield _line("train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1)
+    if seen.images is not None:
+        yield _line("images", _seen_from(path, seen.images), "the folder of the files that the table names", 1)
     files = {"test": (sources.test, "the rows to predict")}
     files["sample_submission"] = (sources.sample, "the submission gets its columns, order and ids")
     for key, (file, comment) in files.items():
@@ -175,13 +177,18 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
             "the class whose probability is predicted; the last in sorted order, unless set",
             1,
         )
+    if seen.image_size is not None:
+        yield _line("image_size", list(seen.image_size), "height and width that images are stretched to", 1)
+        yield _hint("corrupt", "skip", "leave out training images that cannot be decoded", 1)
     if guess.id is not None:
         yield _line("id", guess.id, "names the rows; never a feature", 1)
     if guess.drop:
         yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
     elif seen.columnar:
         yield _hint("drop", [], "columns to leave out", 1)
-    if seen.columnar:
+    if guess.kind == "image" and seen.columnar:
+        yield _line("types", {"x": "image"}, "the columns are the pixels of an image", 1)
+    elif seen.columnar:
         yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
     if guess.group is not None:
         yield _hint("group", guess.group, "rows of equal values stay in one fold; see folds.kind", 1)
@@ -209,7 +216,7 @@ def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
 
 
-def _families(seen: Evidence, guess: Guess) -> Iterator[str]:
+def _families(guess: Guess) -> Iterator[str]:
     """Yield the families, and below them those that could be there, too."""
     yield "families:  # in the order of their first turn; a line less is a family less"
     for name in guess.families:
@@ -218,7 +225,7 @@ def _families(seen: Evidence, guess: Guess) -> Iterator[str]:
         if (
             name in guess.families
             or name == models.BASELINE
-            or seen.kind not in entry.kinds
+            or guess.kind not in entry.kinds
             or guess.task not in entry.tasks
         ):
             continue

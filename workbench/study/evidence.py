@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.config import StudyConfig
-from workbench.data import remote
+from workbench.data import folders, remote
 from workbench.data.checks import SCHEMES, SKLEARN
 from workbench.data.dataset import Kind
-from workbench.data.header import SUFFIXES, form, read_header
+from workbench.data.header import SUFFIXES, form, is_arrays, read_header
 from workbench.errors import ConfigError, SourceError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ class Evidence:
     """Whether the columns of `train` are the features; arrays have theirs in `x`."""
     notes: tuple[str, ...] = field(default=())
     """What was found or left aside, a line each."""
+    id: str | None = None
+    """The column of ids, where the source knows it."""
+    images: Path | None = None
+    """The folder whose images the training table names."""
+    image_size: tuple[int, int] | None = None
+    """Height and width that suit the images."""
 
 
 def looks_like_id(name: str) -> bool:
@@ -82,15 +88,19 @@ def find(train: str, test: str | None, sample: str | None) -> Sources:
     scheme, name = _scheme(train)
     named_test = None if test is None else _located("--test", test)
     named_sample = None if sample is None else _located("--sample-submission", sample)
-    if named_sample is not None and form(named_sample) == "npz":
+    if named_sample is not None and (named_sample.is_dir() or is_arrays(named_sample)):
         raise ConfigError(f"--sample-submission must be a table. Received: {sample!r}. Name a .csv file.")
     if scheme:
         _check_source(scheme, name, test)
         return Sources(None, named_test, named_sample, scheme, name)
     file = _located("TRAIN", train)
-    if named_test is not None and (form(file) == "npz") != (form(named_test) == "npz"):
+    if file.is_dir():
+        folders.by_class(file, "TRAIN")
+    if named_test is not None and (
+        is_arrays(file) != is_arrays(named_test) or (file.is_dir() and not named_test.is_dir())
+    ):
         raise ConfigError(f"--test must be of the same form as {file.name}. Received: {test!r}. Convert one of them.")
-    beside_test = None if named_test else _beside(file, [_test_stem(file)], like=file)
+    beside_test = None if named_test else _test_beside(file)
     beside_sample = None if named_sample else _beside(file, _SAMPLES)
     sources = Sources(
         train=file,
@@ -120,6 +130,12 @@ def read(sources: Sources, target: str | None = None) -> Evidence:
         frame, known = remote.openml(sources.name)
         test = None if sources.test is None else _table(sources.test)
         return Evidence(sources, "table", frame, test, _sample(sources), known)
+    if sources.train.is_dir():
+        from workbench.study import pictures
+
+        return pictures.from_folder(sources, sources.train, _sample(sources))
+    if form(sources.train) == "idx":
+        return _from_idx(sources, target)
     if form(sources.train) == "npz":
         return _from_arrays(sources, sources.train, target)
     return _from_tables(sources, sources.train)
@@ -128,7 +144,7 @@ def read(sources: Sources, target: str | None = None) -> Evidence:
 def stem(path: Path) -> str:
     """Return a file's name without the suffixes of tables, arrays and compressions."""
     name = path.name
-    while form(Path(name)) is not None:
+    while form(Path(name)) is not None and Path(name).suffix:
         name = Path(name).stem
     return name
 
@@ -169,8 +185,10 @@ def _located(word: str, value: str) -> Path:
         )
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if stem(file).lower() == "train" and form(file))
-        hint = f"Did you mean {str(inside[0])!r}?" if inside else f"Readable: {SUFFIXES}."
-        raise ConfigError(f"{word} must be a file. Received the folder {value!r}. {hint}")
+        if inside or word == "--sample-submission":
+            hint = f"Did you mean {str(inside[0])!r}?" if inside else f"Readable: {SUFFIXES}."
+            raise ConfigError(f"{word} must be a file. Received the folder {value!r}. {hint}")
+        return path.resolve()
     if form(path) is None:
         raise ConfigError(f"{word} must be a file of a known form. Received: {value!r}. Known: {SUFFIXES}.")
     return path.resolve()
@@ -182,16 +200,27 @@ def _test_stem(train: Path) -> str:
     return name.replace("train", "test") if "train" in name else "test"
 
 
+def _test_beside(train: Path) -> Path | None:
+    """Return the rows to predict that lie beside the training data, in their form."""
+    if train.is_dir():
+        from workbench.study import pictures
+
+        return pictures.test_beside(train)[0]
+    known = [_test_stem(train)]
+    # MNIST's own files call the test t10k.
+    return _beside(train, [*known, known[0].replace("test", "t10k")] if form(train) == "idx" else known, like=train)
+
+
 def _beside(train: Path, stems: Iterable[str], like: Path | None = None) -> Path | None:
     """Return the file beside `train` with one of these stems, best with the suffixes of `like`."""
-    arrays = like is not None and form(like) == "npz"
+    arrays = like is not None and is_arrays(like)
     wanted = list(stems)
     fits = [
         file
         for file in sorted(train.parent.iterdir())
         if stem(file).lower() in wanted
         and form(file) is not None
-        and (form(file) == "npz") == arrays
+        and is_arrays(file) == arrays
         and file.is_file()
         and file != train
     ]
@@ -213,13 +242,19 @@ def _sample(sources: Sources) -> pd.DataFrame | None:
 
 
 def _from_tables(sources: Sources, file: Path) -> Evidence:
-    """Read tables; what may be an id as it is written."""
+    """Read tables, and look for images that they name; what may be an id as it is written."""
+    from workbench.study import pictures
+
     sample = _sample(sources)
     columns = read_header(file).columns if form(file) == "text" else ()
     exact = [name for name in columns if looks_like_id(name) or (sample is not None and name == sample.columns[0])]
     train = _table(file, exact)
-    test = None if sources.test is None else _table(sources.test, exact)
-    aside = []
+    test = None if sources.test is None or sources.test.is_dir() else _table(sources.test, exact)
+    aside: list[str] = []
+    evidence = Evidence(sources, "table", train, test, sample, notes=_found(sources))
+    pictured = pictures.from_table(evidence, file)
+    if pictured.images is not None:
+        return pictured
     if test is not None and sources.test is not None:
         shared = sum(name in test.columns for name in train.columns)
         if sources.test in sources.found and shared < len(test.columns) / 2:
@@ -280,6 +315,19 @@ def _from_sklearn(sources: Sources, target: str | None) -> Evidence:
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
     return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False)
+
+
+def _from_idx(sources: Sources, target: str | None) -> Evidence:
+    """Read IDX files, which hold images and labels and nothing else."""
+    import numpy as np
+    import pandas as pd
+
+    from workbench import data
+
+    loaded = data.load(_least(sources, target))
+    values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
+    frame = pd.DataFrame({loaded.target: values})
+    return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False, _found(sources))
 
 
 def _least(sources: Sources, target: str | None) -> StudyConfig:

@@ -12,6 +12,8 @@ import pandas as pd
 
 from workbench.config import StudyConfig
 from workbench.data import Dataset
+from workbench.data.dataset import Rows
+from workbench.data.stored import Stored
 from workbench.errors import StudyError
 
 
@@ -89,10 +91,12 @@ class Facts:
             )
 
 
-def _digest(x: pd.DataFrame | np.ndarray | None) -> str:
-    """Return 16 hex digits over shape, column names and values."""
+def _digest(x: "Rows | None") -> str:
+    """Return 16 hex digits over shape, column names and values; of images in files, over these."""
     if x is None:
         return "none"
+    if isinstance(x, Stored):
+        return x.digest
     words = hashlib.sha256(str(x.shape).encode())
     if isinstance(x, pd.DataFrame):
         words.update("\x1f".join(map(str, x.columns)).encode())

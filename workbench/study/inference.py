@@ -17,9 +17,10 @@ from workbench.study.evidence import Evidence, looks_like_id
 if TYPE_CHECKING:
     import pandas as pd
 
-# Forests, boosted trees and linear models on the same bare pixels or steps say much the same; one or two will do to
-# begin with.
+# Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
+# do to begin with.
 _SPARED = {
+    "text": ("catboost", "random_forest", "wide_and_deep"),
     "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
     "sequence": ("lightgbm", "catboost", "random_forest"),
 }
@@ -54,6 +55,8 @@ class Guess:
     """A column that looks as if rows of equal values belong together."""
     time: str | None
     """A column of dates."""
+    kind: Kind
+    """What a row is: the evidence's kind, or text where a column of the table holds texts."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
@@ -66,6 +69,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     Raises:
         ConfigError: the target is no column, or none can be inferred.
     """
+    from workbench.data import pixels
+
     label, label_note = _target(evidence, target)
     id_, id_note = _id(evidence, label)
     drop, drop_note = _drop(evidence, {label, id_})
@@ -73,8 +78,10 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     classes, class_note = _classes(evidence, label, task)
     metric, metric_note = _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
+    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
+    notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
     group, time = _group(evidence.train[left]), _time(evidence.train[left])
-    notes = [label_note, id_note, drop_note, task_note, class_note, metric_note]
+    notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
     notes += [_group_note(evidence, group), _time_note(time)]
     return Guess(
         target=label,
@@ -86,7 +93,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
         classes=classes,
         group=group,
         time=time,
-        families=families(evidence.kind, task),
+        kind=kind,
+        families=families(kind, task),
         notes=(*evidence.notes, *(note for note in notes if note)),
     )
 
@@ -107,6 +115,16 @@ def families(kind: Kind, task: Task) -> tuple[str, ...]:
 
 def _place(name: str, first: tuple[str, ...]) -> int:
     return first.index(name) if name in first else len(first)
+
+
+def _kind(evidence: Evidence, features: list[str]) -> Kind:
+    """Return what a row is."""
+    from workbench import data
+
+    if evidence.kind != "table":
+        return evidence.kind
+    wordy = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
+    return "text" if "text" in data.kinds(evidence.train[wordy]).values() else "table"
 
 
 def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:
@@ -166,6 +184,8 @@ def _learnable(series: pd.Series[Any]) -> bool:
 def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
     """Return the column that names the rows, and how it was found."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
+    if evidence.id is not None:
+        return evidence.id, f"id: {evidence.id}, the names of the images"
     if not evidence.columnar:
         there = "id" in train.columns or (test is not None and "id" in test.columns)
         return ("id", "") if there and target != "id" else (None, "")

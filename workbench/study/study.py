@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from workbench import config as configs
 from workbench import home as homes
 from workbench.config import StudyConfig
+from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError, SubmissionError
 from workbench.study.archive import TRIALS_WITH_WEIGHTS, Archive
 from workbench.study.checks import check
@@ -54,12 +55,19 @@ class Summary:
     """For sklearn: sources, the true scores of the first submission on the fifth that was set apart."""
 
 
-def open(file: str | os.PathLike[str], home: str | os.PathLike[str] | None = None, **overrides: Any) -> "Study":
+def open(
+    file: str | os.PathLike[str],
+    home: str | os.PathLike[str] | None = None,
+    *,
+    tell: Tell = silent,
+    **overrides: Any,
+) -> "Study":
     """Open the study that `file` describes, and refuse what is wrong with it before anything heavy loads.
 
     Args:
         file: the study file.
         home: the folder of all studies; `mlruns` in the current folder unless given or in WORKBENCH_HOME.
+        tell: told in a line how far the reading of many images is.
         overrides: keys of the study file to replace, as in `seed=3`.
 
     Raises:
@@ -67,17 +75,17 @@ def open(file: str | os.PathLike[str], home: str | os.PathLike[str] | None = Non
     """
     config = configs.load(file, **overrides)
     check(config)
-    return Study(config, homes.find(home))
+    return Study(config, homes.find(home), tell)
 
 
 class Study:
     """A question, and everything that was tried to answer it. Made by `open`."""
 
-    def __init__(self, config: StudyConfig, home: homes.Home) -> None:
+    def __init__(self, config: StudyConfig, home: homes.Home, tell: Tell = silent) -> None:
         """Hold what was checked; nothing is loaded yet."""
         self.config = config
         self.home = home
-        self.competition = Competition(config)
+        self.competition = Competition(config, cache=Cache(home.cache, tell))
         self.archive = Archive(self.competition, home)
 
     @property
@@ -328,7 +336,7 @@ class Study:
         from workbench import submission
 
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        new = self.competition.reader.read(rows)
+        new = self.competition.reader.read(rows, cache=self.competition.cache)
         document = self.archive.tracker.newest_ensemble()
         frame = self._assemble(document, listen).table(new)
         if out is not None:
@@ -395,13 +403,14 @@ class Study:
     def gc(self) -> int:
         """Free the weights that neither the best trial nor the newest ensemble needs; return the bytes freed.
 
-        Predictions are kept, so that any trial can be blended later.
+        Predictions are kept, so that any trial can be blended later. Decoded images that no study of the home has used
+        for a week go, too; they are made again when they are needed.
 
         Raises:
             StudyError: the study is being run, or has no trials yet.
         """
         with self.home.lock(self.name):
-            return self.archive.free(self.rows())
+            return self.archive.free(self.rows()) + Cache(self.home.cache).sweep()
 
     def write_folds(self, out: str | os.PathLike[str]) -> str:
         """Write id, repeat and fold of every validated row as CSV, and return the fold hash."""

@@ -1,0 +1,150 @@
+"""What memory a folder of many images takes while two workers train on it.
+
+    python benchmarks/memory.py [--images 20000] [--side 128] [--fraction 0.2]
+
+The images are generated. The parent opens the study, has its images decoded and its books opened, and starts two
+workers as a search does; each trains the smallest net of the cnn family for an epoch. Several times a second every
+process is asked what it holds: RSS (all that it sees), PSS (what it shares counted in shares) and USS (what is its
+alone). The peaks are listed, and beside them those of workers that learn from the first eighth of the same images, in
+batches of the same size: a worker with a copy of its own of the decoded images would need the difference in size more.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import psutil
+import table
+import yaml
+
+import workbench
+from workbench.search import worker
+from workbench.search.pool import Pool
+from workbench.space import Question
+
+_CLASSES = 10
+_KINDS = ("rss", "pss", "uss")
+_GIB = 2**30
+# What makes the net small, and the size of its batches.
+_SMALL = ("filters", "convolutions")
+_BATCH = 64
+
+
+def main() -> None:
+    """Generate the images, train on some and on all of them, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--fraction", type=float, default=0.2, help="the share of the images that is validated")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder) / "train", options.images, options.side)
+        for part in (options.images // 8, options.images):
+            # What a process held once, it may hold on to; so each part has a process of its own.
+            line, ours = multiprocessing.Pipe()
+            process = multiprocessing.get_context("spawn").Process(
+                target=train, args=(Path(folder), part, options.fraction, ours)
+            )
+            process.start()
+            rows += line.recv()
+            process.join()
+    note = f"`python benchmarks/memory.py --images {options.images} --side {options.side}`"
+    table.write("memory", rows, note=note)
+    print(json.dumps(rows, indent=1))
+
+
+def generate(folder: Path, images: int, side: int) -> None:
+    """Write JPEG images of soft noise, whose class is a colour that is strong in them and a row that is bright."""
+
+    def one(number: int) -> None:
+        label = number % _CLASSES
+        rng = np.random.default_rng(number)
+        small = rng.integers(0, 160, (8, 8, 3)) + 60 * (np.arange(3) == label % 3)
+        small[label // 3] += 30
+        path = folder / f"class_{label}" / f"{number:06}.jpg"
+        image = PIL.Image.fromarray(small.clip(0, 255).astype("uint8"))
+        image.resize((side, side), PIL.Image.Resampling.BICUBIC).save(path, quality=85)
+
+    for label in range(_CLASSES):
+        (folder / f"class_{label}").mkdir(parents=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(one, range(images)))
+
+
+def train(folder: Path, images: int, fraction: float, line: Any) -> None:
+    """Let two workers train an epoch on so many of the images; send the rows of the table."""
+    began, few = time.monotonic(), folder / f"few-{images}"
+    for file in sorted((folder / "train").glob("*/*.jpg"), key=lambda file: file.name)[:images]:
+        (few / file.parent.name).mkdir(parents=True, exist_ok=True)
+        os.link(file, few / file.parent.name / file.name)
+    file = folder / f"{few.name}.yaml"
+    said = {"name": few.name, "metric": "log_loss", "families": ["cnn"], "data": {"train": few.name}}
+    file.write_text(yaml.safe_dump(said | {"folds": {"kind": "holdout", "fraction": fraction}}))
+    study = workbench.open(str(file), str(folder / "mlruns"))
+    study.home.create()
+    study.archive.begin()
+    decoded = study.competition.dataset.x.nbytes / _GIB
+    pool = Pool(study.competition.modules(), threads=1)
+    processes = [
+        pool.start(study.competition.spec("cnn", 1), number, folder / few.name / f"trial-{number}")
+        for number in range(2)
+    ]
+    peaks: dict[int, dict[str, float]] = {}
+    trained: set[int] = set()
+    while len(trained) < len(processes):
+        for process in pool.wait(processes, 0.2):
+            answer(process, trained)
+        for pid in (os.getpid(), *(process.process.pid for process in processes)):
+            note_peak(psutil.Process(pid), peaks)
+    for process in processes:
+        process.end()
+    pool.close()
+    heads = {"images": f"{images:,}", "decoded": f"{decoded:.2f} GiB", "seconds": round(time.monotonic() - began)}
+    names = ["parent", "worker 1", "worker 2"]
+    line.send(
+        [
+            {**heads, "process": name, **{kind.upper(): f"{peak[kind]:.2f} GiB" for kind in _KINDS}}
+            for name, peak in zip(names, peaks.values(), strict=True)
+        ]
+    )
+
+
+def answer(process: Any, trained: set[int]) -> None:
+    """Give a worker the smallest net, in batches of one size; note when it has ended an epoch."""
+    match process.receive():
+        case Question() as question:
+            name = question.name.split()[0]
+            small = question.low if name in _SMALL else question.default
+            process.send(_BATCH if name == "batch_size" else small)
+        case worker.Epoch(rung=rung):
+            trained.add(process.process.pid)
+            if rung is not None:
+                process.send(True)
+        case worker.FoldDone():
+            trained.add(process.process.pid)
+        case None | worker.Done() as end:
+            raise SystemExit(f"A worker ended before its epoch did: {end}.")
+
+
+def note_peak(process: psutil.Process, peaks: dict[int, dict[str, float]]) -> None:
+    """Keep the highest figures of a process."""
+    try:
+        now = process.memory_full_info()
+    except psutil.Error:
+        return
+    known = peaks.setdefault(process.pid, dict.fromkeys(_KINDS, 0.0))
+    for kind in _KINDS:
+        known[kind] = max(known[kind], getattr(now, kind) / _GIB)
+
+
+if __name__ == "__main__":
+    main()

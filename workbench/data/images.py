@@ -1,0 +1,222 @@
+"""Images in files -> Dataset: a folder for each class, or a table that names files."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import checks, columns, decoding, folders, tables, target
+from workbench.data.cache import Cache
+from workbench.data.dataset import Dataset
+from workbench.data.decoding import Decoded, Look
+from workbench.data.folders import Images
+from workbench.data.header import form, read_header
+from workbench.errors import DataError, listed
+
+# How many names are looked up to tell whether a column holds names of files, and how many must be there.
+_TRIED, _SHARE = 200, 0.5
+
+
+class Gallery(NamedTuple):
+    """Images, and what is known of each."""
+
+    images: Images
+    frame: pd.DataFrame
+    """(files,): their ids, and of training images the target and what else the study file names."""
+    name: str
+    """What messages call it."""
+    notes: tuple[str, ...] = ()
+
+
+def load_images(
+    config: StudyConfig,
+    train: Path,
+    test: Path | None,
+    *,
+    sample: pd.DataFrame | None = None,
+    cache: Cache | None = None,
+) -> Dataset:
+    """Find the images of a study, decode them, and build its Dataset; what was decoded earlier is not decoded again.
+
+    Args:
+        config: the study file.
+        train: a folder with a sub-folder for each class, or a table that names files in `data.images`.
+        test: a folder of images, or a table that names files as `train` does.
+        sample: the sample submission, whose ids say how test images are called.
+        cache: where what is decoded is kept.
+
+    Raises:
+        ConfigError: a key names a column that is not there.
+        SourceError: a file cannot be opened.
+        DataError: folder, table and files do not go together, or images are broken.
+    """
+    config, gallery = _sorted(config, train) if train.is_dir() else _listed(config, train)
+    label, id_name = str(config.data.target), str(config.data.id)
+    new = None if test is None else _to_predict(config, test, gallery, sample)
+    # What is wrong with the rows is said before any image is decoded.
+    _encoded(config, gallery.frame)
+    ids = tables.ids(gallery.frame, id_name, gallery.name)
+    test_ids = None if new is None else tables.ids(new.frame, id_name, new.name)
+    skip = config.data.corrupt == "skip"
+    decoded = decoding.decode(gallery.images, cache, size=config.data.image_size, skip=skip)
+    predicted = None if new is None else _decoded(new, decoded.look, cache)
+    frame = gallery.frame[decoded.kept]
+    encoded = _encoded(config, frame)
+    return Dataset(
+        kind="image",
+        task=encoded.task,
+        x=decoded.x,
+        y=encoded.y,
+        classes=encoded.classes,
+        ids=ids[decoded.kept],
+        x_test=None if predicted is None else predicted.x,
+        test_ids=test_ids,
+        target=label,
+        id_name=id_name,
+        sample=sample,
+        example=decoded.x[:1],
+        notes=(*gallery.images.notes, *gallery.notes, *decoded.notes, *(new.images.notes if new else ())),
+        **tables.roles(config, frame, gallery.name),
+    )
+
+
+def name_column(frame: pd.DataFrame, folder: Path, name: str) -> str | None:
+    """Return the column of a table whose values name images of a folder, found by looking; None where there is none.
+
+    `name` is the table's, for messages.
+
+    Raises:
+        DataError: the folder holds no image.
+    """
+    index = _Index(folders.anywhere(folder, f"{name}: data.images"))
+    shares = {str(column): index.share(frame[column]) for column in frame.columns}
+    best = max(shares, key=lambda column: shares[column])
+    return best if shares[best] >= _SHARE else None
+
+
+def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
+    """Return the images of a folder of classes, and the study with the names of what is known of them."""
+    images = folders.by_class(folder, f"{config.file}: data.train")
+    config = _completed(config, target=config.data.target or "label", id=config.data.id or "id")
+    label, id_name = str(config.data.target), str(config.data.id)
+    frame = pd.DataFrame({id_name: folders.names(images), label: images.labels}, dtype=object)
+    checks.check_columns(config, list(frame.columns), folder.name)
+    return config, Gallery(images, frame, folder.name)
+
+
+def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
+    """Return the images that a table names."""
+    images, frame, column = _named(config, table)
+    config = _completed(config, id=config.data.id or column)
+    label = checks.check_columns(config, list(map(str, frame.columns)), table.name)
+    known = {label, column, *checks.not_features(config), config.data.time}
+    aside = [name for name in map(str, frame.columns) if name not in known]
+    notes = (f"left out {listed(map(repr, aside), 5)}: columns beside the images",) if aside else ()
+    return config, Gallery(images, frame, table.name, notes)
+
+
+def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.DataFrame | None) -> Gallery:
+    """Return the images to predict: those of a folder, or those that a table names."""
+    id_name = str(config.data.id)
+    if test.is_dir():
+        images = folders.unsorted(test, f"{config.file}: data.test")
+        stems = {file.stem for file in train.images.files}
+        plain = train.frame[id_name].astype(str).isin(stems).mean() > _SHARE
+        ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
+        return Gallery(images, pd.DataFrame({id_name: ids}), test.name)
+    if config.data.images is None:
+        raise DataError(
+            f"{test.name} must be a folder of images, as {train.name} is. Received: a table. Name a folder."
+        )
+    images, frame, _ = _named(config, test)
+    if id_name not in frame:
+        raise DataError(
+            f"{test.name} must have the column {id_name!r} that {train.name} has. Received: {listed(frame.columns)}. "
+            "Add it."
+        )
+    return Gallery(images, frame, test.name)
+
+
+def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]:
+    """Return the images that a table names, the table, and the column that names them."""
+    folder = checks.located(config, "data.images", str(config.data.images), folder=True)
+    images = folders.anywhere(folder, f"{config.file}: data.images")
+    as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
+    column = name_column(as_text, folder, table.name)
+    if column is None:
+        raise DataError(
+            f"{table.name} must have a column that names the images of {folder}. Received: columns "
+            f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
+        )
+    frame = tables.read_table(table, [column, str(config.data.id)])
+    return _Index(images).images(frame[column], table.name), frame, column
+
+
+def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
+    """Return what the images to predict are called: as in the sample, else as in training; `plain` has no suffix."""
+    names = folders.names(images)
+    stems = [PurePosixPath(name).stem for name in names]
+    styles = [stems, names] if plain else [names, stems]
+    if sample is not None:
+        own = next((name for name in sample.columns if str(name).lower() == id_name.lower()), sample.columns[0])
+        wanted = set(sample[own].astype(str))
+        return next((style for style in styles if wanted <= set(style)), styles[0])
+    return styles[0]
+
+
+def _encoded(config: StudyConfig, frame: pd.DataFrame) -> target.Target:
+    label, data = str(config.data.target), config.data
+    return target.encode(frame[label], name=label, task=config.task, positive=data.positive)
+
+
+def _decoded(new: Gallery, look: Look, cache: Cache | None) -> Decoded:
+    """Decode images to predict; each needs a prediction, so none is left out."""
+    return decoding.decode(new.images, cache, look=look)
+
+
+def _completed(config: StudyConfig, **known: str | None) -> StudyConfig:
+    """Return the study with what its source knows without being told."""
+    return config.model_copy(update={"data": config.data.model_copy(update=known)})
+
+
+class _Index:
+    """The images of a folder by every way to write where they lie."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+        # A whole path says more than a name, and a name more than one without its suffix.
+        self._tiers: list[dict[str, Path | None]] = [{}, {}, {}, {}]
+        for path, file in zip(folders.paths(images), images.files, strict=True):
+            keys = path, file.name, str(PurePosixPath(path).with_suffix("")), file.stem
+            for tier, key in zip(self._tiers, keys, strict=True):
+                tier[key] = None if key in tier else file
+
+    def find(self, word: str) -> Path | None:
+        """Return the image that a word means; the folders that it begins with may be others than here."""
+        parts = PurePosixPath(word.strip().replace("\\", "/")).parts
+        for start in range(len(parts)):
+            tail = "/".join(parts[start:])
+            for tier in self._tiers:
+                if tail in tier:
+                    return tier[tail]
+        return None
+
+    def share(self, series: pd.Series[Any]) -> float:
+        """Return which share of the first distinct values name images."""
+        words = columns.texts(series).dropna().unique()[:_TRIED]
+        return sum(self.find(word) is not None for word in words) / max(1, len(words))
+
+    def images(self, series: pd.Series[Any], name: str) -> Images:
+        """Return the images that the values of a column name."""
+        words = columns.texts(series).fillna("").tolist()
+        files = [self.find(word) for word in words]
+        lost = [word for word, file in zip(words, files, strict=True) if file is None]
+        if lost:
+            raise DataError(
+                f"{name}: column {series.name!r} must name one image of {self._images.folder} in every row. Received: "
+                f"{listed(map(repr, lost), 3)}, which are none, or more than one. Correct them."
+            )
+        return Images(self._images.folder, tuple(file for file in files if file is not None))
