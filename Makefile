@@ -32,7 +32,7 @@ bench: venv
 	$(if $(DATA),$(BIN)/python benchmarks/competitions.py --data $(DATA))
 
 pictures: venv
-	WORKBENCH_PICTURES=docs/pictures $(BIN)/python -m pytest -rs tests/test_browser.py -k "run_best_first or artifact_view or report"
+	WORKBENCH_PICTURES=docs/pictures $(BIN)/python -m pytest -rs tests/test_browser.py -k "best_first or figure_is_seen or report_opens"
 
 venv: .venv/done
 

@@ -54,6 +54,19 @@ def table(rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.0) -> pd.Dat
     )
 
 
+def sentences(signal: Any, seed: int = 4) -> np.ndarray:
+    """Return texts whose words tell `signal`: some empty or missing, one of marks alone, one very long."""
+    rng = np.random.default_rng(seed)
+    told = np.digitize(np.asarray(signal) + rng.normal(size=len(signal)) / 3, [-0.6, 0.6])
+    words = [["cheap", "old", "broken"], ["usual", "plain", "fair"], ["grand", "new", "bright"]]
+    texts = [
+        f"a {rng.choice(words[level])} and {rng.choice(words[level])} house, {rng.integers(9)} rooms" for level in told
+    ]
+    for row, text in {3: "", 4: np.nan, 5: "!!! 😀", 6: "<b>home</b> " * 500, 7: "明るい家です", 8: "12 34"}.items():
+        texts[row] = text
+    return objects(texts)
+
+
 def strange(rows: int = 5) -> pd.DataFrame:
     """Return rows to predict that hold what no training row held, and nothing at all in the last one."""
     x = table(rows, seed=9)

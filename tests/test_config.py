@@ -301,7 +301,9 @@ def test_the_studies_that_ship_load(file):
 
 
 def test_there_are_studies_that_ship():
-    assert {"digits", "breast_cancer", "diabetes", "wine", "titanic"} <= {file.stem for file in STUDIES.glob("*.yaml")}
+    assert {"digits", "breast_cancer", "diabetes", "wine", "titanic", "letters", "disaster_tweets"} <= {
+        file.stem for file in STUDIES.glob("*.yaml")
+    }
 
 
 def test_the_schema_knows_every_key_and_says_what_it_is_for():

@@ -53,6 +53,26 @@ def repeated(*values: object) -> pd.Series:
         (pd.Series(WORDS), "text"),
         (repeated(*WORDS[:5]), "category"),
         (pd.Series([None] * ROWS, dtype=object), "category"),
+        (pd.Series([f"Braund, Mr. Owen Harris {n}" for n in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn"]), "category"),
+        (
+            pd.Series([f"{n} Main Street, Apartment {n}B, Springfield, IL 62{n:03}, USA" for n in range(ROWS)]),
+            "category",
+        ),
+        (pd.Series([f"anna.maria.{n}@mail.example.com" for n in range(ROWS)]), "category"),
+        (pd.Series([f"{n * 7919:064x}" for n in range(ROWS)]), "category"),
+        (pd.Series([f"{n} {n + 1} {n * 3} {n * n}" for n in range(ROWS)]), "category"),
+        (pd.Series([f"Saint-Denis sur Loire {n % 8}" for n in range(ROWS)]), "category"),
+        (pd.Series([f"ok lar, joking wif u {n}" for n in range(ROWS)]), "text"),
+        (pd.Series([f"今日はとても良い天気ですね{n}" for n in range(ROWS)]), "text"),
+        (pd.Series([f"Очень хороший фильм, советую {n}" for n in range(ROWS)]), "text"),
+        (pd.Series([f"<p>so <b>good</b> &amp; cheap</p> 😀 {n}" for n in range(ROWS)]), "text"),
+        (
+            pd.Series(
+                [f"FREE ENTRY IN {n} A WEEKLY COMP TO WIN FA CUP FINAL TICKETS TEXT NOW TO US" for n in range(ROWS)]
+            ),
+            "text",
+        ),
+        (pd.Series([f"a long story {n} " * 70_000 if n == 1 else f"a short story {n}" for n in range(ROWS)]), "text"),
     ],
 )
 def test_kinds_are_recognised(values, kind):

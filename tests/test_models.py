@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from miniatures import COLUMNS, TRAIN, VALID, arrays, strange, table
+from miniatures import COLUMNS, TRAIN, VALID, arrays, sentences, strange, table
 
 from workbench import models
 from workbench.errors import FamilyError
@@ -18,7 +18,8 @@ from workbench.space import Question, Space, defaults
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 # The loss is a matter of the last layer alone; one kind for the rarer is enough.
-LOSSES = {"table": ("squared_error", "absolute_error"), "image": ("squared_error",), "sequence": ("squared_error",)}
+LOSSES = {"table": ("squared_error", "absolute_error"), "text": ("squared_error", "absolute_error")}
+LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",)}
 # Dates and texts take longer to read than all else together; one test has them.
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
@@ -28,7 +29,7 @@ LEARNERS = [name for name in models.names() if name != models.BASELINE]
 # A net comes near to a constant, no more.
 EXACT = [name for name in models.names() if not models.FAMILIES[name].keras]
 # They are trained in one go; the others tell of every step.
-SILENT = {"constant", "linear", "random_forest", "extra_trees"}
+SILENT = {"constant", "linear", "tfidf_linear", "random_forest", "extra_trees", "hog_svm", "hog_trees"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Case:
 
     @property
     def columns(self) -> dict[str, Any]:
-        return COLUMNS if self.whole else LEAN if self.kind == "table" else {}
+        # A text beside every other kind of column.
+        kinds = {"table": LEAN, "text": LEAN | {"note": "text", "blank": "text"}}
+        return COLUMNS if self.whole else kinds.get(self.kind, {})
 
     @property
     def problem(self) -> Problem:
@@ -59,6 +62,9 @@ def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] 
         marks = [pytest.mark.slow] if entry.keras or name == "catboost" else []
         marks += [] if entry.installed else [pytest.mark.skip(f"{entry.package} is not installed")]
         for kind in entry.kinds if kinds is None else [kind for kind in entry.kinds if kind in kinds]:
+            # To a family that takes any table a text is a column like others; one test has those.
+            if kind == "text" and "table" in entry.kinds:
+                continue
             for task in (task for task in tasks if task in entry.tasks):
                 for loss in ("log_loss",) if CLASSES[task] else LOSSES[kind]:
                     case = Case(name, kind, task, loss)
@@ -84,7 +90,9 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     """Return training and validation rows whose inputs tell the target; `y` replaces the target alone."""
     signal = targets(case.task)
     signal = (signal - signal.mean()) / signal.std()
-    x = table(signal=signal)[list(case.columns)] if case.kind == "table" else arrays(case.kind, signal=signal)
+    x: Any = arrays(case.kind, signal=signal) if not case.columns else table(signal=signal)[list(case.columns)]
+    if case.kind == "text":
+        x["note"] = sentences(signal)
     y = targets(case.task) if y is None else y
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
 
@@ -202,14 +210,14 @@ def test_the_default_learns_which_way_the_target_goes(fitted):
         assert np.corrcoef(column, truth)[0, 1] > 0.1
 
 
-@pytest.mark.parametrize("fitted", cases(kinds={"table"}), indirect=True)
+@pytest.mark.parametrize("fitted", cases(kinds={"table", "text"}), indirect=True)
 def test_unseen_levels_and_missing_values_are_predicted(fitted):
     unseen = strange()[list(fitted.case.columns)]
     check(fitted.case, fitted.model.predict(unseen), 5)
     check(fitted.case, fitted.model.predict(unseen[-1:]), 1)
 
 
-@pytest.mark.parametrize("case", cases(kinds={"table"}, tasks=("multiclass",)))
+@pytest.mark.parametrize("case", cases(kinds={"table", "text"}, tasks=("multiclass",)))
 def test_dates_and_texts_are_read_too(case, tmp_path):
     case = replace(case, whole=True)
     train, valid = rows(case)
@@ -263,7 +271,7 @@ def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
         assert told == [0, 1, 2]
     if hasattr(model, "trees"):
         counts = {"xgboost": "num_boosted_rounds", "lightgbm": "current_iteration", "catboost": "tree_count_"}
-        count = getattr(model.trees, counts[case.family])
+        count = getattr(model.trees, counts[case.family.removeprefix("tfidf_")])
         assert (count() if callable(count) else count) == 3
 
 
@@ -293,7 +301,7 @@ def test_a_training_fold_may_hold_one_row_of_a_class(case):
 @pytest.mark.parametrize("case", first_kind("regression"))
 def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     train, valid = rows(case)
-    if case.kind == "table":
+    if case.columns:
         constant = table()[list(case.columns)].iloc[np.ones(TRAIN, int)].reset_index(drop=True)
     else:
         constant = np.zeros_like(train.x)
@@ -335,7 +343,7 @@ def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
 def test_an_unknown_family_is_refused_with_the_nearest_name():
     with pytest.raises(FamilyError, match=r"must be a known family. Received: 'xgbost'. Did you mean 'xgboost'\?"):
         models.entry("xgbost")
-    with pytest.raises(FamilyError, match="Known: constant, linear, "):
+    with pytest.raises(FamilyError, match="Known: constant, tfidf_linear, "):
         models.entry("?")
 
 

@@ -102,7 +102,7 @@ def test_a_home_without_trials_is_refused(tmp_path):
 def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whole(tmp_path):
     trials = 120
     finish(books_in(tmp_path), "linear", 0.5)
-    with dashboard.serve(Home(tmp_path), servers.free(dashboard.PORT)) as server:
+    with servers.reserved(dashboard.PORT) as port, dashboard.serve(Home(tmp_path), port) as server:
         server.wait()
 
         def ask(path: str) -> Any:

@@ -21,8 +21,8 @@ FILES = ("http.server", "--bind", "127.0.0.1")
 PARENT = """
 import time
 from workbench import servers
-port = servers.free(8900)
-with servers.start("Files", "http.server", str(port), "--bind", "127.0.0.1", port=port) as server:
+words = ["--bind", "127.0.0.1"]
+with servers.reserved(8900) as port, servers.start("Files", "http.server", str(port), *words, port=port) as server:
     server.wait()
     print(port, server.process.pid, flush=True)
     time.sleep(60)
@@ -71,8 +71,10 @@ def gone(leader: int, port: int, seconds: float = 5.0) -> bool:
 def test_a_server_answers_on_this_machine_only_and_is_gone_after_its_context(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "page.txt").write_text("here")
-    port = servers.free(8900)
-    with servers.start("Files", FILES[0], str(port), *FILES[1:], port=port) as server:
+    with (
+        servers.reserved(8900) as port,
+        servers.start("Files", FILES[0], str(port), *FILES[1:], port=port) as server,
+    ):
         server.wait()
         server.check()
         with urllib.request.urlopen(f"{server.address}/page.txt", timeout=5) as response:
@@ -92,9 +94,8 @@ def test_a_server_that_cannot_start_says_why(taken):
 
 
 def test_waiting_for_a_server_that_ended_does_not_go_on():
-    port = servers.free(8900)
     with (
-        servers.start("Nothing", "workbench.no_such_module", port=port) as server,
+        servers.start("Nothing", "workbench.no_such_module", port=1) as server,
         pytest.raises(StudyError, match=r"^Nothing ended with exit status 1 \(.*No module named"),
     ):
         server.wait()
@@ -128,21 +129,27 @@ def test_a_server_that_does_not_listen_to_reason_is_killed(tmp_path, monkeypatch
 
 
 def test_a_port_that_is_taken_gives_the_next_free_one(taken):
-    given = servers.free(taken)
-    assert taken < given < taken + 20
-    assert servers.free(taken, but=[given]) not in (taken, given)
+    with servers.reserved(taken) as port:
+        assert taken < port < taken + 20
 
 
-def test_a_free_port_is_taken_as_it_is(taken):
-    free = servers.free(taken)
-    assert servers.free(free) == free
+def test_a_port_is_given_to_one_server_at_a_time_though_none_listens_yet(taken):
+    with servers.reserved(taken) as port:
+        with servers.reserved(port) as other:
+            assert port < other < port + 20
+        again = f"from workbench import servers\nwith servers.reserved({port}) as port: print(port)"
+        ended = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True)
+        assert int(ended.stdout) != port
+    with servers.reserved(port) as once_more:
+        assert once_more == port
 
 
 def test_at_the_end_of_the_range_any_port_does():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 65535))
         other.listen()
-        assert 1024 <= servers.free(65535) < 65535
+        with servers.reserved(65535) as port:
+            assert 1024 <= port < 65535
 
 
 def test_an_extra_that_is_missing_is_named():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import workbench
 from workbench import config, data
 from workbench.errors import ConfigError, DataError, SourceError
 from workbench.evaluation import folds
@@ -499,3 +500,27 @@ def test_the_schema_that_ships_is_up_to_date():
 def test_the_command_that_makes_the_schema_prints_it():
     made = subprocess.run([sys.executable, "-m", "workbench.config"], capture_output=True, text=True, check=True)
     assert json.loads(made.stdout) == config.schema()
+
+
+def test_a_table_with_texts_gets_the_families_that_read_them(folder):
+    notes = [f"the {n}th letter says what is wrong with the lamp" for n in range(ROWS)]
+    made = draft(put(folder, table(note=notes, y=classes("no", "yes")), ["y"]))
+    families = document(made.path)["families"]
+    assert families[:2] == ["tfidf_linear", "tfidf_xgboost"]
+    assert "xgboost" in families
+    assert "cnn" not in families
+    assert config.load(made.path) is not None
+
+
+def test_a_table_of_names_gets_no_families_for_texts(folder):
+    names = [f"Braund, Mr. Owen Harris {n}" for n in range(ROWS)]
+    made = draft(put(folder, table(name=names, y=classes("no", "yes")), ["y"]))
+    assert "tfidf_linear" not in document(made.path)["families"]
+
+
+def test_a_family_for_texts_is_refused_on_a_table_without_any(folder):
+    made = draft(put(folder, table(town=classes("Rome", "Oslo"), y=classes("no", "yes")), ["y"]))
+    text = made.path.read_text().replace("  - linear", "  - tfidf_linear\n  - linear", 1)
+    made.path.write_text(text)
+    with pytest.raises(ConfigError, match=r"must suit binary on data of kind table\. Received: 'tfidf_linear'"):
+        workbench.open(str(made.path), home="home").competition.check()

@@ -330,7 +330,7 @@ def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp
 @pytest.mark.slow
 def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
     new = move(old, PLACES[1])
-    with ui.serve(new, servers.free(5000)) as server:
+    with servers.reserved(5000) as port, ui.serve(new, port) as server:
         server.wait()
         url = f"{server.address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
         with urllib.request.urlopen(url, timeout=10) as response:

@@ -175,7 +175,7 @@ def ask(address: str) -> Any:
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_mlflow_shows_every_study_on_this_machine_only(shelf):
     run_id = tell(shelf, "second", 3)
-    with ui.serve(shelf, servers.free(5000)) as server:
+    with servers.reserved(5000) as port, ui.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
         experiments = index.studies(shelf)
@@ -198,7 +198,7 @@ def test_mlflow_shows_every_study_on_this_machine_only(shelf):
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
     pytest.importorskip("tensorboard")
-    with tensorboard.serve(shelf, servers.free(tensorboard.PORT)) as server:
+    with servers.reserved(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
 

@@ -128,6 +128,29 @@ class SearchConfig(_Part):
     """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
+class TrainingConfig(_Part):
+    """How nets are trained; what is not said here is in their search space."""
+
+    epochs: Whole = Field(default=100, ge=1)
+    """The most epochs that a net is trained for."""
+    early_stopping: Whole | None = Field(default=9, ge=1)
+    """Epochs without a better validation loss after which training ends; null: never. The best weights are kept."""
+    reduce_on_plateau: bool = Field(default=True, strict=True)
+    """Whether the learning rate falls when the loss stands still, where the schedule is `plateau`."""
+    schedule: Literal["plateau", "cosine", "step"] | None = None
+    """The schedule of the learning rate, where it is not to be searched."""
+    terminate_on_nan: bool = Field(default=True, strict=True)
+    """Whether training ends when the loss is not a number."""
+    csv_log: str | None = None
+    """A folder for the losses of every epoch: FAMILY-TRIAL/REPEAT-FOLD/log.csv."""
+    checkpoint: str | None = None
+    """A folder for the best weights while a net still trains: FAMILY-TRIAL/REPEAT-FOLD/best.weights.h5."""
+    tensorboard: str | None = None
+    """A folder for TensorBoard's logs, FAMILY-TRIAL/REPEAT-FOLD; needs the extra `tensorboard`."""
+    callbacks: tuple[str, ...] = ()
+    """Keras callbacks of your own, `file.py:Name`; each is made anew, without arguments, for every training."""
+
+
 class EnsembleConfig(_Part):
     """How the trials are blended."""
 
@@ -168,6 +191,8 @@ class StudyConfig(_Part):
     """Weigh classes by the inverse of their frequency in training."""
     search: SearchConfig = SearchConfig()
     """How long and how to search."""
+    training: TrainingConfig = TrainingConfig()
+    """How nets are trained."""
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)

@@ -12,17 +12,23 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from workbench.errors import ConfigError, StudyError
+
+if TYPE_CHECKING:
+    import filelock
 
 HOST = "127.0.0.1"
 # Seconds that a server may take to answer for the first time, and to end when it is asked to.
 _PATIENCE = 90.0
 _POLITE = 5.0
+# How many ports are tried before any will do.
+_NEXT = 20
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,21 @@ def start(
             _stop(process)
 
 
-def free(near: int, but: Collection[int] = ()) -> int:
-    """Return a port that nobody listens on: `near`, else one of the next, else any; none of `but`."""
-    for port in range(near, min(near + 20, 65536)):
-        if port not in but and _bound(port) is not None:
-            return port
-    return _bound(0) or near
+@contextmanager
+def reserved(near: int) -> Iterator[int]:
+    """Hold a port that nobody listens on: `near`, else one of the next, else any.
+
+    Until a server listens on it, seconds go by in which no other `workbench` gets it.
+    """
+    for port in (*range(near, min(near + _NEXT, 65536)), _bound(0)):
+        lock = None if port is None else _held(port)
+        if port is not None and lock is not None:
+            try:
+                yield port
+            finally:
+                lock.release()
+            return
+    raise StudyError(f"{HOST}: no port is free from {near} on. Choose another with --port.")
 
 
 def require(library: str, *, option: str, extra: str) -> None:
@@ -118,6 +133,21 @@ def require(library: str, *, option: str, extra: str) -> None:
             f"{option} needs {package}, the extra {extra!r} of workbench. It is not installed. "
             f"Install it with: pip install {package}"
         )
+
+
+def _held(port: int) -> "filelock.BaseFileLock | None":
+    """Return the lock of a port, to be released by the caller; None where the port cannot be had."""
+    import filelock
+
+    lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"workbench-{os.getuid()}-{port}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return None
+    if _bound(port) is None:
+        lock.release()
+        return None
+    return lock
 
 
 def _bound(port: int) -> int | None:

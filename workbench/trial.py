@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench import models
+from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.data.stored import Stored
 from workbench.errors import FamilyError
@@ -49,6 +50,8 @@ class Spec:
     threads: int = 1
     deterministic: bool = False
     """Whether nets may use only operations that give the same bits each time."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """What the study file says about the training of nets, its paths absolute."""
 
     @property
     def problem(self) -> Problem:
@@ -250,7 +253,8 @@ def fold_model(spec: Spec, number: int, hp: Any, repeat: int, fold: int, watch: 
     """Train the model of one fold of a trial; with the same hyperparameters it is the same model again."""
     train, valid = spec.folds.split(repeat, fold)
     seed = _seed(spec.seed, spec.family, number, repeat, fold)
-    setting = Setting(seed, spec.threads, watch or _Watch(0, repeat, fold, None))
+    told = watch or _Watch(0, repeat, fold, None)
+    setting = _setting(spec, seed, told, f"{spec.family}-{number}/{repeat}-{fold}")
     rows = _rows(spec, train, balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
 
@@ -265,7 +269,8 @@ def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | Non
         seed: in the place of the study's.
         length: what `length` says; None for families that do not stop early.
     """
-    setting = Setting(_seed(seed, spec.family, number), spec.threads, _Watch(0, 0, 0, None), length=length)
+    name = f"{spec.family}-{number}/all-{seed}"
+    setting = _setting(spec, _seed(seed, spec.family, number), _Watch(0, 0, 0, None), name, length=length)
     rows = _rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, None, setting)
 
@@ -356,6 +361,11 @@ def _family(spec: Spec) -> Family:
 
         network.be_deterministic()
     return models.family(spec.family)
+
+
+def _setting(spec: Spec, seed: int, watch: Watch, name: str, *, length: int | None = None) -> Setting:
+    epochs = spec.training.epochs
+    return Setting(seed, spec.threads, watch, epochs=epochs, length=length, training=spec.training, name=name)
 
 
 def _seed(*words: int | str) -> int:

@@ -6,6 +6,7 @@ NaT for what is missing or does not fit its column's kind.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -52,6 +53,10 @@ _DATE_FORMATS = (
     "%a %b %d %H:%M:%S %Y",
 )
 _DATE_SHARE = 0.95
+# Scripts that are written without spaces have a word in each character.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+# So many characters of a value tell what it is.
+_LONG = 500
 _EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 
 
@@ -174,12 +179,19 @@ def _numbers(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _is_text(distinct: list[str], rows: int) -> bool:
-    """Tell whether strings are sentences: many of them, and of more than three words or fifty characters."""
+    """Tell whether strings are sentences: many of them, of several words, not mostly names and numbers.
+
+    A name or an address begins its words with capitals and digits, a sentence does not; what is long enough is a
+    text even so.
+    """
     if len(distinct) <= min(rows / 2, 1000):
         return False
-    head = distinct[:1000]
-    words = sum(len(value.split()) for value in head) / len(head)
-    return words > 3 or sum(map(len, head)) / len(head) > 50
+    words = [_WORD.findall(value[:_LONG]) for value in distinct[:1000]]
+    count = sum(map(len, words))
+    usual = sum(word[0].isalpha() and not word[0].isupper() for found in words for word in found)
+    spaced = sum(len(value[:_LONG].split()) for value in distinct[:1000]) / len(words)
+    several = count / len(words) > 3 and (spaced > 3 or count / len(words) > 8)
+    return several and (usual > 0.3 * count or count / len(words) > 15)
 
 
 def _date_format(strings: pd.Series[Any], *, asked: bool = False) -> str | None:

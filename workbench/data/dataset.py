@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Rows: TypeAlias = "pd.DataFrame | Array | Stored"
-Kind = Literal["table", "image", "sequence"]
+Kind = Literal["table", "text", "image", "sequence"]
+"""What a row is; text: a table with a column of texts, whatever else it has."""
 Class = str | int | float | bool
 
 

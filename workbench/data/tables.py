@@ -91,8 +91,9 @@ def build(
     learnt = columns.learn(features, config)
     x, dropped = _informative(columns.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
+    kinds = {name: column.kind for name, column in learnt.items()}
     return Dataset(
-        kind="table",
+        kind="text" if "text" in kinds.values() else "table",
         task=encoded.task,
         x=x,
         y=encoded.y,
@@ -102,7 +103,7 @@ def build(
         test_ids=None if test is None else ids(test, data.id, names[1]),
         target=named,
         id_name=data.id or "id",
-        columns={name: column.kind for name, column in learnt.items()},
+        columns=kinds,
         date_formats={name: column.date_format for name, column in learnt.items() if column.date_format},
         example=train[[*([data.id] if data.id else []), *learnt]].head(),
         sample=sample,

@@ -23,7 +23,8 @@ class Entry:
     about: str
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
-    kinds: tuple[str, ...] = ("table", "image", "sequence")
+    kinds: tuple[str, ...] = ("table", "text", "image", "sequence")
+    """What it can learn from; text is a table with a column of texts."""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
@@ -43,6 +44,8 @@ BASELINE = "constant"
 
 FAMILIES = {
     BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    "tfidf_linear": Entry("a linear model over words, characters and runs of them", "sklearn", kinds=("text",)),
+    "tfidf_xgboost": Entry("gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)),
     "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
     "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
@@ -53,9 +56,17 @@ FAMILIES = {
     "wide_and_deep": Entry(
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
-        kinds=("table",),
+        kinds=("table", "text"),
     ),
-    "cnn": Entry("blocks of convolutions", "keras_tuner", kinds=("image",)),
+    "cnn": Entry(
+        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",
+        "keras_tuner",
+        kinds=("image",),
+    ),
+    "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",)),
+    "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
+    "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
+    "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
 }
 
 

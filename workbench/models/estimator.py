@@ -43,9 +43,10 @@ def load(folder: Path) -> Estimator:
     return Estimator(features.load(folder / "view.skops"), features.load(folder / "estimator.skops"), classes)
 
 
-def fit(view: Any, estimator: Any, problem: Problem, train: Rows) -> Estimator:
-    """Fit the view and the estimator on the fold's training rows."""
-    matrix = view.fit_transform(train.x, train.y)
+def fit(view: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None) -> Estimator:
+    """Fit the view and the estimator on the fold's training rows; `matrix` is what a fitted view made of them."""
+    if matrix is None:
+        matrix = view.fit_transform(train.x, train.y)
     if problem.classes and len(np.unique(train.y)) == 1:
         # A fold may hold one class only, which most classifiers refuse.
         estimator = DummyClassifier()

@@ -1,13 +1,13 @@
 """A fitted Keras net with its inputs, and how every Keras family is trained.
 
-The learning rate falls when the validation loss stands still; training ends when it stands still for long, and the
-weights of the best epoch are restored. That looks at the fold's validation rows, which makes the out-of-fold score
-a little too good; it is the price of not setting further rows apart. Without validation rows a net is trained for a
-given number of epochs, and the learning rate falls when the training loss stands still.
+By default the learning rate falls when the validation loss stands still, and training ends when it stands still for
+long. In any case the weights of the best epoch are restored. That looks at the fold's validation rows, which makes the
+out-of-fold score a little too good; it is the price of not setting further rows apart. Without validation rows a net is
+trained for a given number of epochs, and the learning rate falls when the training loss stands still.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import keras
 import numpy as np
 
 from workbench import features
+from workbench.models import callbacks, feed, optimizer
+from workbench.models.mixing import Mixing
 from workbench.models.protocol import Inputs, Problem, Rows, Setting
 
-_PATIENCE = 9
-_PREDICT_BATCH = 4096
 # Below so many rows, so large a batch; 512 beyond.
 _BATCHES = {1_000: 32, 4_000: 64, 8_000: 128, 20_000: 256}
 
@@ -36,7 +36,12 @@ class Network:
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        predicted = self.net.predict(inputs(self.view, x), batch_size=_PREDICT_BATCH, verbose=0)
+        seen = inputs(self.view, x)
+        rows = feed.predicted_batch(seen)
+        if feed.small(seen):
+            predicted = self.net.predict(seen, batch_size=rows, verbose=0)
+        else:
+            predicted = self.net.predict(feed.Batches(seen, batch=rows), verbose=0)
         outputs = np.asarray(predicted, dtype=np.float64)
         if outputs.shape[1] > 1:
             return np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
@@ -45,7 +50,7 @@ class Network:
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, features.Parts):
+        if isinstance(self.view, (features.Parts, features.Tokens)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -58,14 +63,18 @@ def load(folder: Path) -> Network:
     view: Any | None = None
     if (folder / "view.skops").exists():
         view = features.load(folder / "view.skops")
+    elif (folder / "tokens.json").exists():
+        view = features.Tokens.load(folder)
     elif list(folder.glob("*.skops")):
         view = features.Parts.load(folder)
     return Network(view, net, **json.loads((folder / "network.json").read_text()))
 
 
 def inputs(view: Any | None, x: Inputs) -> Any:
-    """Return what the net is fed with: one array, or a list of them."""
-    return np.asarray(x, dtype=np.float32) if view is None else view.transform(x)
+    """Return what the net is fed with: one array, or a list of them; a large array stays where it lies."""
+    if view is not None:
+        return view.transform(x)
+    return feed.plain(x) if feed.small(x) else x
 
 
 def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
@@ -93,41 +102,47 @@ def fit(
     *,
     view: Any | None,
     matrix: Any | None = None,
+    mixing: Mixing | None = None,
+    choices: Mapping[str, Any] = optimizer.FEW,
 ) -> Network:
     """Train the net that `build` makes.
 
     Args:
         build: makes the net, not compiled.
-        hp: the search space, for what every net has: optimizer, learning rate, batch size.
+        hp: the search space, for what every net has: optimizer, schedule of the learning rate, batch size.
         problem: what is to be learned.
         train: the rows to learn from.
         valid: the fold's validation rows, for early stopping; without them the net is trained for a set length.
         setting: seed, threads, epochs, length, and whom to tell of every epoch.
         view: fitted inputs; None for the rows as they are.
         matrix: the training rows seen through `view`, where fitting gave them already.
+        mixing: how rows to learn from are mixed, if at all; for classes only.
+        choices: what `optimizer.searched` may choose from.
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(setting.seed)
     shift, scale = (0.0, 1.0) if problem.classes else (float(train.y.mean()), float(train.y.std()) or 1.0)
     net = build()
     batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=_batch(len(train.y)))
-    steps = -(-len(train.y) // batch)
+    pinned = {"schedules": (setting.training.schedule,)} if setting.training.schedule else {}
+    moved, schedule = optimizer.searched(hp, **{**choices, **pinned})
     net.compile(
-        optimizer=_optimizer(hp),
-        loss=_loss(problem),
+        optimizer=moved,
+        loss=_loss(problem, mixed=mixing is not None),
         # Several steps a call halve the time of a small net (measured: 1.14 -> 0.59 ms a step).
-        steps_per_execution=min(16, steps),
+        steps_per_execution=min(16, -(-len(train.y) // batch)),
         jit_compile=False,
     )
+
+    def seen(rows: Rows, known: Any | None = None) -> Rows:
+        y = (rows.y - shift) / scale if mixing is None else _soft(rows.y, problem)
+        return Rows(inputs(view, rows.x) if known is None else known, y, rows.weight)
+
     net.fit(
-        matrix if matrix is not None else inputs(view, train.x),
-        (train.y - shift) / scale,
-        sample_weight=train.weight,
-        validation_data=None if valid is None else (inputs(view, valid.x), (valid.y - shift) / scale),
-        epochs=setting.length if valid is None else setting.epochs,
-        batch_size=batch,
-        validation_batch_size=_PREDICT_BATCH,
-        callbacks=_callbacks(setting, stops=valid is not None),
+        **_fed(seen(train, matrix), batch, setting.seed, mixing),
+        **({} if valid is None else _validated(seen(valid))),
+        epochs=setting.length if valid is None else schedule.epochs(setting.epochs),
+        callbacks=callbacks.callbacks(setting, schedule, stops=valid is not None),
         verbose=0,
     )
     return Network(view, net, shift, scale)
@@ -165,22 +180,29 @@ def _batch(rows: int) -> int:
     return next((batch for most, batch in _BATCHES.items() if rows < most), 512)
 
 
-def _optimizer(hp: Any) -> Any:
-    rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=2e-3)
-    return keras.optimizers.AdamW(rate, weight_decay=hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=4e-3))
+def _fed(rows: Rows, batch: int, seed: int, mixing: Mixing | None) -> dict[str, Any]:
+    """Return what `fit` learns from."""
+    if mixing is None and feed.small(rows.x):
+        return {"x": rows.x, "y": rows.y, "sample_weight": rows.weight, "batch_size": batch}
+    batches = feed.Batches(rows.x, rows.y, rows.weight, batch=batch, seed=seed, mixing=mixing)
+    return {"x": batches, "shuffle": False}
 
 
-def _loss(problem: Problem) -> str:
+def _validated(rows: Rows) -> dict[str, Any]:
+    """Return what `fit` validates on, without the rows' weights."""
+    batch = feed.predicted_batch(rows.x)
+    if feed.small(rows.x):
+        return {"validation_data": (rows.x, rows.y), "validation_batch_size": batch}
+    return {"validation_data": feed.Batches(rows.x, rows.y, batch=batch)}
+
+
+def _soft(y: np.ndarray, problem: Problem) -> np.ndarray:
+    """Return class numbers as probabilities: a column per class where there are more than two."""
+    return np.eye(problem.classes, dtype=np.float32)[y] if problem.outputs > 1 else y.astype(np.float32)
+
+
+def _loss(problem: Problem, *, mixed: bool) -> str:
     if problem.classes:
-        return "sparse_categorical_crossentropy" if problem.outputs > 1 else "binary_crossentropy"
+        several = "categorical_crossentropy" if mixed else "sparse_categorical_crossentropy"
+        return several if problem.outputs > 1 else "binary_crossentropy"
     return "mean_absolute_error" if problem.loss == "absolute_error" else "mean_squared_error"
-
-
-def _callbacks(setting: Setting, *, stops: bool) -> Sequence[Any]:
-    early = [keras.callbacks.EarlyStopping("val_loss", patience=_PATIENCE, restore_best_weights=True)]
-    return [
-        keras.callbacks.TerminateOnNaN(),
-        *(early if stops else []),
-        keras.callbacks.ReduceLROnPlateau("val_loss" if stops else "loss", factor=0.3, patience=_PATIENCE // 3),
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}))),
-    ]

@@ -4,14 +4,14 @@ Think twice before adding to this contract. A family never sees the metric, the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from workbench.config import ColumnKind, Task
+from workbench.config import ColumnKind, Task, TrainingConfig
 
 Inputs = pd.DataFrame | np.ndarray
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
@@ -21,7 +21,7 @@ Loss = Literal["log_loss", "squared_error", "absolute_error"]
 class Problem:
     """What is to be learned, the same for every fold."""
 
-    kind: Literal["table", "image", "sequence"]
+    kind: Literal["table", "text", "image", "sequence"]
     task: Task
     classes: int
     """The number of classes; 0 for regression."""
@@ -70,6 +70,10 @@ class Setting:
     """The most epochs that a net is trained for."""
     length: int | None = None
     """Without validation rows, the epochs or boosting rounds to train for, no more and no fewer."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """What the study file says about the training of nets, its paths absolute."""
+    name: str = ""
+    """What logs of this training are called, a path below the user's folder for them."""
 
 
 class Model(Protocol):

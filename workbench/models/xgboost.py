@@ -62,9 +62,39 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     matrix = view.fit_transform(train.x, train.y)
     native = features.categorical(problem.columns, view) if categories == "native" else []
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
-    rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.08)
+    return boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
+
+
+def boost(
+    hp: Any,
+    problem: Problem,
+    train: Rows,
+    valid: Rows | None,
+    setting: Setting,
+    *,
+    view: Any,
+    matrix: Any,
+    types: list[str],
+    rate: float = 0.08,
+    share: float = 0.7,
+) -> Booster:
+    """Train on rows that were seen through a view already.
+
+    Args:
+        hp: the search space, for what all trees have.
+        problem: what is to be learned.
+        train: the rows to learn from.
+        valid: the fold's validation rows, for early stopping.
+        setting: seed, threads, length, and whom to tell.
+        view: the fitted view.
+        matrix: the training rows in it, dense or sparse; what is not stored is missing.
+        types: XGBoost's type of each of its columns.
+        rate: the learning rate to begin with.
+        share: of its columns that a tree sees, to begin with.
+    """
+    rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=rate)
     training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
-    parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}
+    parameters = {**_parameters(hp, problem, setting, share), "learning_rate": rate}
     if valid is None:
         return Booster(view, xgboost.train(parameters, training, num_boost_round=setting.length), types)
     held_out = xgboost.QuantileDMatrix(
@@ -82,7 +112,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     return Booster(view, trees[: trees.best_iteration + 1], types)
 
 
-def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
+def _parameters(hp: Any, problem: Problem, setting: Setting, share: float) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[problem.task if problem.classes else problem.loss]
     classes = {"num_class": problem.classes} if problem.task == "multiclass" else {}
     return {
@@ -91,7 +121,7 @@ def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
         "max_depth": hp.Int("max_depth", 3, 10, default=6),
         "min_child_weight": hp.Float("min_child_weight", 0.5, 30.0, sampling="log", default=2.0),
         "subsample": hp.Float("subsample", 0.5, 1.0, default=0.8),
-        "colsample_bytree": hp.Float("colsample_bytree", 0.3, 1.0, default=0.7),
+        "colsample_bytree": hp.Float("colsample_bytree", 0.2, 1.0, default=share),
         "reg_lambda": hp.Float("reg_lambda", 1e-2, 30.0, sampling="log", default=1.0),
         "reg_alpha": hp.Float("reg_alpha", 1e-3, 10.0, sampling="log", default=1e-2),
         "max_cat_to_onehot": 8,

@@ -80,8 +80,10 @@ def _gpus() -> Callable[[], Mapping[str, float]]:
     def told() -> dict[str, float]:
         found = {}
         for number, handle in enumerate(handles):
-            found[f"gpu_{number}_utilization_percentage"] = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-            found[f"gpu_{number}_memory_usage_megabytes"] = pynvml.nvmlDeviceGetMemoryInfo(handle).used / 1e6
+            # One that is divided among several users does not say how busy it is.
+            with contextlib.suppress(pynvml.NVMLError):
+                found[f"gpu_{number}_memory_usage_megabytes"] = pynvml.nvmlDeviceGetMemoryInfo(handle).used / 1e6
+                found[f"gpu_{number}_utilization_percentage"] = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         return found
 
     return told

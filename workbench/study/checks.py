@@ -7,6 +7,7 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
+from workbench.models import callbacks
 from workbench.search.pruners import pruner
 from workbench.search.samplers import check_goal, check_sampler
 
@@ -34,6 +35,10 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
         yield "metric", partial(evaluation.check, config.metric, config.resolve)
     for number, metric in enumerate(config.also):
         yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
+    for number, callback in enumerate(config.training.callbacks):
+        yield f"training.callbacks[{number}]", partial(callbacks.check, callback, config.resolve)
+    if config.training.tensorboard is not None:
+        yield "training.tensorboard", callbacks.check_tensorboard
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(pruner, config.search.pruner)

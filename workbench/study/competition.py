@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError
+from workbench.models import callbacks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +156,7 @@ class Competition:
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
         shared |= {"deterministic": self.config.deterministic}
+        shared |= {"training": callbacks.resolved(self.config.training, self.config.resolve)}
         return Spec(family, self.dataset, self.folds, **shared)
 
     def modules(self) -> list[str]:
@@ -163,7 +165,7 @@ class Competition:
         keras = (
             ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
         )
-        skrub = ["skrub"] if {"date", "text"} & set(self.dataset.columns.values()) else []
+        skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
         own = [f"workbench.models.{family}" for family in families]
         return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
 

@@ -52,7 +52,7 @@ def origin(own: Competition) -> "Origin":
     from workbench.tracking.origin import of
 
     data, named, facts = own.dataset, own.config.data, own.facts
-    known: dict[str, Any] = {"columns": data.columns, "shape": data.x.shape[1:] if data.kind != "table" else ()}
+    known: dict[str, Any] = {"columns": data.columns, "shape": () if data.columns else data.x.shape[1:]}
     answer = {data.target: "number" if data.task == "regression" else "category"} if data.columns else {}
     train = known | {"columns": {**data.columns, **answer}}
     found = [Data(named.train, facts.training(data.y), "training", len(data.y), **train)]

@@ -119,8 +119,8 @@ def check_out(out: Path | None) -> None:
 
 def requirements(bundle: Bundle) -> list[str]:
     """Return what must be installed to serve a bundle, at the versions that are installed here."""
-    kinds = {column.kind for column in bundle.reader.columns.values()}
-    wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if kinds & {"date", "text"} else ())}
+    dates = any(column.kind == "date" for column in bundle.reader.columns.values())
+    wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if dates else ())}
     wanted |= {"pillow"} if bundle.reader.look is not None else set()
     return sorted(_pinned(library) for library in wanted)
 

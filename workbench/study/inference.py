@@ -17,8 +17,15 @@ from workbench.study.evidence import Evidence, looks_like_id
 if TYPE_CHECKING:
     import pandas as pd
 
-# Forests and boosted trees on the same bare pixels or steps say much the same; one or two will do to begin with.
-_SPARED = {"image": ("lightgbm", "catboost", "extra_trees"), "sequence": ("lightgbm", "catboost", "random_forest")}
+# Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
+# do to begin with.
+_SPARED = {
+    "text": ("catboost", "random_forest", "wide_and_deep"),
+    "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+    "sequence": ("lightgbm", "catboost", "random_forest"),
+}
+# What suits a kind of data best has the first turns, and of these the cheap ones.
+_FIRST = {"image": ("hog_svm", "cnn", "hog_trees", "resnet", "xception")}
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
@@ -49,7 +56,7 @@ class Guess:
     time: str | None
     """A column of dates."""
     kind: Kind
-    """What a row is."""
+    """What a row is: the evidence's kind, or text where a column of the table holds texts."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
@@ -71,8 +78,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     classes, class_note = _classes(evidence, label, task)
     metric, metric_note = _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
-    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else evidence.kind
-    notes = [] if kind == evidence.kind else [f"images: the {len(left)} columns are pixels"]
+    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
+    notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
     group, time = _group(evidence.train[left]), _time(evidence.train[left])
     notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
     notes += [_group_note(evidence, group), _time_note(time)]
@@ -93,16 +100,31 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
 
 
 def families(kind: Kind, task: Task) -> tuple[str, ...]:
-    """Return the installed families for data of this kind, in the order of their table."""
+    """Return the installed families for data of this kind: the most suitable, then in the order of their table."""
+    first = _FIRST.get(kind, ())
     return tuple(
         name
-        for name, entry in models.FAMILIES.items()
+        for name, entry in sorted(models.FAMILIES.items(), key=lambda each: _place(each[0], first))
         if kind in entry.kinds
         and task in entry.tasks
         and entry.installed
         and name != models.BASELINE
         and name not in _SPARED.get(kind, ())
     )
+
+
+def _place(name: str, first: tuple[str, ...]) -> int:
+    return first.index(name) if name in first else len(first)
+
+
+def _kind(evidence: Evidence, features: list[str]) -> Kind:
+    """Return what a row is."""
+    from workbench import data
+
+    if evidence.kind != "table":
+        return evidence.kind
+    wordy = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
+    return "text" if "text" in data.kinds(evidence.train[wordy]).values() else "table"
 
 
 def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:

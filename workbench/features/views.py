@@ -1,13 +1,11 @@
-"""Raw columns -> model inputs. Every transformer here is fitted on a fold's training rows only.
+"""The views of a table, of images and of sequences that models of most families see.
 
-Three views of the data: `codes` for trees (one column each, missing values kept), `dense` for linear models and
+Three of them: `codes` for trees (one column each, missing values kept), `dense` for linear models and
 nets (no missing values, one scale), and `parts` for nets with embeddings and crossed columns.
 """
 
 import itertools
-import json
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     KBinsDiscretizer,
     OneHotEncoder,
@@ -30,13 +28,16 @@ from sklearn.preprocessing import (
 )
 
 from workbench.config import ColumnKind
-from workbench.errors import FamilyError, listed
+from workbench.features.grams import Grams, Topics
+from workbench.features.looks import Looks
+from workbench.features.stored import load, save
+from workbench.features.words import written
 
 Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
 Coding = Literal["ordinal", "target"]
 Scaling = Literal["standard", "quantile"]
-Kind = Literal["table", "image", "sequence"]
+Kind = Literal["table", "text", "image", "sequence"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
 MOST_LEVELS = 50
@@ -44,27 +45,6 @@ MOST_LEVELS = 50
 LONGEST_SIDE = 32
 # Images that are shrunk at a time.
 _IMAGES = 512
-
-# What may be rebuilt from a saved file beside scikit-learn's, SciPy's and NumPy's own types.
-_TRUSTED = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn.model_selection._split.KFold",
-        "sklearn.model_selection._split.StratifiedKFold",
-        "sklearn.tree._tree.Tree",
-        "skrub._apply_to_cols.ApplyToCols",
-        "skrub._apply_to_each_col.ApplyToEachCol",
-        "skrub._datetime_encoder.DatetimeEncoder",
-        "skrub._string_encoder.StringEncoder",
-        "skrub._to_str.ToStr",
-        "skrub.selectors._base.All",
-        "workbench.features.Codes",
-        "workbench.features.Crosses",
-        "workbench.features.Flatten",
-        "workbench.features.Means",
-        "workbench.features.Thumbnails",
-    }
-)
 
 
 class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -196,7 +176,7 @@ def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed
             ("categories", ordinal, few),
             ("targets", _means(classes, seed), many),
             ("dates", _dates, _of(columns, "date")),
-            ("texts", lambda: _texts(seed), _written(columns, x)),
+            *[(f"text {name}", _text(seed), name) for name in written(x, _of(columns, "text"))],
         ]
     )
     return make_pipeline(split, Flatten())
@@ -238,7 +218,10 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
             ("categories", onehot, few),
             ("targets", make_pipeline(_means(classes, seed), StandardScaler()), many),
             ("dates", lambda: make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
-            ("texts", lambda: make_pipeline(_texts(seed), StandardScaler()), _written(columns, x)),
+            *[
+                (f"text {name}", make_pipeline(_text(seed), StandardScaler()), name)
+                for name in written(x, _of(columns, "text"))
+            ],
         ]
     )
     return make_pipeline(split, Flatten())
@@ -318,30 +301,6 @@ def _wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     return Pipeline([("split", split), ("crosses", joined), ("codes", codes)])
 
 
-def save(view: Any, file: Path) -> None:
-    """Write a fitted scikit-learn object without pickle (skops)."""
-    import skops.io
-
-    skops.io.dump(view, file)
-
-
-def load(file: Path) -> Any:
-    """Read what `save` wrote; only types that this project and scikit-learn own are rebuilt.
-
-    Raises:
-        FamilyError: the file asks for another type, or is damaged.
-    """
-    import skops.io
-
-    try:
-        foreign = set(skops.io.get_untrusted_types(file=file)) - _TRUSTED
-    except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise FamilyError(f"{file}: must be a file that workbench saved. Received: {error}.") from error
-    if foreign:
-        raise FamilyError(f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded.")
-    return skops.io.load(file, trusted=sorted(_TRUSTED))
-
-
 def _flat(kind: Kind) -> Flatten:
     """Return what makes a matrix of rows without columns."""
     return Thumbnails() if kind == "image" else Flatten()
@@ -351,7 +310,7 @@ def _of(columns: Columns, *kinds: ColumnKind) -> list[str]:
     return [name for name, kind in columns.items() if kind in kinds]
 
 
-def _columns(blocks: list[tuple[str, Any, list[str]]]) -> ColumnTransformer:
+def _columns(blocks: list[tuple[str, Any, str | list[str]]]) -> ColumnTransformer:
     """Join the blocks that have columns; a function is called for its transformer, since skrub is slow to load."""
     made = [(name, view() if callable(view) else view, names) for name, view, names in blocks if names]
     return ColumnTransformer(made, sparse_threshold=0, verbose_feature_names_out=False)
@@ -362,11 +321,6 @@ def _by_levels(columns: Columns, x: Any) -> tuple[list[str], list[str]]:
     names = _of(columns, "category")
     many = [name for name in names if x[name].nunique() > MOST_LEVELS]
     return [name for name in names if name not in many], many
-
-
-def _written(columns: Columns, x: Any) -> list[str]:
-    """Return the columns of text that hold any; of the others there is no vocabulary to learn."""
-    return [name for name in _of(columns, "text") if x[name].fillna("").str.strip().ne("").any()]
 
 
 def _filled() -> list[Any]:
@@ -394,7 +348,6 @@ def _dates() -> Any:
     return ApplyToCols(DatetimeEncoder(resolution="hour", add_weekday=True, add_day_of_year=True))
 
 
-def _texts(seed: int) -> Any:
-    from skrub import ApplyToCols, StringEncoder
-
-    return ApplyToCols(StringEncoder(n_components=30, random_state=seed))
+def _text(seed: int) -> FeatureUnion:
+    """Return what tells dense models and trees of a column of texts: what it is about, and how it looks."""
+    return FeatureUnion([("topics", make_pipeline(Grams(), Topics(seed=seed))), ("looks", Looks())])

@@ -1,0 +1,134 @@
+"""The callbacks of the study file: checked before anything heavy loads, and what they leave behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench import config, evaluation, models, trial
+from workbench.config import TrainingConfig
+from workbench.data import Dataset
+from workbench.errors import ConfigError, FamilyError
+from workbench.evaluation import folds
+from workbench.models import callbacks
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.space import defaults
+from workbench.study.checks import check
+
+OWN = """
+import keras
+
+class Lines(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        with open({file!r}, "a") as file:
+            file.write("begun\\n")
+
+def nothing():
+    return 7
+"""
+STUDY = "name: x\ndata: {train: 'sklearn:wine'}\nfamilies: [linear]\ntraining: "
+
+
+@pytest.fixture
+def own(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(OWN.format(file=str(tmp_path / "lines.txt")))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ("{callbacks: [own.py]}", r"training.callbacks\[0\] must be file.py:Name. Received: 'own.py'."),
+        ("{callbacks: ['no.py:Lines']}", r"training.callbacks\[0\] must name a file that is there. Received: 'no.py:L"),
+        ("{callbacks: ['own.py:Line']}", r"must name what own.py defines. Received: 'own.py:Line'. Did you mean 'Line"),
+        ("{callbacks: ['bad.py:Line']}", r"must name a file of Python. Received: 'bad.py:Line'"),
+        ("{early_stopping: 0}", "training.early_stopping must be at least 1"),
+        ("{early_stoping: 3}", "training.early_stoping is not a key of a study file. Did you mean 'early_stopping'"),
+        ("{schedule: cosin}", "training.schedule must be 'plateau', 'cosine' or 'step'"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_by_its_key(own, tmp_path, training, message):
+    (tmp_path / "bad.py").write_text("class")
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY + training)
+    with pytest.raises(ConfigError, match=message):
+        check(config.load(study))
+
+
+def test_folders_and_files_are_those_beside_the_study(own, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY + "{csv_log: logs, callbacks: ['own.py:Lines']}")
+    loaded = config.load(study)
+    check(loaded)
+    absolute = callbacks.resolved(loaded.training, loaded.resolve)
+    assert absolute.csv_log == str(tmp_path / "logs")
+    assert absolute.callbacks == (f"{own}:Lines",)
+    assert absolute.tensorboard is None
+
+
+def mlp(training: TrainingConfig, told: list[dict[str, float]], **changes):
+    from workbench.space.keras import HyperParameters
+
+    x, y = np.random.default_rng(0).normal(size=(80, 6, 2)).astype(np.float32), np.arange(80) % 2
+
+    def watch(epoch, losses, progress=None):
+        told.append(dict(losses))
+
+    setting = Setting(3, 1, watch, training=training, name="mlp-0/0-1", **changes)
+    hp = HyperParameters(defaults)
+    problem = Problem("sequence", "binary", 2, {}, "log_loss")
+    models.family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), setting)
+    return hp
+
+
+@pytest.mark.slow
+def test_logs_and_best_weights_lie_in_a_folder_of_each_training(own, tmp_path):
+    pytest.importorskip("tensorboard")
+    folders = {key: str(tmp_path / key) for key in ("csv_log", "checkpoint", "tensorboard")}
+    told: list[dict[str, float]] = []
+    mlp(TrainingConfig(**folders, callbacks=(f"{own}:Lines",)), told, epochs=3)
+    lines = (tmp_path / "csv_log/mlp-0/0-1/log.csv").read_text().splitlines()
+    assert lines[0].split(",")[0] == "epoch"
+    assert len(lines) == 1 + 3
+    assert float(lines[3].split(",")[lines[0].split(",").index("val_loss")]) == pytest.approx(told[2]["val_loss"])
+    assert (tmp_path / "checkpoint/mlp-0/0-1/best.weights.h5").stat().st_size > 1000
+    assert {path.name for path in (tmp_path / "tensorboard/mlp-0/0-1").iterdir()} == {"train", "validation"}
+    assert (tmp_path / "lines.txt").read_text() == "begun\n"
+
+
+@pytest.mark.slow
+def test_the_study_file_says_when_training_ends_and_how_the_rate_goes():
+    # The target is noise: the validation loss soon stands still.
+    patient: list[dict[str, float]] = []
+    mlp(TrainingConfig(early_stopping=None, reduce_on_plateau=False), patient, epochs=25)
+    assert len(patient) == 25
+    assert len({losses["learning_rate"] for losses in patient if "learning_rate" in losses}) <= 1
+    hasty: list[dict[str, float]] = []
+    mlp(TrainingConfig(early_stopping=1), hasty, epochs=25)
+    assert len(hasty) < 25
+    falling: list[dict[str, float]] = []
+    hp = mlp(TrainingConfig(schedule="cosine"), falling, epochs=4)
+    rates = [losses["learning_rate"] for losses in falling]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > rates[3]
+    assert hp.values["schedule"] == "cosine"
+
+
+@pytest.mark.slow
+def test_what_is_no_callback_is_refused_by_its_name(own):
+    with pytest.raises(FamilyError, match=r"nothing\(\) must be a keras.callbacks.Callback. Received: int."):
+        mlp(TrainingConfig(callbacks=(f"{own}:nothing",)), [])
+
+
+@pytest.mark.slow
+def test_every_fold_of_a_trial_has_its_own_log(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(40, 6, 2)).astype(np.float32), np.arange(40) % 2
+    data = Dataset("sequence", "binary", x, y, ids=np.arange(40), target="y", classes=("a", "b"))
+    dealt = folds.make(config.FoldsConfig(folds=2), task="binary", y=y, ids=data.ids)
+    training = TrainingConfig(epochs=2, csv_log=str(tmp_path / "logs"))
+    spec = trial.Spec("mlp", data, dealt, evaluation.metric("log_loss", task="binary"), training=training)
+    results = list(trial.run(spec, 4, trial.space("mlp", defaults), folder=tmp_path / "trial"))
+    assert [len(each.curve["epoch"]) for each in results] == [2, 2]
+    logs = sorted(path.relative_to(tmp_path / "logs") for path in (tmp_path / "logs").rglob("*.csv"))
+    assert logs == [Path("mlp-4/0-0/log.csv"), Path("mlp-4/0-1/log.csv")]

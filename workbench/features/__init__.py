@@ -1,0 +1,60 @@
+"""Raw columns -> model inputs. Every transformer here is fitted on a fold's training rows only.
+
+views    the views of a table: `codes` for trees, `dense` for linear models and nets, `parts` for nets with embeddings
+sparse   the view of a table with texts for models that take sparse matrices
+tokens   the view of a table with texts for nets that read: numbers of words
+grams    texts -> tf-idf of words or characters, and what they are about
+looks    texts -> how they look, whatever they say
+words    how texts are cut into words
+stored   fitted transformers on disk, without pickle
+"""
+
+from workbench.features.grams import Grams, Topics
+from workbench.features.looks import Looks
+from workbench.features.sparse import sparse
+from workbench.features.stored import load, save
+from workbench.features.tokens import PADDING, Tokens, tokens
+from workbench.features.views import (
+    MOST_LEVELS,
+    Codes,
+    Coding,
+    Columns,
+    Crosses,
+    Flatten,
+    Inputs,
+    Means,
+    Parts,
+    Scaling,
+    Thumbnails,
+    categorical,
+    codes,
+    dense,
+    parts,
+)
+
+__all__ = [
+    "MOST_LEVELS",
+    "PADDING",
+    "Codes",
+    "Coding",
+    "Columns",
+    "Crosses",
+    "Flatten",
+    "Grams",
+    "Inputs",
+    "Looks",
+    "Means",
+    "Parts",
+    "Scaling",
+    "Thumbnails",
+    "Tokens",
+    "Topics",
+    "categorical",
+    "codes",
+    "dense",
+    "load",
+    "parts",
+    "save",
+    "sparse",
+    "tokens",
+]

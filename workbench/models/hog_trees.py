@@ -1,0 +1,20 @@
+"""Extra trees (Geurts et al., 2006) on gradient histograms and coarse colours of images."""
+
+from typing import Any
+
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+from workbench.models import forest, histograms
+from workbench.models.estimator import Estimator, load
+from workbench.models.protocol import Problem, Rows, Setting
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Estimator:
+    """Train extremely randomised trees."""
+    kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
+    # Of a thousand values or more a few say enough, and every one that is looked at costs time.
+    shares = {"share": 0.05, "least_share": 0.02} if problem.classes else {"share": 0.3, "least_share": 0.1}
+    view = histograms.searched(hp, train.x)
+    return forest.fit(kind, hp, problem, train, setting, leaf=1, bootstrap=False, view=view, **shares)

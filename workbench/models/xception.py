@@ -1,0 +1,51 @@
+"""Depthwise separable convolutions with residuals (Chollet, 2017), in the size of the images."""
+
+from typing import Any
+
+import keras
+
+from workbench.models import images, network, style
+from workbench.models.network import load
+from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.style import Style
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
+    """Train a net of separable convolutions."""
+    return images.fit(_build, hp, problem, train, valid, setting)
+
+
+def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
+    entrance, hidden = images.entrance(hp, known)
+    made = style.searched(hp, normalise=True)
+    stride = hp.Choice("stride", [1, 2], default=1 if min(known.shape[:2]) < 16 else 2)
+    # Few: the channels are doubled before the first stage, and a processor is slow at channels one by one.
+    filters = hp.Int("filters", 8, 64, step=2, sampling="log", default=16)
+    hidden = made.activated(made.normalised(made.convolved(hidden, filters, stride=stride)))
+    for stage in range(hp.Int("stages", 1, 5, default=min(5, known.halvings - (stride > 1) + 1))):
+        # The paper doubles the channels at each entry stage; its middle keeps size and channels.
+        hidden = _entry(made, hidden, min(512, filters * 2 ** (stage + 1)), halves=bool(stage))
+    for _ in range(hp.Int("middle", 0, 4, default=1)):
+        hidden = _middle(made, hidden)
+    hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
+    return keras.Model(entrance, network.outputs(hidden, problem))
+
+
+def _entry(made: Style, given: Any, filters: int, *, halves: bool) -> Any:
+    """Return two separable convolutions, halved, beside a convolution of one pixel."""
+    stride = 2 if halves and min(given.shape[1:3]) >= 2 else 1
+    hidden = made.activated(made.normalised(made.separated(given, filters)))
+    hidden = made.normalised(made.separated(hidden, filters))
+    if stride > 1:
+        hidden = keras.layers.MaxPooling2D(3, strides=2, padding="same")(hidden)
+    aside = made.normalised(made.convolved(given, filters, kernel=1, stride=stride))
+    return made.activated(keras.layers.Add()([aside, hidden]))
+
+
+def _middle(made: Style, given: Any) -> Any:
+    """Return what it is given with two more separable convolutions added."""
+    hidden = made.activated(made.normalised(made.separated(given, given.shape[-1])))
+    hidden = made.normalised(made.separated(hidden, given.shape[-1]))
+    return made.activated(keras.layers.Add()([given, hidden]))
