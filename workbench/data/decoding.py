@@ -1,6 +1,6 @@
 """Image files -> one array: all of one size and one kind of pixel, decoded once by many threads (Pillow).
 
-Images are stretched to the size: padding them to one shape instead was no better for any of three kinds of padding
+Images are stretched to the size: padding them to one shape instead was no better for either of two kinds of padding
 (`clothing`, five folds, twice: histograms of gradients + SVM 0.576 stretched, 0.546 to 0.560 padded; extra trees 0.399
 and 0.390 to 0.397).
 """
