@@ -491,4 +491,4 @@ class Study:
 
 def _reserve(seconds: float) -> float:
     """Return how much of a budget is kept for ensemble and submission."""
-    return min(max(4.0, 0.08 * seconds), 40.0)
+    return min(max(4.0, 0.1 * seconds), 50.0)
