@@ -142,6 +142,11 @@ def look(place: int) -> dict[str, Any]:
     }
 
 
+def stroke(place: int) -> dict[str, Any]:
+    """Return ink, dashes and width of a line without marks, the first of which stands out; there are five."""
+    return {"color": INKS[place], "linestyle": DASHES[place], "linewidth": 1.2 if place else 2.2}
+
+
 def cut(text: object, most: int = 20) -> str:
     """Return a text that is at most so long, its middle left out."""
     words = " ".join(str(text).split())

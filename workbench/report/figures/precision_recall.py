@@ -74,13 +74,8 @@ def draw(numbers: PrecisionRecall) -> "Figure":
     if len(guesses) == 1:
         axes.axhline(guesses.pop(), color=drawing.SOFT, linewidth=0.8, linestyle=drawing.DASHES[2])
     for place, curve in reversed(list(enumerate(numbers.curves))):
-        look = {
-            "color": drawing.INKS[place],
-            "linestyle": drawing.DASHES[place],
-            "linewidth": 2.2 if not place else 1.2,
-        }
         label = f"{drawing.cut(curve.name)}: mean {curve.average_precision:.3f}"
-        handles.append(axes.step(curve.recall, curve.precision, where="pre", **look, label=label)[0])
+        handles.append(axes.step(curve.recall, curve.precision, where="pre", **drawing.stroke(place), label=label)[0])
     axes.set_xlabel(f"recall (share of the rows of {drawing.cut(numbers.subject)} that are found)")
     axes.set_ylabel("precision (share of those found that are right)")
     axes.set_xlim(-0.01, 1.01)

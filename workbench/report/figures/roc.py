@@ -73,13 +73,8 @@ def draw(numbers: Roc) -> "Figure":
     axes, handles = grid[0, 0], []
     axes.plot([0, 1], [0, 1], color=drawing.SOFT, linewidth=0.8, linestyle=drawing.DASHES[2])
     for place, curve in reversed(list(enumerate(numbers.curves))):
-        look = {
-            "color": drawing.INKS[place],
-            "linestyle": drawing.DASHES[place],
-            "linewidth": 2.2 if not place else 1.2,
-        }
         label = f"{drawing.cut(curve.name)}: area {curve.area:.3f}"
-        handles.append(axes.plot(curve.false_positive, curve.true_positive, **look, label=label)[0])
+        handles.append(axes.plot(curve.false_positive, curve.true_positive, **drawing.stroke(place), label=label)[0])
     axes.set_xlabel("false positive rate (share of the other rows)")
     axes.set_ylabel("true positive rate (share of its rows)")
     axes.set_xlim(-0.01, 1.01)
