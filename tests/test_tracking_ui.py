@@ -15,23 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_servers import listening
+from test_tracking_moved import VAULT
 
 from workbench import servers
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, Vault, index, tensorboard, ui
+from workbench.tracking import Tracker, index, tensorboard, ui
 from workbench.trial import Result
 
-VAULT = Vault(
-    id_name="id",
-    ids=np.arange(6),
-    test_ids=None,
-    repeats=np.zeros(6, dtype=int),
-    rows=np.arange(6),
-    folds=np.arange(6) % 2,
-    hash="0123456789abcdef",
-    outputs=("prediction",),
-)
 CURVES = {
     (0, 0): {"epoch": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "val_loss": [3.5, 2.5, 2.6]},
     (1, 1): {"epoch": [0, 1], "loss": [3.0, 2.0], "val_loss": [3.5, math.nan]},
