@@ -10,7 +10,16 @@ from rich.console import Console
 from workbench.cli.progress import Lines, Log, Screen
 from workbench.errors import StudyError
 from workbench.search.books import Row
-from workbench.search.events import EpochEnded, Event, FoldEnded, Forecast, Stopped, TrialEnded, TrialStarted
+from workbench.search.events import (
+    EpochEnded,
+    Event,
+    FoldEnded,
+    Forecast,
+    Stopped,
+    TrialEnded,
+    TrialPutBack,
+    TrialStarted,
+)
 
 
 def row(number: int, score: float | None, state: str = "complete", reason: str | None = None) -> Row:
@@ -27,6 +36,8 @@ STORY: list[Event] = [
     TrialEnded(row(1, None, "failed", "out of memory")),
     TrialEnded(row(2, 0.4)),
     Forecast(41, 3600.0),
+    TrialStarted("cnn", 0, 5),
+    TrialPutBack("cnn", 0, 4000.0, 300.0),
     TrialStarted("mlp", 3, 3),
     FoldEnded("mlp", 3, 1, 0.45),
     EpochEnded("mlp", 3, 1, 4),
@@ -41,6 +52,7 @@ def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
     said = text.getvalue().splitlines()
     assert [("← best" in line) for line in said if " s  mlp" in line] == [True, False, True]
     assert "out of memory" in said[2]
+    assert any(line.startswith("cnn #0 waits for the next run") for line in said)
     assert sum(line.startswith("Forecast: about 40 trials in all, in 1 h 1 min") for line in said) == 1
     assert "Forecast: about 41" not in text.getvalue()
     assert "the disk is nearly full" in said[-1]
@@ -58,6 +70,8 @@ def test_a_screen_shows_counts_best_forecast_time_left_and_what_each_worker_does
         assert words in shown
     assert "epoch 5" in shown
     assert "▸ mlp #0" not in shown
+    assert "▸ cnn #0" not in shown
+    assert "cnn #0 waits for the next run: it needs 1 h 6 min more, and 5 min 0 s is left" in shown
 
 
 def test_events_are_lines_of_json_added_to_the_file_at_once(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Books, samplers, allocation, pool and scheduler: real journals, real processes."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +18,15 @@ from workbench.errors import SearchError
 from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import Standing
 from workbench.search.books import Books
-from workbench.search.events import Event, FamilySetAside, FoldEnded, Stopped, TrialEnded, TrialStarted
+from workbench.search.events import (
+    Event,
+    FamilySetAside,
+    FoldEnded,
+    Stopped,
+    TrialEnded,
+    TrialPutBack,
+    TrialStarted,
+)
 from workbench.search.horizon import Horizon, _Part
 from workbench.search.pool import Pool
 from workbench.search.pruners import END, STRIDE
@@ -243,6 +253,13 @@ def test_allocation_favours_what_adds_to_the_ensemble() -> None:
     assert allocation.choose([best, same, different], None) is different
 
 
+def test_under_a_limit_of_time_a_family_of_unknown_cost_gets_one_trial_at_a_time() -> None:
+    slow, cheap = Standing("cnn", started=1, running=1), Standing("linear", started=30, complete=[1.0], loss=0.5)
+    assert allocation.choose([slow, cheap], 100) is cheap
+    assert allocation.choose([slow], 100) is slow
+    assert allocation.choose([slow, cheap], None) is slow
+
+
 def test_allocation_starves_nobody() -> None:
     standings = [Standing(str(i), started=1, spent=1, loss=i, complete=[1.0]) for i in range(4)]
     for _ in range(100):
@@ -341,6 +358,30 @@ def test_the_deadline_ends_the_search_and_keeps_what_was_under_way(tmp_path: Pat
     trials = optuna.load_study(storage=books_in(tmp_path)._storage, study_name="s/xgboost").trials
     assert sum(t.state.name == "WAITING" for t in trials) == stopped.interrupted
     assert not any(t.state.name == "RUNNING" for t in trials)
+
+
+@pytest.mark.slow
+def test_a_trial_that_cannot_end_in_time_makes_room_for_others_and_goes_on_in_the_next_run(
+    tmp_path: Path, pool: Pool
+) -> None:
+    record = Recorder()
+    running = search(tmp_path, pool, record, families=["xgboost", "linear"], deadline=time.monotonic() + 8)
+    events: list[Event] = []
+    for event in running.events():
+        events.append(event)
+        for each in running._running:
+            if each.live.family == "xgboost":
+                # As good as a net that learns for hours.
+                os.kill(each.process.process.pid or 0, signal.SIGSTOP)
+    (back,) = [event for event in events if isinstance(event, TrialPutBack)]
+    assert (back.family, back.number) == ("xgboost", 0)
+    # With three folds, none done, and two seconds gone of eight.
+    assert 3 < back.left < back.seconds < 7
+    assert sum(isinstance(e, TrialEnded) and e.row.family == "linear" for e in events[events.index(back) :]) > 1
+    assert not [event for event in events if isinstance(event, TrialEnded) and event.row.family == "xgboost"]
+    list(search(tmp_path, pool, record, families=["xgboost"], trials=len(record.results) + 1).events())
+    assert (record.results[-1].family, record.results[-1].number) == ("xgboost", 0)
+    assert record.results[-1].state == "complete"
 
 
 def test_a_worker_asks_reports_and_ends(tmp_path: Path, pool: Pool) -> None:

@@ -96,7 +96,7 @@ def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
 
     heard: list[tuple[int, int, float]] = []
 
-    def report(fold: int, epoch: int, progress: int, loss: float) -> bool:
+    def report(fold: int, epoch: int, progress: int, loss: float, of: int | None) -> bool:
         heard.append((fold, progress, loss))
         return True
 
@@ -110,7 +110,7 @@ def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
 def test_what_is_reported_grows_in_progress_and_falls_in_loss(tmp_path: Path) -> None:
     heard: list[tuple[int, int, float]] = []
 
-    def report(fold: int, epoch: int, progress: int, loss: float) -> bool:
+    def report(fold: int, epoch: int, progress: int, loss: float, of: int | None) -> bool:
         heard.append((fold, progress, loss))
         return True
 

@@ -25,9 +25,9 @@ from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Wat
 from workbench.space import Suggest, defaults
 
 State = Literal["complete", "pruned", "failed"]
-Report = Callable[[int, int, int, float], bool]
-"""Told of the fold (from 0, over all repeats), the epoch, the progress and the best validation loss so far, while a
-model trains; returns whether to go on."""
+Report = Callable[[int, int, int, float, int | None], bool]
+"""Told of the fold (from 0, over all repeats), the epoch, the progress, the best validation loss so far, and how many
+epochs there will be where that is settled, while a model trains; returns whether to go on."""
 Transform = Literal["none", "log1p"]
 """What a target is trained on."""
 Keep = Callable[[int, int, Model], None]
@@ -344,13 +344,15 @@ class _Watch:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def __call__(self, epoch: int, losses: Mapping[str, float], progress: float | None = None) -> None:
+    def __call__(
+        self, epoch: int, losses: Mapping[str, float], progress: float | None = None, of: int | None = None
+    ) -> None:
         for name, value in {"epoch": epoch, **losses}.items():
             self.curve.setdefault(name, []).append(float(value))
         self._best = min(self._best, losses.get("val_loss", math.inf))
         if self._report is None or not math.isfinite(self._best):
             return
-        if not self._report(self._place, epoch, epoch + 1 if progress is None else int(progress), self._best):
+        if not self._report(self._place, epoch, epoch + 1 if progress is None else int(progress), self._best, of):
             raise Halted(Cut(self.repeat, self.fold, self.seconds, self.curve))
 
 

@@ -25,6 +25,7 @@ from workbench.search.events import (
     Forecast,
     Stopped,
     TrialEnded,
+    TrialPutBack,
     TrialStarted,
 )
 
@@ -79,6 +80,8 @@ class Lines:
                 self._console.print(f"Forecast: {_forecast(event)}.", highlight=False, soft_wrap=True)
             case FamilySetAside(family, reason):
                 self._console.print(f"{family} is set aside: {reason}", highlight=False, soft_wrap=True)
+            case TrialPutBack():
+                self._console.print(_put_back(event), highlight=False, soft_wrap=True)
             case Stopped(why, interrupted):
                 self._console.print(_stopped(why, interrupted), highlight=False, soft_wrap=True)
 
@@ -162,6 +165,9 @@ class Screen:
                 self._rows.append((row, self._best.take(row)))
             case FamilySetAside(family, reason):
                 self._notes.append(f"{family} is set aside: {reason}")
+            case TrialPutBack(family, trial):
+                self._running.pop((family, trial), None)
+                self._notes.append(_put_back(event))
             case Stopped(why, interrupted):
                 self._console.print(_stopped(why, interrupted), highlight=False)
 
@@ -236,6 +242,11 @@ def _line(row: Row) -> str:
 def _forecast(forecast: Forecast) -> str:
     end = time.strftime("%H:%M", time.localtime(time.time() + forecast.seconds))
     return f"about {forecast.trials} trials in all, in {clock(forecast.seconds)} (at {end})"
+
+
+def _put_back(event: TrialPutBack) -> str:
+    needs, left = clock(event.seconds), clock(event.left)
+    return f"{event.family} #{event.number} waits for the next run: it needs {needs} more, and {left} is left"
 
 
 def _stopped(why: str, interrupted: int) -> str:

@@ -80,7 +80,10 @@ def callbacks(setting: "Setting", schedule: "Schedule", *, stops: bool) -> list[
         found.append(keras.callbacks.TensorBoard(str(folder), write_graph=False))
     found += [_own(name) for name in training.callbacks]
     # The last, so that a trial is ended after the others have seen the epoch.
-    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {})))
+    of = None if schedule.horizon is None else schedule.epochs(setting.epochs)
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}), of=of)
+    )
     return [*found, watch]
 
 

@@ -48,7 +48,9 @@ class Rows:
 class Watch(Protocol):
     """Who is told how training goes."""
 
-    def __call__(self, epoch: int, losses: Mapping[str, float], progress: float | None = None) -> None:
+    def __call__(
+        self, epoch: int, losses: Mapping[str, float], progress: float | None = None, of: int | None = None
+    ) -> None:
         """Take the losses of an epoch; whatever it raises must be let through.
 
         Args:
@@ -56,6 +58,7 @@ class Watch(Protocol):
             losses: as in {'loss': 0.3, 'val_loss': 0.4}.
             progress: where this model stands on a scale on which models of the family can be compared; the number of
                 epochs trained unless given. Boosted trees say rounds times learning rate.
+            of: how many epochs there will be, where that is settled.
         """
 
 

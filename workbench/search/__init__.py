@@ -9,6 +9,7 @@ goal        what a trial adds to the present ensemble
 pruners     who ends a poor trial, by fold and progress
 allocation  which family gets the next trial
 limits      what a trial and a home may take
+pace        how long a trial under way still needs
 pool        a process for every trial, forked from one that has the libraries loaded
 worker      what runs in that process
 scheduler   the loop: ask, start, listen, tell, until the budget is spent

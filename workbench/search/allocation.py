@@ -54,7 +54,13 @@ def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standin
             return standing
     able = [s for s in standings if seconds_left is None or (s.forecast or 0.0) <= seconds_left]
     ranked = sorted(standings, key=lambda s: float("inf") if s.loss is None else s.loss)
-    return min(able, key=lambda s: _had(s, seconds_left) / _promise(s, ranked.index(s) + 1), default=None)
+
+    def order(standing: Standing) -> tuple[bool, float]:
+        # Of a family whose first trial is under way nobody knows what a second one takes.
+        unknown = seconds_left is not None and standing.running > 0 and standing.forecast is None
+        return unknown, _had(standing, seconds_left) / _promise(standing, ranked.index(standing) + 1)
+
+    return min(able, key=order, default=None)
 
 
 def _promise(standing: Standing, rank: int) -> float:

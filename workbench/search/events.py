@@ -67,6 +67,18 @@ class FamilySetAside:
 
 
 @dataclass(frozen=True)
+class TrialPutBack:
+    """A trial would not have ended in time; it waits for the next run, and so does its family."""
+
+    family: str
+    number: int
+    seconds: float
+    """What it needs by its pace so far."""
+    left: float
+    """Seconds that the search has left."""
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The search is over; `interrupted` trials wait for the next run."""
 
@@ -74,4 +86,4 @@ class Stopped:
     interrupted: int
 
 
-Event = TrialStarted | EpochEnded | FoldEnded | TrialEnded | Forecast | FamilySetAside | Stopped
+Event = TrialStarted | EpochEnded | FoldEnded | TrialEnded | TrialPutBack | Forecast | FamilySetAside | Stopped

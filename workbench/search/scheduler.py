@@ -22,10 +22,12 @@ from workbench.search.events import (
     Forecast,
     Stopped,
     TrialEnded,
+    TrialPutBack,
     TrialStarted,
     Why,
 )
 from workbench.search.limits import Limits
+from workbench.search.pace import Pace
 from workbench.search.pool import Process
 from workbench.search.pruners import END
 from workbench.search.usage import Meter
@@ -82,9 +84,7 @@ class _Running:
     slot: int
     began: float
     """When the trial's process was started, in seconds of `time.monotonic`."""
-    since: float
-    """When its fold under way was begun."""
-    folds: int = 0
+    pace: Pace
 
 
 class Search:
@@ -105,6 +105,7 @@ class Search:
                 self._tally(row)
         self._weigh()
         self._aside: dict[str, str] = {}
+        self._back: set[str] = set()
         self._began = time.monotonic()
         self._ended = 0
 
@@ -163,15 +164,19 @@ class Search:
                 return "minutes"
             if self._plan.limits.full():
                 return "disk"
-            out = {BASELINE, *self._aside, *self._books.exhausted}
-            able = [standing for family, standing in self._standings.items() if family not in out]
+            able = self._able()
             if not able:
-                return "exhausted" if self._books.exhausted else "families"
+                return "minutes" if self._back else "exhausted" if self._books.exhausted else "families"
             standing = choose(able, left)
             if standing is None:
                 return "minutes"
             yield from self._start(standing)
         return "trials"
+
+    def _able(self) -> list[Standing]:
+        """Return the families that may have a turn."""
+        out = {*self._aside, *self._back, *self._books.exhausted}
+        return [standing for standing in self._others() if standing.family not in out]
 
     def _start(self, standing: Standing) -> Iterator[Event]:
         family = standing.family
@@ -187,7 +192,7 @@ class Search:
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
         process = self._pool.start(spec, live.number, self._plan.folder(family, live.number), slot=slot)
         now = time.monotonic()
-        self._running.append(_Running(live, process, slot, now, now))
+        self._running.append(_Running(live, process, slot, now, Pace(len(spec.folds), now)))
         standing.running += 1
 
     def _listen(self, running: _Running) -> Iterator[Event]:
@@ -199,30 +204,48 @@ class Search:
                     running.process.send(live.answer(question))
                 except SearchError as error:
                     running.process.send(error)
-            case worker.Epoch(fold, epoch, rung, loss):
+            case worker.Epoch(fold, epoch, rung, loss, of):
+                running.pace.epoch(epoch, of, time.monotonic())
                 if rung is not None and loss is not None:
                     running.process.send(not live.report((fold, rung), loss))
                 yield EpochEnded(live.family, live.number, fold, epoch)
             case worker.FoldDone(score):
-                running.folds += 1
-                running.since = time.monotonic()
-                poor = live.report((running.folds - 1, END), score)
-                last = running.folds == len(self._plan.specs[live.family].folds)
-                keep = live.rank(running.folds) < self._plan.weights
+                running.pace.fold(time.monotonic())
+                done = running.pace.done
+                poor = live.report((done - 1, END), score)
+                last = done == running.pace.folds
+                keep = live.rank(done) < self._plan.weights
                 running.process.send("stop" if poor and not last else "keep and go on" if keep else "go on")
-                yield FoldEnded(live.family, live.number, running.folds, score)
-            case worker.Done() as done:
-                yield from self._over(running, done)
+                yield FoldEnded(live.family, live.number, done, score)
+            case worker.Done() as end:
+                yield from self._over(running, end)
             case None:
                 yield from self._over(running, self._cut(running, running.process.obituary()))
 
     def _enforce(self) -> Iterator[Event]:
-        """End the trials that took more than they may, and see what the others take."""
+        """End what took more than it may, put back what cannot end in time, and see what the rest takes."""
         over = self._plan.limits.broken(self._running, time.monotonic())
         for running, reason in [(self._running[index], reason) for index, reason in over.items()]:
             yield from self._over(running, self._cut(running, reason))
+        if (left := self._seconds_left()) is not None:
+            for running in list(self._running):
+                yield from self._put_back(running, left)
         for running in self._running:
             self._measure(running)
+
+    def _put_back(self, running: _Running, left: float) -> Iterator[Event]:
+        """End a trial for now, which waits for the next run, if it cannot end in time and another may."""
+        needed = running.pace.needs(time.monotonic())
+        family = running.live.family
+        if needed <= left or choose([other for other in self._able() if other.family != family], left) is None:
+            return
+        self._measure(running, last=True)
+        running.process.end()
+        running.live.release()
+        self._running.remove(running)
+        self._standings[family].running -= 1
+        self._back.add(family)
+        yield TrialPutBack(family, running.live.number, needed, left)
 
     def _measure(self, running: _Running, *, last: bool = False) -> None:
         if self._plan.meter is not None:
@@ -233,8 +256,8 @@ class Search:
         """Return the end of a trial that could not say so itself."""
         pairs = list(self._plan.specs[running.live.family].folds.pairs())
         # A trial may also die after its last fold.
-        whole = running.folds == len(pairs)
-        cut = None if whole else Cut(*pairs[running.folds], time.monotonic() - running.since, {})
+        whole = running.pace.done == len(pairs)
+        cut = None if whole else Cut(*pairs[running.pace.done], time.monotonic() - running.pace.since, {})
         return worker.Done("failed", reason, running.live.hyperparameters, cut)
 
     def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:

@@ -37,6 +37,8 @@ class Epoch:
     """The last rung that the model's progress has reached, where it has just been reached."""
     loss: float | None = None
     """The best validation loss so far in this fold."""
+    of: int | None = None
+    """How many epochs there will be, where that is settled."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +133,16 @@ class _Work:
             raise answer
         return answer
 
-    def report(self, fold: int, epoch: int, progress: int, loss: float) -> bool:
+    def report(self, fold: int, epoch: int, progress: int, loss: float, of: int | None) -> bool:
         """Ask at each new rung whether to go on; in between, tell now and then."""
         rung = rung_of(progress)
         if rung is not None and self._seen != (fold, rung):
             self._seen = (fold, rung)
             self._beat = time.monotonic()
-            return bool(self._ask(Epoch(fold, epoch, rung, loss)))
+            return bool(self._ask(Epoch(fold, epoch, rung, loss, of)))
         if time.monotonic() - self._beat > _BEAT:
             self._beat = time.monotonic()
-            self._line.send(Epoch(fold, epoch))
+            self._line.send(Epoch(fold, epoch, of=of))
         return True
 
     def keep(self, folder: Path, repeat: int, fold: int, model: Any) -> None:

@@ -25,7 +25,7 @@ _SPARED = {
     "sequence": ("lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
-_FIRST = {"image": ("hog_svm", "cnn", "hog_trees", "resnet", "xception", "mlp")}
+_FIRST = {"image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp")}
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
