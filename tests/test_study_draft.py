@@ -229,6 +229,23 @@ def test_task_and_metric_follow_from_target_and_sample(folder, values, shown, ta
     assert (made.task, made.metric) == (task, metric)
 
 
+@pytest.mark.parametrize(
+    ("values", "metric", "task", "also"),
+    [
+        (classes("no", "yes"), "log_loss", "binary", ["accuracy"]),
+        (classes("no", "yes"), "mcc", "binary", ["log_loss"]),
+        (classes(1, 2, 3), "mae", "regression", ["rmse", "r2"]),
+        (classes(1, 2, 3), "qwk", "multiclass", ["log_loss"]),
+        (np.arange(ROWS) * 1.5, "mae", "regression", ["rmse", "r2"]),
+    ],
+)
+def test_a_metric_that_is_given_is_taken_and_says_what_the_task_is(folder, values, metric, task, also):
+    made = draft(put(folder, table(y=values), ["y"]), metric=metric)
+    written = document(made.path)
+    assert (made.task, written["task"], written["metric"], written["also"]) == (task, task, metric, also)
+    assert config.load(made.path).metric == metric
+
+
 def test_a_sample_of_zeros_alone_is_labels_with_a_doubt_that_is_told(folder):
     made = draft(put(folder, table(y=classes(0, 1)), ["y"], answers(y=0)))
     assert made.metric == "accuracy"
@@ -367,6 +384,9 @@ def test_data_that_ship_with_scikit_learn_need_nothing_else(folder, source, task
         ({"train": "train.csv", "test": "a.npz"}, "--test must be of the same form as train.csv"),
         ({"train": "train.csv", "sample_submission": "a.npz"}, "--sample-submission must be a table"),
         ({"train": "notes.txt"}, "TRAIN must be a file of a known form. Received: 'notes.txt'. Known: .csv"),
+        ({"train": "train.csv", "metric": "logloss"}, "--metric must be a known metric or file.py:function. Rec"),
+        ({"train": "train.csv", "metric": "own.py:f"}, "--metric 'own.py:f': own.py cannot be read (No such file"),
+        ({"train": "train.csv", "metric": "rmse"}, "--metric must suit y, which is binary. Received: 'rmse'. Choose"),
         ({"train": "."}, r"TRAIN must be a file. Received the folder '.'. Did you mean 'train.csv'"),
     ],
 )

@@ -77,6 +77,7 @@ def init(
     test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
     sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What the competition judges by [a usual one].")] = None,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="STUDY.yaml", help="The file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
     as_json: AsJson = False,
@@ -84,7 +85,8 @@ def init(
     """Look at the data, and write a commented study file."""
     from workbench.study.draft import draft
 
-    made = draft(train, test=test, sample_submission=sample_submission, target=target, out=out, force=force)
+    options = {"test": test, "sample_submission": sample_submission, "target": target, "metric": metric}
+    made = draft(train, **options, out=out, force=force)
     if as_json:
         _print_json({"path": str(made.path.resolve()), **{k: getattr(made, k) for k in ("target", "task", "metric")}})
         return

@@ -16,7 +16,7 @@ import yaml
 from workbench import config as configs
 from workbench import ensemble, evaluation, models
 from workbench.config import FoldKind, Task
-from workbench.errors import ConfigError
+from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruners
 from workbench.search.samplers import samplers
 from workbench.study import evidence, inference
@@ -55,6 +55,7 @@ def draft(
     test: str | None = None,
     sample_submission: str | None = None,
     target: str | None = None,
+    metric: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Draft:
@@ -65,6 +66,7 @@ def draft(
         test: the rows to predict; looked for beside `train` unless given.
         sample_submission: the competition's example; looked for beside `train` unless given.
         target: the column to predict; inferred unless given.
+        metric: what the competition judges by; a usual one for the task unless given.
         out: the file to write; NAME.yaml in the current folder unless given.
         force: whether a file that is there is written over.
 
@@ -76,8 +78,9 @@ def draft(
     sources = evidence.find(train, test, sample_submission)
     path = Path(out) if out is not None else Path(f"{_default_name(sources)}.yaml")
     _check_free(path, force)
+    _check_metric(metric, path)
     seen = evidence.read(sources, target)
-    guess = inference.infer(seen, target)
+    guess = inference.infer(seen, target, metric)
     text = "\n".join(_document(path, seen, guess)) + "\n"
     _write(path, text)
     return Draft(path, guess.target, guess.task, guess.metric, guess.notes)
@@ -103,6 +106,14 @@ def _check_free(path: Path, force: bool) -> None:
         raise ConfigError(f"{path}: must be a file to write. Received: a folder. Name a file in it with -o.")
     if path.exists() and not force:
         raise ConfigError(f"{path}: is there already. Name another file with -o, or write over it with --force.")
+
+
+def _check_metric(metric: str | None, path: Path) -> None:
+    try:
+        if metric is not None:
+            evaluation.check(metric, lambda file: path.parent / file)
+    except EvaluationError as error:
+        raise ConfigError(f"--{'' if str(error).startswith('metric') else 'metric '}{error}") from error
 
 
 def _write(path: Path, text: str) -> None:

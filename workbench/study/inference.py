@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench import models
+from workbench import evaluation, models
 from workbench.config import Task
 from workbench.data.checks import unnamed
 from workbench.data.dataset import Kind
@@ -28,7 +28,9 @@ _SPARED = {
 _FIRST = {"image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp")}
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
+# What is shown beside a metric; of other metrics, beside any for the task.
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
+_ALSO_FOR = {"binary": ("log_loss",), "multiclass": ("log_loss",), "regression": ("rmse", "r2")}
 # What a date is shows in as many rows.
 _DATE_ROWS = 2000
 
@@ -63,20 +65,20 @@ class Guess:
     """What was found and inferred, a line each."""
 
 
-def infer(evidence: Evidence, target: str | None = None) -> Guess:
-    """Infer what a study of this evidence would say; `target` is the user's word, if any.
+def infer(evidence: Evidence, target: str | None = None, metric: str | None = None) -> Guess:
+    """Infer what a study of this evidence would say; `target` and `metric` are the user's word, if any.
 
     Raises:
-        ConfigError: the target is no column, or none can be inferred.
+        ConfigError: the target is no column, or none can be inferred, or the metric does not suit it.
     """
     from workbench.data import pixels
 
     label, label_note = _target(evidence, target)
     id_, id_note = _id(evidence, label)
     drop, drop_note = _drop(evidence, {label, id_})
-    task, task_note = _task(evidence, label)
+    task, task_note = _task(evidence, label, metric)
     classes, class_note = _classes(evidence, label, task)
-    metric, metric_note = _metric(evidence, label, task)
+    asked, metric_note = (metric, "") if metric is not None else _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
     kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
     notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
@@ -86,8 +88,8 @@ def infer(evidence: Evidence, target: str | None = None) -> Guess:
     return Guess(
         target=label,
         task=task,
-        metric=metric,
-        also=_ALSO[metric],
+        metric=asked,
+        also=_ALSO.get(asked, _ALSO_FOR[task]),
         id=id_,
         drop=drop,
         classes=classes,
@@ -232,12 +234,24 @@ def _drop(evidence: Evidence, kept: Iterable[str | None]) -> tuple[tuple[str, ..
     return (*lacking, *names), f"drop: {'; '.join(reasons)}" if reasons else ""
 
 
-def _task(evidence: Evidence, target: str) -> tuple[Task, str]:
-    """Return the task that target and sample submission show."""
+def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[Task, str]:
+    """Return the task that target, sample submission and the user's metric show.
+
+    Raises:
+        ConfigError: the metric is for other tasks.
+    """
     from workbench import data
 
     series = evidence.train[target]
     task: Task = data.infer_task(series)
+    tasks = next((each["tasks"] for each in evaluation.describe() if each["name"] == metric), [task])
+    if task not in tasks:
+        if "regression" in tasks and series.dtype.kind in "iuf":
+            return "regression", f"task: regression, which {metric} is for; {target} has {series.nunique()} values"
+        others = listed([each["name"] for each in evaluation.describe() if task in each["tasks"]], 20)
+        raise ConfigError(
+            f"--metric must suit {target}, which is {task}. Received: {metric!r}. Choose one of: {others}."
+        )
     distinct = series.dropna().unique()
     if task == "multiclass" and series.dtype.kind in "iuf" and len(_shown(evidence)) == 1 and _fractions(evidence):
         return "regression", f"task: regression; {target} has few values, but the sample submission shows fractions"
