@@ -1,12 +1,14 @@
-"""Every family on images: seconds an epoch, the score of its defaults and of the best found; and how nets are fed.
+"""Every family by kind of data: seconds an epoch, its defaults' score and the best found; and how nets are fed.
 
-    python benchmarks/families.py [--data DIR] [--sets NAME …] [--families NAME …] [--trials 8] [--parts PART …]
+    python benchmarks/families.py [--data DIR] [--sets NAME …] [--families NAME …] [--minutes 1] [--parts PART …]
 
-Parts: scores, pipeline. Sets: digits, which scikit-learn ships; and of DIR/NAME the train.npz, or the folder train. A
-part that is run for some sets or families only prints its rows and leaves the table alone. Answers are not looked at.
+Parts: scores, pipeline. Sets: digits, which scikit-learn ships, and those of DIR in competition form; the families are
+those that `init` drafts for the set. A part that is run for some sets or families only prints its rows and leaves the
+table alone. Answers are not looked at.
 """
 
 import argparse
+import collections
 import json
 import os
 import tempfile
@@ -22,11 +24,11 @@ import numpy as np
 import table
 
 import workbench
-from workbench import models, trial
+from workbench import config, models, trial
 from workbench.space import defaults
-from workbench.study.inference import families
+from workbench.study.draft import draft
 
-_SETS = ("digits", "fashion_mnist", "clothing")
+_SETS = ("digits", "clothing", "sms_spam", "walking")
 _ROWS = 2048
 # Way of feeding, batch, steps an execution, compiled by XLA.
 _PIPELINE = (
@@ -47,52 +49,54 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--families", nargs="+")
-    parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=1.0, help="what a family's search on a set may take")
     parser.add_argument("--parts", nargs="+", choices=["scores", "pipeline"], default=["scores", "pipeline"])
     options = parser.parse_args()
     if "scores" in options.parts:
         rows = []
         for name in options.sets or (_SETS if options.data else _SETS[:1]):
-            for family in options.families or families("image", "multiclass"):
-                rows.append(_scores(name, family, options.data, options.trials))
-                print(json.dumps(rows[-1]), flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "study.yaml"
+                draft(_source(name, options.data), metric="log_loss", out=file)
+                for family in options.families or config.load(file).families:
+                    rows.append(_scores(name, str(family), file, options.minutes))
+                    print(json.dumps(rows[-1]), flush=True)
         if not options.sets and not options.families:
             data = " --data DIR" if options.data else ""
-            note = f"`python benchmarks/families.py --parts scores{data} --trials {options.trials}`"
+            note = f"`python benchmarks/families.py --parts scores{data} --minutes {options.minutes:g}`"
             table.write("families", rows, note=note)
     if "pipeline" in options.parts:
         table.write("pipeline", _pipeline(), note="`python benchmarks/families.py --parts pipeline`")
 
 
-def _scores(name: str, family: str, data: Path | None, trials: int) -> dict[str, object]:
+def _scores(name: str, family: str, file: Path, minutes: float) -> dict[str, object]:
     """Return what a family does on a set, in one part set apart."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "study.yaml"
-        lines = f"folds: {{kind: holdout}}\nmetric: log_loss\nalso: [accuracy]\nfamilies: [{family}]\n"
-        file.write_text(f"name: families\ndata: {{train: '{_source(name, data)}'}}\n{lines}")
-        study = workbench.open(str(file), home=str(Path(folder) / "home"))
+        folds = {"kind": "holdout"}
+        study = workbench.open(str(file), home=folder, families=[family], folds=folds, also=["accuracy"])
         spec = study.competition.spec(family, 1)
         [fold] = trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial")
-        study.search(trials=trials + 1)
+        collections.deque(study.search(end=time.monotonic() + 60 * minutes), maxlen=0)
         board = study.leaderboard()
-    best = board[board.family == family].iloc[0]
+    tried = board[(board.family == family) & (board.state == "complete")]
     epochs = len(fold.curve["epoch"]) if models.entry(family).keras else 0
+    best = tried.iloc[0] if len(tried) else None
     return {
         "set": name,
         "family": family,
         "seconds an epoch": f"{fold.seconds / epochs:.2f}" if epochs else "",
         "seconds": round(fold.seconds, 1),
         "default": f"{fold.score:.4f}",
-        f"best of {trials}": f"{best.score:.4f}",
-        "its accuracy": f"{best.also['accuracy']:.4f}",
+        "trials": len(tried),
+        "best": "" if best is None else f"{best.score:.4f}",
+        "its accuracy": "" if best is None else f"{best.also['accuracy']:.4f}",
     }
 
 
 def _source(name: str, data: Path | None) -> str:
     if name == "digits" or data is None:
         return f"sklearn:{name}"
-    folder = (data / name).resolve()
-    return str(folder / "train" if (folder / "train").is_dir() else folder / "train.npz")
+    return str(next(path for path in sorted((data / name).resolve().iterdir()) if path.stem.split(".")[0] == "train"))
 
 
 def _pipeline() -> list[dict[str, object]]:
