@@ -43,6 +43,8 @@ Kind = Literal["table", "text", "image", "sequence"]
 MOST_LEVELS = 50
 # To models that know no neighbourhood, finer pixels than this say little, and cost much.
 LONGEST_SIDE = 32
+# No standard score of a sequence is larger.
+_FARTHEST = 10.0
 # Images that are shrunk at a time.
 _IMAGES = 512
 
@@ -87,6 +89,25 @@ def _averaged(x: np.ndarray, axis: int, parts: int) -> np.ndarray:
     edges = np.arange(parts + 1) * x.shape[axis] // parts
     lengths = np.diff(edges).reshape([-1 if place == axis else 1 for place in range(x.ndim)])
     return np.asarray(np.add.reduceat(x, edges[:-1], axis=axis) / lengths, dtype=np.float32)
+
+
+class Settled(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Standard scores -> the same, 0 where there is none and none beyond 10.
+
+    A step that hardly any training sequence is long enough for has scores that mean little.
+    """
+
+    def fit(self, x: Inputs, y: Any = None) -> "Settled":
+        """Learn nothing."""
+        return self
+
+    def transform(self, x: Inputs) -> np.ndarray:
+        """Return the scores, shape (rows, values)."""
+        return np.clip(np.nan_to_num(np.asarray(x), nan=0.0), -_FARTHEST, _FARTHEST)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn that there is nothing to fit."""
+        return True
 
 
 class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
@@ -204,7 +225,7 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
         kind: what a row is; images are shrunk where they are large.
     """
     if not columns:
-        return make_pipeline(_flat(kind), StandardScaler())
+        return make_pipeline(_flat(kind), StandardScaler(), *([Settled()] if kind == "sequence" else []))
     few, many = _by_levels(columns, x)
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
