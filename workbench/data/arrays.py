@@ -78,13 +78,8 @@ def build(
     config = _completed(config, train, test, target_name)
     frame = _frame(config, train, names[0])
     rows = None if test is None else _frame(config, test, names[1])
-    # Sequences are brought to one length.
-    own = 2 if kind == "sequence" else 1
-    if test is not None and values(test, names[1]).shape[own:] != train["x"].shape[own:]:
-        raise DataError(
-            f"{names[1]}: x must have rows of the shape {train['x'].shape[1:]} that {names[0]} has. "
-            f"Received: {test['x'].shape[1:]}. Shape both alike."
-        )
+    if test is not None:
+        _check_shapes(train["x"].shape, values(test, names[1]).shape, kind, names)
     if kind == "table":
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
@@ -175,6 +170,16 @@ def kind_of(config: StudyConfig, x: Array | npz.Head, names: Collection[str], na
         hint = f" x in {name} has the shape {x.shape}."
         raise config.error("data.types.x", f"must go with x; {kind} needs {_DIMENSIONS[kind]} dimensions", asked, hint)
     return kind
+
+
+def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, names: tuple[str, str]) -> None:
+    """Refuse rows of other shapes; sequences are brought to one length."""
+    own = 2 if kind == "sequence" else 1
+    if test[own:] != train[own:]:
+        raise DataError(
+            f"{names[1]}: x must have rows of the shape {train[1:]} that {names[0]} has. Received: {test[1:]}. "
+            "Shape both alike."
+        )
 
 
 def _ragged(config: StudyConfig, names: Collection[str]) -> bool:

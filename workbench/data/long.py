@@ -110,11 +110,11 @@ def load_long(
         SourceError: a file cannot be opened.
         DataError: steps repeat or are missing, an id has two targets or none, or no column of values is left.
     """
+    names = train.name, test.name if test else "", labels.name if labels else ""
     exact = [config.data.id] if config.data.id else []
     frame, notes = tables.read_noted(train, exact)
     rows = None if test is None else tables.read_table(test, exact)
     told = None if labels is None else tables.read_table(labels, exact)
-    names = train.name, test.name if test else "", labels.name if labels else ""
     label = checks.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
     if rows is not None:
         checks.check_test(config, frame.columns, rows.columns, train=names[0], test=names[1], target=label)
@@ -124,7 +124,6 @@ def load_long(
     found = _beside(config, frame, told, order, (names[0], names[2]))
     encoded = target.encode(found.frame[label], name=label, task=config.task, positive=config.data.positive)
     new = None if rows is None else read(rows, layout, names[1], cache)
-    cut = () if new is None or not new.cut else (f"cut {new.cut} sequences of {names[1]} at step {layout.length}",)
     return Dataset(
         kind="sequence",
         task=encoded.task,
@@ -139,9 +138,16 @@ def load_long(
         example=_example(frame, order, layout),
         long=layout,
         sample=sample,
-        notes=(*notes, *dropped, *cut, *found.notes),
+        notes=(*notes, *dropped, *_cut(new, names[1]), *found.notes),
         **tables.roles(config, found.frame, names[2] or names[0]),
     )
+
+
+def _cut(new: Sequences | None, name: str) -> tuple[str, ...]:
+    """Say of how many sequences to predict the end was not looked at."""
+    if new is None or not new.cut:
+        return ()
+    return (f"cut {new.cut} of {len(new.ids)} sequences of {name} at step {new.x.shape[1]:,}, where training ends",)
 
 
 def read(frame: pd.DataFrame, layout: Layout, name: str, cache: Cache | None = None) -> Sequences:
@@ -215,9 +221,7 @@ def _learn(
     learnt = {column: each for column, each in learnt.items() if column not in odd}
     values, dropped = tables.informative(columns.impose(features, learnt), name)
     learnt = {column: each for column, each in learnt.items() if column in values}
-    levels = {
-        c: tuple(values[c].value_counts().index[:_LEVELS]) for c, each in learnt.items() if each.kind == "category"
-    }
+    levels = {column: _levels(values[column]) for column, each in learnt.items() if each.kind == "category"}
     within = np.diff(order.sequence) == 0
     between = np.diff(order.moment)[within]
     length, cut = _length(order.lengths)
@@ -237,6 +241,13 @@ def _learn(
         uneven=bool(len(between)) and not np.allclose(between, between[0]),
         gaps=tuple(column for column in learnt if values[column].isna().any()),
     ), (*notes, *dropped, *cut)
+
+
+def _levels(values: pd.Series[Any]) -> tuple[str, ...]:
+    """Return the values of a category that get a channel; of two, one tells the other."""
+    counts = values.value_counts()
+    found = sorted(map(str, counts.index), key=lambda level: (-counts[level], level))
+    return tuple(found[:1] if len(found) == 2 else found[:_LEVELS])
 
 
 def _length(lengths: Array) -> tuple[int, tuple[str, ...]]:

@@ -91,23 +91,22 @@ def _averaged(x: np.ndarray, axis: int, parts: int) -> np.ndarray:
     return np.asarray(np.add.reduceat(x, edges[:-1], axis=axis) / lengths, dtype=np.float32)
 
 
-class Settled(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Standard scores -> the same, 0 where there is none and none beyond 10.
+class Scores(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
+    """Values -> standard scores, 0 where there is no value and none beyond 10, for sequences.
 
     A step that hardly any training sequence is long enough for has scores that mean little.
     """
 
-    def fit(self, x: Inputs, y: Any = None) -> "Settled":
-        """Learn nothing."""
+    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> "Scores":
+        """Learn mean and deviation of what there is; of a step that no sequence has there is nothing."""
+        with np.errstate(invalid="ignore"):
+            super().fit(x, y, sample_weight)
         return self
 
-    def transform(self, x: Inputs) -> np.ndarray:
+    def transform(self, x: np.ndarray, copy: Any = None) -> np.ndarray:
         """Return the scores, shape (rows, values)."""
-        return np.clip(np.nan_to_num(np.asarray(x), nan=0.0), -_FARTHEST, _FARTHEST)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn that there is nothing to fit."""
-        return True
+        scores: np.ndarray = np.nan_to_num(super().transform(x, copy), nan=0.0)
+        return scores.clip(-_FARTHEST, _FARTHEST)
 
 
 class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
@@ -225,7 +224,7 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
         kind: what a row is; images are shrunk where they are large.
     """
     if not columns:
-        return make_pipeline(_flat(kind), StandardScaler(), *([Settled()] if kind == "sequence" else []))
+        return make_pipeline(_flat(kind), Scores() if kind == "sequence" else StandardScaler())
     few, many = _by_levels(columns, x)
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
