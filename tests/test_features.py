@@ -336,3 +336,20 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
         rewritten(file, lambda schema: "{")
     with pytest.raises(FamilyError, match="must be a file that workbench saved"):
         features.load(file)
+
+
+def test_scores_of_sequences_have_no_holes_and_none_is_far_out():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 6, 2)).astype("float32")
+    x[np.arange(6) >= rng.integers(1, 5, 40)[:, None]] = np.nan
+    x[:2, 4] = [[0, 0], [1e-3, 1e-3]]
+    view = features.dense({}, x, numbers="standard", classes=2, seed=0, kind="sequence").fit(x)
+    new = np.full((2, 6, 2), np.nan, "float32")
+    new[1] = 7.0
+    matrix = view.transform(np.concatenate([x, new]))
+    assert np.isfinite(matrix).all()
+    assert np.abs(matrix).max() == 10
+    np.testing.assert_array_equal(matrix[-2], 0)
+    np.testing.assert_allclose(matrix[:40, :2].mean(axis=0), 0, atol=1e-6)
+    kept = features.codes({}, x, categories="ordinal", classes=2, seed=0, kind="sequence").fit_transform(x)
+    np.testing.assert_array_equal(kept, x.reshape(40, 12))

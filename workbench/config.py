@@ -43,6 +43,11 @@ class DataConfig(_Part):
     """The rows to predict, in the same form as `train`; where that is images, a folder of them."""
     images: str | None = None
     """The folder of the images whose files a column of the table `train` names."""
+    steps: str | None = None
+    """The column that orders the steps within one `id`; it says that the table is long: all rows of one `id` are one
+    sequence."""
+    labels: str | None = None
+    """Of a long table, the table with a row for each `id`: the target, and group, weight or folds if they are there."""
     image_size: tuple[Side, Side] | None = None
     """Height and width that images are stretched to; the median, at most 128, unless given."""
     corrupt: Literal["refuse", "skip"] = "refuse"

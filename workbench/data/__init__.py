@@ -8,6 +8,8 @@ target      raw target values -> task, classes, encoded y
 tables      tables on disk -> frames -> Dataset
 arrays      .npz and IDX -> Dataset
 npz, idx    files of arrays -> arrays, the large ones on disk
+padding     sequences of unequal lengths in one array
+long        a table with a row for each step of a sequence -> Dataset
 pixels      a table of pixels -> arrays
 folders     which files of a folder are images, and of which class
 decoding    image files -> one array, kept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, idx, npz, tables, target
+from workbench.data import checks, idx, npz, padding, tables, target
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset, Kind
 from workbench.data.header import form
@@ -21,6 +22,8 @@ Arrays = Mapping[str, Array]
 
 # A square of fewer floats than this is more likely steps x channels than pixels.
 _LEAST_SIDE = 8
+# The array that says how many steps of each sequence are real.
+_LENGTHS = "lengths"
 # Of rows with more values than this, one is example enough.
 _LARGE = 10_000
 _DIMENSIONS: dict[Kind, tuple[int, ...]] = {"table": (2, 3, 4), "image": (3, 4), "sequence": (2, 3)}
@@ -36,13 +39,23 @@ def load_arrays(
 ) -> Dataset:
     """Read `.npz` files with `x`, `y` and optionally `id`, or IDX files, and build a Dataset.
 
+    Of sequences the array `lengths` says how many steps of each are real; those to predict get as many steps as those
+    of training have.
+
     Raises:
         ConfigError: a key names an array that is not there.
         SourceError: a file cannot be opened.
         DataError: arrays are missing, of different lengths, or of a shape or dtype that cannot be used.
     """
-    rows = None if test is None else read(test, config, cache)
-    return build(config, read(train, config, cache), rows, names=(train.name, test.name if test else ""), sample=sample)
+    found, names = read(train, config, cache), (train.name, test.name if test else "")
+    x = values(found, train.name)
+    steps = x.shape[1] if kind_of(config, x, found, train.name) == "sequence" else None
+    rows = None if test is None else read(test, config, cache, steps=steps)
+    made = build(config, found, rows, names=names, sample=sample)
+    if test is None or rows is None or steps is None:
+        return made
+    had = npz.head(test) or rows["x"]
+    return replace(made, notes=(*made.notes, *_other_length(had.shape[1], steps, test.name)))
 
 
 def build(
@@ -57,18 +70,16 @@ def build(
     """Build a Dataset from arrays by name; `names` are the files' names, for messages.
 
     Four dimensions are images, two a table; three are images when they are uint8 or square and at least 8 x 8, and
-    sequences otherwise. `data.types: {x: …}` has the last word. The keys that name columns of a table (group, time,
-    weight, folds.column) name further arrays here.
+    sequences otherwise. An array `lengths` makes sequences of two and three. `data.types: {x: …}` has the last word.
+    The keys that name columns of a table (group, time, weight, folds.column) name further arrays here.
     """
-    kind = _kind(config, values(train, names[0]), names[0])
+    kind = kind_of(config, values(train, names[0]), train, names[0])
+    ragged = _ragged(config, train)
     config = _completed(config, train, test, target_name)
     frame = _frame(config, train, names[0])
     rows = None if test is None else _frame(config, test, names[1])
-    if test is not None and values(test, names[1]).shape[1:] != train["x"].shape[1:]:
-        raise DataError(
-            f"{names[1]}: x must have rows of the shape {train['x'].shape[1:]} that {names[0]} has. "
-            f"Received: {test['x'].shape[1:]}. Shape both alike."
-        )
+    if test is not None:
+        _check_shapes(train["x"].shape, values(test, names[1]).shape, kind, names)
     if kind == "table":
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
@@ -76,25 +87,31 @@ def build(
     label, id_name = str(config.data.target), str(config.data.id)
     checks.check_columns(config, list(frame.columns), names[0])
     encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
+    x = shaped(train, kind, names[0], ragged=ragged)
+    steps = x.shape[1] if kind == "sequence" else None
     return Dataset(
         kind=kind,
         task=encoded.task,
-        x=shaped(train["x"], kind, names[0]),
+        x=x,
         y=encoded.y,
         classes=encoded.classes,
         ids=tables.ids(frame, id_name, names[0]),
-        x_test=None if test is None else shaped(test["x"], kind, names[1]),
+        x_test=None if test is None else shaped(test, kind, names[1], ragged=ragged, steps=steps),
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
         target=label,
         id_name=id_name,
         sample=sample,
-        example=train["x"][: 5 if train["x"][0].size <= _LARGE else 1],
+        example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
         **tables.roles(config, frame, names[0]),
     )
 
 
-def read(path: Path, config: StudyConfig | None = None, cache: Cache | None = None) -> Arrays:
+def read(
+    path: Path, config: StudyConfig | None = None, cache: Cache | None = None, *, steps: int | None = None
+) -> Arrays:
     """Read all arrays of an .npz file, or of IDX files; large images and sequences stay on disk where there is a cache.
+
+    There sequences are padded as `lengths` says, and to `steps` or cut at them, where these are given.
 
     Raises:
         ConfigError: the study file says of x what it cannot be.
@@ -106,7 +123,11 @@ def read(path: Path, config: StudyConfig | None = None, cache: Cache | None = No
     head = None if cache is None or config is None else npz.head(path)
     if cache is None or config is None or head is None or not head.liftable:
         return npz.read(path)
-    return npz.read(path) if _kind(config, head, path.name) == "table" else npz.lifted(path, cache)
+    kind = kind_of(config, head, head.names, path.name)
+    if kind == "table":
+        return npz.read(path)
+    ragged = kind == "sequence" and _ragged(config, head.names)
+    return npz.lifted(path, cache, sequence=kind == "sequence", ragged=ragged, steps=steps)
 
 
 def values(arrays: Arrays, name: str) -> Array:
@@ -127,10 +148,16 @@ def values(arrays: Arrays, name: str) -> Array:
     return x
 
 
-def _kind(config: StudyConfig, x: Array | npz.Head, name: str) -> Kind:
-    """Return what a row of x is."""
+def kind_of(config: StudyConfig, x: Array | npz.Head, names: Collection[str], name: str) -> Kind:
+    """Return what a row of x is; `names` are those of all arrays of the file called `name`.
+
+    Raises:
+        ConfigError: the study file says of x what it cannot be.
+    """
     asked: Any = config.data.types.get("x")
     if asked is None:
+        if x.ndim in _DIMENSIONS["sequence"] and _ragged(config, names):
+            return "sequence"
         if x.ndim != 3:
             return "table" if x.ndim == 2 else "image"
         height, width = x.shape[1:]
@@ -143,6 +170,30 @@ def _kind(config: StudyConfig, x: Array | npz.Head, name: str) -> Kind:
         hint = f" x in {name} has the shape {x.shape}."
         raise config.error("data.types.x", f"must go with x; {kind} needs {_DIMENSIONS[kind]} dimensions", asked, hint)
     return kind
+
+
+def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, names: tuple[str, str]) -> None:
+    """Refuse rows of other shapes; sequences are brought to one length."""
+    own = 2 if kind == "sequence" else 1
+    if test[own:] != train[own:]:
+        raise DataError(
+            f"{names[1]}: x must have rows of the shape {train[1:]} that {names[0]} has. Received: {test[1:]}. "
+            "Shape both alike."
+        )
+
+
+def _ragged(config: StudyConfig, names: Collection[str]) -> bool:
+    """Tell whether an array says how long sequences are, and is not there for something else."""
+    data = config.data
+    keys = {data.target, data.id, data.group, data.time, data.weight, config.folds.column}
+    return _LENGTHS in names and _LENGTHS not in keys
+
+
+def _other_length(had: int, steps: int, name: str) -> tuple[str, ...]:
+    """Say what is done with sequences of more or fewer steps than those of training."""
+    if had == steps:
+        return ()
+    return (f"{'cut' if had > steps else 'padded'} {name} from {had} steps to {steps}, as many as training rows have",)
 
 
 def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_name: str) -> StudyConfig:
@@ -193,20 +244,27 @@ def features(x: Array) -> pd.DataFrame:
     return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
 
 
-def shaped(x: Array | Stored, kind: Kind, name: str) -> Array | Stored:
-    """Return images or sequences as uint8 or float32; a sequence of single values gets a channel.
+def shaped(arrays: Arrays, kind: Kind, name: str, *, ragged: bool = False, steps: int | None = None) -> Array | Stored:
+    """Return x as images or sequences, uint8 or float32; a sequence of single values gets a channel.
+
+    Args:
+        arrays: x, and what lies beside it.
+        kind: what a row is.
+        name: the file's, for messages.
+        ragged: whether the array `lengths` says how many steps of a sequence are real.
+        steps: how many steps sequences are padded to, or cut at; as many as they have unless given.
 
     Raises:
-        DataError: values are not finite.
+        DataError: values are infinite, or missing in images; or lengths do not fit.
     """
+    x: Array | Stored = arrays["x"]
     if isinstance(x, Stored):
         return x
-    if kind == "sequence" and x.ndim == 2:
-        x = x[..., np.newaxis]
-    if x.dtype == np.uint8:
-        return x
-    x = x.astype("float32")
-    unfit = int((~np.isfinite(x)).sum())
+    sequence = kind == "sequence"
+    ends = padding.lengths(arrays[_LENGTHS], x.shape, name) if sequence and ragged and _LENGTHS in arrays else None
+    unfit = npz.unusable(x, sequence, ends)
     if unfit:
-        raise npz.not_finite(name, unfit)
-    return x
+        raise npz.not_finite(name, unfit, sequence)
+    if sequence:
+        return padding.shaped(x, lengths=ends, steps=steps)
+    return x if x.dtype == np.uint8 else x.astype("float32")

@@ -25,6 +25,10 @@ def peek(config: StudyConfig) -> None:
         DataError: a header is broken, or the test file lacks columns.
     """
     scheme, name = source(config)
+    if is_long(config) and scheme in ("sklearn", "openml"):
+        key = "steps" if config.data.steps is not None else "labels"
+        received = getattr(config.data, key)
+        raise config.error(f"data.{key}", "must go with a table in a file", received, f" Not with {config.data.train}.")
     if scheme == "sklearn":
         _check_sklearn(config, name)
     elif scheme == "kaggle":
@@ -105,6 +109,40 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
     return target
 
 
+def check_long(
+    config: StudyConfig, columns: Collection[str], train: str, labels: tuple[Collection[str], str] | None
+) -> str:
+    """Refuse keys of the study file that do not go with a long table, or name no column; return the target's name.
+
+    Args:
+        config: the study file.
+        columns: those of the long table.
+        train: its name, for messages.
+        labels: the columns and the name of the table of labels, where there is one.
+
+    Raises:
+        ConfigError: a key is missing, a column is missing, or one column is asked to be two things.
+    """
+    data = config.data
+    if data.steps is None:
+        raise config.error("data.labels", "must go with data.steps", data.labels, " Set data.steps, or remove it.")
+    if data.id is None:
+        hint = " Set data.id to the column whose equal values are one sequence."
+        raise config.error("data.steps", "must go with data.id", data.steps, hint)
+    told, place = labels or ((), "")
+    target = check_columns(config, [*columns, *told], f"{train} or {place}" if labels else train)
+    for key, column, found, where in (
+        ("data.id", data.id, columns, train),
+        ("data.steps", data.steps, columns, train),
+        *([("data.id", data.id, told, place), ("data.target", target, told, place)] if labels else []),
+    ):
+        if column not in found:
+            raise _no_column(config, key, column, found, where)
+    if data.steps == data.id:
+        raise config.error("data.steps", "must be another column than data.id", data.steps)
+    return target
+
+
 def check_test(
     config: StudyConfig, columns: Collection[str], found: Collection[str], *, train: str, test: str, target: str
 ) -> None:
@@ -143,6 +181,7 @@ def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Yield each key that names a column, and the column."""
     data = config.data
     single = {"target": data.target, "id": data.id, "group": data.group, "time": data.time, "weight": data.weight}
+    single |= {"steps": data.steps}
     yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
     yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
     yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
@@ -153,6 +192,11 @@ def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
 def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[str], train: str) -> ConfigError:
     hint = f"{did_you_mean(column, columns)} Columns: {listed(columns)}."
     return config.error(key, f"must be a column of {train}", column, hint)
+
+
+def is_long(config: StudyConfig) -> bool:
+    """Tell whether the study file says that its table has a row for each step of a sequence."""
+    return config.data.steps is not None or config.data.labels is not None
 
 
 def _needed_target(config: StudyConfig, hint: str) -> str:
@@ -174,6 +218,9 @@ def _check_files(config: StudyConfig) -> None:
     """Check the files of train and test, the headers of those that are text, and what lies in folders."""
     train = located(config, "data.train", config.data.train, folder=None)
     test = None if config.data.test is None else located(config, "data.test", config.data.test, folder=None)
+    if is_long(config):
+        _check_long_files(config, train, test)
+        return
     if train.is_dir() or config.data.images is not None:
         _check_images(config, train, test)
     elif test is not None and (test.is_dir() or is_arrays(train) != is_arrays(test)):
@@ -186,6 +233,24 @@ def _check_files(config: StudyConfig) -> None:
     if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
         found = read_header(test).columns
         check_test(config, columns, found, train=train.name, test=test.name, target=target)
+
+
+def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> None:
+    """Check the files of a long table, and the headers of those that are text."""
+    for key, path in (("data.train", train), ("data.test", test)):
+        if path is not None and (path.is_dir() or is_arrays(path) or config.data.images is not None):
+            hint = " Remove data.steps and data.labels, or name a table."
+            raise config.error(key, "must be a table for data.steps and data.labels", str(path), hint)
+    labels = None if config.data.labels is None else located(config, "data.labels", config.data.labels)
+    if labels is not None and is_arrays(labels):
+        raise config.error("data.labels", "must be a table", config.data.labels)
+    if form(train) != "text" or (labels is not None and form(labels) != "text"):
+        return
+    columns = read_header(train).columns
+    told = None if labels is None else (read_header(labels).columns, labels.name)
+    target = check_long(config, columns, train.name, told)
+    if test is not None and form(test) == "text":
+        check_test(config, columns, read_header(test).columns, train=train.name, test=test.name, target=target)
 
 
 def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from workbench.data.long import Layout
     from workbench.data.stored import Stored
 
 # Strings, so that naming the types loads neither library.
@@ -29,6 +30,7 @@ class Dataset:
     A table's columns are float64 (number, and boolean as 0 and 1), object (category and text) or
     datetime64[ns] (date); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
     sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`Stored`).
+    In a sequence NaN is a missing value; a step is padding when it and all later ones are NaN in all channels.
     """
 
     kind: Kind
@@ -59,6 +61,8 @@ class Dataset:
     """A few training rows as they came, with their id where a column has it, without the target."""
     pixels: tuple[str, ...] = ()
     """Of images that came as a table, the columns of their pixels."""
+    long: Layout | None = None
+    """Of sequences that came as a long table, how it became these."""
     groups: Array | None = None
     """(rows,): rows of one group must not be split over folds."""
     time: Array | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import zipfile
 import zlib
@@ -14,14 +12,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from workbench.data import stored
+from workbench.data import padding, stored
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array
-from workbench.data.stored import Stored
 from workbench.errors import DataError, SourceError
 
-# An x of more bytes than this is not held by every process.
-_LARGE = 64 * 2**20
+_LARGE = stored.LARGE
 # What is read at a time.
 _BLOCK = 16 * 2**20
 
@@ -32,6 +28,8 @@ class Head(NamedTuple):
     shape: tuple[int, ...]
     fortran: bool
     dtype: np.dtype[Any]
+    names: tuple[str, ...] = ()
+    """All arrays of the file."""
 
     @property
     def ndim(self) -> int:
@@ -64,49 +62,79 @@ def head(path: Path) -> Head | None:
     """Return the head of x; None where there is no x, or the file is none that `read` could read."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
-            return _head(stream)
+            names = tuple(name.removesuffix(".npy") for name in archive.namelist())
+            return _head(stream)._replace(names=names)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def lifted(path: Path, cache: Cache) -> dict[str, Any]:
+def lifted(
+    path: Path, cache: Cache, *, sequence: bool = False, ragged: bool = False, steps: int | None = None
+) -> dict[str, Any]:
     """Return the arrays of a file, x as bytes or float32 that lie on disk, where they are put once.
+
+    Args:
+        path: the file.
+        cache: where x is put.
+        sequence: whether x is sequences, which may have missing values.
+        ragged: whether the array `lengths` says how long each of them is.
+        steps: how many steps sequences are padded to, or cut at; as many as they have unless given.
 
     Raises:
         SourceError: the file cannot be opened.
-        DataError: it holds what is not plain arrays, or x has values that are not finite.
+        DataError: it holds what is not plain arrays, x has values that it must not have, or lengths do not fit it.
     """
     with _errors(path), np.load(path, allow_pickle=False) as archive:
         beside = {name: archive[name] for name in archive.files if name != "x"}
-    stat = path.stat()
-    made_from = {"npz": path.name, "size": stat.st_size, "time": stat.st_mtime_ns}
-    folder = cache.entry(made_from, lambda folder: _lift(path, folder))
-    facts = json.loads((folder / "facts.json").read_text())
-    return {"x": Stored(folder / "x.npy", digest=facts["digest"]), **beside}
+    known, stat = head(path), path.stat()
+    ends = padding.lengths(beside["lengths"], known.shape, path.name) if ragged and known else None
+    made_from = {"npz": path.name, "size": stat.st_size, "time": stat.st_mtime_ns, "sequence": sequence}
+    made_from |= {"ragged": ragged, "steps": steps}
+
+    def lift(folder: Path) -> None:
+        stored.keep(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
+
+    return {"x": stored.kept(cache.entry(made_from, lift)), **beside}
 
 
-def _lift(path: Path, folder: Path) -> None:
-    """Copy x into a file of its own, block by block."""
-    unfit = 0
+def _blocks(path: Path, sequence: bool, ends: Array | None, steps: int | None) -> Iterator[Array]:
+    """Yield x some megabytes at a time, as it is put on disk."""
+    unfit, start = 0, 0
     with _errors(path), zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
         known = _head(stream)
-        words = hashlib.sha256(str(known.shape).encode())
         row = known.nbytes // known.shape[0]
-        with stored.Writer(folder / "x.npy") as writer:
-            while content := stream.read(max(1, _BLOCK // row) * row):
-                block = np.frombuffer(content, known.dtype).reshape(-1, *known.shape[1:])
-                block = block if block.dtype == np.uint8 else block.astype("float32")
-                unfit += 0 if block.dtype == np.uint8 else int((~np.isfinite(block)).sum())
-                writer.append(block)
-                words.update(block.tobytes())
+        while content := stream.read(max(1, _BLOCK // row) * row):
+            block = np.frombuffer(content, known.dtype).reshape(-1, *known.shape[1:])
+            own = None if ends is None else ends[start : start + len(block)]
+            start += len(block)
+            unfit += unusable(block, sequence, own)
+            if sequence:
+                yield padding.shaped(block, lengths=own, steps=steps)
+            else:
+                yield block if block.dtype == np.uint8 else block.astype("float32")
     if unfit:
-        raise not_finite(path.name, unfit)
-    (folder / "facts.json").write_text(json.dumps({"digest": words.hexdigest()[:16]}))
+        raise not_finite(path.name, unfit, sequence)
 
 
-def not_finite(name: str, unfit: int) -> DataError:
-    """Return the error for an x with so many values that are not finite."""
-    return DataError(f"{name}: x must be finite. Received: {unfit} values that are not. Fill them.")
+def unusable(x: Array, sequence: bool, ends: Array | None = None) -> int:
+    """Return how many values are infinite, or missing where nothing may be; what padding replaces does not count."""
+    if x.dtype.kind != "f":
+        return 0
+    bad = np.isinf(x.astype("float32")) if sequence else ~np.isfinite(x.astype("float32"))
+    return int((bad if ends is None else bad[padding.real(x.shape[1], ends)]).sum())
+
+
+def not_finite(name: str, unfit: int, sequence: bool = False) -> DataError:
+    """Return the error for an x with so many values that cannot be used."""
+    if sequence:
+        return DataError(
+            f"{name}: x must be finite, or NaN where a value is missing. Received: {unfit} values that are infinite. "
+            "Correct them."
+        )
+    return DataError(
+        f"{name}: x must be finite. Received: {unfit} values that are not. Fill them. (Sequences may lack values; if "
+        "these are some, set data.types to {x: sequence}.)"
+    )
 
 
 def _head(stream: IO[bytes]) -> Head:

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, columns, decoding, folders, pixels, tables
+from workbench.data import arrays, columns, decoding, folders, long, pixels, tables
 from workbench.data.cache import Cache
 from workbench.data.columns import Column
 from workbench.data.dataset import Array, Dataset, Kind, Rows
 from workbench.data.decoding import Look
 from workbench.data.header import is_arrays
+from workbench.data.long import Layout
 from workbench.errors import DataError, did_you_mean, listed
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
@@ -55,26 +56,32 @@ class Reader:
     """Of images that come as a table, the columns of their pixels."""
     look: Look | None = None
     """How images in files are decoded, where the training data are such."""
+    long: Layout | None = None
+    """How a table with a row for each step becomes sequences, where the training data are such."""
 
     @classmethod
     def of(cls, config: StudyConfig, dataset: Dataset) -> Reader:
         """Return how rows to predict are read for a study and its training rows."""
-        kinds, x, example = dataset.columns, dataset.x, dataset.example
+        x, example, layout = dataset.x, dataset.example, dataset.long
         is_table = isinstance(x, pd.DataFrame)
+        known = {name: Column(kind, dataset.date_formats.get(name)) for name, kind in dataset.columns.items()}
+        known = known if layout is None else dict(layout.columns)
+        shown = x if example is None or dataset.kind == "sequence" else example
         in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
         named = not is_table or example is None or dataset.id_name in example
-        gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else []
+        gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else layout.gaps if layout else ()
         return cls(
             kind=dataset.kind,
             source=Path(config.data.train).name,
-            npz=is_arrays(Path(config.data.train)) or not (is_table or dataset.pixels),
+            npz=is_arrays(Path(config.data.train)) or not (is_table or dataset.pixels or layout),
             id_column=dataset.id_name if named else None,
-            columns={name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()},
-            numbers=tuple(n for n, kind in kinds.items() if kind == "number" and n not in config.data.types),
+            columns=known,
+            numbers=tuple(n for n, each in known.items() if each.kind == "number" and n not in config.data.types),
             optional=tuple(map(str, gaps)),
-            shape=() if is_table else tuple(np.shape(x if example is None else example)[1:]),
+            shape=() if is_table else tuple(shown.shape[1:]),
             pixels=dataset.pixels,
             look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
+            long=layout,
         )
 
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
@@ -82,7 +89,8 @@ class Reader:
 
         Args:
             rows: what to read.
-            cache: where images that are decoded are kept; without it they are held in memory.
+            cache: where images that are decoded, and large sequences of a long table, are kept; without it they are
+                held in memory.
 
         Raises:
             SourceError: the file cannot be opened.
@@ -93,7 +101,7 @@ class Reader:
             return self._arrays({"x": rows}, "The array")
         if isinstance(rows, pd.DataFrame):
             self._check_form("The frame", npz=False)
-            return self._table(rows.rename(columns=str).reset_index(drop=True), "The frame")
+            return self._table(rows.rename(columns=str).reset_index(drop=True), "The frame", cache)
         path = Path(rows).absolute()
         if path.is_dir() and self.look is not None:
             return self._images(path, self.look, cache)
@@ -101,7 +109,7 @@ class Reader:
         self._check_form(path.name, npz=npz)
         if npz:
             return self._arrays(arrays.read(path), path.name)
-        return self._table(tables.read_table(path, [self.id_column] if self.id_column else []), path.name)
+        return self._table(tables.read_table(path, [self.id_column] if self.id_column else []), path.name, cache)
 
     def completed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a frame with the columns that training rows lacked a value of, empty where it is without them."""
@@ -116,9 +124,10 @@ class Reader:
         """Return what `document` wrote."""
         known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
         look = known.get("look") and Look(*known["look"])
+        layout = Layout.from_document(document["long"]) if document.get("long") else None
         return cls(
             **known
-            | {"look": look}
+            | {"look": look, "long": layout}
             | {"columns": {name: Column(*column) for name, column in document["columns"].items()}}
         )
 
@@ -133,19 +142,23 @@ class Reader:
         decoded = decoding.decode(images, cache, look=look)
         return NewData(decoded.x, np.array(folders.names(images), dtype=object))
 
-    def _table(self, frame: pd.DataFrame, name: str) -> NewData:
+    def _table(self, frame: pd.DataFrame, name: str, cache: Cache | None = None) -> NewData:
         if frame.empty:
             raise DataError(f"{name} must have rows to predict. Received: none.")
-        lacks = [column for column in self.columns if column not in frame]
+        wanted = [*self.columns] if self.long is None else [self.long.id, self.long.steps, *self.columns]
+        lacks = [column for column in wanted if column not in frame]
         if lacks:
             hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in self.columns])
+            what = "feature columns" if self.long is None else "columns of id, steps and values"
             raise DataError(
-                f"{name} must have the feature columns of {self.source}. It lacks {listed(map(repr, lacks))}."
-                f"{hint} Add them."
+                f"{name} must have the {what} of {self.source}. It lacks {listed(map(repr, lacks))}.{hint} Add them."
             )
         if self.pixels:
             return self._arrays(pixels.arrays(frame, name, self.pixels), name)
         columns.check_numbers(frame, self.numbers, name)
+        if self.long is not None:
+            found = long.read(frame, self.long, name, cache)
+            return NewData(found.x, found.ids)
         own = self.id_column if self.id_column in frame else None
         return NewData(columns.impose(frame, self.columns), tables.ids(frame, own, name))
 
@@ -154,10 +167,14 @@ class Reader:
         names = {own: arrays.beside(found, own, len(x), name)} if own is not None and own in found else {}
         if self.kind == "table":
             return self._table(arrays.features(x).assign(**names), name)
-        if x.shape[1:] != self.shape:
+        steps = self.shape[0] if self.kind == "sequence" else None
+        made = x.shape[1:] if steps is None else (steps, *([1] if x.ndim == 2 else x.shape[2:]))
+        if made != self.shape:
+            # Sequences are brought to one length.
+            wanted = str(self.shape) if steps is None else f"(steps, {self.shape[1]})"
             raise DataError(
-                f"{name}: x must have rows of the shape {self.shape} that {self.source} has. "
+                f"{name}: x must have rows of the shape {wanted} that {self.source} has. "
                 f"Received: {x.shape[1:]}. Shape both alike."
             )
         ids = tables.ids(pd.DataFrame(names, index=range(len(x))), own if names else None, name)
-        return NewData(arrays.shaped(x, self.kind, name), ids)
+        return NewData(arrays.shaped(found, self.kind, name, ragged=True, steps=steps), ids)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, images, pixels, remote, tables, target
+from workbench.data import arrays, checks, images, long, pixels, remote, tables, target
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset
 from workbench.data.header import is_arrays
@@ -151,6 +151,8 @@ def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -
 def _from_files(
     config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
 ) -> Dataset:
+    if checks.is_long(config):
+        return long.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
     if train.is_dir() or config.data.images is not None:
         return images.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
@@ -173,6 +175,12 @@ def _pixels(config: StudyConfig, train: Path, test: Path | None, sample: pd.Data
     x_test = None if rows is None else pixels.arrays(rows, called[1], names)
     dataset = arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
     return replace(dataset, pixels=tuple(names))
+
+
+def _labels(config: StudyConfig, train: Path) -> Path | None:
+    """Return the table of labels: one beside the training table of a competition, or one that lies here."""
+    named = config.data.labels
+    return None if named is None else _competition_file(config, train.parent, "data.labels", named)
 
 
 def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from io import FileIO
@@ -16,8 +18,11 @@ import numpy as np
 from workbench.data.dataset import Array
 from workbench.errors import SourceError
 
+# An array of more bytes than this is not held by every process.
+LARGE = 64 * 2**20
 # What is read at a time where many rows are gone through, in bytes.
 _BLOCK = 32 * 2**20
+_ROWS, _FACTS = "x.npy", "facts.json"
 
 
 class Stored:
@@ -165,6 +170,22 @@ class Stored:
             f"{self.path}: must stay there while it is in use. Received: {received}. Give the same command again: "
             "it is made anew."
         )
+
+
+def keep(folder: Path, rows: int, blocks: Iterable[Array]) -> None:
+    """Write an array of so many rows, which come block by block, with the digest that it would have in memory."""
+    words = None
+    with Writer(folder / _ROWS) as writer:
+        for block in blocks:
+            words = words or hashlib.sha256(str((rows, *block.shape[1:])).encode())
+            words.update(np.ascontiguousarray(block).data)
+            writer.append(block)
+    (folder / _FACTS).write_text(json.dumps({"digest": words.hexdigest()[:16] if words else ""}))
+
+
+def kept(folder: Path) -> Stored:
+    """Return what `keep` wrote."""
+    return Stored(folder / _ROWS, digest=json.loads((folder / _FACTS).read_text())["digest"])
 
 
 class Head(NamedTuple):

@@ -89,7 +89,7 @@ def build(
     apart = {named, *checks.not_features(config)}
     features = train[[name for name in train.columns if name not in apart and not checks.unnamed(name)]]
     learnt = columns.learn(features, config)
-    x, dropped = _informative(columns.impose(features, learnt), names[0])
+    x, dropped = informative(columns.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
     return Dataset(
@@ -189,8 +189,12 @@ def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
     return series.to_numpy() if series.dtype.kind in "iu" else columns.texts(series).to_numpy()
 
 
-def _informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Leave out columns that are empty or constant; say which."""
+def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out columns that are empty or constant; say which. `name` is the table's, for messages.
+
+    Raises:
+        DataError: none is left.
+    """
     empty = [column for column in x.columns if x[column].isna().all()]
     constant = [column for column in x.columns if column not in empty and x[column].nunique(dropna=False) == 1]
     kept = x.drop(columns=[*empty, *constant])

@@ -43,6 +43,8 @@ Kind = Literal["table", "text", "image", "sequence"]
 MOST_LEVELS = 50
 # To models that know no neighbourhood, finer pixels than this say little, and cost much.
 LONGEST_SIDE = 32
+# No standard score of a sequence is larger.
+_FARTHEST = 10.0
 # Images that are shrunk at a time.
 _IMAGES = 512
 
@@ -87,6 +89,24 @@ def _averaged(x: np.ndarray, axis: int, parts: int) -> np.ndarray:
     edges = np.arange(parts + 1) * x.shape[axis] // parts
     lengths = np.diff(edges).reshape([-1 if place == axis else 1 for place in range(x.ndim)])
     return np.asarray(np.add.reduceat(x, edges[:-1], axis=axis) / lengths, dtype=np.float32)
+
+
+class Scores(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
+    """Values -> standard scores, 0 where there is no value and none beyond 10, for sequences.
+
+    A step that hardly any training sequence is long enough for has scores that mean little.
+    """
+
+    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> "Scores":
+        """Learn mean and deviation of what there is; of a step that no sequence has there is nothing."""
+        with np.errstate(invalid="ignore"):
+            super().fit(x, y, sample_weight)
+        return self
+
+    def transform(self, x: np.ndarray, copy: Any = None) -> np.ndarray:
+        """Return the scores, shape (rows, values)."""
+        scores: np.ndarray = np.nan_to_num(super().transform(x, copy), nan=0.0)
+        return scores.clip(-_FARTHEST, _FARTHEST)
 
 
 class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
@@ -204,7 +224,7 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
         kind: what a row is; images are shrunk where they are large.
     """
     if not columns:
-        return make_pipeline(_flat(kind), StandardScaler())
+        return make_pipeline(_flat(kind), Scores() if kind == "sequence" else StandardScaler())
     few, many = _by_levels(columns, x)
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",

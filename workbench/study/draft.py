@@ -174,12 +174,19 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield _line("train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1)
     if seen.images is not None:
         yield _line("images", _seen_from(path, seen.images), "the folder of the files that the table names", 1)
-    files = {"test": (sources.test, "the rows to predict")}
+    files = {"labels": (seen.labels, "a row for each id: the target, and group, weight or folds")}
+    files["test"] = (sources.test, "the rows to predict")
     files["sample_submission"] = (sources.sample, "the submission gets its columns, order and ids")
     for key, (file, comment) in files.items():
         # A competition finds its own files again.
         if file is not None and not (sources.scheme and file in sources.found):
-            yield _line(key, _seen_from(path, file), comment, 1)
+            named = file.name if sources.scheme and key == "labels" else _seen_from(path, file)
+            yield _line(key, named, comment, 1)
+    yield from _columns(seen, guess)
+
+
+def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
+    """Yield what the columns are."""
     yield _line("target", guess.target, "the column to predict", 1)
     if guess.task == "binary" and guess.classes:
         yield _hint(
@@ -193,6 +200,8 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
         yield _hint("corrupt", "skip", "leave out training images that cannot be decoded", 1)
     if guess.id is not None:
         yield _line("id", guess.id, "names the rows; never a feature", 1)
+    if seen.steps is not None:
+        yield _line("steps", seen.steps, "orders the steps within one id; all rows of an id are one sequence", 1)
     if guess.drop:
         yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
     elif seen.columnar:

@@ -66,6 +66,12 @@ class Evidence:
     """What was found or left aside, a line each."""
     id: str | None = None
     """The column of ids, where the source knows it."""
+    steps: str | None = None
+    """Of a long table, the column that orders the rows of an id; `train` has one row for each of them."""
+    labels: Path | None = None
+    """The table that has the targets of a long table."""
+    drop: tuple[str, ...] = ()
+    """The columns of a long table that the rows to predict lack, or that only name rows."""
     images: Path | None = None
     """The folder whose images the training table names."""
     image_size: tuple[int, int] | None = None
@@ -243,7 +249,7 @@ def _sample(sources: Sources) -> pd.DataFrame | None:
 
 def _from_tables(sources: Sources, file: Path) -> Evidence:
     """Read tables, and look for images that they name; what may be an id as it is written."""
-    from workbench.study import pictures
+    from workbench.study import pictures, sequences
 
     sample = _sample(sources)
     columns = read_header(file).columns if form(file) == "text" else ()
@@ -265,7 +271,8 @@ def _from_tables(sources: Sources, file: Path) -> Evidence:
                 f"--test must have the feature columns of {file.name}. Received: {listed(test.columns)}. "
                 "Name another file."
             )
-    return Evidence(sources, "table", train, test, sample, notes=(*_found(sources), *aside))
+    found = Evidence(sources, "table", train, test, sample, notes=(*_found(sources), *aside))
+    return sequences.from_table(found, file)
 
 
 def _from_arrays(sources: Sources, file: Path, target: str | None) -> Evidence:

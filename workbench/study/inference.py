@@ -25,7 +25,10 @@ _SPARED = {
     "sequence": ("lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
-_FIRST = {"image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp")}
+_FIRST = {
+    "image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp"),
+    "sequence": ("rocket", "sequence_trees", "sequence_xgboost", "conv1d", "conv1d_gru", "gru", "lstm"),
+}
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
 # What is shown beside a metric; of other metrics, beside any for the task.
@@ -187,7 +190,8 @@ def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
     """Return the column that names the rows, and how it was found."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
     if evidence.id is not None:
-        return evidence.id, f"id: {evidence.id}, the names of the images"
+        what = "the names of the images" if evidence.steps is None else "whose rows are one sequence each"
+        return evidence.id, f"id: {evidence.id}, {what}"
     if not evidence.columnar:
         there = "id" in train.columns or (test is not None and "id" in test.columns)
         return ("id", "") if there and target != "id" else (None, "")
@@ -223,6 +227,9 @@ def _names_rows(evidence: Evidence, name: str) -> bool:
 
 def _drop(evidence: Evidence, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
     """Return the columns that cannot be features, and why."""
+    if evidence.steps is not None:
+        names = [name for name in evidence.drop if name not in set(kept)]
+        return tuple(names), f"drop: {listed(names)}, no part of a sequence to predict" if names else ""
     if not evidence.columnar:
         return (), ""
     kept, test = set(kept), evidence.test
