@@ -3,6 +3,7 @@
 views    the views of a table: `codes` for trees, `dense` for linear models and nets, `parts` for nets with embeddings
 sparse   the view of a table with texts for models that take sparse matrices
 tokens   the view of a table with texts for nets that read: numbers of words
+steps    the view of sequences for nets, and how long each is
 grams    texts -> tf-idf of words or characters, and what they are about
 looks    texts -> how they look, whatever they say
 words    how texts are cut into words
@@ -12,6 +13,7 @@ stored   fitted transformers on disk, without pickle
 from workbench.features.grams import Grams, Topics
 from workbench.features.looks import Looks
 from workbench.features.sparse import sparse
+from workbench.features.steps import Steps, lengths, steps
 from workbench.features.stored import load, save
 from workbench.features.tokens import PADDING, Tokens, tokens
 from workbench.features.views import (
@@ -46,15 +48,18 @@ __all__ = [
     "Means",
     "Parts",
     "Scaling",
+    "Steps",
     "Thumbnails",
     "Tokens",
     "Topics",
     "categorical",
     "codes",
     "dense",
+    "lengths",
     "load",
     "parts",
     "save",
     "sparse",
+    "steps",
     "tokens",
 ]
