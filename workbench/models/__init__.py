@@ -67,6 +67,13 @@ FAMILIES = {
     "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
     "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
     "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
+    "rocket": Entry("a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=("sequence",)),
+    "sequence_trees": Entry("extra trees on statistics and spectra of sequences", "sklearn", kinds=("sequence",)),
+    "sequence_xgboost": Entry(
+        "gradient-boosted trees on statistics and spectra of sequences",
+        "xgboost",
+        kinds=("sequence",),
+    ),
 }
 
 
