@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from miniatures import COLUMNS, TRAIN, VALID, arrays, sentences, strange, table
+from miniatures import COLUMNS, TRAIN, VALID, arrays, ragged, sentences, strange, table
 
 from workbench import models
 from workbench.errors import FamilyError
@@ -94,6 +94,8 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     x: Any = arrays(case.kind, signal=signal) if not case.columns else table(signal=signal)[list(case.columns)]
     if case.kind == "text":
         x["note"] = sentences(signal)
+    if case.kind == "sequence" and "table" not in models.FAMILIES[case.family].kinds:
+        x = ragged(x)
     y = targets(case.task) if y is None else y
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
 
@@ -310,6 +312,14 @@ def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     check(case, model.predict(valid.x), VALID)
     same = model.predict(constant)
     np.testing.assert_allclose(same, same[0])
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("case", [case for case in first_kind("binary") if case.values[0].kind == "sequence"])
+def test_sequences_may_be_of_one_step_or_two_at_a_random_point_of_the_space(case, steps):
+    train, valid = rows(case)
+    model = fit(case, replace(train, x=train.x[:, :steps]), replace(valid, x=valid.x[:, :steps]), at_random(steps))
+    check(case, model.predict(valid.x), VALID)
 
 
 @pytest.mark.parametrize("case", cases(*EXACT, kinds={"table"}, tasks=("regression",)))
