@@ -82,6 +82,15 @@ def strange(rows: int = 5) -> pd.DataFrame:
     return x
 
 
+def ragged(x: np.ndarray, seed: int = 6) -> np.ndarray:
+    """Return sequences of which most are shorter, down to one step, and some lack values; one has none at all."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random(x.shape) < 0.1, np.float32(np.nan), x)
+    x[np.arange(x.shape[1]) >= rng.integers(1, x.shape[1] + 1, size=len(x))[:, None]] = np.nan
+    x[5] = np.nan
+    return x
+
+
 def arrays(kind: str, rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.0) -> np.ndarray:
     """Return images (rows, 8, 8) or sequences (rows, 6, 2) whose level tells `signal`."""
     shape = {"image": (8, 8), "sequence": (6, 2)}[kind]

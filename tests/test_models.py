@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from miniatures import COLUMNS, TRAIN, VALID, arrays, sentences, strange, table
+from miniatures import COLUMNS, TRAIN, VALID, arrays, ragged, sentences, strange, table
 
 from workbench import models
 from workbench.errors import FamilyError
@@ -30,6 +30,7 @@ LEARNERS = [name for name in models.names() if name != models.BASELINE]
 EXACT = [name for name in models.names() if not models.FAMILIES[name].keras]
 # They are trained in one go; the others tell of every step.
 SILENT = {"constant", "linear", "tfidf_linear", "random_forest", "extra_trees", "hog_svm", "hog_trees"}
+SILENT |= {"rocket", "sequence_trees"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     x: Any = arrays(case.kind, signal=signal) if not case.columns else table(signal=signal)[list(case.columns)]
     if case.kind == "text":
         x["note"] = sentences(signal)
+    if case.kind == "sequence" and "table" not in models.FAMILIES[case.family].kinds:
+        x = ragged(x)
     y = targets(case.task) if y is None else y
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
 
@@ -271,7 +274,7 @@ def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
         assert told == [0, 1, 2]
     if hasattr(model, "trees"):
         counts = {"xgboost": "num_boosted_rounds", "lightgbm": "current_iteration", "catboost": "tree_count_"}
-        count = getattr(model.trees, counts[case.family.removeprefix("tfidf_")])
+        count = getattr(model.trees, counts[case.family.removeprefix("tfidf_").removeprefix("sequence_")])
         assert (count() if callable(count) else count) == 3
 
 
@@ -309,6 +312,14 @@ def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     check(case, model.predict(valid.x), VALID)
     same = model.predict(constant)
     np.testing.assert_allclose(same, same[0])
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("case", [case for case in first_kind("binary") if case.values[0].kind == "sequence"])
+def test_sequences_may_be_of_one_step_or_two_at_a_random_point_of_the_space(case, steps):
+    train, valid = rows(case)
+    model = fit(case, replace(train, x=train.x[:, :steps]), replace(valid, x=valid.x[:, :steps]), at_random(steps))
+    check(case, model.predict(valid.x), VALID)
 
 
 @pytest.mark.parametrize("case", cases(*EXACT, kinds={"table"}, tasks=("regression",)))

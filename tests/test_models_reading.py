@@ -35,7 +35,7 @@ def trained():
     def build():
         entrance = reading.entrance(hp, view, matrices)
         entrances.append(entrance)
-        read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.words), entrance.beside])
+        read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
         return keras.Model(entrance.inputs, network.outputs(read, problem))
 
     model = network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)

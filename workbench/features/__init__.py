@@ -3,6 +3,9 @@
 views    the views of a table: `codes` for trees, `dense` for linear models and nets, `parts` for nets with embeddings
 sparse   the view of a table with texts for models that take sparse matrices
 tokens   the view of a table with texts for nets that read: numbers of words
+steps    the view of sequences for nets, and how long each is
+summaries  sequences -> what can be said of each as a whole: level, form, parts, echoes, spectrum
+kernels  sequences -> how often random convolutions of them exceed thresholds
 grams    texts -> tf-idf of words or characters, and what they are about
 looks    texts -> how they look, whatever they say
 words    how texts are cut into words
@@ -10,9 +13,12 @@ stored   fitted transformers on disk, without pickle
 """
 
 from workbench.features.grams import Grams, Topics
+from workbench.features.kernels import Kernels
 from workbench.features.looks import Looks
 from workbench.features.sparse import sparse
+from workbench.features.steps import Steps, lengths, steps
 from workbench.features.stored import load, save
+from workbench.features.summaries import Summaries
 from workbench.features.tokens import PADDING, Tokens, tokens
 from workbench.features.views import (
     MOST_LEVELS,
@@ -42,19 +48,24 @@ __all__ = [
     "Flatten",
     "Grams",
     "Inputs",
+    "Kernels",
     "Looks",
     "Means",
     "Parts",
     "Scaling",
+    "Steps",
+    "Summaries",
     "Thumbnails",
     "Tokens",
     "Topics",
     "categorical",
     "codes",
     "dense",
+    "lengths",
     "load",
     "parts",
     "save",
     "sparse",
+    "steps",
     "tokens",
 ]

@@ -21,8 +21,11 @@ _TRUSTED = frozenset(
         "skrub.selectors._base.All",
         "workbench.features.grams.Grams",
         "workbench.features.grams.Topics",
+        "workbench.features.kernels.Kernels",
         "workbench.features.looks.Looks",
         "workbench.features.sparse.Stored",
+        "workbench.features.steps.Steps",
+        "workbench.features.summaries.Summaries",
         "workbench.features.views.Codes",
         "workbench.features.views.Crosses",
         "workbench.features.views.Flatten",
@@ -30,6 +33,7 @@ _TRUSTED = frozenset(
         "workbench.features.views.Scores",
         "workbench.features.views.Thumbnails",
         "workbench.models.histograms.Histograms",
+        "workbench.models.rocket.Spanned",
         "workbench.models.tfidf_linear.OneAgainstRest",
     }
 )

@@ -65,8 +65,23 @@ FAMILIES = {
     ),
     "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",)),
     "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
+    "conv1d": Entry("convolutions along the steps (Wang et al., 2017)", "keras_tuner", kinds=("sequence", "text")),
+    "conv1d_gru": Entry("convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text")),
+    "gru": Entry("gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text")),
+    "lstm": Entry(
+        "long short-term memory (Hochreiter and Schmidhuber, 1997)",
+        "keras_tuner",
+        kinds=("sequence", "text"),
+    ),
     "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
     "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
+    "rocket": Entry("a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=("sequence",)),
+    "sequence_trees": Entry("extra trees on statistics and spectra of sequences", "sklearn", kinds=("sequence",)),
+    "sequence_xgboost": Entry(
+        "gradient-boosted trees on statistics and spectra of sequences",
+        "xgboost",
+        kinds=("sequence",),
+    ),
 }
 
 

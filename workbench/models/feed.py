@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from workbench.features import Steps
 from workbench.models.mixing import Mixing
 
 # What goes into memory whole: Keras copies it once, and its batches cost least.
@@ -62,6 +63,29 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         if self._seed is None:
             return np.arange(len(self._x))
         return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._x))
+
+
+class Seen:
+    """Sequences through a view of theirs, made when rows are asked for: in memory they may be larger than on disk."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, view: Steps, x: Any) -> None:
+        """See all rows of `x` through `view`."""
+        self._view, self._x = view, x
+        self.shape = (len(x), view.steps, view.values)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._x)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Return the rows of a slice, or those with these numbers."""
+        return self._view.transform(self._x[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return all rows."""
+        return self._view.transform(self._x)
 
 
 def plain(x: Any) -> np.ndarray:

@@ -50,7 +50,7 @@ class Network:
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, (features.Parts, features.Tokens)):
+        if isinstance(self.view, (features.Parts, features.Steps, features.Tokens)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -65,6 +65,8 @@ def load(folder: Path) -> Network:
         view = features.load(folder / "view.skops")
     elif (folder / "tokens.json").exists():
         view = features.Tokens.load(folder)
+    elif (folder / "steps.json").exists():
+        view = features.Steps.load(folder)
     elif list(folder.glob("*.skops")):
         view = features.Parts.load(folder)
     return Network(view, net, **json.loads((folder / "network.json").read_text()))
@@ -72,9 +74,10 @@ def load(folder: Path) -> Network:
 
 def inputs(view: Any | None, x: Inputs) -> Any:
     """Return what the net is fed with: one array, or a list of them; a large array stays where it lies."""
-    if view is not None:
+    if view is not None and not isinstance(view, features.Steps):
         return view.transform(x)
-    return feed.plain(x) if feed.small(x) else x
+    seen = x if view is None else feed.Seen(view, x)
+    return feed.plain(seen) if feed.small(seen) else seen
 
 
 def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
@@ -171,9 +174,12 @@ def dense_stack(hp: Any, hidden: Any, *, units: int) -> Any:
     return hidden
 
 
-def normalised(hidden: Any) -> Any:
-    """Return batch-normalised values; with Keras's momentum of 0.99 a small fold ends before its averages settle."""
-    return keras.layers.BatchNormalization(momentum=0.9)(hidden)
+def normalised(hidden: Any, mask: Any | None = None) -> Any:
+    """Return batch-normalised values; what a mask leaves out does not count.
+
+    With Keras's momentum of 0.99 a small fold ends before its averages settle.
+    """
+    return keras.layers.BatchNormalization(momentum=0.9)(hidden, mask=mask)
 
 
 def _batch(rows: int) -> int:

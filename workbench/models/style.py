@@ -1,4 +1,4 @@
-"""What the layers of a net for images have in common, searched once: activation, initialiser, penalty, dropout."""
+"""What the layers of a net of convolutions have in common, searched once: activation, initialiser, penalty, dropout."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +21,10 @@ class Style:
     dropout: float
 
     def convolved(self, hidden: Any, filters: int, *, kernel: int = 3, stride: int = 1) -> Any:
-        """Return a convolution, not yet activated."""
+        """Return a convolution of images, or of sequences, not yet activated."""
         options = {"use_bias": not self.normalise, "kernel_regularizer": self._penalty()}
-        layer = keras.layers.Conv2D(
-            filters, kernel, strides=stride, padding="same", kernel_initializer=self.initializer, **options
-        )
+        kind = keras.layers.Conv1D if len(hidden.shape) == 3 else keras.layers.Conv2D
+        layer = kind(filters, kernel, strides=stride, padding="same", kernel_initializer=self.initializer, **options)
         return layer(hidden)
 
     def separated(self, hidden: Any, filters: int) -> Any:
@@ -40,9 +39,9 @@ class Style:
         layer = keras.layers.Dense(units, kernel_initializer=self.initializer, kernel_regularizer=self._penalty())
         return self.activated(layer(hidden))
 
-    def normalised(self, hidden: Any) -> Any:
-        """Return values normalised where the style says so."""
-        return network.normalised(hidden) if self.normalise else hidden
+    def normalised(self, hidden: Any, mask: Any | None = None) -> Any:
+        """Return values normalised where the style says so; what a mask leaves out does not count."""
+        return network.normalised(hidden, mask) if self.normalise else hidden
 
     def activated(self, hidden: Any) -> Any:
         """Return values after the activation."""

@@ -1,0 +1,52 @@
+"""Layers that go along the steps with a memory: what LSTM and GRU nets share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from workbench.models import sequences
+from workbench.models.reading import Entrance
+
+# Each step takes its time, one after the other: more than about these are read several at a time unless told otherwise.
+_STEPS = 48
+
+
+def read(cell: Callable[..., Any], hp: Any, begun: Entrance) -> Any:
+    """Return what a recurrent net knows of a row, (rows, values); several steps may be taken as one."""
+    long = begun.steps.shape[1]
+    fitting = next((count for count in (1, 2, 4) if long <= count * _STEPS), 8)
+    steps, mask = _together(begun.steps, begun.mask, hp.Choice("together", [1, 2, 4, 8], default=fitting))
+    return remembered(cell, hp, steps, mask)
+
+
+def remembered(cell: Callable[..., Any], hp: Any, steps: Any, mask: Any) -> Any:
+    """Return what recurrent layers know of the steps at the end, or over all of them, (rows, values)."""
+    units = hp.Int("units", 16, 256, step=2, sampling="log", default=64)
+    both = hp.Boolean("bidirectional", default=True)
+    dropout = hp.Float("recurrent_input_dropout", 0.0, 0.5, step=0.1, default=0.2)
+    # It costs a draw a step.
+    recurrent = hp.Float("recurrent_dropout", 0.0, 0.4, step=0.1, default=0.0)
+    how = hp.Choice("pooling", ["both", "average", "max", "last"])
+    layers = hp.Int("layers", 1, 3, default=1)
+    for layer in range(layers):
+        whole = layer < layers - 1 or how != "last"
+        made = cell(units, return_sequences=whole, recurrent_dropout=recurrent)
+        steps = (keras.layers.Bidirectional(made) if both else made)(
+            keras.layers.SpatialDropout1D(dropout)(steps), mask=mask
+        )
+    return steps if how == "last" else sequences.pooled(steps, mask, how)
+
+
+def _together(steps: Any, mask: Any, count: int) -> tuple[Any, Any]:
+    """Return every `count` steps as one, their values side by side."""
+    long, width = steps.shape[1:]
+    if count == 1 or long == 1:
+        return steps, mask
+    short = -(-long // count)
+    lacking = short * count - long
+    steps = ops.pad(steps, ((0, 0), (0, lacking), (0, 0)))
+    mask = ops.pad(mask, ((0, 0), (0, lacking)), constant_values=False)
+    # A step is there where the first of those that it is made of is.
+    return keras.layers.Reshape((short, count * width))(steps), mask[:, ::count]
