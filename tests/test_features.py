@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from miniatures import COLUMNS, TRAIN, VALID, arrays, objects, strange, table
+from sklearn.linear_model import LinearRegression
 
 from workbench import features
 from workbench.errors import FamilyError
@@ -32,7 +33,11 @@ def dense_quantile(columns, x, classes=2):
     return features.dense(columns, x, numbers="quantile", classes=classes, seed=1)
 
 
-CODES, DENSE = [codes_by_order, codes_by_target], [dense_standard, dense_quantile]
+def dense_pieces(columns, x, classes=2):
+    return features.dense(columns, x, numbers="pieces", classes=classes, seed=1)
+
+
+CODES, DENSE = [codes_by_order, codes_by_target], [dense_standard, dense_quantile, dense_pieces]
 VIEWS = [*CODES, *DENSE]
 
 
@@ -353,3 +358,27 @@ def test_scores_of_sequences_have_no_holes_and_none_is_far_out():
     np.testing.assert_allclose(matrix[:40, :2].mean(axis=0), 0, atol=1e-6)
     kept = features.codes({}, x, categories="ordinal", classes=2, seed=0, kind="sequence").fit_transform(x)
     np.testing.assert_array_equal(kept, x.reshape(40, 12))
+
+
+def test_pieces_say_how_much_of_each_bin_lies_below_a_value():
+    pieces = features.Pieces(bins=2).fit([[0.0, 5], [1, 5], [3, 5]])
+    shares = pieces.transform([[0.5, 5], [2, 6], [9, 4], [-9, 5.5]])
+    # Bins 0 to 1 and 1 to 3; a column of one value has a bin from there on.
+    np.testing.assert_allclose(shares, [[0.5, 0, 0], [1, 0.5, 1], [1, 1, 0], [0, 0, 0.5]])
+    assert shares.dtype == np.float32
+
+
+def test_a_linear_model_on_pieces_bends_where_one_on_the_number_does_not():
+    x = np.random.default_rng(0).normal(size=(300, 1))
+    y = np.abs(x[:, 0])
+    bent = LinearRegression().fit(features.Pieces().fit_transform(x), y)
+    assert bent.score(features.Pieces().fit(x).transform(x), y) > 0.95
+    assert LinearRegression().fit(x, y).score(x, y) < 0.1
+
+
+def test_without_labels_categories_of_many_levels_are_coded_all_the_same():
+    x = table(TRAIN)
+    view = features.dense({"street": "category"}, x, numbers="quantile", classes=0, seed=1, labelled=False)
+    matrix = view.fit_transform(x)
+    assert matrix.shape == (TRAIN, features.MOST_LEVELS)
+    np.testing.assert_array_equal(matrix.sum(axis=1), 1)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from workbench import evaluation, space, trial
-from workbench.config import FoldsConfig
+from workbench.config import FoldsConfig, TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import FamilyError
 from workbench.evaluation import folds as dealing
@@ -167,6 +167,28 @@ def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family:
     fold = next(iter(trial.run(spec, 4, suggested, folder=tmp_path)))
     again = trial.fold_model(spec, 4, trial.restored(family, fold.hyperparameters), 0, 0)
     assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
+
+
+def test_only_families_that_ask_for_it_see_the_features_of_all_rows_without_labels() -> None:
+    spec = spec_of("binary", "dae_mlp")
+    shared = trial.unlabelled(spec, 4)
+    assert shared is not None
+    pd.testing.assert_frame_equal(shared.x, pd.concat([spec.dataset.x, spec.dataset.x_test], ignore_index=True))
+    assert trial.unlabelled(replace(spec, family="mlp"), 4) is None
+    assert trial.unlabelled(spec, 5).seed != shared.seed
+
+
+@pytest.mark.slow
+def test_the_folds_of_a_trial_share_one_autoencoder_which_a_resumed_trial_trains_again_the_same(tmp_path: Path) -> None:
+    def few(question: Any) -> Any:
+        return {"encoder_steps": 64, "layers": 1}.get(question.name, question.default)
+
+    spec, models = spec_of("binary", "dae_mlp", training=TrainingConfig(epochs=1)), []
+    list(trial.run(spec, 4, trial.space("dae_mlp", few), folder=tmp_path, keep=lambda *told: models.append(told[2])))
+    assert len(models) == 3
+    assert models[0].encoder is models[1].encoder is models[2].encoder
+    again = trial.fold_model(spec, 4, trial.space("dae_mlp", few), 0, 2)
+    np.testing.assert_array_equal(again.predict(spec.dataset.x_test), models[2].predict(spec.dataset.x_test))
 
 
 def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path: Path) -> None:

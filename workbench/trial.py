@@ -8,11 +8,12 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from workbench import models
 from workbench.config import TrainingConfig
@@ -21,7 +22,7 @@ from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
-from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Watch
+from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
 from workbench.space import Suggest, defaults
 
 State = Literal["complete", "pruned", "failed"]
@@ -185,11 +186,12 @@ def run(
         FamilyError: a model predicted what is not a number.
         Halted: `report` said not to go on.
     """
+    shared = unlabelled(spec, number)
     for place, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is None:
             watch = _Watch(place, repeat, fold, report)
-            model = fold_model(spec, number, hp, repeat, fold, watch)
+            model = fold_model(spec, number, hp, repeat, fold, watch, shared=shared)
             result = _fold(spec, hp, model, watch)
             result.save(folder)
             yield result
@@ -249,12 +251,44 @@ def result(
     )
 
 
-def fold_model(spec: Spec, number: int, hp: Any, repeat: int, fold: int, watch: Watch | None = None) -> Model:
-    """Train the model of one fold of a trial; with the same hyperparameters it is the same model again."""
+def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
+    """Return what all folds of a trial may learn from without labels; None for a family that does not.
+
+    These are the features of every row, those of validation and test too, so the choice of folds leaves it the same.
+    """
+    if not models.entry(spec.family).unlabelled:
+        return None
+    data = spec.dataset
+    x = data.x if data.x_test is None else pd.concat([data.x, data.x_test], ignore_index=True)
+    return Unlabelled(x, _seed(spec.seed, spec.family, number))
+
+
+def fold_model(
+    spec: Spec,
+    number: int,
+    hp: Any,
+    repeat: int,
+    fold: int,
+    watch: Watch | None = None,
+    *,
+    shared: Unlabelled | None = None,
+) -> Model:
+    """Train the model of one fold of a trial; with the same hyperparameters it is the same model again.
+
+    Args:
+        spec: the family, the data and the folds.
+        number: the trial's number.
+        hp: its hyperparameters.
+        repeat: of the folds.
+        fold: the one of the repeat.
+        watch: told how training goes.
+        shared: what `unlabelled` gave for this trial, to do only once what its folds have in common.
+    """
     train, valid = spec.folds.split(repeat, fold)
     seed = _seed(spec.seed, spec.family, number, repeat, fold)
     told = watch or _Watch(0, repeat, fold, None)
-    setting = _setting(spec, seed, told, f"{spec.family}-{number}/{repeat}-{fold}")
+    shared = unlabelled(spec, number) if shared is None else shared
+    setting = _setting(spec, seed, told, f"{spec.family}-{number}/{repeat}-{fold}", unlabelled=shared)
     rows = _rows(spec, train, balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
 
@@ -270,7 +304,14 @@ def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | Non
         length: what `length` says; None for families that do not stop early.
     """
     name = f"{spec.family}-{number}/all-{seed}"
-    setting = _setting(spec, _seed(seed, spec.family, number), _Watch(0, 0, 0, None), name, length=length)
+    setting = _setting(
+        spec,
+        _seed(seed, spec.family, number),
+        _Watch(0, 0, 0, None),
+        name,
+        length=length,
+        unlabelled=unlabelled(replace(spec, seed=seed), number),
+    )
     rows = _rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, None, setting)
 
@@ -365,9 +406,9 @@ def _family(spec: Spec) -> Family:
     return models.family(spec.family)
 
 
-def _setting(spec: Spec, seed: int, watch: Watch, name: str, *, length: int | None = None) -> Setting:
-    epochs = spec.training.epochs
-    return Setting(seed, spec.threads, watch, epochs=epochs, length=length, training=spec.training, name=name)
+def _setting(spec: Spec, seed: int, watch: Watch, name: str, **options: Any) -> Setting:
+    training = spec.training
+    return Setting(seed, spec.threads, watch, epochs=training.epochs, training=training, name=name, **options)
 
 
 def _seed(*words: int | str) -> int:

@@ -8,6 +8,7 @@ summaries  sequences -> what can be said of each as a whole: level, form, parts,
 kernels  sequences -> how often random convolutions of them exceed thresholds
 grams    texts -> tf-idf of words or characters, and what they are about
 looks    texts -> how they look, whatever they say
+pieces   numbers -> how much of each bin of their range lies below them
 words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
@@ -15,6 +16,7 @@ stored   fitted transformers on disk, without pickle
 from workbench.features.grams import Grams, Topics
 from workbench.features.kernels import Kernels
 from workbench.features.looks import Looks
+from workbench.features.pieces import Pieces
 from workbench.features.sparse import sparse
 from workbench.features.steps import Steps, lengths, steps
 from workbench.features.stored import load, save
@@ -52,6 +54,7 @@ __all__ = [
     "Looks",
     "Means",
     "Parts",
+    "Pieces",
     "Scaling",
     "Steps",
     "Summaries",

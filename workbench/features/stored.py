@@ -23,6 +23,7 @@ _TRUSTED = frozenset(
         "workbench.features.grams.Topics",
         "workbench.features.kernels.Kernels",
         "workbench.features.looks.Looks",
+        "workbench.features.pieces.Pieces",
         "workbench.features.sparse.Stored",
         "workbench.features.steps.Steps",
         "workbench.features.summaries.Summaries",

@@ -30,13 +30,14 @@ from sklearn.preprocessing import (
 from workbench.config import ColumnKind
 from workbench.features.grams import Grams, Topics
 from workbench.features.looks import Looks
+from workbench.features.pieces import Pieces
 from workbench.features.stored import load, save
 from workbench.features.words import written
 
 Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
 Coding = Literal["ordinal", "target"]
-Scaling = Literal["standard", "quantile"]
+Scaling = Literal["standard", "quantile", "pieces"]
 Kind = Literal["table", "text", "image", "sequence"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
@@ -212,20 +213,30 @@ def categorical(columns: Columns, view: Any) -> list[bool]:
     return [bool(flag) for flag in flags]
 
 
-def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: int, kind: Kind = "table") -> Any:
+def dense(
+    columns: Columns,
+    x: Inputs,
+    *,
+    numbers: Scaling,
+    classes: int,
+    seed: int,
+    kind: Kind = "table",
+    labelled: bool = True,
+) -> Any:
     """Return the unfitted view for linear models and nets: float32, nothing missing, one scale.
 
     Args:
         columns: the kind of each column; empty for images and sequences, which are flattened.
         x: the fold's training rows, looked at for the number of levels and for columns without any text.
-        numbers: standard scores, or quantiles mapped to a normal distribution (for heavy tails).
+        numbers: standard scores, quantiles mapped to a normal distribution (for heavy tails), or shares of bins.
         classes: the number of classes, 0 for regression.
         seed: of the folds inside target encoding and of the text's projection.
         kind: what a row is; images are shrunk where they are large.
+        labelled: whether there is a target to code categories of many levels by; without, their rare levels are one.
     """
     if not columns:
         return make_pipeline(_flat(kind), Scores() if kind == "sequence" else StandardScaler())
-    few, many = _by_levels(columns, x)
+    few, many = _by_levels(columns, x) if labelled else (_of(columns, "category"), [])
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         max_categories=MOST_LEVELS,
@@ -351,6 +362,8 @@ def _filled() -> list[Any]:
 def _scaled(numbers: Scaling, rows: int, seed: int) -> Any:
     if numbers == "standard":
         return make_pipeline(*_filled(), StandardScaler())
+    if numbers == "pieces":
+        return make_pipeline(*_filled(), Pieces())
     # QuantileTransformer warns when it is asked for more quantiles than there are rows.
     quantiles = QuantileTransformer(n_quantiles=min(1000, rows), output_distribution="normal", random_state=seed)
     return make_pipeline(*_filled(), quantiles)

@@ -28,6 +28,8 @@ class Entry:
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
+    unlabelled: bool = False
+    """Whether it also learns from the features, never from the labels, of the rows to validate on and to predict."""
 
     @property
     def keras(self) -> bool:
@@ -57,6 +59,23 @@ FAMILIES = {
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
         kinds=("table", "text"),
+    ),
+    "tabm": Entry(
+        "many nets that share their matrices, averaged (Gorishniy et al., 2024)",
+        "keras_tuner",
+        kinds=("table", "text"),
+    ),
+    "dae_mlp": Entry(
+        "dense layers on a denoising autoencoder's activations (Jahrer, 2017)",
+        "keras_tuner",
+        kinds=("table", "text"),
+        unlabelled=True,
+    ),
+    "dae_xgboost": Entry(
+        "boosted trees on the columns and a denoising autoencoder's activations (Jahrer, 2017)",
+        "keras_tuner",
+        kinds=("table", "text"),
+        unlabelled=True,
     ),
     "cnn": Entry(
         "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",

@@ -88,10 +88,15 @@ def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
         problem: what is to be learned.
         wide: the output of a linear part, added before the activation.
     """
-    activation = "softmax" if problem.outputs > 1 else "sigmoid" if problem.classes else "linear"
     output = keras.layers.Dense(problem.outputs)(hidden)
     if wide is not None:
         output = keras.layers.Add()([output, wide])
+    return activated(output, problem)
+
+
+def activated(output: Any, problem: Problem) -> Any:
+    """Return a last layer's values as what is predicted."""
+    activation = "softmax" if problem.outputs > 1 else "sigmoid" if problem.classes else "linear"
     return keras.layers.Activation(activation, dtype="float32")(output)
 
 
@@ -106,6 +111,7 @@ def fit(
     view: Any | None,
     matrix: Any | None = None,
     mixing: Mixing | None = None,
+    members: int = 0,
     choices: Mapping[str, Any] = optimizer.FEW,
 ) -> Network:
     """Train the net that `build` makes.
@@ -120,6 +126,8 @@ def fit(
         view: fitted inputs; None for the rows as they are.
         matrix: the training rows seen through `view`, where fitting gave them already.
         mixing: how rows to learn from are mixed, if at all; for classes only.
+        members: how many answers to each row the net gives, each with a loss of its own: (rows, members, outputs); all
+            are the same where it does not train. 0: one, (rows, outputs).
         choices: what `optimizer.searched` may choose from.
     """
     keras.backend.clear_session()
@@ -139,7 +147,8 @@ def fit(
 
     def seen(rows: Rows, known: Any | None = None) -> Rows:
         y = (rows.y - shift) / scale if mixing is None else _soft(rows.y, problem)
-        return Rows(inputs(view, rows.x) if known is None else known, y, rows.weight)
+        made = Rows(inputs(view, rows.x) if known is None else known, y, rows.weight)
+        return _for_members(made, members) if members else made
 
     net.fit(
         **_fed(seen(train, matrix), batch, setting.seed, mixing),
@@ -148,7 +157,7 @@ def fit(
         callbacks=callbacks.callbacks(setting, schedule, stops=valid is not None),
         verbose=0,
     )
-    return Network(view, net, shift, scale)
+    return Network(view, keras.Model(net.inputs, net.output[:, 0]) if members else net, shift, scale)
 
 
 def be_deterministic() -> None:
@@ -180,6 +189,12 @@ def normalised(hidden: Any, mask: Any | None = None) -> Any:
     With Keras's momentum of 0.99 a small fold ends before its averages settle.
     """
     return keras.layers.BatchNormalization(momentum=0.9)(hidden, mask=mask)
+
+
+def _for_members(rows: Rows, members: int) -> Rows:
+    """Return rows with a target for each member, (rows, members, 1), and weights that Keras lets count for all."""
+    weight = None if rows.weight is None else rows.weight[:, None]
+    return Rows(rows.x, np.repeat(rows.y[:, None, None], members, axis=1), weight)
 
 
 def _batch(rows: int) -> int:

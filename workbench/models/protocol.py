@@ -1,6 +1,7 @@
 """What a family is: a module with `fit(hp, problem, train, valid, setting)` and `load(folder)`.
 
-Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows.
+Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows;
+one that learns without labels sees the features of all rows, if it says so in its entry.
 """
 
 from collections.abc import Mapping
@@ -63,6 +64,17 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
+class Unlabelled:
+    """What the folds of a trial have in common: every row's features, of training, validation and test alike."""
+
+    x: Inputs
+    seed: int
+    """The trial's; those of its folds differ."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What a family has made of them, kept from one fold of the trial to the next."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """How a model is to be trained here and now."""
 
@@ -77,6 +89,8 @@ class Setting:
     """What the study file says about the training of nets, its paths absolute."""
     name: str = ""
     """What logs of this training are called, a path below the user's folder for them."""
+    unlabelled: Unlabelled | None = None
+    """For a family whose entry asks for it; without it the family makes do with the rows to learn from."""
 
 
 class Model(Protocol):

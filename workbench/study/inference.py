@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
 # do to begin with.
 _SPARED = {
-    "text": ("catboost", "random_forest", "wide_and_deep"),
+    "table": ("dae_mlp", "dae_xgboost"),
+    "text": ("catboost", "random_forest", "wide_and_deep", "tabm", "dae_mlp", "dae_xgboost"),
     "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
     "sequence": ("lightgbm", "catboost", "random_forest"),
 }
