@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _SPARED = {
     "text": ("catboost", "random_forest", "wide_and_deep"),
     "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
-    "sequence": ("lightgbm", "catboost", "random_forest"),
+    "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
 _FIRST = {
     "image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp"),
-    "sequence": ("rocket", "sequence_trees", "sequence_xgboost", "conv1d", "conv1d_gru", "gru", "lstm"),
+    "sequence": ("rocket", "sequence_trees", "conv1d", "sequence_xgboost", "conv1d_gru", "gru", "lstm"),
 }
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
