@@ -19,9 +19,9 @@ from workbench.models.protocol import Problem, Rows, Setting
 
 __all__ = ["Spanned", "fit", "load"]
 
-# Of more rows than this the products with each other take longer than it takes to do without them.
+# With more rows than this, finding their span takes longer than it saves.
 _MOST_ROWS = 2_000
-# Of all training rows together, in memory.
+# Of all training rows together, in memory: 400 MB.
 _MOST_VALUES = 100_000_000
 
 
