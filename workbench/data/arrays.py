@@ -73,6 +73,7 @@ def build(
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
+    checks.check_no_past(config, kind)
     label, id_name = str(config.data.target), str(config.data.id)
     checks.check_columns(config, list(frame.columns), names[0])
     encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
@@ -163,7 +164,7 @@ def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
     """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
     data, rows = config.data, len(arrays["x"])
     found: dict[str, Array] = {str(data.id): np.arange(rows)}
-    wanted = [data.id, data.target, data.group, data.time, data.weight, config.folds.column]
+    wanted = [data.id, data.target, data.group, *data.time, data.weight, config.folds.column]
     for column in (column for column in wanted if column is not None):
         key = "y" if column == data.target and column not in arrays else column
         if key not in arrays:

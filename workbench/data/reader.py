@@ -18,6 +18,7 @@ from workbench.data.columns import Column
 from workbench.data.dataset import Array, Dataset, Kind, Rows
 from workbench.data.decoding import Look
 from workbench.data.header import is_arrays
+from workbench.data.windows import Windows
 from workbench.errors import DataError, did_you_mean, listed
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
@@ -53,17 +54,21 @@ class Reader:
     """Of an image or a sequence."""
     pixels: tuple[str, ...] = ()
     """Of images that come as a table, the columns of their pixels."""
+    windows: Windows | None = None
+    """What rows are shown of their past, where they are in order of time."""
     look: Look | None = None
     """How images in files are decoded, where the training data are such."""
 
     @classmethod
     def of(cls, config: StudyConfig, dataset: Dataset) -> Reader:
         """Return how rows to predict are read for a study and its training rows."""
-        kinds, x, example = dataset.columns, dataset.x, dataset.example
+        x, example, windows = dataset.x, dataset.example, dataset.windows
+        made = windows.kinds if windows else {}
+        kinds = {name: kind for name, kind in dataset.columns.items() if name not in made}
         is_table = isinstance(x, pd.DataFrame)
         in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
         named = not is_table or example is None or dataset.id_name in example
-        gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else []
+        gaps = [name for name in kinds if x[name].isna().any()] if isinstance(x, pd.DataFrame) else []
         return cls(
             kind=dataset.kind,
             source=Path(config.data.train).name,
@@ -71,9 +76,10 @@ class Reader:
             id_column=dataset.id_name if named else None,
             columns={name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()},
             numbers=tuple(n for n, kind in kinds.items() if kind == "number" and n not in config.data.types),
-            optional=tuple(map(str, gaps)),
+            optional=tuple(gaps),
             shape=() if is_table else tuple(np.shape(x if example is None else example)[1:]),
             pixels=dataset.pixels,
+            windows=windows,
             look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
         )
 
@@ -116,9 +122,10 @@ class Reader:
         """Return what `document` wrote."""
         known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
         look = known.get("look") and Look(*known["look"])
+        windows = None if document.get("windows") is None else Windows.from_document(document["windows"])
         return cls(
             **known
-            | {"look": look}
+            | {"look": look, "windows": windows}
             | {"columns": {name: Column(*column) for name, column in document["columns"].items()}}
         )
 
@@ -136,9 +143,10 @@ class Reader:
     def _table(self, frame: pd.DataFrame, name: str) -> NewData:
         if frame.empty:
             raise DataError(f"{name} must have rows to predict. Received: none.")
-        lacks = [column for column in self.columns if column not in frame]
+        needed = dict.fromkeys([*self.columns, *(self.windows.needs if self.windows else ())])
+        lacks = [column for column in needed if column not in frame]
         if lacks:
-            hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in self.columns])
+            hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in needed])
             raise DataError(
                 f"{name} must have the feature columns of {self.source}. It lacks {listed(map(repr, lacks))}."
                 f"{hint} Add them."
@@ -147,13 +155,15 @@ class Reader:
             return self._arrays(pixels.arrays(frame, name, self.pixels), name)
         columns.check_numbers(frame, self.numbers, name)
         own = self.id_column if self.id_column in frame else None
-        return NewData(columns.impose(frame, self.columns), tables.ids(frame, own, name))
+        x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
+        return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
         names = {own: arrays.beside(found, own, len(x), name)} if own is not None and own in found else {}
         if self.kind == "table":
-            return self._table(arrays.features(x).assign(**names), name)
+            further = {key: arrays.beside(found, key, len(x), name) for key in self.columns if key in found}
+            return self._table(arrays.features(x).assign(**further | names), name)
         if x.shape[1:] != self.shape:
             raise DataError(
                 f"{name}: x must have rows of the shape {self.shape} that {self.source} has. "
