@@ -92,7 +92,8 @@ class DataConfig(_Part):
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None
-    """What a regression model is trained on; follows from the metric unless given."""
+    """What a regression model is trained on; follows from the metric unless given: for absolute errors log1p where the
+    target is an amount with a long tail."""
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -197,7 +198,8 @@ class EnsembleConfig(_Part):
     members: Whole = Field(default=25, ge=1, le=1000)
     """The most members that an ensemble may have."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts new rows: the mean of each member's fold models, or the member trained once more on all rows."""
+    """What predicts new rows: the mean of each member's fold models (in order of time the last one), or the member
+    trained once more on all rows."""
     seeds: Whole = Field(default=1, ge=1, le=100)
     """How many times `refit` trains each member, with a seed of its own each; the mean predicts."""
 
