@@ -160,7 +160,7 @@ def _amounts(moments: Array, unit: str) -> Array:
         return moments
     if unit == "time":
         return moments.astype("datetime64[ns]").astype(np.int64)
-    dates = pd.DatetimeIndex(moments) + pd.Timedelta(days=unit == "month end")
+    dates = pd.DatetimeIndex(moments) + pd.Timedelta(days=int(unit == "month end"))
     # A day that is not the usual one of its month is a fraction further, so that order is kept.
     days = (dates - dates.to_period("M").to_timestamp()) / pd.Timedelta(days=32)
     return (dates.year * 12 + dates.month + days).to_numpy(np.float64)

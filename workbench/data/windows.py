@@ -202,7 +202,7 @@ def show(
         raise DataError(
             f"{names[0]}: columns must not have the names of new ones. Received: {listed(taken)}. Rename them."
         )
-    varied = [str(name) for name in made if made[name][:count].nunique() > 1]
+    varied = [str(name) for name in made if made[name][:count].nunique(dropna=False) > 1]
     kept = (*varied, *filter(None, [windows._date]))
     tail = rows.cut(rows.steps > first - windows._reach).written() if asked else {}
     windows = replace(windows, kept=kept, last=last, past=tail)
