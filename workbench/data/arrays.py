@@ -74,8 +74,7 @@ def build(
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
     checks.check_no_past(config, kind)
-    label, id_name = str(config.data.target), str(config.data.id)
-    checks.check_columns(config, list(frame.columns), names[0])
+    label, id_name = checks.check_columns(config, list(frame.columns), names[0]), str(config.data.id)
     encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
     return Dataset(
         kind=kind,

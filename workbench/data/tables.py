@@ -93,9 +93,7 @@ def build(
     x, dropped = _informative(columns.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
-    x_test = None if test is None else columns.impose(test, learnt)
-    shown = windows.show(config, (train, test), (x, x_test), y=encoded.y, task=encoded.task, learnt=learnt, names=names)
-    needed = shown.windows.needs if shown.windows else ()
+    shown = windows.show(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
     return Dataset(
         kind="text" if "text" in kinds.values() else "table",
         task=encoded.task,
@@ -107,10 +105,10 @@ def build(
         test_ids=None if test is None else ids(test, data.id, names[1]),
         target=named,
         id_name=data.id or "id",
-        columns=kinds | (shown.windows.kinds if shown.windows else {}),
+        columns=kinds | shown.kinds,
         windows=shown.windows,
         date_formats={name: column.date_format for name, column in learnt.items() if column.date_format},
-        example=train[list(dict.fromkeys([*([data.id] if data.id else []), *needed, *learnt]))].head(),
+        example=train[list(dict.fromkeys([*([data.id] if data.id else []), *shown.needs, *learnt]))].head(),
         sample=sample,
         notes=(*notes, *_unnamed_notes(train), *dropped, *shown.notes),
         **roles(config, train, names[0]),

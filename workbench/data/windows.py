@@ -84,11 +84,8 @@ class Windows:
             DataError: a row has no time or series, or two have the same.
         """
         rows = self._rows(raw, x, table)
-        if self.steps is None:
-            return self._joined(x, self._made(rows), rows.moments)
-        _check_once(rows, self.series, table)
-        if self.horizon is not None:
-            _check_horizon(self.horizon, rows, self.last, table)
+        _check_once(rows, self, table)
+        _check_horizon(self.horizon, rows, self.last, table)
         past = _Rows.read(self.past, rows.moments.dtype) if self.past else rows.cut(np.zeros(len(x), dtype=bool))
         # A row that is known already is given anew.
         given = set(zip(rows.series, np.round(rows.steps, 3), strict=True))
@@ -155,11 +152,22 @@ class Shown(NamedTuple):
     x_test: pd.DataFrame | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """The new columns, and what each is."""
+        return self.windows.kinds if self.windows else {}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns without which rows have no past."""
+        return self.windows.needs if self.windows else ()
+
 
 def show(
     config: StudyConfig,
-    raw: tuple[pd.DataFrame, pd.DataFrame | None],
-    x: tuple[pd.DataFrame, pd.DataFrame | None],
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    x: pd.DataFrame,
     *,
     y: Array,
     task: Task,
@@ -170,9 +178,10 @@ def show(
 
     Args:
         config: the study file.
-        raw: the tables as they came; the second where there are rows to predict.
-        x: the same rows, each column as its kind.
-        y: the target of the training rows.
+        train: the training rows as they came.
+        test: the rows to predict as they came, where there are any.
+        x: the training rows, each column as its kind.
+        y: their target.
         task: what is asked of it.
         learnt: what the columns of `x` hold.
         names: the tables' names, for messages.
@@ -182,34 +191,30 @@ def show(
         DataError: a row has no time or series, two rows of a series have the same time, or new names are taken.
     """
     _check(config, task)
-    asked = asked_for(config)
-    if not asked and len(config.data.time) < 2:
-        return Shown(None, *x)
-    windows = _learn(config, raw[0], x[0], learnt, names[0])
-    rows = windows._rows(raw[0], x[0], names[0], y)
-    count, last = len(rows.steps), float(rows.steps.max())
+    x_test = None if test is None else columns.impose(test, learnt)
+    if not asked_for(config) and len(config.data.time) < 2:
+        return Shown(None, x, x_test)
+    windows = _learn(config, train, x, learnt, names[0])
+    rows = windows._rows(train, x, names[0], y)
+    count, last = len(x), float(rows.steps.max())
     first = last
-    if raw[1] is not None and x[1] is not None:
-        new = windows._rows(raw[1], x[1], names[1])
-        if windows.horizon is not None:
-            _check_horizon(windows.horizon, new, last, names[1])
+    if test is not None and x_test is not None:
+        new = windows._rows(test, x_test, names[1])
+        _check_horizon(windows.horizon, new, last, names[1])
         rows, first = rows.joined(new), min(last, float(new.steps.min()))
-    if asked:
-        _check_once(rows, windows.series, " and ".join(filter(None, names)))
+    _check_once(rows, windows, " and ".join(filter(None, names)))
     made = windows._made(rows)
-    taken = [name for name in (*made, *filter(None, [windows._date])) if name in raw[0]]
-    if taken:
-        raise DataError(
-            f"{names[0]}: columns must not have the names of new ones. Received: {listed(taken)}. Rename them."
-        )
+    _check_free([*made, *filter(None, [windows._date])], train, names[0])
     varied = [str(name) for name in made if made[name][:count].nunique(dropna=False) > 1]
-    kept = (*varied, *filter(None, [windows._date]))
-    tail = rows.cut(rows.steps > first - windows._reach).written() if asked else {}
-    windows = replace(windows, kept=kept, last=last, past=tail)
-    x_test = None if x[1] is None else windows._joined(x[1], made[count:], rows.moments[count:])
-    return Shown(
-        windows, windows._joined(x[0], made[:count], rows.moments[:count]), x_test, _notes(windows, len(varied))
+    windows = replace(
+        windows,
+        kept=(*varied, *filter(None, [windows._date])),
+        last=last,
+        past=rows.cut(rows.steps > first - windows._reach).written() if windows.steps else {},
     )
+    if x_test is not None:
+        x_test = windows._joined(x_test, made[count:], rows.moments[count:])
+    return Shown(windows, windows._joined(x, made[:count], rows.moments[:count]), x_test, _notes(windows, len(varied)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,8 +343,11 @@ def _series(raw: pd.DataFrame, names: Sequence[str], table: str) -> Array:
     return found
 
 
-def _check_once(rows: _Rows, series: Sequence[str], table: str) -> None:
+def _check_once(rows: _Rows, windows: Windows, table: str) -> None:
     """Refuse rows of one series and one time: none of them is the other's past."""
+    if windows.steps is None:
+        return
+    series = windows.series
     codes = pd.factorize(rows.series)[0]
     order = np.lexsort((rows.steps, codes))
     same = (np.diff(codes[order]) == 0) & (np.diff(rows.steps[order]) < _SAME)
@@ -353,13 +361,22 @@ def _check_once(rows: _Rows, series: Sequence[str], table: str) -> None:
         )
 
 
-def _check_horizon(horizon: int, rows: _Rows, last: float, table: str) -> None:
+def _check_horizon(horizon: int | None, rows: _Rows, last: float, table: str) -> None:
     """Refuse rows further ahead than the target is known for."""
     ahead = float(rows.steps.max()) - last
-    if ahead > horizon + _SAME:
+    if horizon is not None and ahead > horizon + _SAME:
         raise DataError(
             f"{table}: rows must lie at most data.horizon steps after the last training row. Received: a horizon of "
             f"{horizon}, and a row {ahead:g} steps after. Set data.horizon to {int(np.ceil(ahead))} or more."
+        )
+
+
+def _check_free(names: Sequence[Any], train: pd.DataFrame, table: str) -> None:
+    """Refuse columns that have the names of new ones."""
+    taken = [str(name) for name in names if name in train]
+    if taken:
+        raise DataError(
+            f"{table}: columns must not have the names of new ones. Received: {listed(map(repr, taken))}. Rename them."
         )
 
 
