@@ -171,6 +171,7 @@ def test_new_rows_are_shown_what_the_same_rows_were_shown():
     dataset = built(train, test, **asked)
     reader = data.Reader.of(study(**asked), dataset)
     again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    assert again.kinds == dataset.columns
     pd.testing.assert_frame_equal(again.read(test).x, dataset.x_test)
     some = test.iloc[[7, 2]]
     pd.testing.assert_frame_equal(again.read(some).x, dataset.x_test.iloc[[7, 2]].reset_index(drop=True))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import StudyConfig
+from workbench.config import ColumnKind, StudyConfig
 from workbench.data import arrays, columns, decoding, folders, long, pixels, tables
 from workbench.data.cache import Cache
 from workbench.data.columns import Column
@@ -90,6 +90,12 @@ class Reader:
             look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
             long=layout,
         )
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """A table's columns as models see them, and what each is."""
+        made = self.windows.kinds if self.windows else {}
+        return {name: column.kind for name, column in self.columns.items()} | made
 
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read rows to predict.
