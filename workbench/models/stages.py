@@ -8,6 +8,9 @@ from workbench.models import reading, sequences, style
 from workbench.models.reading import Entrance
 from workbench.models.style import Style
 
+# Of longer sequences several steps are taken as one unless told otherwise.
+_STEPS = 256
+
 
 class Stages(NamedTuple):
     """What stages of convolutions give."""
@@ -34,7 +37,7 @@ def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters
     filters = hp.Int("filters", 16, 128, step=2, sampling="log", default=filters)
     depth = hp.Int("convolutions", 1, 3, default=2)
     pool = hp.Int("pool", 2, 4, default=2)
-    steps, mask = begun.steps, begun.mask
+    steps, mask = sequences.together(hp, begun.steps, begun.mask, most=_STEPS)
     for stage in range(hp.Int("stages", 1, 5, default=stages)):
         if stage and steps.shape[1] > 1:
             steps, mask = keras.layers.MaxPooling1D(pool, padding="same")(steps), sequences.shortened(mask, pool)
