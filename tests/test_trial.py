@@ -188,6 +188,9 @@ def test_only_families_that_ask_for_it_see_the_features_of_all_rows_without_labe
     pd.testing.assert_frame_equal(shared.x, pd.concat([spec.dataset.x, spec.dataset.x_test], ignore_index=True))
     assert trial.unlabelled(replace(spec, family="mlp"), 4) is None
     assert trial.unlabelled(spec, 5).seed != shared.seed
+    times = np.arange(ROWS)
+    ordered = dealing.make(FoldsConfig(kind="time", folds=3), task="binary", y=spec.dataset.y, ids=times, time=times)
+    assert trial.unlabelled(replace(spec, folds=ordered), 4) is None
 
 
 @pytest.mark.slow

@@ -255,9 +255,10 @@ def result(
 def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
     """Return what all folds of a trial may learn from without labels; None for a family that does not.
 
-    These are the features of every row, those of validation and test too, so the choice of folds leaves it the same.
+    These are the features of every row, those of validation and test too. None with folds in order of time, where no
+    model may see what is later.
     """
-    if not models.entry(spec.family).unlabelled:
+    if not models.entry(spec.family).unlabelled or spec.folds.kind == "time":
         return None
     data = spec.dataset
     x = data.x if data.x_test is None else pd.concat([data.x, data.x_test], ignore_index=True)
