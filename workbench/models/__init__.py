@@ -28,6 +28,8 @@ class Entry:
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
+    also: tuple[str, ...] = ()
+    """The other libraries that its models need, to train and to predict."""
     unlabelled: bool = False
     """Whether it also learns from the features, never from the labels, of the rows to validate on and to predict."""
 
@@ -38,8 +40,8 @@ class Entry:
 
     @property
     def installed(self) -> bool:
-        """Whether the library can be imported."""
-        return importlib.util.find_spec(self.package) is not None
+        """Whether its libraries can be imported."""
+        return all(importlib.util.find_spec(library) is not None for library in (self.package, *self.also))
 
 
 BASELINE = "constant"
@@ -75,6 +77,7 @@ FAMILIES = {
         "boosted trees on the columns and a denoising autoencoder's activations (Jahrer, 2017)",
         "keras_tuner",
         kinds=("table", "text"),
+        also=("xgboost",),
         unlabelled=True,
     ),
     "cnn": Entry(

@@ -138,7 +138,7 @@ def _pinned(library: str) -> str:
 def _libraries(bundle: Bundle) -> Iterator[str]:
     for family in bundle.families:
         entry = models.FAMILIES[family]
-        yield from _KERAS if entry.keras else (entry.package,)
+        yield from (*(_KERAS if entry.keras else (entry.package,)), *entry.also)
 
 
 def _example(dataset: Dataset) -> pd.DataFrame | np.ndarray:
