@@ -260,8 +260,9 @@ def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
     """
     if not models.entry(spec.family).unlabelled or spec.folds.kind == "time":
         return None
-    data = spec.dataset
-    x = data.x if data.x_test is None else pd.concat([data.x, data.x_test], ignore_index=True)
+    learnt: Any = spec.dataset.x
+    asked: Any = spec.dataset.x_test
+    x = learnt if asked is None else pd.concat([learnt, asked], ignore_index=True)
     return Unlabelled(x, _seed(spec.seed, spec.family, number))
 
 
