@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # do to begin with.
 _SPARED = {
     "table": ("dae_mlp", "dae_xgboost"),
-    "text": ("catboost", "random_forest", "wide_and_deep", "tabm", "dae_mlp", "dae_xgboost"),
+    "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru", "tabm", "dae_mlp", "dae_xgboost"),
     "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
 }
