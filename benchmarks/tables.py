@@ -69,15 +69,14 @@ def _row(data: Path, family: str, seeds: int, minutes: float, most: int) -> dict
             if seed == 0 and minutes:
                 found = _searched(study, truth, minutes)
     deviation = f" ± {np.std(scores):.4g}" if seeds > 1 else ""
+    searched = {"trials": found[0], "searched": f"{found[1]:.5g}", "default there": f"{scores[0]:.5g}"}
     return {
         "set": data.name,
         "metric": study.competition.metric.name,
         "family": family,
         "CPU seconds": round(float(np.median(seconds)), 1),
         "default": f"{np.mean(scores):.5g}{deviation}",
-        "trials": found[0],
-        "searched": f"{found[1]:.5g}",
-        "default there": f"{scores[0]:.5g}",
+        **(searched if minutes else {}),
     }
 
 
