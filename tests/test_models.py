@@ -138,7 +138,7 @@ def fit(
     *,
     seed: int = 3,
     epochs: int = 1,
-    watch: Callable[..., None] = lambda epoch, losses, progress=None: None,
+    watch: Callable[..., None] = lambda epoch, losses, progress=None, of=None: None,
 ) -> Any:
     """Train one model as a trial does."""
     setting = Setting(seed, 1, watch, epochs=epochs)
@@ -182,7 +182,11 @@ def fitted_once(case: Case) -> Fitted:
     told = []
     train, valid = rows(case)
     model = fit(
-        case, train, valid, epochs=EPOCHS, watch=lambda epoch, losses, progress=None: told.append((epoch, dict(losses)))
+        case,
+        train,
+        valid,
+        epochs=EPOCHS,
+        watch=lambda epoch, losses, progress=None, of=None: told.append((epoch, dict(losses))),
     )
     return Fitted(case, model, valid, told)
 
@@ -267,7 +271,7 @@ def test_the_same_seed_gives_the_same_model(fitted):
 def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
     told = []
     train, valid = rows(case)
-    setting = Setting(3, 1, lambda epoch, losses, progress=None: told.append(epoch), length=3)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: told.append(epoch), length=3)
     model = models.family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
     check(case, model.predict(valid.x), VALID)
     if models.entry(case.family).keras:

@@ -52,6 +52,8 @@ class Spec:
     """Whether nets may use only operations that give the same bits each time."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """What the study file says about the training of nets, its paths absolute."""
+    cache: Path | None = None
+    """Where what is made of the rows once, and takes long, may be kept for other trials."""
 
     @property
     def problem(self) -> Problem:
@@ -366,8 +368,8 @@ def _family(spec: Spec) -> Family:
 
 
 def _setting(spec: Spec, seed: int, watch: Watch, name: str, *, length: int | None = None) -> Setting:
-    epochs = spec.training.epochs
-    return Setting(seed, spec.threads, watch, epochs=epochs, length=length, training=spec.training, name=name)
+    asked: dict[str, Any] = {"epochs": spec.training.epochs, "training": spec.training, "cache": spec.cache}
+    return Setting(seed, spec.threads, watch, length=length, name=name, **asked)
 
 
 def _seed(*words: int | str) -> int:

@@ -77,6 +77,8 @@ class Setting:
     """What the study file says about the training of nets, its paths absolute."""
     name: str = ""
     """What logs of this training are called, a path below the user's folder for them."""
+    cache: Path | None = None
+    """Where what is made of the rows once, and takes long, may be kept for other trials."""
 
 
 class Model(Protocol):

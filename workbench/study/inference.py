@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 # do to begin with.
 _SPARED = {
     "text": ("catboost", "random_forest", "wide_and_deep"),
-    "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+    "image": (
+        *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+        *("inception", "mobilenet", "pretrained"),
+    ),
     "sequence": ("lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
