@@ -213,7 +213,7 @@ def _enlarged(hp: Any, name: str, height: int, width: int) -> tuple[int, int]:
     least = max(1.0, _LARGER.get(name, _LEAST) / min(height, width))
     side = least * min(height, width)
     most = max(1, min(3, int(_LARGEST / side)))
-    times = hp.Int("enlarged", 1, most, default=2 if side < 64 and most > 1 else 1)
+    times = hp.Int("enlarged", 1, most, default=2 if side < 64 else 1) if most > 1 else 1
     return round(height * least * times), round(width * least * times)
 
 

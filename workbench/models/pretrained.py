@@ -82,6 +82,8 @@ class _Task:
 
 
 def _features(task: _Task) -> Network:
+    # Names begin anew, so that the same layers are known again in the cache.
+    keras.backend.clear_session()
     keras.utils.set_random_seed(task.setting.seed)
     start, hidden = images.entrance(task.hp, task.known, augmented=False)
     view = Extraction(keras.Model(start, task.said(task.base(), hidden)), task.setting.cache)
