@@ -264,7 +264,13 @@ def test_training_tells_of_its_losses_on_training_and_validation_rows(fitted):
 def test_the_same_seed_gives_the_same_model(fitted):
     train, valid = rows(fitted.case)
     again = fit(fitted.case, train, valid, epochs=EPOCHS)
-    np.testing.assert_array_equal(again.predict(valid.x), fitted.model.predict(valid.x))
+    if not hasattr(again, "net"):
+        np.testing.assert_array_equal(again.predict(valid.x), fitted.model.predict(valid.x))
+        return
+    # A net that has predicted a single row before may add in another order: what is the same are its weights.
+    for one, other in zip(again.net.get_weights(), fitted.model.net.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(again.predict(valid.x), fitted.model.predict(valid.x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", first_kind("multiclass"))

@@ -3,7 +3,8 @@
 As there, a kernel spans nine steps, of which three weigh more, at dilations that grow to the length of a row; what is
 told of its output is the share of steps above each of some thresholds. Three things differ: half of the kernels are
 sums of the three steps alone, so that they see levels and not only changes; a kernel looks at the channels from a
-random direction; thresholds are quantiles over many rows. Each made a linear model on windows of walking better.
+random direction; thresholds are quantiles over many rows. Of the three, the first made a linear model on windows of
+walking better by most.
 """
 
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ _HEAVY = np.array(list(combinations(range(_SPAN), 3)))
 # The share of kernels that see levels, where it is not differences that they see.
 _LEVELS = 0.5
 _DILATIONS = 8
-# From so many rows thresholds are learnt, and from every so many of their steps.
-_SAMPLE, _STRIDE = 256, 7
+# From so many rows, fewer where they are long, thresholds are learnt, and from so many of their steps, about.
+_SAMPLE, _OUTPUTS = 256, 5_000
 # Above a threshold is what is above by more than rounding: the same row must be told the same among any others.
 _MARGIN = 1e-3
 # Values looked at together.
@@ -50,8 +51,9 @@ class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         dilations = np.unique((2 ** np.linspace(0, reach, _DILATIONS)).astype(int)).tolist()
         self.views_ = list(product([False, True] if self.differences else [False], dilations))
         count = max(1, round(self.values / self.thresholds / len(self.views_)))
-        self.weights_ = [_weights(rng, count, self.steps_.values, changes) for changes, _ in self.views_]
-        sample = np.asarray(x[np.sort(rng.permutation(len(x))[:_SAMPLE])])
+        self.weights_ = [_weights(rng, count, x.shape[2], changes) for changes, _ in self.views_]
+        few = max(1, min(_SAMPLE, 10 * _AT_A_TIME // (self.steps_.steps * len(self.weights_[0]))))
+        sample = np.asarray(x[np.sort(rng.permutation(len(x))[:few])])
         levels = (np.arange(self.thresholds) + 0.5) / self.thresholds
         self.thresholds_ = [np.quantile(each, levels, axis=0).astype(np.float32) for each in self._outputs(sample)]
         return self
@@ -72,7 +74,8 @@ class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
 
     def _whole(self, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the rows of each length: their numbers, and their values, scaled, without padding."""
-        x = self.steps_.transform(x)
+        # What follows the channels says where values lack; the kernels are about what there is.
+        x = self.steps_.transform(x)[:, :, : x.shape[2]]
         long = lengths(x)
         for length in np.unique(long):
             rows = np.flatnonzero(long == length)
@@ -83,7 +86,8 @@ class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         groups = [values for _, values in self._whole(x)]
         for view, weights in zip(self.views_, self.weights_, strict=True):
             outputs = [_convolved(values, weights, *view).reshape(-1, weights.shape[1]) for values in groups]
-            yield np.concatenate(outputs)[::_STRIDE]
+            joined = np.concatenate(outputs)
+            yield joined[:: max(1, len(joined) // _OUTPUTS)]
 
 
 def _weights(rng: np.random.Generator, count: int, channels: int, changes: bool) -> np.ndarray:

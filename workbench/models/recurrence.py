@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from workbench.models import sequences
 from workbench.models.reading import Entrance
@@ -15,9 +14,7 @@ _STEPS = 48
 
 def read(cell: Callable[..., Any], hp: Any, begun: Entrance) -> Any:
     """Return what a recurrent net knows of a row, (rows, values); several steps may be taken as one."""
-    long = begun.steps.shape[1]
-    fitting = next((count for count in (1, 2, 4) if long <= count * _STEPS), 8)
-    steps, mask = _together(begun.steps, begun.mask, hp.Choice("together", [1, 2, 4, 8], default=fitting))
+    steps, mask = sequences.together(hp, begun.steps, begun.mask, most=_STEPS)
     return remembered(cell, hp, steps, mask)
 
 
@@ -37,16 +34,3 @@ def remembered(cell: Callable[..., Any], hp: Any, steps: Any, mask: Any) -> Any:
             keras.layers.SpatialDropout1D(dropout)(steps), mask=mask
         )
     return steps if how == "last" else sequences.pooled(steps, mask, how)
-
-
-def _together(steps: Any, mask: Any, count: int) -> tuple[Any, Any]:
-    """Return every `count` steps as one, their values side by side."""
-    long, width = steps.shape[1:]
-    if count == 1 or long == 1:
-        return steps, mask
-    short = -(-long // count)
-    lacking = short * count - long
-    steps = ops.pad(steps, ((0, 0), (0, lacking), (0, 0)))
-    mask = ops.pad(mask, ((0, 0), (0, lacking)), constant_values=False)
-    # A step is there where the first of those that it is made of is.
-    return keras.layers.Reshape((short, count * width))(steps), mask[:, ::count]

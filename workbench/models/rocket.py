@@ -19,9 +19,9 @@ from workbench.models.protocol import Problem, Rows, Setting
 
 __all__ = ["Spanned", "fit", "load"]
 
-# Of more rows than this the products with each other take longer than it takes to do without them.
+# With more rows than this, finding their span takes longer than it saves.
 _MOST_ROWS = 2_000
-# Of all training rows together, in memory.
+# Of all training rows together, in memory: 400 MB.
 _MOST_VALUES = 100_000_000
 
 
@@ -57,7 +57,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         differences=hp.Boolean("differences", default=True),
         seed=setting.seed,
     )
-    c = hp.Float("C", 0.3, 3_000.0, sampling="log", default=100.0 if problem.classes else 3.0)
+    least, most, usual = (1.0, 3_000.0, 100.0) if problem.classes else (0.1, 300.0, 3.0)
+    c = hp.Float("C", least, most, sampling="log", default=usual)
     view = make_pipeline(kernels, StandardScaler())
     matrix = view.fit_transform(train.x)
     linear = Spanned(C=c, max_iter=300) if problem.classes else _regressor(_size(matrix) ** 2 / c)

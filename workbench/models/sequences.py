@@ -14,9 +14,11 @@ from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.reading import Entrance
 
 # How many sequences, again and again, a net sees in all unless told otherwise.
-_SEEN = 30_000
+_SEEN = 20_000
 # Of those that are texts; a net has learnt them by heart before long.
-_READ = 40_000
+_READ = 20_000
+# How many steps may be taken as one.
+_TOGETHER = [1, 2, 4, 8, 16, 32, 64]
 
 
 def entrance(hp: Any, view: features.Steps) -> Entrance:
@@ -54,11 +56,11 @@ def fit(
         view, matrix = reading.view(hp, problem, train, setting)
         vectors, tuned = reading.learnt(view, setting), setting.training.word_vectors.tuned
         enter = partial(reading.entrance, hp, view, matrix, vectors, tuned)
-        seen, least, most = _READ, 6, 20
+        seen, least, most = _READ, 5, 24
     else:
         view, matrix = features.steps(train.x), None
         enter = partial(entrance, hp, view)
-        seen, least, most = _SEEN, 12, 60
+        seen, least, most = _SEEN, 8, 48
     return network.fit(
         lambda: _net(hp, problem, read, enter()),
         hp,
@@ -85,6 +87,27 @@ def pooled(steps: Any, mask: Any, how: str) -> Any:
         lowest = ops.full_like(steps, -1e4)
         found.append(ops.max(ops.where(mask[:, :, None], steps, lowest), axis=1))
     return found[0] if len(found) == 1 else keras.layers.Concatenate()(found)
+
+
+def together(hp: Any, steps: Any, mask: Any, *, most: int) -> tuple[Any, Any]:
+    """Return steps of which several are taken as one, their values side by side, and the mask.
+
+    Args:
+        hp: the search space.
+        steps: (rows, steps, values).
+        mask: (rows, steps).
+        most: how many steps there may be unless told otherwise.
+    """
+    long, width = steps.shape[1:]
+    fitting = next((count for count in _TOGETHER if long <= count * most), _TOGETHER[-1])
+    count = min(long, hp.Choice("together", _TOGETHER, default=fitting))
+    if count == 1:
+        return steps, mask
+    short = -(-long // count)
+    lacking = (0, short * count - long)
+    steps, mask = ops.pad(steps, ((0, 0), lacking, (0, 0))), ops.pad(mask, ((0, 0), lacking), constant_values=False)
+    # Steps taken as one are there where the first of them is.
+    return keras.layers.Reshape((short, count * width))(steps), mask[:, ::count]
 
 
 def shortened(mask: Any, by: int) -> Any:

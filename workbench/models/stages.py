@@ -8,6 +8,9 @@ from workbench.models import reading, sequences, style
 from workbench.models.reading import Entrance
 from workbench.models.style import Style
 
+# Of longer sequences several steps are taken as one unless told otherwise.
+_STEPS = 256
+
 
 class Stages(NamedTuple):
     """What stages of convolutions give."""
@@ -18,7 +21,7 @@ class Stages(NamedTuple):
     """(rows, fewer steps)."""
 
 
-def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters: int = 64) -> Stages:
+def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters: int = 32) -> Stages:
     """Return stages of convolutions: plain ones, or with what they are given added (Wang et al., 2017).
 
     Args:
@@ -34,7 +37,7 @@ def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters
     filters = hp.Int("filters", 16, 128, step=2, sampling="log", default=filters)
     depth = hp.Int("convolutions", 1, 3, default=2)
     pool = hp.Int("pool", 2, 4, default=2)
-    steps, mask = begun.steps, begun.mask
+    steps, mask = sequences.together(hp, begun.steps, begun.mask, most=_STEPS)
     for stage in range(hp.Int("stages", 1, 5, default=stages)):
         if stage and steps.shape[1] > 1:
             steps, mask = keras.layers.MaxPooling1D(pool, padding="same")(steps), sequences.shortened(mask, pool)

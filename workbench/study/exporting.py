@@ -119,7 +119,7 @@ def check_out(out: Path | None) -> None:
 
 def requirements(bundle: Bundle) -> list[str]:
     """Return what must be installed to serve a bundle, at the versions that are installed here."""
-    dates = any(column.kind == "date" for column in bundle.reader.columns.values())
+    dates = "date" in bundle.reader.kinds.values()
     wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if dates else ())}
     wanted |= {"pillow"} if bundle.reader.look is not None else set()
     return sorted(_pinned(library) for library in wanted)
