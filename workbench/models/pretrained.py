@@ -11,9 +11,11 @@ batch normalisation keep their averages, and its dropout is off.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from workbench.models import bases, images, mixing, network
 from workbench.models.bases import Base
@@ -25,6 +27,10 @@ __all__ = ["fit", "load"]
 
 # From so many images on it is safe to change the base.
 _MANY = 2000
+# From so many images it is learnt how far apart the values are that a base gives.
+_SAMPLE = 500
+# A value that varies less than this share of the one that varies most tells nothing.
+_SILENT = 1e-4
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Network:
@@ -63,9 +69,21 @@ class _Task:
         layers = {"average": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
         return layers[pooling]()(hidden)
 
-    def head(self, hidden: Any) -> Any:
-        """Return the outputs of the layers that are trained in any case."""
-        hidden = network.normalised(hidden)
+    def view(self, base: Base, cache: Path | None = None) -> Extraction:
+        """Return images as the base sees them."""
+        start, hidden = images.entrance(self.hp, self.known, augmented=False)
+        return Extraction(keras.Model(start, self.said(base, hidden)), cache)
+
+    def head(self, hidden: Any, seen: np.ndarray) -> Any:
+        """Return the outputs of the layers that are trained in any case.
+
+        Args:
+            hidden: what the base says, (rows, values).
+            seen: what it says of training images, to standardise by: averages that follow a short training come late.
+        """
+        mean, deviation = seen.mean(axis=0, dtype=float), seen.std(axis=0, dtype=float)
+        deviation = np.where(deviation > _SILENT * deviation.max(), deviation, deviation.max() or 1.0)
+        hidden = keras.layers.Rescaling((1 / deviation).tolist(), (-mean / deviation).tolist())(hidden)
         kind = self.hp.Choice("head", ["linear", "dense"])
         with self.hp.conditional_scope("head", ["dense"]):
             units = self.hp.Int("units", 32, 512, step=2, sampling="log", default=128)
@@ -85,13 +103,12 @@ def _features(task: _Task) -> Network:
     # Names begin anew, so that the same layers are known again in the cache.
     keras.backend.clear_session()
     keras.utils.set_random_seed(task.setting.seed)
-    start, hidden = images.entrance(task.hp, task.known, augmented=False)
-    view = Extraction(keras.Model(start, task.said(task.base(), hidden)), task.setting.cache)
+    view = task.view(task.base(), task.setting.cache)
     matrix = view.transform(task.train.x)
 
     def build() -> Any:
         given = keras.Input(matrix.shape[1:])
-        return keras.Model(given, task.head(given))
+        return keras.Model(given, task.head(given, matrix))
 
     return task.trained(build, task.setting, view=view, matrix=matrix)
 
@@ -128,8 +145,9 @@ def _tuned(task: _Task) -> Network:
 
 def _whole(task: _Task, base: Base) -> Any:
     """Return a net from images to outputs."""
+    seen = task.view(base).transform(task.train.x[:: max(1, task.known.rows // _SAMPLE)])
     start, hidden = images.entrance(task.hp, task.known)
-    return keras.Model(start, task.head(task.said(base, hidden)))
+    return keras.Model(start, task.head(task.said(base, hidden), seen))
 
 
 def _unfreeze(base: Base, share: float) -> None:
