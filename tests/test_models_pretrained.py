@@ -17,11 +17,11 @@ PROBLEM = Problem("image", "binary", 2, {}, "log_loss")
 
 
 def pictures(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise of bytes with a bright bar, whose place is the class."""
-    y = np.arange(rows) % classes
-    x = np.random.default_rng(seed).integers(0, 60, (rows, 12, 12), dtype=np.uint8)
-    for row, place in enumerate(y):
-        x[row, 2 * place : 2 * place + 2] += 150
+    """Return noise of bytes with a bright bar somewhere: lying or standing by the class, thick from the third on."""
+    rng, y = np.random.default_rng(seed), np.arange(rows) % classes
+    x = rng.integers(0, 60, (rows, 12, 12), dtype=np.uint8)
+    for image, kind, place in zip(x, y, rng.integers(0, 9, rows), strict=True):
+        (image.T if kind % 2 else image)[place : place + 1 + kind // 2] += 150
     return x, y
 
 
@@ -162,13 +162,15 @@ def test_a_base_of_ones_own_stays_as_it_was_while_the_head_learns(own, way, tmp_
     import keras
 
     before = {layer.name: layer.get_weights() for layer in keras.saving.load_model(own).layers if layer.weights}
-    model, _, x = fit(PretrainedConfig(base=str(own)), {"way": way, "cut": 1.0, "learning_rate": 0.01}, epochs=12)
+    model, _, x = fit(
+        PretrainedConfig(base=str(own)), {"way": way, "cut": 1.0, "learning_rate": 0.01}, epochs=30, rows=200
+    )
     net = model.view.net if way == "features" else model.net
     after = base_of(net)
     assert after.keys() < before.keys()
     assert all(same(weights, before[name]) for name, weights in after.items())
     predictions = model.predict(x)
-    assert predictions[1::2].mean() > predictions[::2].mean()
+    assert predictions[1::2].mean() > predictions[::2].mean() + 0.2
     model.save(tmp_path)
     np.testing.assert_allclose(models.family("pretrained").load(tmp_path).predict(x), predictions, atol=1e-6)
 

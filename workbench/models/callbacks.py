@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.config import TrainingConfig
 from workbench.errors import FamilyError, did_you_mean
-from workbench.models import bases
+from workbench.models import bases, vectors
 
 if TYPE_CHECKING:
     from workbench.models.optimizer import Schedule
@@ -54,6 +54,7 @@ def resolved(training: TrainingConfig, resolve: Callable[[str], Path]) -> Traini
         key: str(resolve(value)) for key in _FOLDERS if (value := getattr(training, key)) is not None
     }
     found["pretrained"] = bases.resolved(training.pretrained, resolve)
+    found["word_vectors"] = vectors.resolved(training.word_vectors, resolve)
     own = (name.rpartition(":") for name in training.callbacks)
     return training.model_copy(update={**found, "callbacks": tuple(f"{resolve(f)}:{name}" for f, _, name in own)})
 
