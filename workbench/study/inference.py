@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
 # do to begin with.
 _SPARED = {
-    "text": ("catboost", "random_forest", "wide_and_deep"),
+    "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru"),
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
         *("inception", "mobilenet", "pretrained"),
