@@ -172,6 +172,34 @@ class SearchConfig(_Part):
     """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
+class PretrainedConfig(_Part):
+    """What the family `pretrained` starts from."""
+
+    base: str | None = None
+    """An architecture of keras.applications, or a model of your own, `file.keras`; architectures are searched unless
+    given."""
+    weights: str | None = None
+    """An architecture's weights: a file, a folder of files such as MobileNetV2.weights.h5, `imagenet` (Keras fetches
+    them), or `none`."""
+    similar: bool = Field(default=False, strict=True)
+    """Whether the base was trained on images like these; what is tried first follows from it."""
+
+
+class WordVectorsConfig(_Part):
+    """Vectors of words, learnt from other texts, for nets that read."""
+
+    file: str | None = None
+    """Their file: a word and its numbers a line, as GloVe and word2vec write it, also .gz."""
+    tuned: bool | None = Field(default=None, strict=True)
+    """Whether a net may change the vectors; searched unless given."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "WordVectorsConfig":
+        if self.tuned is not None and self.file is None:
+            raise ValueError("must have a file of vectors for tuned to mean something")
+        return self
+
+
 class TrainingConfig(_Part):
     """How nets are trained; what is not said here is in their search space."""
 
@@ -193,6 +221,10 @@ class TrainingConfig(_Part):
     """A folder for TensorBoard's logs, FAMILY-TRIAL/REPEAT-FOLD; needs the extra `tensorboard`."""
     callbacks: tuple[str, ...] = ()
     """Keras callbacks of your own, `file.py:Name`; each is made anew, without arguments, for every training."""
+    pretrained: PretrainedConfig = PretrainedConfig()
+    """What the family `pretrained` starts from."""
+    word_vectors: WordVectorsConfig = WordVectorsConfig()
+    """Vectors of words for the nets that read."""
 
 
 class EnsembleConfig(_Part):
@@ -376,6 +408,7 @@ _MUST = {
     "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
+    "bool_type": "must be true or false",
     "finite_number": "must be a finite number",
     "tuple_type": "must be a list",
     "model_type": "must be a mapping",

@@ -53,6 +53,8 @@ class Spec:
     """Whether nets may use only operations that give the same bits each time."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """What the study file says about the training of nets, its paths absolute."""
+    cache: Path | None = None
+    """Where what is made of the rows once, and takes long, may be kept for other trials."""
 
     @property
     def problem(self) -> Problem:
@@ -410,8 +412,8 @@ def _family(spec: Spec) -> Family:
 
 
 def _setting(spec: Spec, seed: int, watch: Watch, name: str, **options: Any) -> Setting:
-    training = spec.training
-    return Setting(seed, spec.threads, watch, epochs=training.epochs, training=training, name=name, **options)
+    asked: dict[str, Any] = {"epochs": spec.training.epochs, "training": spec.training, "cache": spec.cache}
+    return Setting(seed, spec.threads, watch, name=name, **asked, **options)
 
 
 def _seed(*words: int | str) -> int:

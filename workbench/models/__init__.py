@@ -86,7 +86,22 @@ FAMILIES = {
         kinds=("image",),
     ),
     "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",)),
+    "inception": Entry(
+        "branches of several window sizes, joined (Szegedy et al., 2015)",
+        "keras_tuner",
+        kinds=("image",),
+    ),
+    "mobilenet": Entry(
+        "inverted residuals with depthwise convolutions (Sandler et al., 2018)",
+        "keras_tuner",
+        kinds=("image",),
+    ),
     "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
+    "pretrained": Entry(
+        "what a net has learnt from other images; needs `training: {pretrained: …}`",
+        "keras_tuner",
+        kinds=("image",),
+    ),
     "conv1d": Entry("convolutions along the steps (Wang et al., 2017)", "keras_tuner", kinds=("sequence", "text")),
     "conv1d_gru": Entry("convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text")),
     "gru": Entry("gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text")),

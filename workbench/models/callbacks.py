@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.config import TrainingConfig
 from workbench.errors import FamilyError, did_you_mean
+from workbench.models import bases, vectors
 
 if TYPE_CHECKING:
     from workbench.models.optimizer import Schedule
@@ -49,9 +50,13 @@ def check_tensorboard() -> None:
 
 def resolved(training: TrainingConfig, resolve: Callable[[str], Path]) -> TrainingConfig:
     """Return `training` with absolute paths, which mean the same in every process."""
-    folders = {key: str(resolve(value)) for key in _FOLDERS if (value := getattr(training, key)) is not None}
+    found: dict[str, Any] = {
+        key: str(resolve(value)) for key in _FOLDERS if (value := getattr(training, key)) is not None
+    }
+    found["pretrained"] = bases.resolved(training.pretrained, resolve)
+    found["word_vectors"] = vectors.resolved(training.word_vectors, resolve)
     own = (name.rpartition(":") for name in training.callbacks)
-    return training.model_copy(update={**folders, "callbacks": tuple(f"{resolve(f)}:{name}" for f, _, name in own)})
+    return training.model_copy(update={**found, "callbacks": tuple(f"{resolve(f)}:{name}" for f, _, name in own)})
 
 
 def callbacks(setting: "Setting", schedule: "Schedule", *, stops: bool) -> list[Any]:

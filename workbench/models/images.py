@@ -61,17 +61,38 @@ def pixels(x: Any) -> Pixels:
     return Pixels(len(x), tuple(x.shape[1:]), np.dtype(sample.dtype).name, brightest, tuple(mean), tuple(deviation))
 
 
-def entrance(hp: Any, known: Pixels) -> tuple[Any, Any]:
-    """Return the net's input, and the images as its first block sees them: (height, width, channels)."""
+def entrance(hp: Any, known: Pixels, *, augmented: bool = True) -> tuple[Any, Any]:
+    """Return the net's input, and the images as its first block sees them: (height, width, channels).
+
+    Args:
+        hp: the search space.
+        known: what is known of the images.
+        augmented: whether they may be changed while the net trains.
+    """
     start = keras.Input(known.shape, dtype=known.dtype)
     hidden = keras.layers.Rescaling(1 / known.brightest)(start)
     if len(known.shape) == 2:
         hidden = keras.layers.Reshape((*known.shape, 1))(hidden)
-    asked = augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG)
+    asked = augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG) if augmented else {}
     hidden = augmentation.moved(asked, hidden)
     spread = [1 / each for each in known.deviation]
     offset = [-mean * each for mean, each in zip(known.mean, spread, strict=True)]
     return start, augmentation.erased(asked, keras.layers.Rescaling(spread, offset)(hidden))
+
+
+def restored(hidden: Any, known: Pixels, brightest: float) -> Any:
+    """Return what `entrance` gave with the values of images again, as of some whose brightest are as given."""
+    spread = [brightest * each for each in known.deviation]
+    return keras.layers.Rescaling(spread, [brightest * each for each in known.mean])(hidden)
+
+
+def choices(known: Pixels) -> dict[str, Any]:
+    """Return what `optimizer.searched` may choose from for a net of images."""
+    return {
+        "optimizers": optimizer.OPTIMIZERS,
+        "schedules": ("cosine", "plateau", "step"),
+        "horizon": known.epochs,
+    }
 
 
 def fit(
@@ -93,9 +114,5 @@ def fit(
         setting,
         view=None,
         mixing=mixing.searched(hp) if problem.classes else None,
-        choices={
-            "optimizers": optimizer.OPTIMIZERS,
-            "schedules": ("cosine", "plateau", "step"),
-            "horizon": known.epochs,
-        },
+        choices=choices(known),
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from workbench import features
 from workbench.models import callbacks, feed, optimizer
+from workbench.models.extraction import Extraction
 from workbench.models.mixing import Mixing
 from workbench.models.protocol import Inputs, Problem, Rows, Setting
 
@@ -50,7 +51,7 @@ class Network:
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, (features.Parts, features.Steps, features.Tokens)):
+        if isinstance(self.view, (features.Parts, features.Steps, features.Tokens, Extraction)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -67,6 +68,8 @@ def load(folder: Path) -> Network:
         view = features.Tokens.load(folder)
     elif (folder / "steps.json").exists():
         view = features.Steps.load(folder)
+    elif (folder / "extraction.keras").exists():
+        view = Extraction.load(folder)
     elif list(folder.glob("*.skops")):
         view = features.Parts.load(folder)
     return Network(view, net, **json.loads((folder / "network.json").read_text()))

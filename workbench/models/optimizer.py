@@ -74,6 +74,7 @@ def searched(
     schedules: Sequence[str] = SCHEDULES,
     longest_warmup: int = 4,
     horizon: int = 24,
+    share: float = 1.0,
 ) -> tuple[Any, Schedule]:
     """Return an optimizer, and the schedule of its learning rate.
 
@@ -83,13 +84,16 @@ def searched(
         schedules: likewise.
         longest_warmup: in epochs; 0 where none is to be tried.
         horizon: the default of the epochs that `cosine` and `step` go over.
+        share: what part of the rate that is searched is used.
     """
     optimizer = _optimizer(hp, optimizers)
+    rate = share * float(hp.get("learning_rate"))
+    optimizer.learning_rate = rate
     kind = hp.Choice("schedule", list(schedules), default=schedules[0])
     warmup = hp.Int("warmup", 0, longest_warmup, default=0) if longest_warmup else 0
     with hp.conditional_scope("schedule", ["cosine", "step"]):
         horizon = hp.Int("horizon", 6, 96, sampling="log", default=horizon)
-    return optimizer, Schedule(kind, float(hp.get("learning_rate")), warmup, horizon)
+    return optimizer, Schedule(kind, rate, warmup, horizon)
 
 
 def _optimizer(hp: Any, names: Sequence[str]) -> Any:

@@ -91,6 +91,8 @@ class Setting:
     """What logs of this training are called, a path below the user's folder for them."""
     unlabelled: Unlabelled | None = None
     """For a family whose entry asks for it; without it the family makes do with the rows to learn from."""
+    cache: Path | None = None
+    """Where what is made of the rows once, and takes long, may be kept for other trials."""
 
 
 class Model(Protocol):

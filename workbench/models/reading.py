@@ -7,7 +7,11 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
+from workbench.models import vectors
 from workbench.models.protocol import Problem, Rows, Setting
+
+# From so many texts on it pays to change vectors that were learnt from others.
+_FEW = 5000
 
 
 class Entrance(NamedTuple):
@@ -30,11 +34,50 @@ def view(hp: Any, problem: Problem, train: Rows, setting: Setting) -> tuple[feat
     return features.tokens(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 
-def entrance(hp: Any, tokens: features.Tokens, matrices: list[np.ndarray]) -> Entrance:
-    """Return the first layers; `matrices` are the training rows in the view `tokens`."""
+def learnt(tokens: features.Tokens, setting: Setting) -> np.ndarray | None:
+    """Return what the study file's vectors say of the fold's words, (levels, numbers) float32; None without any.
+
+    Those of words that the file lacks are drawn so that they look like the others.
+    """
+    found = vectors.learnt(setting.training.word_vectors, tokens.vocabulary, setting.cache)
+    if found is None:
+        return None
+    given = found.matrix[found.known]
+    drawn = np.random.default_rng(setting.seed).normal(given.mean(), given.std(), (tokens.levels, given.shape[1]))
+    filled: np.ndarray = drawn.astype(np.float32)
+    filled[features.PADDING] = 0
+    filled[-len(found.known) :][found.known] = given
+    return filled
+
+
+def entrance(
+    hp: Any,
+    tokens: features.Tokens,
+    matrices: list[np.ndarray],
+    known: np.ndarray | None = None,
+    tuned: bool | None = None,
+) -> Entrance:
+    """Return the first layers.
+
+    Args:
+        hp: the search space.
+        tokens: the view.
+        matrices: the training rows in it.
+        known: what is known of the words from elsewhere, (levels, numbers).
+        tuned: whether that may change; searched unless given.
+    """
     inputs = [keras.Input((matrix.shape[1],), dtype=matrix.dtype.name) for matrix in matrices]
-    width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
-    words = keras.layers.Embedding(tokens.levels, width)(inputs[0])
+    if known is None:
+        width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
+        words = keras.layers.Embedding(tokens.levels, width)(inputs[0])
+    else:
+        # So few texts would only spoil what was learnt from many.
+        few = len(matrices[0]) < _FEW
+        tuned = hp.Boolean("tuned_vectors", default=not few) if tuned is None else tuned
+        layer = keras.layers.Embedding(*known.shape, trainable=tuned)
+        words = layer(inputs[0])
+        # Not as an initialiser, which would be written into the net's description number by number.
+        layer.set_weights([known])
     # Whole channels are dropped, for single values could be guessed from the steps before and after.
     words = keras.layers.SpatialDropout1D(hp.Float("embedding_dropout", 0.0, 0.5, step=0.1, default=0.2))(words)
     mask = keras.ops.not_equal(inputs[0], features.PADDING)

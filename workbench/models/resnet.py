@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, style
+from workbench.models import images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -18,22 +18,17 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
 
 
 def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
-    entrance, hidden = images.entrance(hp, known)
-    made = style.searched(hp, normalise=True)
-    stride = hp.Choice("stride", [1, 2], default=1 if min(known.shape[:2]) < 16 else 2)
-    filters = hp.Int("filters", 16, 64, step=2, sampling="log", default=32)
+    start, hidden, made, filters, stages = stem.searched(hp, known)
     depth = hp.Int("blocks", 1, 3, default=1)
     residual = {"post": _after, "pre": _before}[hp.Choice("order", ["post", "pre"])]
-    hidden = made.convolved(hidden, filters, stride=stride)
-    hidden = made.activated(made.normalised(hidden))
-    for stage in range(hp.Int("stages", 1, 5, default=min(5, known.halvings - (stride > 1) + 1))):
+    for stage in range(stages):
         for block in range(depth):
             halves = stage and not block and min(hidden.shape[1:3]) >= 2
             hidden = residual(made, hidden, min(256, filters * 2**stage), 2 if halves else 1)
     if residual is _before:
         hidden = made.activated(made.normalised(hidden))
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(entrance, network.outputs(hidden, problem))
+    return keras.Model(start, network.outputs(hidden, problem))
 
 
 def _after(made: Style, given: Any, filters: int, stride: int) -> Any:

@@ -54,7 +54,8 @@ def fit(
     view: Any
     if problem.kind == "text":
         view, matrix = reading.view(hp, problem, train, setting)
-        enter = partial(reading.entrance, hp, view, matrix)
+        vectors, tuned = reading.learnt(view, setting), setting.training.word_vectors.tuned
+        enter = partial(reading.entrance, hp, view, matrix, vectors, tuned)
         seen, least, most = _READ, 5, 24
     else:
         view, matrix = features.steps(train.x), None

@@ -34,6 +34,12 @@ class Style:
         layer = keras.layers.SeparableConv2D(filters, 3, padding="same", use_bias=not self.normalise, **ways)
         return layer(hidden)
 
+    def depthwise(self, hidden: Any, *, stride: int = 1) -> Any:
+        """Return a 3×3 convolution of each channel by itself, not yet activated."""
+        options = {"depthwise_initializer": self.initializer, "depthwise_regularizer": self._penalty()}
+        layer = keras.layers.DepthwiseConv2D(3, stride, padding="same", use_bias=not self.normalise, **options)
+        return layer(hidden)
+
     def dense(self, hidden: Any, units: int) -> Any:
         """Return a dense layer, activated."""
         layer = keras.layers.Dense(units, kernel_initializer=self.initializer, kernel_regularizer=self._penalty())

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, style
+from workbench.models import images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -18,19 +18,15 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
 
 
 def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
-    entrance, hidden = images.entrance(hp, known)
-    made = style.searched(hp, normalise=True)
-    stride = hp.Choice("stride", [1, 2], default=1 if min(known.shape[:2]) < 16 else 2)
     # Few: the channels are doubled before the first stage, and a processor is slow at channels one by one.
-    filters = hp.Int("filters", 8, 64, step=2, sampling="log", default=16)
-    hidden = made.activated(made.normalised(made.convolved(hidden, filters, stride=stride)))
-    for stage in range(hp.Int("stages", 1, 5, default=min(5, known.halvings - (stride > 1) + 1))):
+    start, hidden, made, filters, stages = stem.searched(hp, known, filters=16, fewest=8)
+    for stage in range(stages):
         # The paper doubles the channels at each entry stage; its middle keeps size and channels.
         hidden = _entry(made, hidden, min(512, filters * 2 ** (stage + 1)), halves=bool(stage))
     for _ in range(hp.Int("middle", 0, 4, default=1)):
         hidden = _middle(made, hidden)
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(entrance, network.outputs(hidden, problem))
+    return keras.Model(start, network.outputs(hidden, problem))
 
 
 def _entry(made: Style, given: Any, filters: int, *, halves: bool) -> Any:

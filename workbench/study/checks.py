@@ -7,7 +7,7 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
-from workbench.models import callbacks
+from workbench.models import bases, callbacks, vectors
 from workbench.search.pruners import pruner
 from workbench.search.samplers import check_goal, check_sampler
 
@@ -39,6 +39,11 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
         yield f"training.callbacks[{number}]", partial(callbacks.check, callback, config.resolve)
     if config.training.tensorboard is not None:
         yield "training.tensorboard", callbacks.check_tensorboard
+    if "pretrained" in config.families:
+        yield "training.pretrained", partial(bases.check_given, config.training.pretrained)
+    yield "training.pretrained.base", partial(bases.check_base, config.training.pretrained, config.resolve)
+    yield "training.pretrained.weights", partial(bases.check_weights, config.training.pretrained, config.resolve)
+    yield "training.word_vectors.file", partial(vectors.check, config.training.word_vectors, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(pruner, config.search.pruner)

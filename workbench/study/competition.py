@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import models
 from workbench.config import StudyConfig
-from workbench.errors import ConfigError
-from workbench.models import callbacks
+from workbench.errors import ConfigError, FamilyError
+from workbench.models import bases, callbacks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,6 +142,11 @@ class Competition:
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
         _ = self.metric, self.also, self.transform
+        if "pretrained" in self.config.families:
+            try:
+                bases.check_reachable(self.config.training.pretrained)
+            except FamilyError as error:
+                raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
 
     def threads(self, workers: int, cores: int) -> int:
         """Return how many threads a trial should use."""
@@ -160,6 +165,7 @@ class Competition:
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
         shared |= {"deterministic": self.config.deterministic}
         shared |= {"training": callbacks.resolved(self.config.training, self.config.resolve)}
+        shared |= {"cache": None if self.cache is None else self.cache.path}
         return Spec(family, self.dataset, self.folds, **shared)
 
     def modules(self) -> list[str]:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _SPARED = {
     "table": ("dae_mlp", "dae_xgboost"),
     "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru", "tabm", "dae_mlp", "dae_xgboost"),
-    "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+    "image": (
+        *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+        *("inception", "mobilenet", "pretrained"),
+    ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
