@@ -21,6 +21,7 @@ from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
+from workbench.home import folder_name
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Watch
 from workbench.space import Suggest, defaults
 
@@ -52,6 +53,13 @@ class Spec:
     """Whether nets may use only operations that give the same bits each time."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """What the study file says about the training of nets, its paths absolute."""
+    source: str | None = None
+    """A family of the user's own as every process finds it: `file.py:Name` with an absolute path."""
+
+    @property
+    def located(self) -> str:
+        """The family as `models` finds it; `family` is what it is called."""
+        return self.source or self.family
 
     @property
     def problem(self) -> Problem:
@@ -150,7 +158,7 @@ class Result:
 def space(family: str, suggest: Suggest) -> Any:
     """Return the hyperparameters of one trial, answered by `suggest`; every fold asks the same ones.
 
-    KerasTuner's own for Keras families, light ones for the others.
+    KerasTuner's own for Keras families, light ones for the others. The family is named as in `Spec.located`.
     """
     if models.entry(family).keras:
         from workbench.space.keras import HyperParameters
@@ -254,7 +262,7 @@ def fold_model(spec: Spec, number: int, hp: Any, repeat: int, fold: int, watch: 
     train, valid = spec.folds.split(repeat, fold)
     seed = _seed(spec.seed, spec.family, number, repeat, fold)
     told = watch or _Watch(0, repeat, fold, None)
-    setting = _setting(spec, seed, told, f"{spec.family}-{number}/{repeat}-{fold}")
+    setting = _setting(spec, seed, told, f"{folder_name(spec.family, number)}/{repeat}-{fold}")
     rows = _rows(spec, train, balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
 
@@ -269,7 +277,7 @@ def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | Non
         seed: in the place of the study's.
         length: what `length` says; None for families that do not stop early.
     """
-    name = f"{spec.family}-{number}/all-{seed}"
+    name = f"{folder_name(spec.family, number)}/all-{seed}"
     setting = _setting(spec, _seed(seed, spec.family, number), _Watch(0, 0, 0, None), name, length=length)
     rows = _rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, None, setting)
@@ -288,7 +296,7 @@ def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[fl
     if not best:
         return None
     seen = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    growth = 1.0 if models.entry(spec.family).keras else len(spec.dataset.y) / float(seen)
+    growth = 1.0 if models.entry(spec.located).keras else len(spec.dataset.y) / float(seen)
     return max(1, round(float(np.mean(best)) * growth))
 
 
@@ -358,11 +366,11 @@ class _Watch:
 
 def _family(spec: Spec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
-    if spec.deterministic and models.entry(spec.family).keras:
+    if spec.deterministic and models.entry(spec.located).keras:
         from workbench.models import network
 
         network.be_deterministic()
-    return models.family(spec.family)
+    return models.family(spec.located)
 
 
 def _setting(spec: Spec, seed: int, watch: Watch, name: str, *, length: int | None = None) -> Setting:

@@ -17,7 +17,7 @@ from workbench.features.kernels import Kernels
 from workbench.features.looks import Looks
 from workbench.features.sparse import sparse
 from workbench.features.steps import Steps, lengths, steps
-from workbench.features.stored import load, save
+from workbench.features.stored import foreign, load, save
 from workbench.features.summaries import Summaries
 from workbench.features.tokens import PADDING, Tokens, tokens
 from workbench.features.views import (
@@ -61,6 +61,7 @@ __all__ = [
     "categorical",
     "codes",
     "dense",
+    "foreign",
     "lengths",
     "load",
     "parts",

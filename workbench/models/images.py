@@ -61,13 +61,16 @@ def pixels(x: Any) -> Pixels:
     return Pixels(len(x), tuple(x.shape[1:]), np.dtype(sample.dtype).name, brightest, tuple(mean), tuple(deviation))
 
 
-def entrance(hp: Any, known: Pixels) -> tuple[Any, Any]:
-    """Return the net's input, and the images as its first block sees them: (height, width, channels)."""
+def entrance(hp: Any | None, known: Pixels) -> tuple[Any, Any]:
+    """Return the net's input, and the images as its first block sees them: (height, width, channels).
+
+    Without a search space they are not changed while the net trains.
+    """
     start = keras.Input(known.shape, dtype=known.dtype)
     hidden = keras.layers.Rescaling(1 / known.brightest)(start)
     if len(known.shape) == 2:
         hidden = keras.layers.Reshape((*known.shape, 1))(hidden)
-    asked = augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG)
+    asked = {} if hp is None else augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG)
     hidden = augmentation.moved(asked, hidden)
     spread = [1 / each for each in known.deviation]
     offset = [-mean * each for mean, each in zip(known.mean, spread, strict=True)]

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 # do to begin with.
 _SPARED = {
     "text": ("catboost", "random_forest", "wide_and_deep"),
-    "image": ("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+    "image": (
+        *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
+        # KerasTuner's have one size for all images, and are dear.
+        *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
+    ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
