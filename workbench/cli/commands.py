@@ -327,7 +327,7 @@ def ui(
 
 @app.command()
 def families(as_json: AsJson = False) -> None:
-    """List the model families."""
+    """List the model families: what each is, and which kinds of data and tasks it takes."""
     from workbench.models import FAMILIES
 
     known = [
@@ -339,7 +339,9 @@ def families(as_json: AsJson = False) -> None:
         return
     for family in known:
         missing = "" if family["installed"] else "  (not installed)"
-        print(f"{family['name']:<15} {family['description']}{missing}")
+        takes = f"{', '.join(family['kinds'])}; {', '.join(family['tasks'])}"
+        print(f"{family['name']:<20} {family['description']}{missing}\n{'':<20} takes {takes}")
+    print(f"{'file.py:Name':<20} your own: a HyperModel, build(hp), or a function that returns an estimator")
 
 
 @app.command()
