@@ -61,6 +61,8 @@ def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] 
     for name in families or models.names():
         entry = models.FAMILIES[name]
         marks = [pytest.mark.slow] if entry.keras or name == "catboost" else []
+        # The weights that it begins with are fetched, and no test needs a network.
+        marks += [pytest.mark.skip("fetches its weights")] if name == "hyper_efficientnet" else []
         marks += [] if entry.installed else [pytest.mark.skip(f"{entry.package} is not installed")]
         for kind in entry.kinds if kinds is None else [kind for kind in entry.kinds if kind in kinds]:
             # To a family that takes any table a text is a column like others; one test has those.
@@ -101,8 +103,9 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
 
 
 def cheap(suggest: Callable[[Question], Any]) -> Callable[[Question], Any]:
-    """Answer as `suggest` does, but plant five trees: forests are slow by their number alone."""
-    return lambda question: 5 if question.name == "trees" else suggest(question)
+    """Answer as `suggest` does, but plant five trees, and few blocks: models are slow by their number alone."""
+    few = {"trees": 5, "conv3_depth": 4, "conv4_depth": 6, "num_residual_blocks": 2, "sep_num_filters": 128}
+    return lambda question: few.get(question.name) or suggest(question)
 
 
 def lowest(question: Question) -> Any:

@@ -45,6 +45,7 @@ _TRUSTED = frozenset(
         "workbench.features.views.Crosses",
         "workbench.features.views.Flatten",
         "workbench.features.views.Means",
+        "workbench.features.views.Present",
         "workbench.features.views.Scores",
         "workbench.features.views.Thumbnails",
         "workbench.models.histograms.Histograms",

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
@@ -93,7 +94,8 @@ class Own:
         options: dict[str, Any] = {"classes": problem.classes, "seed": setting.seed, "kind": problem.kind}
         # What takes missing values is mostly a tree, and wants values as they are.
         if get_tags(made).input_tags.allow_nan:
-            view = features.codes(problem.columns, train.x, categories="ordinal", **options)
+            codes = features.codes(problem.columns, train.x, categories="ordinal", **options)
+            view = make_pipeline(codes, features.Present())
         else:
             view = features.dense(problem.columns, train.x, numbers="quantile", **options)
         matrix = view.fit_transform(train.x, train.y)
@@ -163,8 +165,17 @@ def _fitted(made: Any, label: str, problem: Problem, matrix: Any, train: Rows) -
                     f"{label} must return a classifier with predict_proba where a fold has one row of a class. "
                     f"Received: {type(made).__name__}. Choose another, or fewer folds."
                 )
-            made = CalibratedClassifierCV(made, cv=int(min(5, counts.min())), ensemble=False)
+            weights, made = _weights(made, label, train), _calibrated(made, int(min(5, counts.min())))
+            return made.fit(matrix, train.y, **weights)
     return made.fit(matrix, train.y, **_weights(made, label, train))
+
+
+def _calibrated(made: Any, folds: int) -> Any:
+    """Return a classifier that gives probabilities; of a pipeline the last step, which alone is told of weights."""
+    if not isinstance(made, Pipeline):
+        return CalibratedClassifierCV(made, cv=folds, ensemble=False)
+    *before, (name, last) = made.steps
+    return Pipeline([*before, (name, _calibrated(last, folds))])
 
 
 def _weights(made: Any, label: str, train: Rows) -> dict[str, Any]:
