@@ -9,7 +9,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Two processes on two cores, a thread each; compiled tests are kept, which saves a fifth of the time.
-TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -rs
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+TEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
 .PHONY: demo test fast check bench pictures venv lock gpu
 

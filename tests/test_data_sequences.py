@@ -379,7 +379,7 @@ def test_a_long_table_is_recognised_with_its_steps_and_its_labels(tmp_path, monk
     more = {} if labels is None else {"labels": f"runs/{labels}.csv"}
     columns = {"target": "kind", "id": "run", "steps": "step", "drop": ["row_id"]}
     assert written["data"] == files | more | columns
-    assert {"extra_trees", "xgboost"} <= set(written["families"])
+    assert {"rocket", "sequence_trees", "xgboost"} <= set(written["families"])
     assert any("ordered by step" in note for note in made.notes)
     assert any("perhaps a group: subject" in note for note in made.notes)
     study = config.load(made.path)

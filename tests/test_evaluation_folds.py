@@ -145,6 +145,13 @@ def test_time_folds_are_blocks_of_equal_size_after_a_first_one() -> None:
     assert not dealt.validated.all()
 
 
+def test_new_rows_are_predicted_by_every_folds_model_but_in_time_by_the_last_alone() -> None:
+    time = pd.date_range("2024-01-01", periods=ROWS).to_numpy()
+    assert list(made("regression", kind="time", folds=4, time=time).predicting()) == [(0, 3)]
+    dealt = made("regression", kind="kfold", folds=3, repeats=2)
+    assert list(dealt.predicting()) == list(dealt.pairs())
+
+
 def test_time_may_be_text_that_sorts() -> None:
     months = np.array([f"2024-{1 + i % 6:02}" for i in range(ROWS)], dtype=object)
     dealt = made("regression", kind="time", folds=2, time=months)

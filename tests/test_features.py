@@ -210,6 +210,16 @@ def test_a_date_tells_year_and_weekday():
     assert (x["sold"].dt.day_of_week + 1.0).tolist() in known
 
 
+def test_seasons_are_circles_to_dense_models():
+    x = pd.DataFrame({"sold": pd.date_range("2019-01-01", periods=TRAIN, freq="73D").astype("datetime64[ns]")})
+    matrix = dense_standard({"sold": "date"}, x).fit_transform(x, Y[2])
+    # So that December is next to January.
+    angle = 2 * np.pi * x["sold"].dt.month.to_numpy() / 12
+    circle = np.column_stack([np.sin(angle), np.cos(angle)])
+    told = [max(abs(np.corrcoef(each, column)[0, 1]) for column in matrix.T if column.std()) for each in circle.T]
+    assert min(told) > 0.99
+
+
 @pytest.mark.parametrize("make", [codes_by_order, dense_standard])
 def test_like_texts_lie_nearer_than_unlike_ones(make):
     rng = np.random.default_rng(0)

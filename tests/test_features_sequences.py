@@ -192,7 +192,7 @@ def test_classes_that_differ_in_rhythm_alone_are_told_apart(family):
     x = np.stack([np.roll(wave, rng.integers(60)) for wave in waves(np.where(y, 12.0, 9.0), 72)])
     x = (x + 0.5 * rng.normal(size=x.shape)).astype(np.float32)
     train, valid = Rows(x[:80], y[:80]), Rows(x[80:], y[80:])
-    setting = Setting(1, 1, lambda epoch, losses, progress=None: None)
+    setting = Setting(1, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("sequence", "binary", 2, {}, "log_loss")
     model = models.family(family).fit(Space(defaults), problem, train, valid, setting)
     assert ((model.predict(valid.x) > 0.5) == valid.y).mean() > 0.9

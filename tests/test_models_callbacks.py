@@ -72,7 +72,7 @@ def mlp(training: TrainingConfig, told: list[dict[str, float]], **changes):
 
     x, y = np.random.default_rng(0).normal(size=(80, 6, 2)).astype(np.float32), np.arange(80) % 2
 
-    def watch(epoch, losses, progress=None):
+    def watch(epoch, losses, progress=None, of=None):
         told.append(dict(losses))
 
     setting = Setting(3, 1, watch, training=training, name="mlp-0/0-1", **changes)

@@ -88,7 +88,7 @@ def test_a_machine_on_histograms_gives_probabilities_that_mean_what_they_say(los
     x = rng.integers(0, 60, (900, 8, 8), dtype=np.uint8)
     x[shown == 1, :, 4:] += 150
     hp = Space(lambda question: loss if question.name == "loss" else 1.0 if question.name == "C" else question.default)
-    setting = Setting(3, 1, lambda epoch, losses, progress=None: None)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("image", "binary", 2, {}, "log_loss")
     model = models.family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, setting)
     told = model.predict(x[600:])
@@ -139,7 +139,7 @@ def test_a_net_trains_and_predicts_from_a_large_array_without_reading_it_whole(t
     read: list[int] = []
     x, y = pictures(90, 8, 8), np.arange(90) % 3 if task == "multiclass" else (np.arange(90) % 2) * 7.0
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None: None, epochs=2)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     train, valid = Rows(Lazy(x[:60], read), y[:60], np.ones(60)), Rows(Lazy(x[60:], read), y[60:])
     model = models.family("cnn").fit(HyperParameters(defaults), problem, train, valid, setting)
     lazy = model.predict(valid.x)
@@ -158,7 +158,7 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
     x, y = pictures(12, *shape), np.arange(12) % 2
     problem = Problem("image", "binary", 2, {}, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None: None, epochs=1)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
     model = models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
     assert model.net.input.dtype == "uint8"
     assert model.predict(x).shape == (12,)

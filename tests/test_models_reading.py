@@ -27,7 +27,7 @@ def trained():
 
     x, y = rows()
     problem = Problem("text", "binary", 2, KINDS, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None: None, epochs=12)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     hp, train, valid = HyperParameters(defaults), Rows(x[:60], y[:60]), Rows(x[60:], y[60:])
     view, matrices = reading.view(hp, problem, train, setting)
     entrances = []

@@ -12,7 +12,7 @@ from workbench.space import defaults
 pytestmark = pytest.mark.slow
 FAMILIES = ["conv1d", "conv1d_gru", "gru", "lstm"]
 PROBLEM = Problem("sequence", "binary", 2, {}, "log_loss")
-SETTING = Setting(3, 1, lambda epoch, losses, progress=None: None, epochs=1)
+SETTING = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
 
 
 def waves(rows=80, steps=16):

@@ -286,6 +286,72 @@ def test_the_hints_of_a_time_hold_when_their_comments_are_removed(folder):
     assert folds.make(study.folds, task="regression", y=dataset.y, ids=dataset.ids, time=dataset.time).kind == "time"
 
 
+def later(folder: Path, frame: pd.DataFrame, train: int) -> str:
+    """Write the first rows as training data, and those after them without the target as rows to predict."""
+    frame[:train].to_csv(folder / "train.csv", index=False)
+    frame[train:].drop(columns="y").to_csv(folder / "test.csv", index=False)
+    return str(folder / "train.csv")
+
+
+def in_time(**columns) -> pd.DataFrame:
+    return table(y=np.arange(ROWS) / 7, **columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "time", "lags", "windows"),
+    [
+        ({"day": pd.date_range("2024-01-01", periods=ROWS).astype(str)}, ["day"], [1, 7], [7, 28]),
+        ({"at": pd.date_range("2024-01-01", periods=ROWS, freq="h").astype(str)}, ["at"], [1, 24], [24, 72]),
+        ({"at": pd.date_range("2015-01-01", periods=ROWS, freq="MS").astype(str)}, ["at"], [1, 12], [3, 12]),
+        ({"yr": np.arange(ROWS) // 12 + 2015, "mnth": np.arange(ROWS) % 12 + 1}, ["yr", "mnth"], [1, 12], [3, 12]),
+        (
+            {"day": (pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(ROWS) // 24, "D")).astype(str)}
+            | {"hr": np.arange(ROWS) % 24},
+            ["day", "hr"],
+            [1, 24],
+            [24, 72],
+        ),
+    ],
+)
+def test_where_later_rows_are_to_be_predicted_folds_and_windows_are_in_order_of_time(
+    folder, columns, time, lags, windows
+):
+    made = draft(later(folder, in_time(**columns), 50))
+    written = document(made.path)
+    assert written["folds"]["kind"] == "time"
+    assert written["data"]["time"] == (time[0] if len(time) == 1 else time)
+    assert (written["data"]["lags"], written["data"]["windows"]) == (lags, windows)
+    assert any(note.startswith(f"time: {', '.join(time)}; all rows to predict are later") for note in made.notes)
+    uncommented(made.path, "horizon")
+    study = config.load(made.path)
+    assert study.data.horizon == 10
+    dataset = data.load(study)
+    assert f"size lag {lags[0]}" in dataset.x_test
+    assert dataset.x_test["y lag 10"].notna().all()
+
+
+def test_series_are_told_apart_by_the_columns_that_do(folder):
+    days = np.repeat(pd.date_range("2024-01-01", periods=ROWS // 6).astype(str), 6)
+    frame = in_time(day=days, shop=classes("a", "b", "c"), item=[i // 3 % 2 for i in range(ROWS)])
+    made = draft(later(folder, frame, 48))
+    assert set(document(made.path)["data"]["series"]) == {"shop", "item"}
+    assert "size lag 1" in data.load(config.load(made.path)).x
+
+
+def test_rows_of_one_time_that_nothing_tells_apart_have_no_windows(folder):
+    days = np.repeat(pd.date_range("2024-01-01", periods=ROWS // 6).astype(str), 6)
+    written = document(draft(later(folder, in_time(day=days), 48)).path)
+    assert written["folds"]["kind"] == "time"
+    assert "lags" not in written["data"]
+
+
+def test_parts_of_dates_that_are_not_later_in_the_test_say_nothing(folder):
+    frame = in_time(year=np.arange(ROWS) // 12 + 2015, month=np.arange(ROWS) % 12 + 1)
+    made = draft(put(folder, frame, ["y"]))
+    assert "time" not in document(made.path)["data"]
+    assert document(made.path)["folds"]["kind"] == "kfold"
+
+
 def test_a_group_of_which_the_test_has_others_is_urged(folder):
     frame = table(y=classes("a", "b"), patient_nbr=classes(*range(900, 920)))
     train = put(folder, frame, ["y"])

@@ -39,6 +39,17 @@ families: [extra_trees, xgboost]
 search: {trials: 3, workers: 2, pruner: none}
 ensemble: {method: uniform}
 """,
+    # Later rows, which are shown earlier ones; the last fold's model alone predicts.
+    "hours": """
+name: hours
+data:
+  {train: train.csv, test: test.csv, target: price, time: [date, hour], lags: [1], windows: [3], horizon: 50}
+metric: mae
+folds: {kind: time, folds: 3}
+families: [linear, xgboost]
+search: {trials: 3, workers: 2, pruner: none}
+ensemble: {method: uniform}
+""",
 }
 
 
@@ -107,7 +118,18 @@ def amounts(folder: Path) -> None:
         frame.assign(species="", price=np.exp(frame.length)).to_csv(folder / name, index=False)
 
 
-WRITE: dict[str, Callable[[Path], None]] = {"classes": write, "amounts": amounts}
+def hours(folder: Path) -> None:
+    """Write a table of hours: what is to be predicted follows from the warmth of the hours before."""
+    chance = np.random.default_rng(5)
+    moments = pd.date_range("2024-03-01", periods=200, freq="h")
+    warmth = pd.Series(chance.normal(size=200))
+    frame = pd.DataFrame({"date": moments.date, "hour": moments.hour, "warmth": warmth})
+    frame["price"] = np.exp(warmth.rolling(3, min_periods=1).mean() + chance.normal(size=200) / 10)
+    frame[:150].to_csv(folder / "train.csv", index=False)
+    frame[150:].drop(columns="price").to_csv(folder / "test.csv", index=False)
+
+
+WRITE: dict[str, Callable[[Path], None]] = {"classes": write, "amounts": amounts, "hours": hours}
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +176,15 @@ def test_the_studys_own_test_rows_get_the_predictions_that_they_had(
         assert list(frame.id) == list(range(50))
     predicted = outputs(frame) if name == "classes" else frame.price.to_numpy()
     np.testing.assert_allclose(predicted, ran.stored, atol=1e-6, rtol=1e-6)
+
+
+def test_a_row_to_predict_is_shown_its_past_though_it_comes_alone(
+    made: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made("hours"), tmp_path / "copy")
+    ran = Ran(tmp_path / "copy", "hours", capsys)
+    alone, _ = ran.predict(pd.read_csv(ran.folder / "test.csv").iloc[[20]])
+    np.testing.assert_allclose(alone.price, ran.stored[[20]], atol=1e-6, rtol=1e-6)
 
 
 def test_rows_keep_their_order_and_what_is_no_feature_is_ignored(classes: Ran) -> None:

@@ -70,6 +70,18 @@ def test_every_row_is_predicted_once_and_the_score_is_the_metric_of_these_predic
     assert len(result.fold_scores) == 3
 
 
+def test_in_order_of_time_the_last_folds_model_alone_predicts_the_test_rows(tmp_path: Path) -> None:
+    spec = spec_of("regression")
+    own = spec.dataset
+    config = FoldsConfig(kind="time", folds=3)
+    dealt = dealing.make(config, task=own.task, y=own.y, ids=own.ids, time=np.arange(ROWS))
+    folds = folds_of(replace(spec, folds=dealt), tmp_path)
+    assert [fold.test is None for fold in folds] == [True, True, False]
+    result = trial.result(replace(spec, folds=dealt), 0, folds)
+    assert result.test is not None
+    assert (result.test == folds[-1].test).all()
+
+
 def test_a_row_is_never_predicted_by_a_model_that_saw_its_target(tmp_path: Path) -> None:
     spec = spec_of("regression", "extra_trees")
     noise = np.random.default_rng(1).normal(size=ROWS)

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from workbench.errors import ConfigError, did_you_mean, listed
@@ -25,6 +35,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 Whole = Annotated[int, Field(strict=True)]
 Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Steps = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Columns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
+]
+"""One column, or a list of some."""
 
 
 class _Part(BaseModel):
@@ -60,8 +77,17 @@ class DataConfig(_Part):
     """The column that names the rows; it never becomes a feature."""
     group: str | None = None
     """The column whose equal values must not be split over folds; it never becomes a feature."""
-    time: str | None = None
-    """The column that orders the rows for `folds: {kind: time}`; it stays a feature."""
+    time: Columns = ()
+    """The column that orders the rows for `folds: {kind: time}`, or the columns of a date's parts from the largest
+    down, as in [year, month, day, hour] or [date, hour]; they stay features."""
+    series: Columns = ()
+    """The column, or columns, that tell series apart, as stores or stations; each has a past of its own."""
+    lags: tuple[Steps, ...] = ()
+    """Steps of time back at which rows are shown their inputs, as in [1, 24]."""
+    windows: tuple[Steps, ...] = ()
+    """Steps of time up to a row over which its inputs are averaged, as in [24, 72]."""
+    horizon: Steps | None = None
+    """How many steps ahead is predicted: the target is shown to rows from so many steps back. Unless given, never."""
     weight: str | None = None
     """The column with sample weights for training; it never becomes a feature."""
     drop: tuple[str, ...] = ()
@@ -71,7 +97,8 @@ class DataConfig(_Part):
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None
-    """What a regression model is trained on; follows from the metric unless given."""
+    """What a regression model is trained on; follows from the metric unless given: for absolute errors log1p where the
+    target is an amount with a long tail."""
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -79,6 +106,18 @@ class DataConfig(_Part):
         if not isinstance(value, str | int | float | bool | None):
             raise ValueError("must be one class: a text, a number, true or false")
         return value
+
+    @model_validator(mode="after")
+    def _in_time(self) -> "DataConfig":
+        asked = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
+        if asked and not self.time:
+            raise ValueError(f"must have the key time for {asked[0]}")
+        if self.series and asked == ["series"]:
+            raise ValueError("must have lags, windows or a horizon for series")
+        for key in ("time", "series", "lags", "windows"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise ValueError(f"must have different entries in {key}")
+        return self
 
 
 class FoldsConfig(_Part):
@@ -164,7 +203,8 @@ class EnsembleConfig(_Part):
     members: Whole = Field(default=25, ge=1, le=1000)
     """The most members that an ensemble may have."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts new rows: the mean of each member's fold models, or the member trained once more on all rows."""
+    """What predicts new rows: the mean of each member's fold models (in order of time the last one), or the member
+    trained once more on all rows."""
     seeds: Whole = Field(default=1, ge=1, le=100)
     """How many times `refit` trains each member, with a seed of its own each; the mean predicts."""
 

@@ -143,7 +143,7 @@ class Result:
     oof: np.ndarray | None = None
     """Predictions in the order of `Folds.rows`."""
     test: np.ndarray | None = None
-    """Predictions for the test rows, averaged over the folds."""
+    """Predictions for the test rows, averaged over the folds that predict new rows."""
     curves: Mapping[tuple[int, int], Mapping[str, list[float]]] = field(default_factory=dict)
     """The curve of each (repeat, fold)."""
     reason: str | None = None
@@ -247,7 +247,8 @@ def result(
         oof[f.repeat, spec.folds.split(f.repeat, f.fold)[1]] = f.oof
     oof = oof[repeats, rows]
     y = spec.dataset.y[rows]
-    tests = [f.test for f in folds if f.test is not None]
+    predicting = set(spec.folds.predicting())
+    tests = [f.test for f in folds if f.test is not None and (f.repeat, f.fold) in predicting]
     return Result(
         score=spec.metric.score(y, oof),
         also={metric.name: metric.score(y, oof) for metric in spec.also},
@@ -390,7 +391,8 @@ def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     valid = spec.folds.split(repeat, fold)[1]
     told: dict[str, Any] = {"family": spec.family, "transform": spec.transform}
     oof = predict(model, _take(data.x, valid), **told)
-    test = None if data.x_test is None else predict(model, data.x_test, **told)
+    unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
+    test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
     return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
 

@@ -4,6 +4,8 @@ dataset     the frozen Dataset that every source becomes
 header      the first line of a text table, read with the standard library
 checks      `peek`: what a study file says against the files it names
 columns     what a column holds, learnt on the training rows and imposed on the rows to predict
+clock       the columns of data.time -> moments, and steps of time between them
+windows     what rows are shown of their past
 target      raw target values -> task, classes, encoded y
 tables      tables on disk -> frames -> Dataset
 arrays      .npz and IDX -> Dataset

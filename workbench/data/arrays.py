@@ -84,8 +84,8 @@ def build(
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
-    label, id_name = str(config.data.target), str(config.data.id)
-    checks.check_columns(config, list(frame.columns), names[0])
+    checks.check_no_past(config, kind)
+    label, id_name = checks.check_columns(config, list(frame.columns), names[0]), str(config.data.id)
     encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
     x = shaped(train, kind, names[0], ragged=ragged)
     steps = x.shape[1] if kind == "sequence" else None
@@ -185,7 +185,7 @@ def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, nam
 def _ragged(config: StudyConfig, names: Collection[str]) -> bool:
     """Tell whether an array says how long sequences are, and is not there for something else."""
     data = config.data
-    keys = {data.target, data.id, data.group, data.time, data.weight, config.folds.column}
+    keys = {data.target, data.id, data.group, *data.time, data.weight, config.folds.column}
     return _LENGTHS in names and _LENGTHS not in keys
 
 
@@ -214,7 +214,7 @@ def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
     """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
     data, rows = config.data, len(arrays["x"])
     found: dict[str, Array] = {str(data.id): np.arange(rows)}
-    wanted = [data.id, data.target, data.group, data.time, data.weight, config.folds.column]
+    wanted = [data.id, data.target, data.group, *data.time, data.weight, config.folds.column]
     for column in (column for column in wanted if column is not None):
         key = "y" if column == data.target and column not in arrays else column
         if key not in arrays:

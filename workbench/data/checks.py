@@ -151,7 +151,9 @@ def check_test(
     Raises:
         DataError: columns are missing.
     """
-    apart = {target, *not_features(config)} - {config.data.id}
+    data = config.data
+    needed = {*data.time, *data.series} if data.lags or data.windows or data.horizon else set()
+    apart = {target, *not_features(config)} - {data.id, *needed}
     lacks = [name for name in columns if name not in found and name not in apart and not unnamed(name)]
     if lacks:
         hint = did_you_mean(lacks[0], [name for name in found if name not in columns])
@@ -159,6 +161,17 @@ def check_test(
             f"{test} must have the feature columns and the id of {train}. It lacks {listed(map(repr, lacks))}."
             f"{hint} Add them, or list them under data.drop."
         )
+
+
+def check_no_past(config: StudyConfig, kind: str) -> None:
+    """Refuse what looks back at earlier rows where rows are no table's.
+
+    Raises:
+        ConfigError: the study asks for it.
+    """
+    for key in ("lags", "windows", "horizon"):
+        if getattr(config.data, key):
+            raise config.error(f"data.{key}", "must go with a table", f"{key} for data of kind {kind}", " Remove it.")
 
 
 def not_features(config: StudyConfig) -> set[str]:
@@ -180,9 +193,11 @@ def types_of_columns(config: StudyConfig) -> dict[str, str]:
 def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Yield each key that names a column, and the column."""
     data = config.data
-    single = {"target": data.target, "id": data.id, "group": data.group, "time": data.time, "weight": data.weight}
-    single |= {"steps": data.steps}
+    single = {"target": data.target, "id": data.id, "group": data.group, "weight": data.weight, "steps": data.steps}
     yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
+    for key, columns in {"data.time": data.time, "data.series": data.series}.items():
+        places = [key] if len(columns) == 1 else [f"{key}[{place}]" for place in range(len(columns))]
+        yield from zip(places, columns, strict=True)
     yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
     yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
     if config.folds.column is not None:

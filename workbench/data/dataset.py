@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.data.long import Layout
     from workbench.data.stored import Stored
+    from workbench.data.windows import Windows
 
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -57,6 +58,8 @@ class Dataset:
     """A table's columns in the order of `x`, and what each is."""
     date_formats: Mapping[str, str] = field(default_factory=dict)
     """How the dates of a column are written, where they are text."""
+    windows: Windows | None = None
+    """What a table's rows are shown of their past, in the last of the columns."""
     example: Rows | None = None
     """A few training rows as they came, with their id where a column has it, without the target."""
     pixels: tuple[str, ...] = ()

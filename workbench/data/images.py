@@ -53,6 +53,7 @@ def load_images(
         SourceError: a file cannot be opened.
         DataError: folder, table and files do not go together, or images are broken.
     """
+    checks.check_no_past(config, "image")
     config, gallery = _sorted(config, train) if train.is_dir() else _listed(config, train)
     label, id_name = str(config.data.target), str(config.data.id)
     new = None if test is None else _to_predict(config, test, gallery, sample)
@@ -112,7 +113,7 @@ def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
     images, frame, column = _named(config, table)
     config = _completed(config, id=config.data.id or column)
     label = checks.check_columns(config, list(map(str, frame.columns)), table.name)
-    known = {label, column, *checks.not_features(config), config.data.time}
+    known = {label, column, *checks.not_features(config), *config.data.time}
     aside = [name for name in map(str, frame.columns) if name not in known]
     notes = (f"left out {listed(map(repr, aside), 5)}: columns beside the images",) if aside else ()
     return config, Gallery(images, frame, table.name, notes)

@@ -276,8 +276,8 @@ def _beside(
         DataError: an id has no label, or a column of the long table changes within an id.
     """
     data = config.data
-    keys = {"data.target": data.target, "data.group": data.group, "data.time": data.time, "data.weight": data.weight}
-    keys["folds.column"] = config.folds.column
+    keys = {"data.target": data.target, "data.group": data.group, "data.weight": data.weight}
+    keys |= {"folds.column": config.folds.column} | {f"data.time[{n}]": name for n, name in enumerate(data.time)}
     wanted = {key: column for key, column in keys.items() if column is not None}
     found, notes = pd.DataFrame(index=range(len(order.ids))), tuple[str, ...]()
     if labels is not None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import StudyConfig
+from workbench.config import ColumnKind, StudyConfig
 from workbench.data import arrays, columns, decoding, folders, long, pixels, tables
 from workbench.data.cache import Cache
 from workbench.data.columns import Column
@@ -19,6 +19,7 @@ from workbench.data.dataset import Array, Dataset, Kind, Rows
 from workbench.data.decoding import Look
 from workbench.data.header import is_arrays
 from workbench.data.long import Layout
+from workbench.data.windows import Windows
 from workbench.errors import DataError, did_you_mean, listed
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
@@ -54,6 +55,8 @@ class Reader:
     """Of an image or a sequence."""
     pixels: tuple[str, ...] = ()
     """Of images that come as a table, the columns of their pixels."""
+    windows: Windows | None = None
+    """What rows are shown of their past, where they are in order of time."""
     look: Look | None = None
     """How images in files are decoded, where the training data are such."""
     long: Layout | None = None
@@ -62,14 +65,17 @@ class Reader:
     @classmethod
     def of(cls, config: StudyConfig, dataset: Dataset) -> Reader:
         """Return how rows to predict are read for a study and its training rows."""
-        x, example, layout = dataset.x, dataset.example, dataset.long
+        x, example, layout, windows = dataset.x, dataset.example, dataset.long, dataset.windows
+        made = windows.kinds if windows else {}
+        kinds = {name: kind for name, kind in dataset.columns.items() if name not in made}
         is_table = isinstance(x, pd.DataFrame)
-        known = {name: Column(kind, dataset.date_formats.get(name)) for name, kind in dataset.columns.items()}
+        known = {name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()}
         known = known if layout is None else dict(layout.columns)
         shown = x if example is None or dataset.kind == "sequence" else example
         in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
         named = not is_table or example is None or dataset.id_name in example
-        gaps = x.columns[x.isna().any()].tolist() if isinstance(x, pd.DataFrame) else layout.gaps if layout else ()
+        gaps = [name for name in kinds if x[name].isna().any()] if isinstance(x, pd.DataFrame) else []
+        gaps = gaps if layout is None else list(layout.gaps)
         return cls(
             kind=dataset.kind,
             source=Path(config.data.train).name,
@@ -80,9 +86,16 @@ class Reader:
             optional=tuple(map(str, gaps)),
             shape=() if is_table else tuple(shown.shape[1:]),
             pixels=dataset.pixels,
+            windows=windows,
             look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
             long=layout,
         )
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """A table's columns as models see them, and what each is."""
+        made = self.windows.kinds if self.windows else {}
+        return {name: column.kind for name, column in self.columns.items()} | made
 
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read rows to predict.
@@ -125,9 +138,10 @@ class Reader:
         known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
         look = known.get("look") and Look(*known["look"])
         layout = Layout.from_document(document["long"]) if document.get("long") else None
+        windows = Windows.from_document(document["windows"]) if document.get("windows") else None
         return cls(
             **known
-            | {"look": look, "long": layout}
+            | {"look": look, "long": layout, "windows": windows}
             | {"columns": {name: Column(*column) for name, column in document["columns"].items()}}
         )
 
@@ -145,10 +159,11 @@ class Reader:
     def _table(self, frame: pd.DataFrame, name: str, cache: Cache | None = None) -> NewData:
         if frame.empty:
             raise DataError(f"{name} must have rows to predict. Received: none.")
-        wanted = [*self.columns] if self.long is None else [self.long.id, self.long.steps, *self.columns]
-        lacks = [column for column in wanted if column not in frame]
+        beside = (self.long.id, self.long.steps) if self.long else self.windows.needs if self.windows else ()
+        needed = dict.fromkeys([*beside, *self.columns])
+        lacks = [column for column in needed if column not in frame]
         if lacks:
-            hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in self.columns])
+            hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in needed])
             what = "feature columns" if self.long is None else "columns of id, steps and values"
             raise DataError(
                 f"{name} must have the {what} of {self.source}. It lacks {listed(map(repr, lacks))}.{hint} Add them."
@@ -160,13 +175,15 @@ class Reader:
             found = long.read(frame, self.long, name, cache)
             return NewData(found.x, found.ids)
         own = self.id_column if self.id_column in frame else None
-        return NewData(columns.impose(frame, self.columns), tables.ids(frame, own, name))
+        x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
+        return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
         names = {own: arrays.beside(found, own, len(x), name)} if own is not None and own in found else {}
         if self.kind == "table":
-            return self._table(arrays.features(x).assign(**names), name)
+            further = {key: arrays.beside(found, key, len(x), name) for key in self.columns if key in found}
+            return self._table(arrays.features(x).assign(**further | names), name)
         steps = self.shape[0] if self.kind == "sequence" else None
         made = x.shape[1:] if steps is None else (steps, *([1] if x.ndim == 2 else x.shape[2:]))
         if made != self.shape:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, columns, target
+from workbench.data import checks, columns, target, windows
+from workbench.data.clock import Clock
 from workbench.data.dataset import Array, Dataset
 from workbench.data.header import COMPRESSIONS, SUFFIXES, Header, form, read_header
 from workbench.errors import DataError, SourceError, listed
@@ -92,22 +93,24 @@ def build(
     x, dropped = informative(columns.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
+    shown = windows.show(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
     return Dataset(
         kind="text" if "text" in kinds.values() else "table",
         task=encoded.task,
-        x=x,
+        x=shown.x,
         y=encoded.y,
         classes=encoded.classes,
         ids=ids(train, data.id, names[0]),
-        x_test=None if test is None else columns.impose(test, learnt),
+        x_test=shown.x_test,
         test_ids=None if test is None else ids(test, data.id, names[1]),
         target=named,
         id_name=data.id or "id",
-        columns=kinds,
+        columns=kinds | shown.kinds,
+        windows=shown.windows,
         date_formats={name: column.date_format for name, column in learnt.items() if column.date_format},
-        example=train[[*([data.id] if data.id else []), *learnt]].head(),
+        example=train[list(dict.fromkeys([*([data.id] if data.id else []), *shown.needs, *learnt]))].head(),
         sample=sample,
-        notes=(*notes, *_unnamed_notes(train), *dropped),
+        notes=(*notes, *_unnamed_notes(train), *dropped, *shown.notes),
         **roles(config, train, names[0]),
     )
 
@@ -133,7 +136,7 @@ def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
 
     return Roles(
         groups=role("data.group", config.data.group),
-        time=role("data.time", config.data.time),
+        time=Clock.of(config, frame, name).moments(frame, name) if config.data.time else None,
         weight=role("data.weight", config.data.weight),
         fold_column=role("folds.column", config.folds.column),
     )
@@ -146,12 +149,11 @@ def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> A
     if key == "data.group":
         values = series if series.dtype.kind in "iub" else columns.texts(series)
     else:
-        learnt = columns.learn(alone, config) if key == "data.time" else number
-        values = columns.impose(alone, learnt).iloc[:, 0]
+        values = columns.impose(alone, number).iloc[:, 0]
     # An empty cell among fold numbers means always training; a word means a mistake.
     unfit = values.isna() & (series.notna() if key == "folds.column" else True)
     if unfit.any():
-        wanted = "have a value" if key in ("data.group", "data.time") else "be a finite number"
+        wanted = "have a value" if key == "data.group" else "be a finite number"
         raise DataError(
             f"{name}: column {series.name!r} ({key}) must {wanted} in every row. Received: {int(unfit.sum())} "
             f"rows that do not, the first is row {int(unfit.to_numpy().argmax())}. Correct them, or remove {key}."

@@ -70,6 +70,14 @@ class Folds:
             for fold in range(self.folds):
                 yield repeat, fold
 
+    def predicting(self) -> Iterator[tuple[int, int]]:
+        """Yield every (repeat, fold) whose model predicts new rows.
+
+        In order of time that is the last, which has seen the most rows and the latest: the mean with models that
+        stopped learning years earlier is worse than it alone.
+        """
+        yield from self.pairs() if self.kind != "time" else [(0, self.folds - 1)]
+
     def split(self, repeat: int, fold: int) -> tuple[Array, Array]:
         """Return the indices of the training rows and of the validation rows, both ascending."""
         assigned = self.assignment[repeat]

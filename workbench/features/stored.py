@@ -32,6 +32,7 @@ _TRUSTED = frozenset(
         "skrub._apply_to_cols.ApplyToCols",
         "skrub._apply_to_each_col.ApplyToEachCol",
         "skrub._datetime_encoder.DatetimeEncoder",
+        "skrub._datetime_encoder._CircularEncoder",
         "skrub._to_str.ToStr",
         "skrub.selectors._base.All",
         "workbench.features.grams.Grams",

@@ -250,7 +250,7 @@ def dense(columns: Columns, x: Inputs, *, numbers: Scaling, classes: int, seed: 
             ("numbers", _scaled(numbers, len(x), seed), _of(columns, "number", "boolean")),
             ("categories", onehot, few),
             ("targets", make_pipeline(_means(classes, seed), StandardScaler()), many),
-            ("dates", lambda: make_pipeline(_dates(), *_filled(), StandardScaler()), _of(columns, "date")),
+            ("dates", lambda: make_pipeline(_dates("circular"), *_filled(), StandardScaler()), _of(columns, "date")),
             *[
                 (f"text {name}", make_pipeline(_text(seed), StandardScaler()), name)
                 for name in written(x, _of(columns, "text"))
@@ -375,10 +375,13 @@ def _means(classes: int, seed: int) -> Means:
     return Means(target_type="auto" if classes else "continuous", cv=folds(5, shuffle=True, random_state=seed))
 
 
-def _dates() -> Any:
+def _dates(periodic: Literal["circular"] | None = None) -> Any:
+    """Return what makes numbers of dates; circular, December is next to January and Sunday to Monday."""
     from skrub import ApplyToCols, DatetimeEncoder
 
-    return ApplyToCols(DatetimeEncoder(resolution="hour", add_weekday=True, add_day_of_year=True))
+    return ApplyToCols(
+        DatetimeEncoder(resolution="hour", add_weekday=True, add_day_of_year=True, periodic_encoding=periodic)
+    )
 
 
 def _text(seed: int) -> FeatureUnion:

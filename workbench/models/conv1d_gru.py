@@ -1,5 +1,6 @@
 """Convolutions first, that make fewer and richer steps, then gated recurrent units along those."""
 
+import math
 from typing import Any
 
 import keras
@@ -11,6 +12,8 @@ from workbench.models.reading import Entrance
 
 __all__ = ["fit", "load"]
 
+_STEPS = 32
+
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a net of convolutions and recurrent layers."""
@@ -18,5 +21,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
 
 
 def _read(hp: Any, begun: Entrance) -> Any:
-    steps, mask = stages.convolved(hp, begun, stages=3)
+    # Pooled down to about so many steps, and no deeper: short texts are learnt badly behind three stages.
+    halvings = math.ceil(math.log2(max(1.0, begun.steps.shape[1] / _STEPS)))
+    steps, mask = stages.convolved(hp, begun, stages=min(3, 1 + halvings))
     return recurrence.remembered(keras.layers.GRU, hp, steps, mask)

@@ -14,7 +14,7 @@ from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.reading import Entrance
 
 # How many sequences, again and again, a net sees in all unless told otherwise.
-_SEEN = 30_000
+_SEEN = 20_000
 # Of those that are texts; a net has learnt them by heart before long.
 _READ = 20_000
 # How many steps may be taken as one.

@@ -21,7 +21,7 @@ class Stages(NamedTuple):
     """(rows, fewer steps)."""
 
 
-def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters: int = 64) -> Stages:
+def convolved(hp: Any, begun: Entrance, *, stages: int, kernel: int = 5, filters: int = 32) -> Stages:
     """Return stages of convolutions: plain ones, or with what they are given added (Wang et al., 2017).
 
     Args:

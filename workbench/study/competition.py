@@ -122,6 +122,9 @@ class Competition:
     def transform(self) -> Literal["none", "log1p"]:
         """What the target is trained on."""
         transform = self.config.data.target_transform or self.metric.transform
+        if self.config.data.target_transform is None and self.metric.loss == "absolute_error" and _skewed(self.dataset):
+            # The median of logarithms is the logarithm of the median, and easier to learn where tails are long.
+            return "log1p"
         if transform == "log1p" and (self.dataset.y <= -1).any():
             raise self.config.error("data.target_transform", "needs a target above -1", "log1p")
         return transform if self.dataset.task == "regression" else "none"
@@ -184,3 +187,13 @@ class Competition:
         except EvaluationError as error:
             raise ConfigError(f"{self.config.file}: {key}: {error}") from error
         return metric
+
+
+def _skewed(dataset: "Dataset") -> bool:
+    """Tell whether a target is an amount of at least 0 with a long tail: a skewness above 1."""
+    import numpy as np
+
+    if dataset.classes is not None or dataset.y.min() < 0:
+        return False
+    apart = dataset.y - dataset.y.mean()
+    return bool(np.mean(apart**3) > np.mean(apart**2) ** 1.5 > 0)

@@ -212,14 +212,38 @@ def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
         yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
     if guess.group is not None:
         yield _hint("group", guess.group, "rows of equal values stay in one fold; see folds.kind", 1)
-    if guess.time is not None:
-        yield _hint("time", guess.time, "orders the rows; see folds.kind", 1)
+    yield from _time(guess)
+
+
+def _time(guess: Guess) -> Iterator[str]:
+    """Yield what orders the rows, and what they are shown of their past where later ones are to be predicted."""
+    found = guess.chronology
+    if not found.time:
+        return
+    time = found.time[0] if len(found.time) == 1 else list(found.time)
+    if not found.later:
+        yield _hint("time", time, "orders the rows; see folds.kind", 1)
+        return
+    yield _line("time", time, "orders the rows; see folds.kind", 1)
+    if found.series:
+        yield _line("series", list(found.series), "tells apart rows of one time", 1)
+    if found.lags:
+        yield _line("lags", list(found.lags), "steps back at which a row is shown its inputs", 1)
+        yield _line("windows", list(found.windows), "steps up to a row over which its inputs are averaged", 1)
+        if guess.task == "regression":
+            yield _hint("horizon", found.ahead, "shows rows the target, too, from so many steps back", 1)
 
 
 def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     """Yield how the rows are dealt, and what the columns suggest instead."""
     rows, usual = len(seen.train), configs.FoldsConfig.model_validate({})
-    if rows > MANY_ROWS:
+    if guess.chronology.later:
+        yield _line(
+            "kind", "time", f"validated on later rows, as the submission is; or {_kinds('time', guess.task)}", 1
+        )
+        folds = usual.folds if rows <= MANY_ROWS else 2
+        yield _line("folds", min(folds, max(rows - 1, 2)), "models a trial fits; the last predicts new rows", 1)
+    elif rows > MANY_ROWS:
         comment = f"one part set apart, for there are {rows:,} rows; or {_kinds('holdout', guess.task)}"
         yield _line("kind", "holdout", comment, 1)
         yield _line("fraction", usual.fraction, "the share of rows set apart", 1)
@@ -231,8 +255,8 @@ def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     if guess.group is not None:
         kind = "group" if guess.task == "regression" else "group_stratified"
         yield _hint("kind", kind, f"instead, with data.group: no {guess.group!r} in two folds", 1)
-    if guess.time is not None:
-        yield _hint("kind", "time", f"instead, with data.time: validated on later {guess.time!r} only", 1)
+    if guess.chronology.time and not guess.chronology.later:
+        yield _hint("kind", "time", f"instead, with data.time: validated on later {guess.chronology.time[0]!r} only", 1)
     yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
 
 

@@ -126,7 +126,7 @@ def requirements(bundle: Bundle, resolve: Callable[[str], Path] = Path) -> list[
         bundle: what is to be served.
         resolve: finds the files of families of the user's own, as `StudyConfig.resolve` does.
     """
-    dates = any(column.kind == "date" for column in bundle.reader.columns.values())
+    dates = "date" in bundle.reader.kinds.values()
     wanted = {*_ALWAYS, *_libraries(bundle, resolve), *(("skrub",) if dates else ())}
     wanted |= {"pillow"} if bundle.reader.look is not None else set()
     return sorted(_pinned(library) for library in wanted)

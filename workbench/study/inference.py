@@ -12,6 +12,7 @@ from workbench.config import Task
 from workbench.data.checks import unnamed
 from workbench.data.dataset import Kind
 from workbench.errors import ConfigError, DataError, did_you_mean, listed
+from workbench.study.chronology import Chronology, look
 from workbench.study.evidence import Evidence, looks_like_id
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
 # do to begin with.
 _SPARED = {
-    "text": ("catboost", "random_forest", "wide_and_deep"),
+    "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru"),
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
         # KerasTuner's have one size for all images, and are dear.
@@ -38,8 +39,8 @@ _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|sub
 # What is shown beside a metric; of other metrics, beside any for the task.
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
 _ALSO_FOR = {"binary": ("log_loss",), "multiclass": ("log_loss",), "regression": ("rmse", "r2")}
-# What a date is shows in as many rows.
-_DATE_ROWS = 2000
+# What a target is shows in as many rows.
+_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Guess:
     """As models number them; None for a regression, or where the target cannot be learnt as it is."""
     group: str | None
     """A column that looks as if rows of equal values belong together."""
-    time: str | None
-    """A column of dates."""
+    chronology: Chronology
+    """What the columns say of time."""
     kind: Kind
     """What a row is: the evidence's kind, or text where a column of the table holds texts."""
     families: tuple[str, ...]
@@ -89,9 +90,9 @@ def infer(evidence: Evidence, target: str | None = None, metric: str | None = No
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
     kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
     notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
-    group, time = _group(evidence.train[left]), _time(evidence.train[left])
+    group, chronology = _group(evidence.train[left]), look(evidence, left) if kind != "image" else Chronology()
     notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
-    notes += [_group_note(evidence, group), _time_note(time)]
+    notes += [_group_note(evidence, group), chronology.note]
     return Guess(
         target=label,
         task=task,
@@ -101,7 +102,7 @@ def infer(evidence: Evidence, target: str | None = None, metric: str | None = No
         drop=drop,
         classes=classes,
         group=group,
-        time=time,
+        chronology=chronology,
         kind=kind,
         families=families(kind, task),
         notes=(*evidence.notes, *(note for note in notes if note)),
@@ -185,7 +186,7 @@ def _learnable(series: pd.Series[Any]) -> bool:
     from workbench import data
 
     distinct = series.nunique()
-    kind = data.kinds(series.head(_DATE_ROWS).to_frame())[str(series.name)]
+    kind = data.kinds(series.head(_ROWS).to_frame())[str(series.name)]
     words = kind in ("category", "text") and distinct > max(20, len(series) / 2)
     return distinct > 1 and kind != "date" and not words
 
@@ -345,18 +346,3 @@ def _group_note(evidence: Evidence, group: str | None) -> str:
     if not known:
         return f"perhaps a group: no {group} to predict was seen in training, so set data.group (see the file)"
     return f"perhaps a group: {group}; {known:.0%} of the rows to predict have a value seen in training; {advice}"
-
-
-def _time(frame: pd.DataFrame) -> str | None:
-    """Return the first column of dates that every row has."""
-    from workbench import data
-
-    words = frame.loc[:, [frame[name].dtype.kind not in "biuf" for name in frame.columns]]
-    for name, kind in data.kinds(words.head(_DATE_ROWS)).items():
-        if kind == "date" and words[name].notna().all():
-            return name
-    return None
-
-
-def _time_note(time: str | None) -> str:
-    return f"perhaps a time: {time}; if later rows are to be predicted, set data.time (see the file)" if time else ""

@@ -151,7 +151,7 @@ def _makings(spec: Spec, row: Row, archive: Archive) -> Iterator[_Making]:
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
     name = f"{row.family} #{row.number}"
     if final.final == "folds":
-        for repeat, fold in spec.folds.pairs():
+        for repeat, fold in spec.folds.predicting():
             again = partial(_fold_model, spec, row, repeat, fold)
             yield _Making(spec, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
         return
