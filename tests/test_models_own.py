@@ -89,7 +89,7 @@ def plain(hp, input_shape, problem):
 
 def onehot(hp, classes):
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(classes, activation="softmax")])
-    model.compile("adam", "categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(0.02), "categorical_crossentropy")
     return model
 
 def wrong(hp):
