@@ -337,10 +337,10 @@ def families(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(known)
         return
-    for family in known:
-        missing = "" if family["installed"] else "  (not installed)"
-        takes = f"{', '.join(family['kinds'])}; {', '.join(family['tasks'])}"
-        print(f"{family['name']:<20} {family['description']}{missing}\n{'':<20} takes {takes}")
+    for name, entry in FAMILIES.items():
+        missing = "" if entry.installed else "  (not installed)"
+        print(f"{name:<20} {entry.about}{missing}")
+        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
     print(f"{'file.py:Name':<20} your own: a HyperModel, build(hp), or a function that returns an estimator")
 
 
