@@ -263,7 +263,7 @@ class StudyConfig(_Part):
     folds: FoldsConfig = FoldsConfig()
     """How rows are set apart for validation."""
     families: tuple[str, ...] = Field(min_length=1)
-    """The model families to search, in the order in which they first get a turn."""
+    """The model families to search, by name or `file.py:Name`, in the order in which they first get a turn."""
     class_weight: Literal["balanced"] | None = None
     """Weigh classes by the inverse of their frequency in training."""
     search: SearchConfig = SearchConfig()

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +51,7 @@ class Home:
 
     def trial(self, study: str, family: str, number: int) -> Path:
         """The folder of a trial's finished folds, until MLflow has them."""
-        return self.trials(study) / _name(family, number)
+        return self.trials(study) / folder_name(family, number)
 
     def trials(self, study: str) -> Path:
         """The folder of the trials under way."""
@@ -61,7 +63,7 @@ class Home:
 
     def weights_of(self, study: str, family: str, number: int) -> Path:
         """The folder of a trial's weights: `REPEAT-FOLD` for each fold model."""
-        return self.weights(study) / _name(family, number)
+        return self.weights(study) / folder_name(family, number)
 
     @property
     def cache(self) -> Path:
@@ -132,8 +134,11 @@ class Home:
             ) from error
 
 
-def _name(family: str, number: int) -> str:
-    return f"{family.replace('/', '_')}-{number}"
+def folder_name(family: str, number: int) -> str:
+    """Return what a trial's folders are called; what no folder's name may hold gives way to a number of its own."""
+    plain = re.sub(r"[^\w.-]", "_", family)
+    mark = "" if plain == family else f"-{zlib.crc32(family.encode()):08x}"
+    return f"{plain}{mark}-{number}"
 
 
 def find(folder: str | os.PathLike[str] | None = None) -> Home:

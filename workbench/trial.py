@@ -22,6 +22,7 @@ from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
+from workbench.home import folder_name
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
 from workbench.space import Suggest, defaults
 
@@ -55,6 +56,13 @@ class Spec:
     """What the study file says about the training of nets, its paths absolute."""
     cache: Path | None = None
     """Where what is made of the rows once, and takes long, may be kept for other trials."""
+    source: str | None = None
+    """A family of the user's own as every process finds it: `file.py:Name` with an absolute path."""
+
+    @property
+    def located(self) -> str:
+        """The family as `models` finds it; `family` is what it is called."""
+        return self.source or self.family
 
     @property
     def problem(self) -> Problem:
@@ -153,7 +161,7 @@ class Result:
 def space(family: str, suggest: Suggest) -> Any:
     """Return the hyperparameters of one trial, answered by `suggest`; every fold asks the same ones.
 
-    KerasTuner's own for Keras families, light ones for the others.
+    KerasTuner's own for Keras families, light ones for the others. The family is named as in `Spec.located`.
     """
     if models.entry(family).keras:
         from workbench.space.keras import HyperParameters
@@ -260,7 +268,7 @@ def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
     These are the features of every row, those of validation and test too. None with folds in order of time, where no
     model may see what is later.
     """
-    if not models.entry(spec.family).unlabelled or spec.folds.kind == "time":
+    if not models.entry(spec.located).unlabelled or spec.folds.kind == "time":
         return None
     learnt: Any = spec.dataset.x
     asked: Any = spec.dataset.x_test
@@ -293,7 +301,7 @@ def fold_model(
     seed = _seed(spec.seed, spec.family, number, repeat, fold)
     told = watch or _Watch(0, repeat, fold, None)
     shared = unlabelled(spec, number) if shared is None else shared
-    setting = _setting(spec, seed, told, f"{spec.family}-{number}/{repeat}-{fold}", unlabelled=shared)
+    setting = _setting(spec, seed, told, f"{folder_name(spec.family, number)}/{repeat}-{fold}", unlabelled=shared)
     rows = _rows(spec, train, balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
 
@@ -308,7 +316,7 @@ def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | Non
         seed: in the place of the study's.
         length: what `length` says; None for families that do not stop early.
     """
-    name = f"{spec.family}-{number}/all-{seed}"
+    name = f"{folder_name(spec.family, number)}/all-{seed}"
     setting = _setting(
         spec,
         _seed(seed, spec.family, number),
@@ -334,7 +342,7 @@ def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[fl
     if not best:
         return None
     seen = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    growth = 1.0 if models.entry(spec.family).keras else len(spec.dataset.y) / float(seen)
+    growth = 1.0 if models.entry(spec.located).keras else len(spec.dataset.y) / float(seen)
     return max(1, round(float(np.mean(best)) * growth))
 
 
@@ -404,11 +412,11 @@ class _Watch:
 
 def _family(spec: Spec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
-    if spec.deterministic and models.entry(spec.family).keras:
+    if spec.deterministic and models.entry(spec.located).keras:
         from workbench.models import network
 
         network.be_deterministic()
-    return models.family(spec.family)
+    return models.family(spec.located)
 
 
 def _setting(spec: Spec, seed: int, watch: Watch, name: str, **options: Any) -> Setting:

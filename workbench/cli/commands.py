@@ -327,7 +327,7 @@ def ui(
 
 @app.command()
 def families(as_json: AsJson = False) -> None:
-    """List the model families."""
+    """List the model families: what each is, and which kinds of data and tasks it takes."""
     from workbench.models import FAMILIES
 
     known = [
@@ -337,9 +337,11 @@ def families(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(known)
         return
-    for family in known:
-        missing = "" if family["installed"] else "  (not installed)"
-        print(f"{family['name']:<15} {family['description']}{missing}")
+    for name, entry in FAMILIES.items():
+        missing = "" if entry.installed else "  (not installed)"
+        print(f"{name:<20} {entry.about}{missing}")
+        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
+    print(f"{'file.py:Name':<20} your own: a HyperModel, build(hp), or a function that returns an estimator")
 
 
 @app.command()

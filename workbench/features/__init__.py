@@ -19,7 +19,7 @@ from workbench.features.looks import Looks
 from workbench.features.pieces import Pieces
 from workbench.features.sparse import sparse
 from workbench.features.steps import Steps, lengths, steps
-from workbench.features.stored import load, save
+from workbench.features.stored import foreign, load, save
 from workbench.features.summaries import Summaries
 from workbench.features.tokens import PADDING, Tokens, tokens
 from workbench.features.views import (
@@ -32,6 +32,7 @@ from workbench.features.views import (
     Inputs,
     Means,
     Parts,
+    Present,
     Scaling,
     Thumbnails,
     categorical,
@@ -55,6 +56,7 @@ __all__ = [
     "Means",
     "Parts",
     "Pieces",
+    "Present",
     "Scaling",
     "Steps",
     "Summaries",
@@ -64,6 +66,7 @@ __all__ = [
     "categorical",
     "codes",
     "dense",
+    "foreign",
     "lengths",
     "load",
     "parts",

@@ -7,12 +7,27 @@ from typing import Any
 
 from workbench.errors import FamilyError, listed
 
+_KERNELS = ("ConstantKernel", "DotProduct", "Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel")
 # What may be rebuilt from a saved file beside scikit-learn's, SciPy's and NumPy's own types.
 _TRUSTED = frozenset(
     {
         "numpy.dtype",
+        "sklearn._loss.loss.HalfTweedieLossIdentity",
+        "sklearn._loss.loss.HalfTweedieLoss",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.ManhattanDistance64",
+        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
         "sklearn.model_selection._split.KFold",
         "sklearn.model_selection._split.StratifiedKFold",
+        "sklearn.neighbors._ball_tree.BallTree",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
         "skrub._apply_to_cols.ApplyToCols",
         "skrub._apply_to_each_col.ApplyToEachCol",
@@ -32,6 +47,7 @@ _TRUSTED = frozenset(
         "workbench.features.views.Crosses",
         "workbench.features.views.Flatten",
         "workbench.features.views.Means",
+        "workbench.features.views.Present",
         "workbench.features.views.Scores",
         "workbench.features.views.Thumbnails",
         "workbench.models.histograms.Histograms",
@@ -46,6 +62,20 @@ def save(view: Any, file: Path) -> None:
     import skops.io
 
     skops.io.dump(view, file)
+
+
+def foreign(view: Any) -> list[str]:
+    """Return the types in a scikit-learn object, or in a file that `save` wrote, which `load` would refuse."""
+    import skops.io
+
+    if isinstance(view, Path):
+        found = skops.io.get_untrusted_types(file=view)
+    else:
+        try:
+            found = skops.io.get_untrusted_types(data=skops.io.dumps(view))
+        except skops.io.exceptions.UnsupportedTypeException as error:
+            return [str(error)]
+    return sorted(set(found) - _TRUSTED)
 
 
 def load(file: Path) -> Any:

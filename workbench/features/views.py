@@ -67,6 +67,19 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         return True
 
 
+class Present(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A matrix -> the same, 0 in columns without any training value, which not all that takes NaN can do with."""
+
+    def fit(self, x: np.ndarray, y: Any = None) -> "Present":
+        """Learn which columns have no value."""
+        self.empty_ = np.isnan(x).all(axis=0)
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Return the matrix."""
+        return np.where(self.empty_, np.float32(0), x)
+
+
 class Thumbnails(Flatten):
     """Images -> a matrix (rows, values) of float32; those with a side above 32 are averaged down to that first."""
 

@@ -1,19 +1,23 @@
 """The model families. To add one: a file here with `fit` and `load`, and one line in `FAMILIES`.
 
-The table is light: a study file is checked against it before anything heavy is imported.
+The table is light: a study file is checked against it before anything heavy is imported. A family that is not in it is
+the user's own, `file.py:Name` (see `own`): its file is looked at, not run.
 """
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from workbench.errors import FamilyError, did_you_mean, listed
+from workbench.models import scripts
 
 if TYPE_CHECKING:
     from workbench.models.protocol import Family
 
-__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "module", "names"]
+__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "located", "module", "modules", "names"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Entry:
 
 
 BASELINE = "constant"
+_CLASSES = ("binary", "multiclass")
 
 FAMILIES = {
     BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
@@ -110,6 +115,20 @@ FAMILIES = {
         "keras_tuner",
         kinds=("sequence", "text"),
     ),
+    "hyper_resnet": Entry("KerasTuner's HyperResNet", "keras_tuner", kinds=("image",), tasks=_CLASSES),
+    "hyper_xception": Entry("KerasTuner's HyperXception", "keras_tuner", kinds=("image",), tasks=_CLASSES),
+    "hyper_image_augment": Entry(
+        "KerasTuner's HyperImageAugment before a small net of convolutions",
+        "keras_tuner",
+        kinds=("image",),
+        tasks=_CLASSES,
+    ),
+    "hyper_efficientnet": Entry(
+        "KerasTuner's HyperEfficientNet, whose weights are fetched",
+        "keras_tuner",
+        kinds=("image",),
+        tasks=_CLASSES,
+    ),
     "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
     "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
     "rocket": Entry("a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=("sequence",)),
@@ -127,12 +146,29 @@ def names() -> tuple[str, ...]:
     return tuple(FAMILIES)
 
 
-def entry(name: str) -> Entry:
-    """Return what is known of a family.
+def located(name: str, resolve: Callable[[str], Path]) -> str:
+    """Return a family as every process finds it: by its name, or a user's own by `file.py:Name` with an absolute path.
+
+    Args:
+        name: as the study file has it.
+        resolve: finds the file that is meant by a relative path, as `StudyConfig.resolve` does.
+    """
+    return scripts.located(name, resolve) if _own(name) else name
+
+
+def entry(name: str, resolve: Callable[[str], Path] = Path) -> Entry:
+    """Return what is known of a family; the file of one's own is looked at, not run.
+
+    Args:
+        name: a name from `names()`, or `file.py:Name`.
+        resolve: as for `located`.
 
     Raises:
         FamilyError: there is none of that name, or its library is not installed.
     """
+    if _own(name):
+        keras = scripts.imports(scripts.check(name, resolve)) & {"keras", "keras_tuner", "kerastuner", "tensorflow"}
+        return Entry(f"your own, from {name}", "keras_tuner" if keras else "sklearn")
     if name not in FAMILIES:
         hint = did_you_mean(name, FAMILIES) or f" Known: {listed(FAMILIES)}."
         raise FamilyError(f"must be a known family. Received: {name!r}.{hint}")
@@ -144,7 +180,7 @@ def entry(name: str) -> Entry:
 
 
 def family(name: str) -> "Family":
-    """Return the module of a family to train with, imported now.
+    """Return what trains and loads the models of a family, imported now; a user's own file runs when it trains.
 
     Raises:
         FamilyError: there is none of that name, or its library is not installed.
@@ -155,4 +191,19 @@ def family(name: str) -> "Family":
 
 def module(name: str) -> "Family":
     """Return the module of a family to load models with: what only training needs may be missing."""
+    if _own(name):
+        from workbench.models.own import Own
+
+        return Own(name)
     return cast("Family", importlib.import_module(f"workbench.models.{name}"))
+
+
+def modules(name: str) -> list[str]:
+    """Return the names of the modules that a process which trains the family should have loaded."""
+    if not _own(name):
+        return [f"workbench.models.{name}"]
+    return ["workbench.models.own", *(["workbench.models.hypermodel"] if entry(name).keras else [])]
+
+
+def _own(name: str) -> bool:
+    return ".py" in name

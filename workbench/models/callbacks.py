@@ -1,39 +1,17 @@
 """Who looks on while a net trains: what the study file asks for under `training`, and the user's own."""
 
-import ast
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import TrainingConfig
-from workbench.errors import FamilyError, did_you_mean
-from workbench.models import bases, vectors
+from workbench.errors import FamilyError
+from workbench.models import bases, scripts, vectors
 
 if TYPE_CHECKING:
     from workbench.models.optimizer import Schedule
     from workbench.models.protocol import Setting
-
-
-def check(name: str, resolve: Callable[[str], Path]) -> None:
-    """Look whether the file of `file.py:Name` has a class or a function of that name; nothing in it is run.
-
-    Raises:
-        FamilyError: it is written otherwise, the file is not there or not Python, or it has none.
-    """
-    file, _, wanted = name.rpartition(":")
-    if not file.endswith(".py") or not wanted.isidentifier():
-        raise FamilyError(f"must be file.py:Name. Received: {name!r}.")
-    path = resolve(file)
-    try:
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-    except OSError as error:
-        raise FamilyError(f"must name a file that is there. Received: {name!r} ({path}: {error.strerror}).") from error
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise FamilyError(f"must name a file of Python. Received: {name!r} ({error}).") from error
-    there = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    if wanted not in there:
-        raise FamilyError(f"must name what {path.name} defines. Received: {name!r}.{did_you_mean(wanted, there)}")
 
 
 def check_tensorboard() -> None:
@@ -55,8 +33,8 @@ def resolved(training: TrainingConfig, resolve: Callable[[str], Path]) -> Traini
     }
     found["pretrained"] = bases.resolved(training.pretrained, resolve)
     found["word_vectors"] = vectors.resolved(training.word_vectors, resolve)
-    own = (name.rpartition(":") for name in training.callbacks)
-    return training.model_copy(update={**found, "callbacks": tuple(f"{resolve(f)}:{name}" for f, _, name in own)})
+    own = tuple(scripts.located(name, resolve) for name in training.callbacks)
+    return training.model_copy(update={**found, "callbacks": own})
 
 
 def callbacks(setting: "Setting", schedule: "Schedule", *, stops: bool) -> list[Any]:
@@ -109,14 +87,9 @@ def _own(name: str) -> Any:
     """
     import keras
 
-    file, _, wanted = name.rpartition(":")
-    spec = importlib.util.spec_from_file_location(f"workbench_callback_{Path(file).stem}", file)
-    if spec is None or spec.loader is None:
-        raise FamilyError(f"training.callbacks must name files of Python. Received: {name!r}.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made = getattr(module, wanted)()
+    made = scripts.run(name)()
     if not isinstance(made, keras.callbacks.Callback):
         kind = type(made).__name__
+        wanted = name.rpartition(":")[2]
         raise FamilyError(f"training.callbacks: {wanted}() must be a keras.callbacks.Callback. Received: {kind}.")
     return made

@@ -61,19 +61,16 @@ def pixels(x: Any) -> Pixels:
     return Pixels(len(x), tuple(x.shape[1:]), np.dtype(sample.dtype).name, brightest, tuple(mean), tuple(deviation))
 
 
-def entrance(hp: Any, known: Pixels, *, augmented: bool = True) -> tuple[Any, Any]:
+def entrance(hp: Any | None, known: Pixels) -> tuple[Any, Any]:
     """Return the net's input, and the images as its first block sees them: (height, width, channels).
 
-    Args:
-        hp: the search space.
-        known: what is known of the images.
-        augmented: whether they may be changed while the net trains.
+    Without a search space they are not changed while the net trains.
     """
     start = keras.Input(known.shape, dtype=known.dtype)
     hidden = keras.layers.Rescaling(1 / known.brightest)(start)
     if len(known.shape) == 2:
         hidden = keras.layers.Reshape((*known.shape, 1))(hidden)
-    asked = augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG) if augmented else {}
+    asked = {} if hp is None else augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG)
     hidden = augmentation.moved(asked, hidden)
     spread = [1 / each for each in known.deviation]
     offset = [-mean * each for mean, each in zip(known.mean, spread, strict=True)]

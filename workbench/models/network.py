@@ -45,7 +45,9 @@ class Network:
             predicted = self.net.predict(feed.Batches(seen, batch=rows), verbose=0)
         outputs = np.asarray(predicted, dtype=np.float64)
         if outputs.shape[1] > 1:
-            return np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
+            shares = np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
+            # Nets of others may have an output for each of two classes.
+            return shares[:, 1] if shares.shape[1] == 2 else shares
         return self.shift + self.scale * outputs[:, 0]
 
     def save(self, folder: Path) -> None:
@@ -58,9 +60,14 @@ class Network:
         (folder / "network.json").write_text(json.dumps({"shift": self.shift, "scale": self.scale}))
 
 
-def load(folder: Path) -> Network:
-    """Read what `save` wrote; nothing in the file is executed."""
-    net = keras.saving.load_model(folder / "net.keras", compile=False, safe_mode=True)
+def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
+    """Read what `save` wrote; nothing in the file is executed.
+
+    Args:
+        folder: that `save` wrote to.
+        layers: classes that are not Keras's own, by name.
+    """
+    net = keras.saving.load_model(folder / "net.keras", layers, compile=False, safe_mode=True)
     view: Any | None = None
     if (folder / "view.skops").exists():
         view = features.load(folder / "view.skops")
@@ -137,12 +144,12 @@ def fit(
     keras.utils.set_random_seed(setting.seed)
     shift, scale = (0.0, 1.0) if problem.classes else (float(train.y.mean()), float(train.y.std()) or 1.0)
     net = build()
-    batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=_batch(len(train.y)))
+    batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=usual_batch(len(train.y)))
     pinned = {"schedules": (setting.training.schedule,)} if setting.training.schedule else {}
     moved, schedule = optimizer.searched(hp, **{**choices, **pinned})
     net.compile(
         optimizer=moved,
-        loss=_loss(problem, mixed=mixing is not None),
+        loss=loss(problem, mixed=mixing is not None),
         # Several steps a call halve the time of a small net (measured: 1.14 -> 0.59 ms a step).
         steps_per_execution=min(16, -(-len(train.y) // batch)),
         jit_compile=False,
@@ -200,7 +207,8 @@ def _for_members(rows: Rows, members: int) -> Rows:
     return Rows(rows.x, np.repeat(rows.y[:, None, None], members, axis=1), weight)
 
 
-def _batch(rows: int) -> int:
+def usual_batch(rows: int) -> int:
+    """Return how many rows of so many a net should see at a time: the fewer there are, the fewer."""
     return next((batch for most, batch in _BATCHES.items() if rows < most), 512)
 
 
@@ -225,7 +233,8 @@ def _soft(y: np.ndarray, problem: Problem) -> np.ndarray:
     return np.eye(problem.classes, dtype=np.float32)[y] if problem.outputs > 1 else y.astype(np.float32)
 
 
-def _loss(problem: Problem, *, mixed: bool) -> str:
+def loss(problem: Problem, *, mixed: bool) -> str:
+    """Return Keras's name of the loss; `mixed` targets are probabilities, a column per class."""
     if problem.classes:
         several = "categorical_crossentropy" if mixed else "sparse_categorical_crossentropy"
         return several if problem.outputs > 1 else "binary_crossentropy"

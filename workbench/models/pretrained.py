@@ -71,7 +71,7 @@ class _Task:
 
     def view(self, base: Base, cache: Path | None = None) -> Extraction:
         """Return images as the base sees them."""
-        start, hidden = images.entrance(self.hp, self.known, augmented=False)
+        start, hidden = images.entrance(None, self.known)
         return Extraction(keras.Model(start, self.said(base, hidden)), cache)
 
     def head(self, hidden: Any, seen: np.ndarray) -> Any:

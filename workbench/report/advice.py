@@ -215,7 +215,7 @@ def edge(story: Story) -> Advice | None:
                 end = "lower" if low else "upper"
                 reason = f"The three best trials of {family} all have {name} at the {end} end of its range."
                 line = f"hp.…({name!r}, …)  # widen it {'downward' if low else 'upward'}"
-                return Advice(f"Widen the range of {name}", reason, f"In workbench/models/{family}.py, then run", line)
+                return Advice(f"Widen the range of {name}", reason, f"In {_file(family)}, then run", line)
     return None
 
 
@@ -305,6 +305,11 @@ def _folds(story: Story) -> str:
     if kind in ("group", "group_stratified", "time"):
         return f"folds: {{kind: {kind}, folds: {2 * int(folds)}}}"
     return f"folds: {{kind: {'kfold' if story.question.task == 'regression' else 'stratified'}, folds: 5, repeats: 3}}"
+
+
+def _file(family: str) -> str:
+    """Return the file in which a family asks for its hyperparameters."""
+    return family.rpartition(":")[0] or f"workbench/models/{family}.py"
 
 
 def _short(reason: str | None) -> str:

@@ -109,7 +109,7 @@ class _Work:
     def run(self, spec: trial.Spec, number: int, folder: Path) -> Done:
         hp: Any = None
         try:
-            hp = trial.space(spec.family, self.suggest)
+            hp = trial.space(spec.located, self.suggest)
             keep = partial(self.keep, folder / WEIGHTS)
             for fold in trial.run(spec, number, hp, folder=folder, report=self.report, keep=keep):
                 self._answer = self._ask(FoldDone(fold.score))

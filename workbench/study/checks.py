@@ -7,7 +7,7 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
-from workbench.models import bases, callbacks, vectors
+from workbench.models import bases, callbacks, scripts, vectors
 from workbench.search.pruners import pruner
 from workbench.search.samplers import check_goal, check_sampler
 
@@ -30,13 +30,13 @@ def check(config: StudyConfig) -> None:
 
 def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     for number, family in enumerate(config.families):
-        yield f"families[{number}]", partial(models.entry, family)
+        yield f"families[{number}]", partial(models.entry, family, config.resolve)
     if config.metric is not None:
         yield "metric", partial(evaluation.check, config.metric, config.resolve)
     for number, metric in enumerate(config.also):
         yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
     for number, callback in enumerate(config.training.callbacks):
-        yield f"training.callbacks[{number}]", partial(callbacks.check, callback, config.resolve)
+        yield f"training.callbacks[{number}]", partial(scripts.check, callback, config.resolve)
     if config.training.tensorboard is not None:
         yield "training.tensorboard", callbacks.check_tensorboard
     if "pretrained" in config.families:

@@ -136,7 +136,7 @@ class Competition:
             ConfigError: one does not.
         """
         for number, family in enumerate(self.config.families):
-            entry = models.entry(family)
+            entry = models.entry(family, self.config.resolve)
             if self.dataset.kind not in entry.kinds or self.dataset.task not in entry.tasks:
                 able = [n for n, e in models.FAMILIES.items() if self.dataset.kind in e.kinds and e.installed]
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
@@ -166,17 +166,20 @@ class Competition:
         shared |= {"deterministic": self.config.deterministic}
         shared |= {"training": callbacks.resolved(self.config.training, self.config.resolve)}
         shared |= {"cache": None if self.cache is None else self.cache.path}
-        return Spec(family, self.dataset, self.folds, **shared)
+        source = None if family in models.FAMILIES else self._located(family)
+        return Spec(family, self.dataset, self.folds, source=source, **shared)
 
     def modules(self) -> list[str]:
         """Return what a trial's process should have loaded."""
         families = self.config.families
-        keras = (
-            ["workbench.space.keras", *_LATE_KERAS] if any(models.entry(family).keras for family in families) else []
-        )
+        entries = [models.entry(family, self.config.resolve) for family in families]
+        keras = ["workbench.space.keras", *_LATE_KERAS] if any(entry.keras for entry in entries) else []
         skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
-        own = [f"workbench.models.{family}" for family in families]
+        own = [name for family in families for name in models.modules(self._located(family))]
         return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
+
+    def _located(self, family: str) -> str:
+        return models.located(family, self.config.resolve)
 
     def _checked_metric(self, key: str, name: str) -> "Metric":
         """Return a metric that suits the data."""

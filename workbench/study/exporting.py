@@ -1,9 +1,10 @@
 """A bundle -> models of MLflow's: the ensemble and its members, each with all that it takes to serve it elsewhere."""
 
 import contextlib
+import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,14 @@ class Export:
             script=Path(__file__).with_name("served.py"),
             package=Path(workbench.__file__).parent,
             write=bundle.write,
-            requirements=requirements(bundle),
+            requirements=requirements(bundle, self._archive.config.resolve),
             example=_example(dataset),
             id_column=bundle.reader.id_column,
             optional=bundle.reader.optional,
             answer=_answer(bundle, dataset),
         )
-        name = "ensemble" if kind == "ensemble" else bundle.members[0].family
+        # MLflow takes no dots, colons and strokes in the name of a model.
+        name = "ensemble" if kind == "ensemble" else re.sub(r"\W", "_", bundle.members[0].family)
         with self._archive.home.room():
             return self._logged.log(made, run_id, name=name, kind=kind, scores=scores)
 
@@ -117,10 +119,15 @@ def check_out(out: Path | None) -> None:
         raise ConfigError(f"{out}: must be a new or an empty folder. Received: one with files in it. Name another.")
 
 
-def requirements(bundle: Bundle) -> list[str]:
-    """Return what must be installed to serve a bundle, at the versions that are installed here."""
+def requirements(bundle: Bundle, resolve: Callable[[str], Path] = Path) -> list[str]:
+    """Return what must be installed to serve a bundle, at the versions that are installed here.
+
+    Args:
+        bundle: what is to be served.
+        resolve: finds the files of families of the user's own, as `StudyConfig.resolve` does.
+    """
     dates = "date" in bundle.reader.kinds.values()
-    wanted = {*_ALWAYS, *_libraries(bundle), *(("skrub",) if dates else ())}
+    wanted = {*_ALWAYS, *_libraries(bundle, resolve), *(("skrub",) if dates else ())}
     wanted |= {"pillow"} if bundle.reader.look is not None else set()
     return sorted(_pinned(library) for library in wanted)
 
@@ -135,9 +142,9 @@ def _pinned(library: str) -> str:
     raise StudyError(f"{library} must be installed to export a model that needs it. It is not. Install it.")
 
 
-def _libraries(bundle: Bundle) -> Iterator[str]:
+def _libraries(bundle: Bundle, resolve: Callable[[str], Path]) -> Iterator[str]:
     for family in bundle.families:
-        entry = models.FAMILIES[family]
+        entry = models.FAMILIES.get(family) or models.entry(family, resolve)
         yield from (*(_KERAS if entry.keras else (entry.package,)), *entry.also)
 
 

@@ -26,6 +26,8 @@ _SPARED = {
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
         *("inception", "mobilenet", "pretrained"),
+        # KerasTuner's have one size for all images, and are dear.
+        *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
     ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
 }

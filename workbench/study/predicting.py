@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench import models, submission, trial
+from workbench.config import StudyConfig
 from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
 from workbench.errors import FamilyError, StudyError, listed
 from workbench.models.protocol import Model
@@ -42,7 +43,7 @@ def assemble(
     """
     config, home = competition.config, archive.home
     competition.facts.check(home.facts(config.name), config, but=["test"])
-    members = _members(document, rows, config.name)
+    members = _members(document, rows, config)
     made = _made(competition, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
@@ -63,7 +64,7 @@ def assemble(
 def complete(competition: Competition, archive: Archive, document: Mapping[str, Any], rows: Sequence[Row]) -> bool:
     """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
     try:
-        members = _members(document, rows, competition.config.name)
+        members = _members(document, rows, competition.config)
     except StudyError:
         return False
     made = _made(competition, archive, members)
@@ -98,7 +99,7 @@ def _made(competition: Competition, archive: Archive, members: Sequence[Sequence
 
 
 def _member(known: Mapping[str, Any], rows: Sequence[Row], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[Stored(making.spec.family, making.place) for making in makings] for makings in made]
+    stored = [[Stored(making.spec.located, making.place) for making in makings] for makings in made]
     return Member(known["name"], rows[0].family, known["weight"], stored)
 
 
@@ -119,7 +120,7 @@ def _joiner(
     )
 
 
-def _members(document: Mapping[str, Any], rows: Sequence[Row], study: str) -> list[list[Row]]:
+def _members(document: Mapping[str, Any], rows: Sequence[Row], config: StudyConfig) -> list[list[Row]]:
     """Return the trials of each member, or name the members that cannot be trained here.
 
     Of trials that differ by their seed only, those of other studies are done without where this one has some.
@@ -133,13 +134,14 @@ def _members(document: Mapping[str, Any], rows: Sequence[Row], study: str) -> li
             strangers.append(f"{member['name']} (not a trial of this study)")
             continue
         try:
-            models.entry(own[0].family)
+            models.entry(own[0].family, config.resolve)
         except FamilyError as error:
             strangers.append(f"{member['name']} ({str(error).rstrip('.')})")
     if strangers:
         raise StudyError(
-            f"Study {study!r}: predict needs a model of every member of the newest ensemble. Received members that "
-            f"cannot be trained here: {listed(strangers)}. Install what is missing, or make an ensemble without them."
+            f"Study {config.name!r}: predict needs a model of every member of the newest ensemble. Received members "
+            f"that cannot be trained here: {listed(strangers)}. "
+            "Install what is missing, or make an ensemble without them."
         )
     return found
 
@@ -159,11 +161,11 @@ def _makings(spec: Spec, row: Row, archive: Archive) -> Iterator[_Making]:
 
 
 def _fold_model(spec: Spec, row: Row, repeat: int, fold: int) -> Model:
-    hp = trial.restored(row.family, row.hyperparameters)
+    hp = trial.restored(spec.located, row.hyperparameters)
     return trial.fold_model(spec, row.number, hp, repeat, fold)
 
 
 def _full_model(spec: Spec, row: Row, archive: Archive, seed: int) -> Model:
-    hp = trial.restored(row.family, row.hyperparameters)
+    hp = trial.restored(spec.located, row.hyperparameters)
     length = trial.length(spec, archive.tracker.curves(row.run_id))
     return trial.full_model(spec, row.number, hp, seed=seed, length=length)

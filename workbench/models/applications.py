@@ -1,0 +1,31 @@
+"""The hypermodels that come with KerasTuner as families: images scaled and standardised, and their own net on top."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from workbench.models import hypermodel, images
+from workbench.models.hypermodel import Shown
+from workbench.models.images import Pixels
+from workbench.models.network import Network
+from workbench.models.protocol import Problem, Rows, Setting
+
+
+def fit(
+    build: Callable[[Any, Problem, Pixels], Any],
+    name: str,
+    hp: Any,
+    problem: Problem,
+    train: Rows,
+    valid: Rows | None,
+    setting: Setting,
+) -> Network:
+    """Train the net that `build` makes of the space, the problem and what is known of the images, in its own way."""
+    hypermodel.prepare(setting)
+    shown: Shown = hypermodel.show(problem, train, setting)
+    net = build(hp, problem, images.pixels(train.x))
+    # KerasTuner makes a list of a single input, which Keras warns of.
+    plain = keras.Model(net.inputs[0], net.output)
+    plain.compile_from_config(net.get_compile_config())
+    return hypermodel.train(plain, hp, problem, train, valid, setting, shown=shown, name=name)
