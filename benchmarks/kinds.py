@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def _row(data: Path, place: Path, minutes: float) -> dict[str, object]:
     goal = GOALS[data.name] or _plain(data, about)
     best = max(members, key=lambda member: sign * member["answers"])
     first = max(members, key=lambda member: sign * member["oof"])
+    weights: Counter[str] = Counter()
+    for member in members:
+        weights[member["family"]] += member["weight"]
     return {
         "set": data.name,
         "metric": about["metric"],
@@ -81,7 +85,7 @@ def _row(data: Path, place: Path, minutes: float) -> dict[str, object]:
         "best member by folds": f"{first['answers']:.4f} ({first['family']})",
         "best member on answers": f"{best['answers']:.4f} ({best['family']})",
         "honest": f"{summary['ensemble']['honest_score']:.4f} ({summary['ensemble']['metric']})",
-        "members": ", ".join(f"{member['family']} {member['weight']:.2f}" for member in members),
+        "weights": ", ".join(f"{family} {weight:.2f}" for family, weight in weights.most_common() if weight > 0.005),
         "trials": sum(summary["trials"].values()),
         "seconds": round(seconds),
     }
