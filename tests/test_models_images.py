@@ -10,7 +10,8 @@ from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Space, defaults
 
 NETS = [name for name, entry in models.FAMILIES.items() if entry.keras and "image" in entry.kinds]
-CONVOLUTIONAL = [name for name in NETS if name != "mlp"]
+# `pretrained` may give its net features, and the weights of `hyper_efficientnet` are fetched.
+CONVOLUTIONAL = [name for name in NETS if name not in {"mlp", "pretrained", "hyper_efficientnet"}]
 
 
 def pictures(rows: int, *shape: int, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.home import Home
+from workbench.home import Home, folder_name
 from workbench.tracking import Weights, weights
 
 
@@ -27,7 +27,7 @@ def test_weights_are_taken_whole_and_in_the_place_of_older_ones(store: Weights, 
     store.take(("a/b.py:Net", 3), made(tmp_path / "one"))
     store.take(("a/b.py:Net", 3), made(tmp_path / "two", 5))
     assert (store.folder(("a/b.py:Net", 3)) / "0-0" / "net.keras").read_bytes() == b"xxxxx"
-    assert kept(tmp_path) == {"a_b.py:Net-3"}
+    assert kept(tmp_path) == {folder_name("a/b.py:Net", 3)}
     assert not (tmp_path / "one").exists()
 
 

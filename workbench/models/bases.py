@@ -112,7 +112,9 @@ def check_reachable(asked: PretrainedConfig) -> None:
     if asked.weights != "imagenet" or _fetched(asked.base):
         return
     try:
-        urllib.request.urlopen(urllib.request.Request(_FETCHED_FROM, method="HEAD"), timeout=10).close()
+        # A new opener heeds the environment's proxies as they are now.
+        opener = urllib.request.build_opener()
+        opener.open(urllib.request.Request(_FETCHED_FROM, method="HEAD"), timeout=10).close()
     except urllib.error.HTTPError:
         # It answered; that the folder itself is no file does not matter.
         return
