@@ -42,14 +42,13 @@ def _compare(folder: Path, minutes: float) -> dict[str, object]:
     about = json.loads((folder / "ABOUT.json").read_text())
     with tempfile.TemporaryDirectory() as home:
         study = Path(home) / f"{folder.name}.yaml"
-        _command("init", str(folder / "train.csv"), "-o", str(study), folder=home)
+        command("init", str(folder / "train.csv"), "-o", str(study), folder=home)
         began = time.monotonic()
-        said = _command("run", str(study), "--minutes", str(minutes), "--json", folder=home)
+        said = command("run", str(study), "--minutes", str(minutes), "--json", folder=home)
         seconds = time.monotonic() - began
         summary = json.loads(said)
         ours = pd.read_csv(summary["submission"])
-    plain = _plain(folder, about)
-    score, rival = (_score(folder, about, predictions) for predictions in (ours, plain))
+    score, rival = (_score(folder, about, predictions) for predictions in (ours, plain(folder, about)))
     better = score < rival if about["metric"] in ("rmse", "mae", "log_loss", "rmsle") else score > rival
     row = {
         "set": folder.name,
@@ -66,14 +65,15 @@ def _compare(folder: Path, minutes: float) -> dict[str, object]:
     return row
 
 
-def _command(*words: str, folder: str) -> str:
+def command(*words: str, folder: str | Path) -> str:
+    """Return what a command of ours prints, run in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "workbench", *words], cwd=folder, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout
 
 
-def _plain(folder: Path, about: dict[str, Any]) -> pd.DataFrame:
+def plain(folder: Path, about: dict[str, Any]) -> pd.DataFrame:
     """Return what XGBoost says as it comes, in the form of a submission."""
     train, test = pd.read_csv(folder / "train.csv"), pd.read_csv(folder / "test.csv")
     target, ids = about["target"], about["id"]

@@ -11,8 +11,6 @@ of beijing_pm25 it is what `XGBRegressor()` reaches on the raw columns, trained 
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import table
+from competitions import command, plain
 from sklearn import metrics
 
 import workbench
@@ -60,17 +59,20 @@ def _row(data: Path, place: Path, minutes: float) -> dict[str, object]:
     """Draft a study, run it, and hold it against the goal."""
     about = json.loads((data / "ABOUT.json").read_text())
     study, home = place / f"{data.name}.yaml", place / "home"
-    _command("init", str(_file(data, "train")), "--metric", about["metric"], "-o", str(study), folder=place)
+    command("init", str(_file(data, "train")), "--metric", about["metric"], "-o", str(study), folder=place)
     began = time.monotonic()
     words = ("run", str(study), "--home", str(home), "--minutes", f"{minutes:g}", "--json")
-    summary = json.loads(_command(*words, folder=place))
+    summary = json.loads(command(*words, folder=place))
     seconds = time.monotonic() - began
     opened = workbench.open(str(study), str(home))
     members = _members(opened, summary["ensemble"]["members"], data, about)
     sent, classes = read_table(summary["submission"]), opened.competition.dataset.classes
     score = _score(data, about, sent[about["id"]], sent[about["target"]], classes)
     sign = 1 if opened.competition.metric.direction == "maximize" else -1
-    goal = GOALS[data.name] or _plain(data, about)
+    goal = GOALS[data.name]
+    if goal is None:
+        rival = plain(data, about)
+        goal = _score(data, about, rival[about["id"]], rival[about["target"]], None)
     best = max(members, key=lambda member: sign * member["answers"])
     first = max(members, key=lambda member: sign * member["oof"])
     weights: Counter[str] = Counter()
@@ -103,28 +105,9 @@ def _members(study: Any, members: list[dict[str, Any]], data: Path, about: dict[
     return found
 
 
-def _command(*words: str, folder: Path) -> str:
-    command = [sys.executable, "-m", "workbench", *words]
-    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 def _file(data: Path, stem: str) -> Path:
     """Return the file, or the folder, of that name."""
     return next(path for path in sorted(data.iterdir()) if path.name.partition(".")[0] == stem)
-
-
-def _plain(data: Path, about: dict[str, Any]) -> float:
-    """Return the score of XGBoost as it comes, on the raw columns; strings as ordinal codes."""
-    from sklearn.preprocessing import OrdinalEncoder
-    from xgboost import XGBRegressor
-
-    train, test = read_table(_file(data, "train")), read_table(_file(data, "test"))
-    features = [name for name in train.columns if name not in (about["target"], about["id"])]
-    words = [name for name in features if not pd.api.types.is_numeric_dtype(train[name])]
-    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    train[words], test[words] = encoder.fit_transform(train[words]), encoder.transform(test[words])
-    model = XGBRegressor().fit(train[features].astype(float), train[about["target"]])
-    return _score(data, about, test[about["id"]].to_numpy(), model.predict(test[features].astype(float)), None)
 
 
 def _score(data: Path, about: dict[str, Any], ids: Any, predictions: Any, classes: Any) -> float:

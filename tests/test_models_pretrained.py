@@ -124,7 +124,7 @@ def test_weights_that_cannot_be_fetched_are_missed_before_work_starts(tmp_path, 
     # A proxy at which nobody listens.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     asked = PretrainedConfig(base="MobileNetV2", weights="imagenet")
-    with pytest.raises(FamilyError, match=r"must be within reach for Keras to fetch weights. Received: .+ Set"):
+    with pytest.raises(FamilyError, match=r"must be within reach for Keras to fetch weights. Received: .*refused"):
         bases.check_reachable(asked)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5").touch()

@@ -330,11 +330,17 @@ def families(as_json: AsJson = False) -> None:
     """List the model families: what each is, and which kinds of data and tasks it takes."""
     from workbench.models import FAMILIES
 
-    known = [
-        {"name": name, "description": e.about, "kinds": list(e.kinds), "tasks": list(e.tasks), "installed": e.installed}
-        for name, e in FAMILIES.items()
-    ]
     if as_json:
+        known = [
+            {
+                "name": n,
+                "description": e.about,
+                "kinds": list(e.kinds),
+                "tasks": list(e.tasks),
+                "installed": e.installed,
+            }
+            for n, e in FAMILIES.items()
+        ]
         _print_json(known)
         return
     for name, entry in FAMILIES.items():

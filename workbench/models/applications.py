@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import hypermodel, images
+from workbench.models import hypermodel, images, network
 from workbench.models.hypermodel import Shown
 from workbench.models.images import Pixels
 from workbench.models.network import Network
@@ -22,7 +22,7 @@ def fit(
     setting: Setting,
 ) -> Network:
     """Train the net that `build` makes of the space, the problem and what is known of the images, in its own way."""
-    hypermodel.prepare(setting)
+    network.begin(setting.seed)
     shown: Shown = hypermodel.show(problem, train, setting)
     net = build(hp, problem, images.pixels(train.x))
     # KerasTuner makes a list of a single input, which Keras warns of.

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
+from workbench.models import network
 from workbench.models.protocol import Inputs, Model, Problem, Rows, Setting
 
 _BATCH = 256
@@ -104,8 +105,7 @@ def _fitted(
     problem: Problem, x: pd.DataFrame, seed: int, *, noise: float, units: int, layers: int, steps: int
 ) -> Encoder:
     """Return an encoder that was trained for so many steps, however many rows there are."""
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    network.begin(seed)
     view = features.dense(problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False)
     matrix = view.fit_transform(x)
     entrance = keras.Input((matrix.shape[1],))

@@ -61,12 +61,6 @@ def facts(problem: Problem, shape: tuple[int, ...]) -> dict[str, Any]:
     return {"input_shape": shape, "classes": problem.classes, "num_classes": problem.classes, "problem": problem}
 
 
-def prepare(setting: Setting) -> None:
-    """Forget the nets before, and begin all that is random anew; to be called before a net is built."""
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(setting.seed)
-
-
 def is_net(made: object) -> bool:
     """Tell whether something is a net of Keras."""
     return isinstance(made, keras.Model)

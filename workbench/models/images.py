@@ -83,15 +83,6 @@ def restored(hidden: Any, known: Pixels, brightest: float) -> Any:
     return keras.layers.Rescaling(spread, [brightest * each for each in known.mean])(hidden)
 
 
-def choices(known: Pixels) -> dict[str, Any]:
-    """Return what `optimizer.searched` may choose from for a net of images."""
-    return {
-        "optimizers": optimizer.OPTIMIZERS,
-        "schedules": ("cosine", "plateau", "step"),
-        "horizon": known.epochs,
-    }
-
-
 def fit(
     build: Callable[[Any, Problem, Pixels], Any],
     hp: Any,
@@ -111,5 +102,5 @@ def fit(
         setting,
         view=None,
         mixing=mixing.searched(hp) if problem.classes else None,
-        choices=choices(known),
+        choices=optimizer.every(known.epochs),
     )

@@ -140,8 +140,7 @@ def fit(
             are the same where it does not train. 0: one, (rows, outputs).
         choices: what `optimizer.searched` may choose from.
     """
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(setting.seed)
+    begin(setting.seed)
     shift, scale = (0.0, 1.0) if problem.classes else (float(train.y.mean()), float(train.y.std()) or 1.0)
     net = build()
     batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=usual_batch(len(train.y)))
@@ -168,6 +167,12 @@ def fit(
         verbose=0,
     )
     return Network(view, keras.Model(net.inputs, net.output[:, 0]) if members else net, shift, scale)
+
+
+def begin(seed: int) -> None:
+    """Forget the nets before, and begin all that is random anew; to be called before a net is built."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
 
 
 def be_deterministic() -> None:

@@ -67,6 +67,11 @@ class Schedule:
         return [*([early] if stops else []), *moves]
 
 
+def every(horizon: int) -> dict[str, Any]:
+    """Return what `searched` may choose from for a net that may have any optimizer; `horizon` is its default."""
+    return {"optimizers": OPTIMIZERS, "schedules": ("cosine", "plateau", "step"), "horizon": horizon}
+
+
 def searched(
     hp: Any,
     *,

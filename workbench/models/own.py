@@ -65,10 +65,10 @@ class Own:
         return network.load(folder, layers)
 
     def _net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
-        from workbench.models import hypermodel
+        from workbench.models import hypermodel, network
         from workbench.space.hypermodels import is_hypermodel
 
-        hypermodel.prepare(setting)
+        network.begin(setting.seed)
         shown = hypermodel.show(problem, train, setting)
         facts = hypermodel.facts(problem, shown.shape)
         made, model = scripts.run(self.name), None

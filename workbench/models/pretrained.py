@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from workbench.models import bases, images, mixing, network
+from workbench.models import bases, images, mixing, network, optimizer
 from workbench.models.bases import Base
 from workbench.models.extraction import Extraction
 from workbench.models.network import Network, load
@@ -94,15 +94,14 @@ class _Task:
 
     def trained(self, build: Callable[[], Any], setting: Setting, **options: Any) -> Network:
         """Return what `build` makes, trained."""
-        choices = {**images.choices(self.known), **options.pop("choices", {})}
+        choices = {**optimizer.every(self.known.epochs), **options.pop("choices", {})}
         rows = (self.hp, self.problem, self.train, self.valid, setting)
         return network.fit(build, *rows, choices=choices, **{"view": None, **options})
 
 
 def _features(task: _Task) -> Network:
     # Names begin anew, so that the same layers are known again in the cache.
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(task.setting.seed)
+    network.begin(task.setting.seed)
     view = task.view(task.base(), task.setting.cache)
     matrix = view.transform(task.train.x)
 

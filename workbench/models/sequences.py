@@ -70,11 +70,7 @@ def fit(
         setting,
         view=view,
         matrix=matrix,
-        choices={
-            "optimizers": optimizer.OPTIMIZERS,
-            "schedules": ("cosine", "plateau", "step"),
-            "horizon": int(np.clip(round(seen / len(train.y)), least, most)),
-        },
+        choices=optimizer.every(int(np.clip(round(seen / len(train.y)), least, most))),
     )
 
 
