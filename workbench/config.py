@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     PrivateAttr,
     ValidationError,
     WithJsonSchema,
@@ -26,7 +27,9 @@ from pydantic_core import ErrorDetails
 
 from workbench.errors import ConfigError, did_you_mean, listed
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
+"""What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
+SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
 ColumnKind = Literal["number", "boolean", "category", "date", "text"]
 ArrayKind = Literal["image", "sequence", "table"]
@@ -42,6 +45,30 @@ Columns = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
 ]
 """One column, or a list of some."""
+Target = Annotated[
+    str | tuple[str, ...] | None,
+    PlainValidator(lambda value: _target(value)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}, {"type": "null"}]}),
+]
+"""One column to predict, or several."""
+
+
+def _target(value: object) -> str | tuple[str, ...] | None:
+    """Return one column to predict, or several that differ."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be the name of a column, or a list of names; put what looks like a number in quotes")
+    if len(set(value)) < len(value):
+        raise ValueError("must have different columns")
+    return value[0] if len(value) == 1 else tuple(value)
+
+
+def one_class(value: object) -> object:
+    """Return a class as it is written, before pydantic makes another type of it."""
+    if not isinstance(value, str | int | float | bool | None):
+        raise ValueError("must be one class: a text, a number, true or false")
+    return value
 
 
 class _Part(BaseModel):
@@ -71,8 +98,8 @@ class DataConfig(_Part):
     """Whether training images that cannot be decoded are refused, or left out."""
     sample_submission: str | None = None
     """The competition's example: the submission gets its columns, order and ids."""
-    target: str | None = None
-    """The column to predict. Needed for tables, known for arrays and sklearn: sources."""
+    target: Target = None
+    """The column to predict, or a list of several. Needed for tables, known for arrays and sklearn: sources."""
     id: str | None = None
     """The column that names the rows; it never becomes a feature."""
     group: str | None = None
@@ -100,12 +127,23 @@ class DataConfig(_Part):
     """What a regression model is trained on; follows from the metric unless given: for absolute errors log1p where the
     target is an amount with a long tail."""
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict; none where the source knows its own."""
+        return self.target if isinstance(self.target, tuple) else () if self.target is None else (self.target,)
+
     @field_validator("positive", mode="before")
     @classmethod
     def _label(cls, value: object) -> object:
-        if not isinstance(value, str | int | float | bool | None):
-            raise ValueError("must be one class: a text, a number, true or false")
-        return value
+        return one_class(value)
+
+    @model_validator(mode="after")
+    def _several(self) -> "DataConfig":
+        if isinstance(self.target, tuple):
+            for key in ("positive", "target_transform", "horizon"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"must have one target for {key}")
+        return self
 
     @model_validator(mode="after")
     def _in_time(self) -> "DataConfig":
@@ -118,6 +156,28 @@ class DataConfig(_Part):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
                 raise ValueError(f"must have different entries in {key}")
         return self
+
+
+class TargetConfig(_Part):
+    """One of several targets, where it is not like the others."""
+
+    task: SingleTask | None = None
+    """Inferred from its values when left out."""
+    metric: str | None = None
+    """How it is scored; the study's metric where that suits it, else log_loss for classes and rmse for numbers."""
+    weight: Amount = Field(default=1.0, gt=0)
+    """How much it counts beside the others, in the score and in what nets minimise."""
+    loss: Literal["squared_error", "absolute_error"] | None = None
+    """What models of numbers minimise; follows from the metric unless given."""
+    positive: str | int | float | bool | None = None
+    """The positive class of two; the last in sorted order unless given."""
+    transform: Literal["none", "log1p"] | None = None
+    """What models of numbers are trained on; follows from metric and values unless given."""
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _label(cls, value: object) -> object:
+        return one_class(value)
 
 
 class FoldsConfig(_Part):
@@ -239,6 +299,9 @@ class EnsembleConfig(_Part):
     trained once more on all rows."""
     seeds: Whole = Field(default=1, ge=1, le=100)
     """How many times `refit` trains each member, with a seed of its own each; the mean predicts."""
+    weights: Literal["shared", "target", "class"] | None = None
+    """Whether a member has one weight, one for each target, or one for each class. Unless given, several targets have
+    their own where that is worth more on rows that the weights have not seen, and all else is shared."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "EnsembleConfig":
@@ -256,8 +319,11 @@ class StudyConfig(_Part):
     """Where the rows come from, and what their columns are."""
     task: Task | None = None
     """Inferred from the target when left out."""
+    targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
+    """Of several targets, by name: what is particular of some of them."""
     metric: str | None = None
-    """What is optimised; log_loss for classes and rmse for numbers when left out."""
+    """What is optimised; log_loss for classes and rmse for numbers when left out. Of several targets: the weighted mean
+    of each one's score."""
     also: tuple[str, ...] = ()
     """Further metrics, shown and logged, not optimised."""
     folds: FoldsConfig = FoldsConfig()

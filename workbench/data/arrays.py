@@ -85,23 +85,20 @@ def build(
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
     checks.check_no_past(config, kind)
-    label, id_name = checks.check_columns(config, list(frame.columns), names[0]), str(config.data.id)
-    encoded = target.encode(frame[label], name=label, task=config.task, positive=config.data.positive)
+    checks.check_columns(config, list(frame.columns), names[0])
+    id_name = str(config.data.id)
     x = shaped(train, kind, names[0], ragged=ragged)
     steps = x.shape[1] if kind == "sequence" else None
     return Dataset(
         kind=kind,
-        task=encoded.task,
         x=x,
-        y=encoded.y,
-        classes=encoded.classes,
         ids=tables.ids(frame, id_name, names[0]),
         x_test=None if test is None else shaped(test, kind, names[1], ragged=ragged, steps=steps),
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
-        target=label,
         id_name=id_name,
         sample=sample,
         example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
+        **target.of(config, frame)._asdict(),
         **tables.roles(config, frame, names[0]),
     )
 
@@ -185,7 +182,7 @@ def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, nam
 def _ragged(config: StudyConfig, names: Collection[str]) -> bool:
     """Tell whether an array says how long sequences are, and is not there for something else."""
     data = config.data
-    keys = {data.target, data.id, data.group, *data.time, data.weight, config.folds.column}
+    keys = {*data.targets, data.id, data.group, *data.time, data.weight, config.folds.column}
     return _LENGTHS in names and _LENGTHS not in keys
 
 
@@ -203,23 +200,33 @@ def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_n
         hint = did_you_mean(asked, train) or f" Arrays: {listed(train)}."
         raise config.error("data.id", "must be an array of the file", asked, hint)
     known = {
-        "target": config.data.target or target_name,
+        "target": config.data.target or _named(train, target_name),
         "id": asked or "id",
         "types": {name: kind for name, kind in config.data.types.items() if name != "x"},
     }
     return config.model_copy(update={"data": config.data.model_copy(update=known)})
 
 
+def _named(arrays: Arrays, name: str) -> str | tuple[str, ...]:
+    """Return the name of the target; of a `y` with some columns a row, theirs: y0, y1, …"""
+    y = arrays.get("y")
+    return name if y is None or y.ndim != 2 or y.shape[1] < 2 else tuple(f"y{n}" for n in range(y.shape[1]))
+
+
 def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
     """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
     data, rows = config.data, len(arrays["x"])
     found: dict[str, Array] = {str(data.id): np.arange(rows)}
-    wanted = [data.id, data.target, data.group, *data.time, data.weight, config.folds.column]
+    y = arrays.get("y")
+    several = y is not None and y.ndim == 2 and y.shape[1] == len(data.targets) > 1
+    columns = dict(zip(data.targets, y.T, strict=True)) if y is not None and several else {}
+    wanted = [data.id, *data.targets, data.group, *data.time, data.weight, config.folds.column]
     for column in (column for column in wanted if column is not None):
-        key = "y" if column == data.target and column not in arrays else column
-        if key not in arrays:
-            continue
-        found[column] = beside(arrays, key, rows, name)
+        key = "y" if data.targets == (column,) and column not in arrays else column
+        if column in columns:
+            found[column] = beside({column: columns[column]}, column, rows, name)
+        elif key in arrays:
+            found[column] = beside(arrays, key, rows, name)
     return pd.DataFrame(found)
 
 

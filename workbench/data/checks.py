@@ -25,6 +25,7 @@ def peek(config: StudyConfig) -> None:
         DataError: a header is broken, or the test file lacks columns.
     """
     scheme, name = source(config)
+    _check_targets(config, scheme)
     if is_long(config) and scheme in ("sklearn", "openml"):
         key = "steps" if config.data.steps is not None else "labels"
         received = getattr(config.data, key)
@@ -32,7 +33,7 @@ def peek(config: StudyConfig) -> None:
     if scheme == "sklearn":
         _check_sklearn(config, name)
     elif scheme == "kaggle":
-        _needed_target(config, "")
+        _needed_targets(config, "")
         remote.check_kaggle(name)
     elif not scheme:
         _check_files(config)
@@ -88,31 +89,31 @@ def located(config: StudyConfig, key: str, value: str, *, folder: bool | None = 
     return path
 
 
-def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> str:
-    """Refuse keys of the study file that name no column of the training table; return the target's name.
+def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> tuple[str, ...]:
+    """Refuse keys of the study file that name no column of the training table; return the names of the targets.
 
     `train` is the table's name, for messages.
 
     Raises:
         ConfigError: a column is missing, or one column is asked to be two things.
     """
-    target = _needed_target(config, f" Columns of {train}: {listed(columns)}.")
+    targets = _needed_targets(config, f" Columns of {train}: {listed(columns)}.")
     for key, column in _named(config):
         if column not in columns:
             raise _no_column(config, key, column, columns, train)
-        if column == target and key != "data.target":
+        if column in targets and not key.startswith("data.target"):
             raise config.error(key, "must not be the target", column, " A target is never a feature.")
     for column, kind in types_of_columns(config).items():
         if kind not in get_args(ColumnKind):
             known = ", ".join(get_args(ColumnKind))
             raise config.error(f"data.types.{column}", f"must be one of {known} for a column", kind)
-    return target
+    return targets
 
 
 def check_long(
     config: StudyConfig, columns: Collection[str], train: str, labels: tuple[Collection[str], str] | None
-) -> str:
-    """Refuse keys of the study file that do not go with a long table, or name no column; return the target's name.
+) -> tuple[str, ...]:
+    """Refuse keys of the study file that do not go with a long table, or name no column; return the targets' names.
 
     Args:
         config: the study file.
@@ -130,21 +131,28 @@ def check_long(
         hint = " Set data.id to the column whose equal values are one sequence."
         raise config.error("data.steps", "must go with data.id", data.steps, hint)
     told, place = labels or ((), "")
-    target = check_columns(config, [*columns, *told], f"{train} or {place}" if labels else train)
+    targets = check_columns(config, [*columns, *told], f"{train} or {place}" if labels else train)
     for key, column, found, where in (
         ("data.id", data.id, columns, train),
         ("data.steps", data.steps, columns, train),
-        *([("data.id", data.id, told, place), ("data.target", target, told, place)] if labels else []),
+        *([("data.id", data.id, told, place)] if labels else []),
+        *([("data.target", target, told, place) for target in targets] if labels else []),
     ):
         if column not in found:
             raise _no_column(config, key, column, found, where)
     if data.steps == data.id:
         raise config.error("data.steps", "must be another column than data.id", data.steps)
-    return target
+    return targets
 
 
 def check_test(
-    config: StudyConfig, columns: Collection[str], found: Collection[str], *, train: str, test: str, target: str
+    config: StudyConfig,
+    columns: Collection[str],
+    found: Collection[str],
+    *,
+    train: str,
+    test: str,
+    targets: Collection[str],
 ) -> None:
     """Refuse a test table that lacks a feature or the id.
 
@@ -153,7 +161,7 @@ def check_test(
     """
     data = config.data
     needed = {*data.time, *data.series} if data.lags or data.windows or data.horizon else set()
-    apart = {target, *not_features(config)} - {data.id, *needed}
+    apart = {*targets, *not_features(config)} - {data.id, *needed}
     lacks = [name for name in columns if name not in found and name not in apart and not unnamed(name)]
     if lacks:
         hint = did_you_mean(lacks[0], [name for name in found if name not in columns])
@@ -193,9 +201,10 @@ def types_of_columns(config: StudyConfig) -> dict[str, str]:
 def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Yield each key that names a column, and the column."""
     data = config.data
-    single = {"target": data.target, "id": data.id, "group": data.group, "weight": data.weight, "steps": data.steps}
+    single = {"id": data.id, "group": data.group, "weight": data.weight, "steps": data.steps}
     yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
-    for key, columns in {"data.time": data.time, "data.series": data.series}.items():
+    lists = {"data.target": data.targets, "data.time": data.time, "data.series": data.series}
+    for key, columns in lists.items():
         places = [key] if len(columns) == 1 else [f"{key}[{place}]" for place in range(len(columns))]
         yield from zip(places, columns, strict=True)
     yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
@@ -214,10 +223,26 @@ def is_long(config: StudyConfig) -> bool:
     return config.data.steps is not None or config.data.labels is not None
 
 
-def _needed_target(config: StudyConfig, hint: str) -> str:
-    if config.data.target is None:
+def _needed_targets(config: StudyConfig, hint: str) -> tuple[str, ...]:
+    if not config.data.targets:
         raise ConfigError(f"{config.file}: data.target is missing. Set it to the column to predict.{hint}")
-    return config.data.target
+    return config.data.targets
+
+
+def _check_targets(config: StudyConfig, scheme: str) -> None:
+    """Refuse what is said of a target that there is not, and what goes with a single one."""
+    data, several = config.data, isinstance(config.data.target, tuple)
+    for name in config.targets:
+        if not several:
+            hint = " Remove it, or list the targets."
+            raise config.error("targets", "must go with a list of columns as data.target", data.target, hint)
+        if name not in data.targets:
+            hint = did_you_mean(name, data.targets) or f" Targets: {listed(data.targets)}."
+            raise config.error("targets", "must name columns of data.target", name, hint)
+    if several and config.class_weight is not None:
+        raise config.error("class_weight", "must go with one target", config.class_weight, " Remove it.")
+    if several and scheme in ("sklearn", "openml"):
+        raise config.error("data.target", f"must be one target for {scheme}:", listed(data.targets))
 
 
 def _check_sklearn(config: StudyConfig, name: str) -> None:
@@ -243,11 +268,11 @@ def _check_files(config: StudyConfig) -> None:
     if train.is_dir() or form(train) != "text":
         return
     columns = read_header(train).columns
-    target = check_columns(config, columns, train.name)
+    targets = check_columns(config, columns, train.name)
     # A table of images to predict needs no more than their names, which are looked for when it is read.
     if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
         found = read_header(test).columns
-        check_test(config, columns, found, train=train.name, test=test.name, target=target)
+        check_test(config, columns, found, train=train.name, test=test.name, targets=targets)
 
 
 def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> None:
@@ -263,9 +288,9 @@ def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> No
         return
     columns = read_header(train).columns
     told = None if labels is None else (read_header(labels).columns, labels.name)
-    target = check_long(config, columns, train.name, told)
+    targets = check_long(config, columns, train.name, told)
     if test is not None and form(test) == "text":
-        check_test(config, columns, read_header(test).columns, train=train.name, test=test.name, target=target)
+        check_test(config, columns, read_header(test).columns, train=train.name, test=test.name, targets=targets)
 
 
 def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from workbench.config import ColumnKind, Task
+from workbench.config import ColumnKind, SingleTask, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,21 @@ Rows: TypeAlias = "pd.DataFrame | Array | Stored"
 Kind = Literal["table", "text", "image", "sequence"]
 """What a row is; text: a table with a column of texts, whatever else it has."""
 Class = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of several targets."""
+
+    name: str
+    task: SingleTask
+    classes: tuple[Class, ...] | None = None
+    """The class that each number stands for; of two, the second is the positive one."""
+
+    @property
+    def outputs(self) -> int:
+        """The width of its predictions: a column per class when there are more than two, else one."""
+        return len(self.classes) if self.classes is not None and len(self.classes) > 2 else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +56,11 @@ class Dataset:
     x: Rows
     """The features of the training rows."""
     y: Array
-    """(rows,): int64 class numbers, or float64 values."""
+    """(rows,): int64 class numbers, or float64 values; of several targets either, (rows, targets) float64."""
     ids: Array
     """(rows,): unique names of the training rows."""
     target: str
-    """The name of what is predicted."""
+    """The name of what is predicted; of several targets, their names."""
     id_name: str = "id"
     """The name of the id column; ids are row numbers from 0 where there is none."""
     x_test: Rows | None = None
@@ -54,6 +69,8 @@ class Dataset:
     """(test rows,): unique names of the rows to predict."""
     classes: tuple[Class, ...] | None = None
     """The class that each number in `y` stands for; of a binary task, the second is the positive one."""
+    targets: tuple[Target, ...] = ()
+    """Several targets, in the order of the columns of `y`; none where there is one."""
     columns: Mapping[str, ColumnKind] = field(default_factory=dict)
     """A table's columns in the order of `x`, and what each is."""
     date_formats: Mapping[str, str] = field(default_factory=dict)

@@ -55,31 +55,27 @@ def load_images(
     """
     checks.check_no_past(config, "image")
     config, gallery = _sorted(config, train) if train.is_dir() else _listed(config, train)
-    label, id_name = str(config.data.target), str(config.data.id)
+    id_name = str(config.data.id)
     new = None if test is None else _to_predict(config, test, gallery, sample)
     # What is wrong with the rows is said before any image is decoded.
-    _encoded(config, gallery.frame)
+    target.of(config, gallery.frame)
     ids = tables.ids(gallery.frame, id_name, gallery.name)
     test_ids = None if new is None else tables.ids(new.frame, id_name, new.name)
     skip = config.data.corrupt == "skip"
     decoded = decoding.decode(gallery.images, cache, size=config.data.image_size, skip=skip)
     predicted = None if new is None else _decoded(new, decoded.look, cache)
     frame = gallery.frame[decoded.kept]
-    encoded = _encoded(config, frame)
     return Dataset(
         kind="image",
-        task=encoded.task,
         x=decoded.x,
-        y=encoded.y,
-        classes=encoded.classes,
         ids=ids[decoded.kept],
         x_test=None if predicted is None else predicted.x,
         test_ids=test_ids,
-        target=label,
         id_name=id_name,
         sample=sample,
         example=decoded.x[:1],
         notes=(*gallery.images.notes, *gallery.notes, *decoded.notes, *(new.images.notes if new else ())),
+        **target.of(config, frame)._asdict(),
         **tables.roles(config, frame, gallery.name),
     )
 
@@ -101,6 +97,9 @@ def name_column(frame: pd.DataFrame, folder: Path, name: str) -> str | None:
 def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images of a folder of classes, and the study with the names of what is known of them."""
     images = folders.by_class(folder, f"{config.file}: data.train")
+    if isinstance(config.data.target, tuple):
+        hint = " A folder is a class; name a table with a column for each target, and set data.images."
+        raise config.error("data.target", "must be one target for images in folders", config.data.target, hint)
     config = _completed(config, target=config.data.target or "label", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
     frame = pd.DataFrame({id_name: folders.names(images), label: images.labels}, dtype=object)
@@ -112,8 +111,8 @@ def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images that a table names."""
     images, frame, column = _named(config, table)
     config = _completed(config, id=config.data.id or column)
-    label = checks.check_columns(config, list(map(str, frame.columns)), table.name)
-    known = {label, column, *checks.not_features(config), *config.data.time}
+    targets = checks.check_columns(config, list(map(str, frame.columns)), table.name)
+    known = {*targets, column, *checks.not_features(config), *config.data.time}
     aside = [name for name in map(str, frame.columns) if name not in known]
     notes = (f"left out {listed(map(repr, aside), 5)}: columns beside the images",) if aside else ()
     return config, Gallery(images, frame, table.name, notes)
@@ -168,17 +167,12 @@ def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain:
     return styles[0]
 
 
-def _encoded(config: StudyConfig, frame: pd.DataFrame) -> target.Target:
-    label, data = str(config.data.target), config.data
-    return target.encode(frame[label], name=label, task=config.task, positive=data.positive)
-
-
 def _decoded(new: Gallery, look: Look, cache: Cache | None) -> Decoded:
     """Decode images to predict; each needs a prediction, so none is left out."""
     return decoding.decode(new.images, cache, look=look)
 
 
-def _completed(config: StudyConfig, **known: str | None) -> StudyConfig:
+def _completed(config: StudyConfig, **known: str | tuple[str, ...] | None) -> StudyConfig:
     """Return the study with what its source knows without being told."""
     return config.model_copy(update={"data": config.data.model_copy(update=known)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,30 +115,26 @@ def load_long(
     frame, notes = tables.read_noted(train, exact)
     rows = None if test is None else tables.read_table(test, exact)
     told = None if labels is None else tables.read_table(labels, exact)
-    label = checks.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
+    targets = checks.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
     if rows is not None:
-        checks.check_test(config, frame.columns, rows.columns, train=names[0], test=names[1], target=label)
+        checks.check_test(config, frame.columns, rows.columns, train=names[0], test=names[1], targets=targets)
     column = _steps(config, frame, names[0])
     order = _ordered(frame, str(config.data.id), str(config.data.steps), column, names[0])
-    layout, dropped = _learn(config, frame, order, column, label, names[0])
+    layout, dropped = _learn(config, frame, order, column, targets, names[0])
     found = _beside(config, frame, told, order, (names[0], names[2]))
-    encoded = target.encode(found.frame[label], name=label, task=config.task, positive=config.data.positive)
     new = None if rows is None else read(rows, layout, names[1], cache)
     return Dataset(
         kind="sequence",
-        task=encoded.task,
         x=_packed(frame, order, layout, cache),
-        y=encoded.y,
-        classes=encoded.classes,
         ids=order.ids,
         x_test=None if new is None else new.x,
         test_ids=None if new is None else new.ids,
-        target=label,
         id_name=layout.id,
         example=_example(frame, order, layout),
         long=layout,
         sample=sample,
         notes=(*notes, *dropped, *_cut(new, names[1]), *found.notes),
+        **target.of(config, found.frame)._asdict(),
         **tables.roles(config, found.frame, names[2] or names[0]),
     )
 
@@ -211,10 +207,10 @@ def _ordered(frame: pd.DataFrame, id_: str, steps: str, column: Column, name: st
 
 
 def _learn(
-    config: StudyConfig, frame: pd.DataFrame, order: _Order, steps: Column, label: str, name: str
+    config: StudyConfig, frame: pd.DataFrame, order: _Order, steps: Column, targets: Sequence[str], name: str
 ) -> tuple[Layout, tuple[str, ...]]:
     """Decide on the training rows what becomes of each column, and how long sequences are; say what is left out."""
-    apart = {label, str(config.data.steps), *checks.not_features(config)}
+    apart = {*targets, str(config.data.steps), *checks.not_features(config)}
     features = frame[[column for column in frame.columns if column not in apart and not checks.unnamed(column)]]
     learnt = columns.learn(features, config)
     odd = {column: kind for column, (kind, _) in learnt.items() if kind in ("date", "text")}
@@ -276,7 +272,8 @@ def _beside(
         DataError: an id has no label, or a column of the long table changes within an id.
     """
     data = config.data
-    keys = {"data.target": data.target, "data.group": data.group, "data.weight": data.weight}
+    keys = {"data.group": data.group, "data.weight": data.weight}
+    keys |= {f"data.target[{n}]" if n else "data.target": name for n, name in enumerate(data.targets)}
     keys |= {"folds.column": config.folds.column} | {f"data.time[{n}]": name for n, name in enumerate(data.time)}
     wanted = {key: column for key, column in keys.items() if column is not None}
     found, notes = pd.DataFrame(index=range(len(order.ids))), tuple[str, ...]()

@@ -74,7 +74,7 @@ def arrays(frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str,
 
 def names(config: StudyConfig, frame: pd.DataFrame) -> list[str]:
     """Return the columns of the pixels: all that nothing else is known of."""
-    apart = {config.data.target, *config.data.time, *checks.not_features(config)}
+    apart = {*config.data.targets, *config.data.time, *checks.not_features(config)}
     return [name for name in map(str, frame.columns) if name not in apart and not checks.unnamed(name)]
 
 

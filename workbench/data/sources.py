@@ -55,7 +55,9 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
     if scheme != "sklearn":
         return None
     rows = _rows(name)
-    known = target.encode(rows.y[rows.train], name="target", task=config.task, positive=config.data.positive)
+    known = target.encode(
+        rows.y[rows.train], name="target", task=target.single(config.task), positive=config.data.positive
+    )
     return rows.test, target.codes(rows.y[rows.test], known.classes)
 
 

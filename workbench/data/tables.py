@@ -83,27 +83,23 @@ def build(
         DataError: ids repeat, target values are missing, or no feature is left.
     """
     data = config.data
-    named = checks.check_columns(config, list(map(str, train.columns)), names[0])
+    targets = checks.check_columns(config, list(map(str, train.columns)), names[0])
     if test is not None:
-        checks.check_test(config, train.columns, test.columns, train=names[0], test=names[1], target=named)
-    encoded = target.encode(train[named], name=named, task=config.task, positive=data.positive)
-    apart = {named, *checks.not_features(config)}
+        checks.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
+    asked = target.of(config, train)
+    apart = {*targets, *checks.not_features(config)}
     features = train[[name for name in train.columns if name not in apart and not checks.unnamed(name)]]
     learnt = columns.learn(features, config)
     x, dropped = informative(columns.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
-    shown = windows.show(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
+    shown = windows.show(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
     return Dataset(
         kind="text" if "text" in kinds.values() else "table",
-        task=encoded.task,
         x=shown.x,
-        y=encoded.y,
-        classes=encoded.classes,
         ids=ids(train, data.id, names[0]),
         x_test=shown.x_test,
         test_ids=None if test is None else ids(test, data.id, names[1]),
-        target=named,
         id_name=data.id or "id",
         columns=kinds | shown.kinds,
         windows=shown.windows,
@@ -111,6 +107,7 @@ def build(
         example=train[list(dict.fromkeys([*([data.id] if data.id else []), *shown.needs, *learnt]))].head(),
         sample=sample,
         notes=(*notes, *_unnamed_notes(train), *dropped, *shown.notes),
+        **asked._asdict(),
         **roles(config, train, names[0]),
     )
 

@@ -1,4 +1,4 @@
-"""Raw target values -> task, classes, and the numbers that models are trained on."""
+"""Raw target values -> task, classes, and the numbers that models are trained on; of one target, or of several."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import Task
-from workbench.data.dataset import Class
+from workbench.config import SingleTask, StudyConfig, Task
+from workbench.data.dataset import Class, Target
 from workbench.errors import DataError, did_you_mean, listed
 
 # Whole numbers of more values than this are amounts, not classes.
@@ -16,15 +16,59 @@ _MOST_NUMBERED_CLASSES = 20
 _YES = dict.fromkeys(("true", "yes", "t", "y", "1"), True) | dict.fromkeys(("false", "no", "f", "n", "0"), False)
 
 
-class Target(NamedTuple):
+class Encoded(NamedTuple):
     """What is predicted: `y` is int64 class numbers, or float64 values where `classes` is None."""
 
-    task: Task
+    task: SingleTask
     classes: tuple[Class, ...] | None
     y: np.ndarray[Any, np.dtype[Any]]
 
 
-def infer_task(values: Any) -> Task:
+class Asked(NamedTuple):
+    """What a study predicts, by the names that Dataset gives it."""
+
+    target: str
+    task: Task
+    y: np.ndarray[Any, np.dtype[Any]]
+    classes: tuple[Class, ...] | None
+    targets: tuple[Target, ...] = ()
+
+
+def of(config: StudyConfig, frame: pd.DataFrame) -> Asked:
+    """Encode the target of a study, or its several targets.
+
+    Args:
+        config: names the targets, and says of some what they are.
+        frame: (rows,) the columns of the targets.
+
+    Raises:
+        ConfigError: the task does not go with the number of targets.
+        DataError: as for `encode`.
+    """
+    names, task = config.data.targets, config.task
+    if not isinstance(config.data.target, tuple):
+        if task in ("multilabel", "multitarget"):
+            raise config.error("task", "must go with a list of columns as data.target", task, " Remove it.")
+        one = encode(frame[names[0]], name=names[0], task=single(task), positive=config.data.positive)
+        return Asked(names[0], one.task, one.y, one.classes)
+    asked: SingleTask | None = "binary" if task == "multilabel" else single(task)
+    found = []
+    for name in names:
+        own = config.targets.get(name)
+        options = (asked, None) if own is None else (own.task or asked, own.positive)
+        found.append(encode(frame[name], name=name, task=options[0], positive=options[1]))
+    targets = tuple(Target(name, each.task, each.classes) for name, each in zip(names, found, strict=True))
+    binary = all(each.task == "binary" for each in found)
+    y = np.column_stack([each.y.astype("float64") for each in found])
+    return Asked(", ".join(names), "multilabel" if binary else "multitarget", y, None, targets)
+
+
+def single(task: Task | None) -> SingleTask | None:
+    """Return the task of one target; None where it is to be inferred."""
+    return None if task is None or task == "multilabel" or task == "multitarget" else task
+
+
+def infer_task(values: Any) -> SingleTask:
     """Infer the task from target values.
 
     Fractions are regression; so are more than 20 distinct whole numbers, unless they run from 0 or 1 without a gap
@@ -41,7 +85,7 @@ def infer_task(values: Any) -> Task:
     return "binary" if len(distinct) <= 2 else "multiclass"
 
 
-def encode(values: Any, *, name: str, task: Task | None = None, positive: Class | None = None) -> Target:
+def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: Class | None = None) -> Encoded:
     """Encode a target.
 
     `name` is the target's, for messages; `task` is inferred when it is None. Classes are sorted; `positive` names
@@ -57,7 +101,7 @@ def encode(values: Any, *, name: str, task: Task | None = None, positive: Class 
     if chosen == "regression":
         if positive is not None:
             raise DataError(_positive_needs_binary(name, positive, chosen))
-        return Target(chosen, None, _amounts(series, name))
+        return Encoded(chosen, None, _amounts(series, name))
     plain = _plain(series)
     classes: tuple[Class, ...] = tuple(sorted(pd.unique(plain).tolist()))
     if task is None and plain.dtype.kind == "O" and len(classes) > max(_MOST_NUMBERED_CLASSES, len(plain) / 2):
@@ -71,7 +115,7 @@ def encode(values: Any, *, name: str, task: Task | None = None, positive: Class 
             raise DataError(_positive_needs_binary(name, positive, chosen))
         last = _match(positive, classes, name)
         classes = (*(each for each in classes if each != last), last)
-    return Target(chosen, classes, codes(plain, classes))
+    return Encoded(chosen, classes, codes(plain, classes))
 
 
 def codes(values: Any, classes: tuple[Class, ...] | None) -> np.ndarray[Any, np.dtype[Any]]:
@@ -111,7 +155,7 @@ def _check_values(series: pd.Series[Any], name: str) -> None:
         )
 
 
-def _check_classes(classes: tuple[Class, ...], name: str, task: Task) -> None:
+def _check_classes(classes: tuple[Class, ...], name: str, task: SingleTask) -> None:
     if len(classes) < 2:
         raise DataError(f"Target {name!r} must have two classes or more. Received: {classes[0]!r} only.")
     if task == "binary" and len(classes) > 2:
@@ -132,7 +176,7 @@ def _amounts(series: pd.Series[Any], name: str) -> np.ndarray[Any, np.dtype[Any]
     return amounts
 
 
-def _positive_needs_binary(name: str, positive: Class, task: Task) -> str:
+def _positive_needs_binary(name: str, positive: Class, task: SingleTask) -> str:
     return (
         f"data.positive must go with a binary target. Received: {positive!r}, but the task of {name!r} is {task}. "
         "Remove it."

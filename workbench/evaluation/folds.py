@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -100,23 +100,26 @@ def make(
     groups: Array | None = None,
     time: Array | None = None,
     column: Array | None = None,
+    classes: Sequence[bool] = (),
 ) -> Folds:
     """Deal the rows into folds.
 
     Args:
         config: the kind and number of folds; without a kind it follows from `groups` and `task`.
         task: regression is not stratified.
-        y: (rows,) class numbers or labels, or values.
+        y: (rows,) class numbers or labels, or values; of several targets (rows, targets).
         ids: (rows,) unique names of the rows.
         groups: (rows,) rows of one group are not split; a row without one is a group of its own.
         time: (rows,) what orders the rows, for kind `time`.
         column: (rows,) the user's folds, for kind `column`; missing, empty and negative ones only train.
+        classes: of several targets, whether each is of classes.
 
     Raises:
         EvaluationError: the rows, groups or times do not suffice, or a column is needed that is not there.
     """
-    kind = config.kind or _usual(task, groups is not None)
-    _check(kind, task, {"data.group": groups, "data.time": time, "folds.column": column})
+    strata = _strata(task, y, classes)
+    kind = config.kind or _usual(groups is not None, strata is not None)
+    _check(kind, strata is not None, {"data.group": groups, "data.time": time, "folds.column": column})
     order = None
     if kind == "time" and time is not None:
         order = deal.ranks(time)
@@ -124,9 +127,8 @@ def make(
     elif kind == "column" and column is not None:
         deals = [deal.brought(column)]
     else:
-        classes = None if task == "regression" else pd.factorize(np.asarray(y))[0]
         codes = None if groups is None else deal.codes(groups)
-        deals = [deal.once(kind, config, repeat, len(y), classes, codes) for repeat in range(config.repeats)]
+        deals = [deal.once(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)]
     assignment = np.stack(deals).astype(np.int16)
     return Folds(kind, assignment, order, fingerprint(task=task, y=y, ids=ids, assignment=assignment))
 
@@ -134,7 +136,8 @@ def make(
 def fingerprint(*, task: Task, y: Array, ids: Array, assignment: Array) -> str:
     """Return 16 hex digits of the SHA-256 over ids, target and assignment, the rows sorted by id.
 
-    Ids and class labels are hashed as text (1, 1.0 and '1' are the same), values as little-endian doubles.
+    Ids and class labels are hashed as text (1, 1.0 and '1' are the same), values and several targets as little-endian
+    doubles.
 
     Raises:
         EvaluationError: an id comes twice.
@@ -145,7 +148,7 @@ def fingerprint(*, task: Task, y: Array, ids: Array, assignment: Array) -> str:
     if twice is not None:
         raise EvaluationError(f"ids must be unique. Received: {twice!r} more than once. Set data.id to another column.")
     digest = hashlib.sha256(json.dumps([names[i] for i in order]).encode())
-    if task == "regression":
+    if task == "regression" or np.ndim(y) > 1:
         # Adding 0.0 makes -0.0 and 0.0 the same bytes.
         digest.update((np.asarray(y, dtype="<f8")[order] + 0.0).tobytes())
     else:
@@ -223,23 +226,43 @@ def load(path: str | os.PathLike[str]) -> Folds:
     return Folds(cast(FoldKind, facts["kind"]), assignment, order, facts["hash"])
 
 
-def _usual(task: Task, grouped: bool) -> FoldKind:
-    """Return the kind of folds that suits the task where the study names none."""
+def _strata(task: Task, y: Array, classes: Sequence[bool]) -> Array | None:
+    """Return (rows,) the number of each row's class, which folds are to have alike; None without classes.
+
+    Of several targets it is the combination of their classes, numbered so that rows of the rarest classes lie beside
+    each other: dealt in that order, every fold has its share of them, even where combinations are rare.
+    """
+    if np.ndim(y) < 2:
+        return None if task == "regression" else pd.factorize(np.asarray(y))[0]
+    if not any(classes):
+        return None
+    columns = y[:, np.asarray(classes, dtype=bool)].astype(np.int64).T
+    # The last key of a sort decides first.
+    rarest_last = sorted(columns, key=lambda column: -np.bincount(column)[np.unique(column)].min())
+    order = np.lexsort(rarest_last)
+    changes = np.any([np.diff(column[order]) != 0 for column in columns], axis=0)
+    strata = np.empty(len(y), dtype=np.int64)
+    strata[order] = np.concatenate(([0], np.cumsum(changes)))
+    return strata
+
+
+def _usual(grouped: bool, stratified: bool) -> FoldKind:
+    """Return the kind of folds that suits the target where the study names none."""
     if grouped:
-        return "group" if task == "regression" else "group_stratified"
-    return "kfold" if task == "regression" else "stratified"
+        return "group_stratified" if stratified else "group"
+    return "stratified" if stratified else "kfold"
 
 
-def _check(kind: FoldKind, task: Task, columns: Mapping[str, Array | None]) -> None:
-    """Refuse a kind of folds that does not suit the task or the columns there are."""
+def _check(kind: FoldKind, stratified: bool, columns: Mapping[str, Array | None]) -> None:
+    """Refuse a kind of folds that does not suit the target or the columns there are."""
     key = _NEEDS.get(kind)
     if key and columns[key] is None:
         raise EvaluationError(f"folds.kind {kind!r} needs {key}. Received: none. Set {key} to a column.")
-    if task == "regression" and kind in ("stratified", "group_stratified"):
+    if not stratified and kind in ("stratified", "group_stratified"):
         other = "kfold" if kind == "stratified" else "group"
         raise EvaluationError(f"folds.kind {kind!r} needs classes. Received: a regression. Set it to {other!r}.")
     if kind in ("kfold", "stratified") and columns["data.group"] is not None:
-        other = "group" if kind == "kfold" or task == "regression" else "group_stratified"
+        other = "group" if kind == "kfold" or not stratified else "group_stratified"
         raise EvaluationError(
             f"folds.kind must keep the groups of data.group together. Received: {kind!r}. "
             f"Set it to {other!r}, or leave data.group out."

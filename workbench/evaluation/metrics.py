@@ -113,6 +113,11 @@ class Metric:
             predictions = scores.labels(y, predictions)
         return self.function(y, predictions, weight)
 
+    @property
+    def facts(self) -> str:
+        """What must stay the same for scores to be comparable."""
+        return self.name
+
     def better(self, a: float, b: float) -> bool:
         """Return whether score `a` is better than score `b`; NaN is worse than any number."""
         if math.isnan(a) or math.isnan(b):

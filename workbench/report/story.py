@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.config import Task
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,7 +24,7 @@ class Question:
 
     study: str
     target: str
-    task: Literal["binary", "multiclass", "regression"]
+    task: Task
     metric: str
     direction: Literal["minimize", "maximize"]
     source: str

@@ -1,12 +1,13 @@
 """What a study is about: the data, the metric, the folds, and how its trials' predictions are laid out."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, FamilyError
 from workbench.models import bases, callbacks
+from workbench.study import targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
+    from workbench.evaluation.targets import Several
     from workbench.study.facts import Facts
+    from workbench.study.targets import Transform
     from workbench.tracking import Vault
     from workbench.trial import Spec
 
@@ -55,19 +58,28 @@ class Competition:
         """What is optimised."""
         from workbench import evaluation
 
+        if self.dataset.targets:
+            return self._several
         name = self.config.metric or evaluation.default(self.dataset.task)
         return self._checked_metric("metric", name)
+
+    @cached_property
+    def _several(self) -> "Several":
+        return targets.metric(self.config, self.dataset)
 
     @property
     def scored_by(self) -> "Metric":
         """What is optimised, without a look at the data where the study file names it."""
         from workbench import evaluation
 
-        return evaluation.metric(self.config.metric, self.config.resolve) if self.config.metric else self.metric
+        name, own = self.config.metric, any(target.metric for target in self.config.targets.values())
+        return self.metric if name is None or own else evaluation.metric(name, self.config.resolve)
 
     @cached_property
     def also(self) -> "tuple[Metric, ...]":
-        """What else is shown."""
+        """What else is shown; of several targets, the score of each."""
+        if self.dataset.targets:
+            return targets.also(self.config, self.dataset, self._several)
         return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
 
     @cached_property
@@ -77,7 +89,8 @@ class Competition:
         from workbench.evaluation import folds
 
         data = self.dataset
-        options = {"groups": data.groups, "time": data.time, "column": data.fold_column}
+        options: dict[str, Any] = {"groups": data.groups, "time": data.time, "column": data.fold_column}
+        options |= {"classes": [target.classes is not None for target in data.targets]}
         try:
             return folds.make(self.config.folds, task=data.task, y=data.y, ids=data.ids, **options)
         except EvaluationError as error:
@@ -88,7 +101,7 @@ class Competition:
         """What must stay the same as long as the study keeps its name."""
         from workbench.study.facts import Facts
 
-        return Facts.of(self.dataset, self.metric.name, self.folds.hash)
+        return Facts.of(self.dataset, self.metric.facts, self.folds.hash)
 
     @cached_property
     def vault(self) -> "Vault":
@@ -97,7 +110,9 @@ class Competition:
 
         data, (repeats, rows) = self.dataset, self.folds.rows()
         outputs: tuple[str, ...] = ("prediction",)
-        if data.classes is not None and len(data.classes) > 2:
+        if data.targets:
+            outputs = targets.outputs(data.targets)
+        elif data.classes is not None and len(data.classes) > 2:
             outputs = tuple(f"prediction_{label}" for label in data.classes)
         return Vault(
             id_name=data.id_name,
@@ -119,15 +134,14 @@ class Competition:
         return self.vault.rows if self.folds.repeats > 1 else None
 
     @cached_property
-    def transform(self) -> Literal["none", "log1p"]:
-        """What the target is trained on."""
-        transform = self.config.data.target_transform or self.metric.transform
-        if self.config.data.target_transform is None and self.metric.loss == "absolute_error" and _skewed(self.dataset):
-            # The median of logarithms is the logarithm of the median, and easier to learn where tails are long.
-            return "log1p"
-        if transform == "log1p" and (self.dataset.y <= -1).any():
-            raise self.config.error("data.target_transform", "needs a target above -1", "log1p")
-        return transform if self.dataset.task == "regression" else "none"
+    def transform(self) -> "Transform | tuple[Transform, ...]":
+        """What the target is trained on; of several, each."""
+        if self.dataset.targets:
+            return targets.transforms(self.config, self.dataset, self._several)
+        if self.dataset.task != "regression":
+            return "none"
+        asked = self.config.data.target_transform
+        return targets.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
 
     def check(self) -> None:
         """Refuse families, metrics and a transform that do not suit the data.
@@ -193,13 +207,3 @@ class Competition:
         except EvaluationError as error:
             raise ConfigError(f"{self.config.file}: {key}: {error}") from error
         return metric
-
-
-def _skewed(dataset: "Dataset") -> bool:
-    """Tell whether a target is an amount of at least 0 with a long tail: a skewness above 1."""
-    import numpy as np
-
-    if dataset.classes is not None or dataset.y.min() < 0:
-        return False
-    apart = dataset.y - dataset.y.mean()
-    return bool(np.mean(apart**3) > np.mean(apart**2) ** 1.5 > 0)

@@ -40,7 +40,8 @@ class Facts:
             metric=metric,
             task=dataset.task,
             target=dataset.target,
-            classes=list(dataset.classes) if dataset.classes else None,
+            classes=[target.classes for target in dataset.targets]
+            or (list(dataset.classes) if dataset.classes else None),
             rows=len(dataset.y),
             features=_digest(dataset.x),
             test=_digest(dataset.x_test),

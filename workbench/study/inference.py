@@ -286,10 +286,10 @@ def _fractions(evidence: Evidence) -> bool:
 
 def _classes(evidence: Evidence, target: str, task: Task) -> tuple[tuple[Any, ...] | None, str]:
     """Return the classes; or what must be mended before the target can be learnt."""
-    from workbench.data.target import encode
+    from workbench.data.target import encode, single
 
     try:
-        return encode(evidence.train[target], name=target, task=task).classes, ""
+        return encode(evidence.train[target], name=target, task=single(task)).classes, ""
     except DataError as error:
         return None, f"before it can run: {error}"
 
