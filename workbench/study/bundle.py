@@ -17,7 +17,7 @@ from workbench.data.reader import NewData
 from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
 from workbench.models.protocol import Model
 from workbench.submission import Layout
-from workbench.trial import Transform
+from workbench.trial import Transforms
 
 _FILE = "bundle.json"
 _RANKS = "ranks.npz"
@@ -49,7 +49,7 @@ class Member:
     weight: float
     trials: Sequence[Sequence[Stored]]
 
-    def predict(self, x: Rows, transform: Transform) -> np.ndarray:
+    def predict(self, x: Rows, transform: Transforms) -> np.ndarray:
         """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
 
         def made(model: Stored) -> np.ndarray:
@@ -71,7 +71,8 @@ class Bundle:
     members: Sequence[Member]
     joiner: Joiner
     layout: Layout
-    transform: Transform = "none"
+    transform: Transforms = "none"
+    """What the target was trained on; of several, what each column of predictions is turned back from."""
     threshold: float | None = None
     """The probability from which on a row is labelled with the positive class."""
 
