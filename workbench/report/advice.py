@@ -304,9 +304,8 @@ def _folds(story: Story) -> str:
         return f"folds: {{kind: {kind}, folds: {folds}, repeats: {3 * int(repeats)}}}"
     if kind in ("group", "group_stratified", "time"):
         return f"folds: {{kind: {kind}, folds: {2 * int(folds)}}}"
-    return (
-        f"folds: {{kind: {'kfold' if story.question.tasks == {'regression'} else 'stratified'}, folds: 5, repeats: 3}}"
-    )
+    plain = story.question.tasks == {"regression"}
+    return f"folds: {{kind: {'kfold' if plain else 'stratified'}, folds: 5, repeats: 3}}"
 
 
 def _file(family: str) -> str:

@@ -86,7 +86,8 @@ class Story:
     curves: Mapping[str, Curves]
     """The curves of the best trial of each family that has some, by the trial's name."""
     y: np.ndarray
-    """(predictions,): the true class index or value of each out-of-fold prediction; of several targets a column each."""
+    """(predictions,): the true class index or value of each out-of-fold prediction; a column for each of several
+    targets."""
     fold: np.ndarray
     """(predictions,): the fold each was held out in."""
     ensemble: Mapping[str, Any] | None = None

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.report import notes
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
@@ -195,11 +196,10 @@ def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
     if not entry.single or not targets:
         yield entry, story
         return
-    for place, target in enumerate(targets[:_MOST_TARGETS]):
-        left = (
-            f" The first {_MOST_TARGETS} of {len(targets)} targets are shown." if len(targets) > _MOST_TARGETS else ""
-        )
-        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption}{left}"
+    shown = targets[:_MOST_TARGETS]
+    left = notes.best_of(len(shown), len(targets), "targets", "first")
+    for place, target in enumerate(shown):
+        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
         yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)
 
 
