@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from workbench.errors import ConfigError, did_you_mean, listed
 
@@ -57,8 +57,10 @@ def _target(value: object) -> str | tuple[str, ...] | None:
     """Return one column to predict, or several that differ."""
     if value is None or isinstance(value, str):
         return value
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
-        raise ValueError("must be the name of a column, or a list of names; put what looks like a number in quotes")
+    if not isinstance(value, list | tuple):
+        raise PydanticKnownError("string_type")
+    if not value or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be a column, or a list of columns in quotes")
     if len(set(value)) < len(value):
         raise ValueError("must have different columns")
     return value[0] if len(value) == 1 else tuple(value)

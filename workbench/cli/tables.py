@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from workbench.search.books import Row
 
 
+# Further scores beside a trial's own; of many targets the rest is in the report and in MLflow.
+_MOST_SCORES = 6
+
+
 def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:
     """Return the trials, best first; `most` cuts the list and says so."""
-    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    also = _also(rows)
     shown = rows if most is None else rows[:most]
     rest = f"{len(rows) - len(shown)} more: workbench leaderboard" if len(shown) < len(rows) else None
     table = Table(title="Leaderboard", caption=rest, title_justify="left", caption_justify="left")
@@ -37,10 +41,15 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
     return table
 
 
+def _also(rows: "Sequence[Row]") -> list[str]:
+    """Return the names of the first further scores, as many as a terminal has room for."""
+    return list(dict.fromkeys(name for row in rows for name in row.also))[:_MOST_SCORES]
+
+
 def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:
     """Return the best trial of each family, and how many it had."""
     table = Table(title="Best of each family", title_justify="left")
-    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    also = _also(rows)
     table.add_column("family", no_wrap=True)
     table.add_column(metric, justify="right", style="bold")
     table.add_column("± folds", justify="right")

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, style
+from workbench.models import heads, images, network, style
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -35,4 +35,4 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
         hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     else:
         hidden = made.dropped(made.dense(keras.layers.Flatten()(hidden), 128))
-    return keras.Model(entrance, network.outputs(hidden, problem))
+    return keras.Model(entrance, heads.outputs(hidden, problem))

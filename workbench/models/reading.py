@@ -31,6 +31,7 @@ def view(hp: Any, problem: Problem, train: Rows, setting: Setting) -> tuple[feat
     """Return the view that a net which reads is fed with, fitted on the training rows, and these rows in it."""
     longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
     options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed, "longest": longest}
+    options |= {"labelled": not problem.targets}
     return features.tokens(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 

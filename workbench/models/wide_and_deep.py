@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
-from workbench.models import network
+from workbench.models import heads, network
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -50,7 +50,7 @@ def _build(hp: Any, problem: Problem, view: features.Parts, matrix: list[np.ndar
     wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
     hidden = network.dense_stack(hp, hidden, units=128)
-    return keras.Model(entrances, network.outputs(hidden, problem, wide))
+    return keras.Model(entrances, heads.outputs(hidden, problem, wide))
 
 
 def _linear(codes: Any, levels: int, width: int) -> Any:

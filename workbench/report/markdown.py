@@ -74,8 +74,9 @@ def _ensemble(story: Story) -> str:
     members, rivals = tables.members(story), tables.rivals(story)
     if members is None or rivals is None:
         return ""
-    words = f"{answer.honesty(story)} {answer.certificate(story)}"
-    return "\n\n".join(["## Ensemble", plain(words), _table(members), _table(rivals)])
+    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", tables.targets(story)
+    shown = [_table(members), _table(rivals), *([] if targets is None else [_table(targets)])]
+    return "\n\n".join(["## Ensemble", plain(words), *shown])
 
 
 def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str]:

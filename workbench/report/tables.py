@@ -108,6 +108,22 @@ def rivals(story: Story) -> Table | None:
     return Table(caption, columns, tuple(rows), marked=(len(rows) - 1,))
 
 
+def targets(story: Story) -> Table | None:
+    """Return what the ensemble and the best trials are worth for each of several targets."""
+    asked, best = story.question, story.complete[:1]
+    if not asked.targets:
+        return None
+    told = {} if story.ensemble is None else story.ensemble["also"]
+    rows = []
+    for target, name in zip(asked.targets, asked.target_scores, strict=True):
+        cells = [Cell(target.name), Cell(target.task), Cell(name.removeprefix(f"{target.name}."))]
+        scores = [told.get(name), *(row.also.get(name) for row in best)]
+        rows.append((*cells, *(_score(score) for score in scores)))
+    heads = ["ensemble", *(f"best trial, {_name(row)}" for row in best)]
+    columns = (Column("target"), Column("task"), Column("metric"), *_numbers(*heads))
+    return Table("Each target by itself, out of fold", columns, tuple(rows), sortable=True)
+
+
 def trials(story: Story) -> Table:
     """Return every finished trial, best first."""
     also = story.question.also

@@ -16,8 +16,8 @@ from workbench.data.dataset import Rows
 from workbench.data.reader import NewData
 from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
 from workbench.models.protocol import Model
-from workbench.submission import Layout
-from workbench.trial import Transform
+from workbench.submission import Layout, Threshold
+from workbench.trial import Transforms
 
 _FILE = "bundle.json"
 _RANKS = "ranks.npz"
@@ -49,7 +49,7 @@ class Member:
     weight: float
     trials: Sequence[Sequence[Stored]]
 
-    def predict(self, x: Rows, transform: Transform) -> np.ndarray:
+    def predict(self, x: Rows, transform: Transforms) -> np.ndarray:
         """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
 
         def made(model: Stored) -> np.ndarray:
@@ -71,9 +71,9 @@ class Bundle:
     members: Sequence[Member]
     joiner: Joiner
     layout: Layout
-    transform: Transform = "none"
-    threshold: float | None = None
-    """The probability from which on a row is labelled with the positive class."""
+    transform: Transforms = "none"
+    """What the target was trained on; of several, what each column of predictions is turned back from."""
+    threshold: Threshold = None
 
     @property
     def families(self) -> set[str]:
@@ -115,7 +115,7 @@ class Bundle:
         known = {
             "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
             "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
-            "layout": {"columns": dict(self.layout.columns), "classes": self.layout.classes},
+            "layout": self.layout.document(),
             "reader": self.reader.document(),
             "transform": self.transform,
             "threshold": self.threshold,
@@ -128,12 +128,11 @@ class Bundle:
 def read(folder: Path) -> Bundle:
     """Read what `Bundle.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
     known = json.loads((folder / _FILE).read_text())
-    layout = known["layout"]
     return Bundle(
         reader=Reader.from_document(known["reader"]),
         members=[_member(folder, member) for member in known["members"]],
         joiner=_joiner(folder, known["joiner"]),
-        layout=Layout(layout["columns"], None if layout["classes"] is None else tuple(layout["classes"])),
+        layout=Layout.from_document(known["layout"]),
         transform=known["transform"],
         threshold=known["threshold"],
     )

@@ -149,9 +149,10 @@ class Competition:
         Raises:
             ConfigError: one does not.
         """
+        asked: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
         for number, family in enumerate(self.config.families):
             entry = models.entry(family, self.config.resolve)
-            if self.dataset.kind not in entry.kinds or self.dataset.task not in entry.tasks:
+            if self.dataset.kind not in entry.kinds or not asked <= set(entry.tasks):
                 able = [n for n, e in models.FAMILIES.items() if self.dataset.kind in e.kinds and e.installed]
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")

@@ -56,7 +56,7 @@ def assemble(
         members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
         joiner=_joiner(document, members, competition, archive),
         layout=submission.layout(competition.dataset, competition.metric),
-        transform=competition.transform,
+        transform=trial.by_output(competition.dataset, competition.transform),
         threshold=document.get("threshold"),
     )
 

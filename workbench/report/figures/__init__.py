@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.report import notes
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Group = Literal["study", "ensemble"]
+# Of so many targets the figures of a single one are drawn.
+_MOST_TARGETS = 3
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,22 @@ class Entry:
     """What there is to know about a figure before it is drawn."""
 
     name: str
-    """Of its module here, and of its file elsewhere."""
+    """Of its module here."""
     title: str
     caption: str
     """How to read it; of a figure that was drawn, also what it leaves out."""
     group: Group
     """What it is about: the search, or what came of it."""
+    single: bool = False
+    """Whether it tells of one target; of several it is drawn for some of them."""
+    target: str = ""
+    """Which of several targets it tells of."""
+    place: int = 0
+
+    @property
+    def file(self) -> str:
+        """What a file of it is called."""
+        return f"{self.name}_{self.place}" if self.target else self.name
 
 
 ENTRIES = (
@@ -103,30 +116,35 @@ ENTRIES = (
         "A row holds the rows of data of one true class: the share of them that the ensemble takes for each class, "
         "out of fold.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "roc",
         "ROC curves",
         "How many positive rows are found for how many false alarms as the threshold falls; chance is the diagonal.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "precision_recall",
         "Precision and recall",
         "Of the rows taken for the class, the share that is of it, as more and more of the class are found.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "calibration",
         "Calibration",
         "Where the ensemble says 70 %, is it so in 70 of 100 rows? Lines are 95 % intervals; on the diagonal it is.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "predicted",
         "Predicted and actual",
         "Each mark is a row, predicted out of fold; a perfect prediction lies on the diagonal.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "residuals",
@@ -134,6 +152,7 @@ ENTRIES = (
         "How far predictions are off, against what was predicted; the line is the running median, the band holds the "
         "middle 80 %.",
         "ensemble",
+        single=True,
     ),
 )
 """Every figure, in the order of a report."""
@@ -154,9 +173,10 @@ def computed(story: Story, wanted: Collection[str] | None = None) -> Iterator[tu
     for entry in ENTRIES:
         if wanted is not None and entry.name not in wanted:
             continue
-        numbers = _module(entry.name).compute(story)
-        if numbers is not None:
-            yield replace(entry, caption=f"{entry.caption} {numbers.note}".strip()), numbers
+        for one, told in _told(entry, story):
+            numbers = _module(entry.name).compute(told)
+            if numbers is not None:
+                yield replace(one, caption=f"{one.caption} {numbers.note}".strip()), numbers
 
 
 def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tuple[Entry, Figure]]":
@@ -168,6 +188,19 @@ def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tupl
     """
     for entry, numbers in computed(story, wanted):
         yield entry, _module(entry.name).draw(numbers)
+
+
+def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
+    """Yield what a figure is drawn of: the story, or that of each of its first targets."""
+    targets = story.question.targets
+    if not entry.single or not targets:
+        yield entry, story
+        return
+    shown = targets[:_MOST_TARGETS]
+    left = notes.best_of(len(shown), len(targets), "targets", "first")
+    for place, target in enumerate(shown):
+        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
+        yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)
 
 
 def _module(name: str) -> Any:
