@@ -92,7 +92,7 @@ def test_every_key_of_the_contract_is_read(tmp_path):
         ('"a b\\nc": 1', ": a b c is not a key of a study file. Known keys: "),
         (
             "task: regresion",
-            ": task must be 'binary', 'multiclass', 'regression', 'multilabel' or 'multitarget'. Received: 'regresion'. Did you mean 'reg",
+            ": task must be 'binary', 'multiclass', 'regression', 'multilabel' or 'multitarget'. Received: 'regresi",
         ),
         ("folds: {kind: stratifed}", "'time' or 'column'. Received: 'stratifed'. Did you mean 'stratified'?"),
         ("folds: {folds: many}", ": folds.folds must be a whole number. Received: 'many'."),

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from workbench.search.books import Row
 
 
-# Further scores beside a trial's own; of many targets the rest is in the report and in MLflow.
-_MOST_SCORES = 6
+# Further scores beside a trial's own; the rest is in the report and in MLflow.
+_MOST_SCORES = 4
 
 
 def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:
@@ -42,8 +42,9 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
 
 
 def _also(rows: "Sequence[Row]") -> list[str]:
-    """Return the names of the first further scores, as many as a terminal has room for."""
-    return list(dict.fromkeys(name for row in rows for name in row.also))[:_MOST_SCORES]
+    """Return the names of the further scores that a terminal has room for: of many, not those of single targets."""
+    names = list(dict.fromkeys(name for row in rows for name in row.also))
+    return names if len(names) <= _MOST_SCORES else [name for name in names if "." not in name][:_MOST_SCORES]
 
 
 def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.report import notes
+from workbench.report import drawing, notes
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
@@ -187,7 +187,10 @@ def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tupl
         wanted: the names of the figures, all unless given.
     """
     for entry, numbers in computed(story, wanted):
-        yield entry, _module(entry.name).draw(numbers)
+        figure = _module(entry.name).draw(numbers)
+        if entry.target:
+            figure.suptitle(drawing.cut(entry.title, 60), x=0.02, ha="left")
+        yield entry, figure
 
 
 def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
