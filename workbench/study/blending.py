@@ -47,20 +47,17 @@ def blended(
     chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
-    # Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
-    whole = competition.folds.repeats == 1 and len(np.unique(vault.folds)) > 1
-    fold = vault.folds if whole else None
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
-    options |= {"fold": fold, "groups": competition.groups, "shrink": True, "simplify": simplify}
+    options |= {"fold": _fold(competition), "groups": competition.groups, "shrink": True, "simplify": simplify}
     result = ensemble.assess(oof, y, metric, weights=competition.config.ensemble.weights, **options)
-    weights, spread = result.blend.weights, result.weights_se
+    weights = result.blend.weights
     every = weights if result.blend.apart is None else result.blend.apart
     joined = result.blend.combine(oof)
     heaviest = [i for i in np.argsort(-weights, kind="stable").tolist() if every[i].any()]
     names, shown = [rows[i].name for i in heaviest], [oof[i] for i in heaviest]
     explained = ensemble.diversity(shown, y, metric, every[heaviest], seed=seed, seconds=shares[1], names=names)
-    threshold, parts = _threshold(result.blend, metric), _parts(result.blend, competition)
+    threshold = _threshold(result.blend, metric)
     known = {
         "method": result.blend.method,
         **_scores(result, metric),
@@ -68,15 +65,20 @@ def blended(
         "best_single_run_id": rows[result.best_single].run_id,
         "also": scored(competition.also, y, joined, threshold),
         "candidates": len(rows),
-        "members": [
-            _member(rows[i], weights[i], None if spread is None else spread[i])
-            | {"weights": dict(zip(parts, every[i].tolist(), strict=True)) if parts else None}
-            for i in heaviest
-        ],
+        "members": [_member(rows[i], i, result, competition) for i in heaviest],
         "diversity": explained.document(),
         "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
+
+
+def _fold(competition: Competition) -> np.ndarray | None:
+    """Return the folds to cross-fit over; None where rows are to be dealt.
+
+    Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
+    """
+    folds = competition.vault.folds
+    return folds if competition.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
 
 
 def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold) -> dict[str, float]:
@@ -136,7 +138,11 @@ def _parts(blend: Blend, competition: Competition) -> list[str]:
     return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
 
 
-def _member(candidate: Candidate, weight: float, spread: float | None) -> dict[str, Any]:
+def _member(candidate: Candidate, place: int, result: Assessment, competition: Competition) -> dict[str, Any]:
+    """Return what there is to know of the candidate at a place among those that were blended."""
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
-    shown = {"weight": float(weight), "weight_se": None if spread is None else float(spread)}
+    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, competition)
+    own = None if blend.apart is None else dict(zip(parts, blend.apart[place].tolist(), strict=True))
+    error = None if spread is None else float(spread[place])
+    shown = {"weight": float(blend.weights[place]), "weight_se": error, "weights": own}
     return {**known, **shown, "run_ids": list(candidate.run_ids)}
