@@ -147,6 +147,7 @@ def assess(
     began = time.monotonic()
     check(method, members, seconds)
     bank = gather(predictions, y, metric, classes, sample_weight)
+    check(method, targets=len(bank.parts))
     check_weights(weights, method, **facts(bank))
     rows, rng = len(bank.y), np.random.default_rng(seed)
     clusters = np.arange(rows) if groups is None else labels("groups", groups, rows)

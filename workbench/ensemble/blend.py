@@ -167,15 +167,17 @@ def methods() -> tuple[str, ...]:
     return (*_METHODS, "rank", "stack")
 
 
-def check(method: str, members: int | None = None, seconds: float | None = None) -> None:
+def check(method: str, members: int | None = None, seconds: float | None = None, *, targets: int = 1) -> None:
     """Refuse options that cannot be used.
 
     Raises:
-        EnsembleError: there is no such method, or no member or no time is allowed.
+        EnsembleError: there is no such method, it is not for so many targets, or no member or no time is allowed.
     """
     if method not in methods():
         hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
         raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
+    if targets > 1 and method == "rank":
+        raise EnsembleError(f"method must join {targets} targets. Received: 'rank', for one only. Use nelder_mead.")
     if members is not None and members < 1:
         raise EnsembleError(f"members must be at least 1. Received: {members!r}. Leave it out to allow all models.")
     if seconds is not None and not seconds > 0:

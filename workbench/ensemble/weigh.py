@@ -58,6 +58,7 @@ def blend(
     """
     check(method, members, seconds)
     bank = gather(predictions, y, metric, classes, sample_weight)
+    check(method, targets=len(bank.parts))
     check_weights(weights, method, **facts(bank))
     clusters = None if groups is None else labels("groups", groups, len(bank.y))
     options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink}
@@ -100,7 +101,5 @@ def check_weights(weights: Whose | None, method: str, *, targets: int, classes: 
         )
     if weights == "class" and method not in METHODS:
         raise EnsembleError(f"weights 'class' needs the method {' or '.join(METHODS)}. Received: {method!r}.")
-    if targets > 1 and method == "rank":
-        raise EnsembleError("method 'rank' needs one target. Received: several. Use nelder_mead.")
     if targets > 1 and method == "stack" and weights == "shared":
-        raise EnsembleError("method 'stack' has weights for each target. Received: weights 'shared'. Use 'target'.")
+        raise EnsembleError("weights must be 'target' for method 'stack'. Received: 'shared'.")

@@ -1,7 +1,7 @@
 """The tables of a report, whatever form it takes: what the cells say, and what they are sorted by."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from workbench.search.books import Row
     from workbench.trial import State
 
+# Of more targets or classes than these only the least and the most that a member weighs are shown.
+_MOST_PARTS = 8
+_RANGE = ("least", "most")
+# What weights of each kind are called.
+KINDS = {"shared": "shared weights", "target": "weights by target", "class": "weights by class"}
 # Of a family, how many trials are shown beside each other.
 _BEST = 3
 
@@ -73,6 +78,8 @@ def members(story: Story) -> Table | None:
     if document is None:
         return None
     explained = {each["name"]: each for each in document["diversity"]["members"]}
+    names = tuple(document["members"][0].get("weights") or ())
+    parts = names if len(names) <= _MOST_PARTS else _RANGE
     rows = []
     for member in document["members"]:
         known = explained.get(member["name"], {})
@@ -80,14 +87,29 @@ def members(story: Story) -> Table | None:
         error = member["weight_se"]
         weight = f"{member['weight']:.3f}" + ("" if error is None else f" ± {error:.3f}")
         rows.append((
-            Cell(member["name"]), Cell(weight, member["weight"]), _score(member["score"]),
+            Cell(member["name"]), Cell(weight, member["weight"]), *_weights(member, parts), _score(member["score"]),
             Cell("–" if contribution is None else f"{contribution:+.2g}", contribution), _score(correlation, 3),
         ))  # fmt: skip
     columns = (
         Column("member"),
-        *_numbers("weight ± se", document["metric"], "adds", "error correlation"),
+        *_numbers("mean weight ± se" if parts else "weight ± se", *parts),
+        *_numbers(document["metric"], "adds", "error correlation"),
     )
     return Table("Members of the ensemble", columns, tuple(rows))
+
+
+def _weights(member: Mapping[str, Any], parts: Sequence[str]) -> list[Cell]:
+    """Return what a member weighs in each target or class, or, of many, the least and the most."""
+    own: Mapping[str, float] = member.get("weights") or {}
+    shown = [min(own.values()), max(own.values())] if tuple(parts) == _RANGE else own.values()
+    return [Cell(f"{weight:.3f}", weight) for weight in shown]
+
+
+def others(document: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return the kinds of weights that were found and are not used: score, honest score and its error."""
+    alternatives = document.get("alternatives", {})
+    simpler = document["method"] != document["asked"]
+    return {whose: each for whose, each in alternatives.items() if simpler or whose != document["weights"]}
 
 
 def rivals(story: Story) -> Table | None:
@@ -101,6 +123,9 @@ def rivals(story: Story) -> Table | None:
         error = "" if rival["gain_se"] is None else f" ± {rival['gain_se']:.2g}"
         gain = Cell(f"{rival['gain']:+.2g}{error}", rival["gain"])
         rows.append((Cell(name), _score(rival["score"]), _score(rival["honest_score"]), gain))
+    for whose, each in others(document).items():
+        honest = Cell(spread(each["honest_score"], each["honest_se"]), each["honest_score"])
+        rows.append((Cell(KINDS[whose]), _score(each["score"]), honest, Cell("")))
     own = Cell(spread(document["honest_score"], document["honest_se"]), document["honest_score"])
     rows.append((Cell("this ensemble"), _score(document["score"]), own, Cell("")))
     columns = (Column("blend"), *_numbers(document["metric"], "honest", "gain over it"))

@@ -157,11 +157,25 @@ class Competition:
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
         _ = self.metric, self.also, self.transform
+        self._check_weights()
         if "pretrained" in self.config.families:
             try:
                 bases.check_reachable(self.config.training.pretrained)
             except FamilyError as error:
                 raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
+
+    def _check_weights(self) -> None:
+        """Refuse weights that these targets and classes cannot have."""
+        from workbench import ensemble
+        from workbench.errors import EnsembleError
+
+        data, asked = self.dataset, self.config.ensemble
+        known = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
+        try:
+            ensemble.check(asked.method, targets=len(data.targets))
+            ensemble.check_weights(asked.weights, asked.method, **known)
+        except EnsembleError as error:
+            raise ConfigError(f"{self.config.file}: ensemble.{error}") from error
 
     def threads(self, workers: int, cores: int) -> int:
         """Return how many threads a trial should use."""
