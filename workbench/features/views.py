@@ -38,7 +38,7 @@ Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
 Coding = Literal["ordinal", "target"]
 Scaling = Literal["standard", "quantile", "pieces"]
-Kind = Literal["table", "text", "image", "sequence"]
+Kind = Literal["table", "text", "image", "sequence", "mixed"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
 MOST_LEVELS = 50

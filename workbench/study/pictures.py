@@ -63,7 +63,7 @@ def from_folder(sources: Sources, folder: Path, sample: pd.DataFrame | None) -> 
 
 def from_table(evidence: Evidence, table: Path) -> Evidence:
     """Return what a table shows with the images that it names; the evidence as it is where it names none."""
-    from workbench.data.images import name_column
+    from workbench.data.named import name_column
     from workbench.data.tables import read_table
 
     likely = list(_likely(table.parent))
@@ -95,7 +95,7 @@ def from_table(evidence: Evidence, table: Path) -> Evidence:
 
 def _test(evidence: Evidence, folder: Path, column: str) -> tuple[Path | None, pd.DataFrame | None]:
     """Return the images to predict of a table's study: named by a table in the same folder, or in one of their own."""
-    from workbench.data.images import name_column
+    from workbench.data.named import name_column
 
     sources = evidence.sources
     if sources.test is not None and sources.test.is_dir():
