@@ -227,8 +227,8 @@ class TrainingConfig(_Part):
     word_vectors: WordVectorsConfig = WordVectorsConfig()
     """Vectors of words for the nets that read."""
     shared: tuple[tuple[str, ...], ...] = ()
-    """Columns that go through the same layers, as in [[photo_1, photo_2]]: images, texts or categories, in families that
-    have a branch for each kind of column."""
+    """Columns that go through the same layers, as in [[photo_1, photo_2]]: images, texts or categories. It is heeded by
+    families that have a branch for each kind of column."""
 
     @field_validator("shared")
     @classmethod

@@ -67,10 +67,13 @@ def load_pictured(
         DataError: table and files do not go together, or images are broken.
     """
     table = None if test is not None and test.is_dir() else _table(config, train)
-    rows = None if test is None or table is None else _to_predict(config, test, table)
-    if table is None or not _beside(config, table, rows):
+    beside = [] if table is None else _beside(config, table)
+    rows = _to_predict(config, test, table) if test is not None and table is not None and beside else None
+    if table is None or not beside or (rows is not None and not any(name in rows.frame for name in beside)):
         return images.load_images(config, train, test, sample=sample, cache=cache)
     checks.check_no_past(config, "mixed")
+    if rows is not None:
+        _check_pictured(rows, table)
     asked = _without(_identified(config, table, rows), table)
     called = (table.name, "" if test is None else test.name)
     # What is wrong with the rows is said before any image is decoded.
@@ -136,25 +139,17 @@ def _table(config: StudyConfig, path: Path) -> Table:
     return Table(tables.read_table(path, exact), pictured, path.name, index)
 
 
-def _beside(config: StudyConfig, table: Table, rows: Table | None) -> list[str]:
-    """Return the columns beside the images that could tell something; none where the rows to predict have none."""
+def _beside(config: StudyConfig, table: Table) -> list[str]:
+    """Return the columns beside the images that could tell something."""
     known = {config.data.target, *table.pictured, *checks.not_features(config), *config.data.time}
     names = [name for name in map(str, table.frame.columns) if name not in known and not checks.unnamed(name)]
-    telling = [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
-    return telling if rows is None or any(name in rows.frame for name in telling) else []
+    return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
 
 
 def _to_predict(config: StudyConfig, test: Path, train: Table) -> Table:
     """Return the table of rows to predict."""
     exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
     frame = tables.read_table(test, exact)
-    lacks = [column for column in train.pictured if column not in frame]
-    if lacks:
-        hint = did_you_mean(lacks[0], list(map(str, frame.columns)))
-        raise DataError(
-            f"{test.name} must have the columns of images of {train.name}. It lacks {listed(map(repr, lacks))}.{hint} "
-            "Add them."
-        )
     return Table(frame, train.pictured, test.name, train.places)
 
 
@@ -165,6 +160,17 @@ def _identified(config: StudyConfig, train: Table, test: Table | None) -> StudyC
     if config.data.id is not None or not naming:
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"id": naming[0]})})
+
+
+def _check_pictured(rows: Table, train: Table) -> None:
+    """Refuse rows to predict without a column of images that the training rows have."""
+    lacks = [column for column in train.pictured if column not in rows.frame]
+    if lacks:
+        hint = did_you_mean(lacks[0], list(map(str, rows.frame.columns)))
+        raise DataError(
+            f"{rows.name} must have the columns of images of {train.name}. It lacks {listed(map(repr, lacks))}.{hint} "
+            "Add them."
+        )
 
 
 def _without(config: StudyConfig, table: Table) -> StudyConfig:

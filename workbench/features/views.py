@@ -320,11 +320,11 @@ def parts(columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, 
     return Parts(
         dense(rest, x, numbers=numbers, classes=0, seed=seed).fit(x) if rest else None,
         deep.fit(x) if categories else None,
-        _wide(columns, x, crosses),
+        wide(columns, x, crosses),
     )
 
 
-def _wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
+def wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     """Return the fitted wide part; numbers enter it as eighths of their distribution."""
     categories = _of(columns, "category", "boolean")
     # A column of one value cannot be cut into bins.

@@ -28,7 +28,7 @@ class Entry:
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
     kinds: tuple[str, ...] = ("table", "text", "image", "sequence")
-    """What it can learn from; text is a table with a column of texts."""
+    """What it takes as it is; text is a table with a column of texts, mixed one with a column of images."""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
@@ -41,6 +41,16 @@ class Entry:
     def keras(self) -> bool:
         """Whether the family speaks KerasTuner's own HyperParameters."""
         return self.package == "keras_tuner"
+
+    def suits(self, kind: str, texts: bool = False) -> bool:
+        """Tell whether it can learn from data of a kind, or from a part of what is mixed.
+
+        Args:
+            kind: what a row is.
+            texts: whether there are texts among the columns of what is mixed.
+        """
+        parts = {"table", "image", *(["text"] if texts else [])} if kind == "mixed" else set()
+        return kind in self.kinds or not parts.isdisjoint(self.kinds)
 
     @property
     def installed(self) -> bool:
@@ -65,7 +75,12 @@ FAMILIES = {
     "wide_and_deep": Entry(
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
-        kinds=("table", "text"),
+        kinds=("table", "text", "mixed"),
+    ),
+    "multi_input": Entry(
+        "a net with a branch for each kind of column: numbers, categories, texts and images",
+        "keras_tuner",
+        kinds=("mixed", "table", "text"),
     ),
     "tabm": Entry(
         "many nets that share their matrices, averaged (Gorishniy et al., 2024)",
@@ -190,12 +205,22 @@ def family(name: str) -> "Family":
 
 
 def module(name: str) -> "Family":
-    """Return the module of a family to load models with: what only training needs may be missing."""
+    """Return the module of a family to load models with: what only training needs may be missing.
+
+    Of rows with images among their columns, a family that does not take them whole is given its part.
+    """
     if _own(name):
         from workbench.models.own import Own
 
-        return Own(name)
-    return cast("Family", importlib.import_module(f"workbench.models.{name}"))
+        family: Family = Own(name)
+        kinds = Entry.kinds
+    else:
+        family, kinds = cast("Family", importlib.import_module(f"workbench.models.{name}")), FAMILIES[name].kinds
+    if "mixed" in kinds:
+        return family
+    from workbench.models.portion import Portioned
+
+    return Portioned(family, kinds)
 
 
 def modules(name: str) -> list[str]:
