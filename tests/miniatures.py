@@ -94,7 +94,7 @@ def strange(rows: int = 5) -> pd.DataFrame:
 
 
 def album(rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.0) -> pd.DataFrame:
-    """Return a table of `ALBUM`: the levels of its images tell `signal`, too, and a third of the rows have no `back`."""
+    """Return a table of `ALBUM`: the levels of images tell `signal`, too, and a third of the rows have no `back`."""
     x = table(rows, seed, signal)[["size", "old", "town", "street"]]
     n = np.arange(rows)
     images = np.concatenate([arrays("image", rows, seed, signal), arrays("image", rows, seed + 1, signal)])

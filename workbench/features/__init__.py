@@ -14,7 +14,7 @@ words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
 
-from workbench.features.branches import Branches, branches
+from workbench.features.branches import Branches, branches, tabled
 from workbench.features.grams import Grams, Topics
 from workbench.features.kernels import Kernels
 from workbench.features.looks import Looks
@@ -77,5 +77,6 @@ __all__ = [
     "save",
     "sparse",
     "steps",
+    "tabled",
     "tokens",
 ]

@@ -15,6 +15,8 @@ from workbench.features import stored
 from workbench.features.tokens import Tokens, tokens
 from workbench.features.views import Scaling, dense, wide
 
+# What the column of images is called where there is nothing else.
+ALONE = "image"
 _FILE = "branches.json"
 # A level of fewer training rows tells nothing that other rows could need.
 _LEAST = 2
@@ -42,11 +44,12 @@ class Branches:
         return next((columns[0] for columns in self.shared if column in columns), column)
 
     def transform(self, x: Any) -> list[Any]:
-        """Return the inputs that there are: dense, codes, each text, each image, wide.
+        """Return the inputs that there are, of a table or of images alone: dense, codes, each text, each image, wide.
 
         Codes are (rows, columns) int32, 0 for what is missing or rare; a text is (rows, steps) int32, and images are
         read when rows are asked for.
         """
+        x = tabled(x)
         inputs: list[Any] = [] if self.dense is None else [np.asarray(self.dense.transform(x))]
         if self.levels:
             known = [pd.Index(levels, dtype=object) for levels in self.levels.values()]
@@ -79,9 +82,14 @@ class Branches:
         )
 
 
+def tabled(x: Any) -> pd.DataFrame:
+    """Return rows as a table; images alone are its one column."""
+    return x if isinstance(x, pd.DataFrame) else pd.DataFrame({ALONE: Pictures(x)})
+
+
 def branches(
     columns: Mapping[str, ColumnKind],
-    x: pd.DataFrame,
+    x: Any,
     y: np.ndarray,
     *,
     numbers: Scaling,
@@ -93,7 +101,7 @@ def branches(
     """Return the fitted view of a net with a branch for each kind of column.
 
     Args:
-        columns: the kind of each column.
+        columns: the kind of each column; none where the rows are images alone.
         x: the fold's training rows.
         y: their targets.
         numbers: how numbers are scaled.
@@ -102,6 +110,7 @@ def branches(
         shared: columns of categories, texts or images, some lists of them, that go through the same layers.
         crosses: how many pairs of columns a wide part joins; None where there is to be none.
     """
+    x, columns = tabled(x), columns or {ALONE: "image"}
     plain = {name: kind for name, kind in columns.items() if kind in ("number", "boolean", "date")}
     told = tuple(tuple(name for name in names if name in columns) for names in shared)
     view = Branches(

@@ -80,7 +80,7 @@ FAMILIES = {
     "multi_input": Entry(
         "a net with a branch for each kind of column: numbers, categories, texts and images",
         "keras_tuner",
-        kinds=("mixed", "table", "text"),
+        kinds=("mixed", "table", "text", "image"),
     ),
     "tabm": Entry(
         "many nets that share their matrices, averaged (Gorishniy et al., 2024)",

@@ -52,7 +52,7 @@ def given(hp: Any, problem: Problem, train: Rows, setting: Setting, *, crosses: 
     wordy = "text" in problem.columns.values()
     view = features.branches(
         problem.columns,
-        pd.DataFrame(train.x),
+        train.x,
         train.y,
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
         seed=setting.seed,
@@ -136,7 +136,7 @@ def _reader(hp: Any, known: Given, name: str) -> Any:
 def _viewer(hp: Any, known: Given, name: str) -> Any:
     """Return layers that look at an image: a small stack of convolutions."""
     alike = [other for other in known.view.images if known.view.key(other) == known.view.key(name)]
-    x: Any = known.train.x
+    x = features.tabled(known.train.x)
     shown: Any = pd.concat([x[other] for other in alike], ignore_index=True)
     pixels = images.pixels(shown.array.seen)
     start, hidden = images.entrance(hp, pixels)
