@@ -28,6 +28,8 @@ class Table(NamedTuple):
     """As read, each row's images by what the table calls them."""
     pictured: tuple[str, ...]
     """The columns that name images."""
+    names: tuple[str, ...]
+    """Columns that name the same images otherwise, as 7 beside 7.png: they tell nothing more."""
     name: str
     """What messages call it."""
     places: named.Places
@@ -136,12 +138,14 @@ def _table(config: StudyConfig, path: Path) -> Table:
     left = as_text[[name for name in as_text.columns if name not in others]]
     pictured = named.name_columns(left, folder, path.name, asked) if len(left.columns) else ()
     exact = [*pictured, *([data.id] if data.id else [])]
-    return Table(tables.read_table(path, exact), pictured, path.name, index)
+    rest = [name for name in left.columns if name not in pictured]
+    names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
+    return Table(tables.read_table(path, exact), pictured, names, path.name, index)
 
 
 def _beside(config: StudyConfig, table: Table) -> list[str]:
     """Return the columns beside the images that could tell something."""
-    known = {config.data.target, *table.pictured, *checks.not_features(config), *config.data.time}
+    known = {config.data.target, *table.pictured, *table.names, *checks.not_features(config), *config.data.time}
     names = [name for name in map(str, table.frame.columns) if name not in known and not checks.unnamed(name)]
     return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
 
@@ -150,7 +154,7 @@ def _to_predict(config: StudyConfig, test: Path, train: Table) -> Table:
     """Return the table of rows to predict."""
     exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
     frame = tables.read_table(test, exact)
-    return Table(frame, train.pictured, test.name, train.places)
+    return Table(frame, train.pictured, train.names, test.name, train.places)
 
 
 def _identified(config: StudyConfig, train: Table, test: Table | None) -> StudyConfig:
@@ -176,7 +180,7 @@ def _check_pictured(rows: Table, train: Table) -> None:
 def _without(config: StudyConfig, table: Table) -> StudyConfig:
     """Return the study of the other columns alone."""
     data, apart = config.data, checks.not_features(config)
-    drop = (*data.drop, *(name for name in table.pictured if name not in apart))
+    drop = (*data.drop, *(name for name in (*table.pictured, *table.names) if name not in apart))
     types = {name: kind for name, kind in data.types.items() if kind != "image"}
     return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})
 

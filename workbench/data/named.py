@@ -20,14 +20,14 @@ _TRIED, SHARE = 200, 0.5
 def name_column(frame: pd.DataFrame, folder: Path, name: str) -> str | None:
     """Return the column of a table whose values name images of a folder best; None where there is none.
 
-    `name` is the table's, for messages.
+    Of columns that do so alike it is the one that names most. `name` is the table's, for messages.
 
     Raises:
         DataError: the folder holds no image.
     """
     index = Index(folders.anywhere(folder, f"{name}: data.images"))
     shares = {str(column): index.share(frame[column]) for column in frame.columns}
-    best = max(shares, key=lambda column: shares[column])
+    best = max(shares, key=lambda column: (shares[column], frame[column].nunique()))
     return best if shares[best] >= SHARE else None
 
 
@@ -76,6 +76,12 @@ class Index:
                 if tail in tier:
                     return tier[tail]
         return None
+
+    def alike(self, one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+        """Tell whether two columns name the same image in every row."""
+        pairs = zip(columns.texts(one).fillna(""), columns.texts(other).fillna(""), strict=True)
+        found = ((self.find(a), self.find(b)) for a, b in pairs)
+        return all(a == b and a is not None for a, b in found)
 
     def share(self, series: pd.Series[Any]) -> float:
         """Return which share of the first distinct values name images."""

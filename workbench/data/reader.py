@@ -189,7 +189,7 @@ class Reader:
         x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
         if self.images is not None:
             places = named.Near(near, Path(self.images))
-            shown = mixed.show(mixed.Table(frame, self._pictured, name, places), cache, look=self.look)
+            shown = mixed.show(mixed.Table(frame, self._pictured, (), name, places), cache, look=self.look)
             x = x.assign(**shown.columns)
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
 
