@@ -118,6 +118,13 @@ def test_without_another_column_that_varies_it_is_a_study_of_images(tmp_path):
     table(tmp_path, rows=6, size=[1] * 6)
     dataset = load(tmp_path, drop=["colour", "back"])
     assert (dataset.kind, dataset.x.shape) == ("image", (6, 6, 8, 3))
+    # New rows are a table as well, or a folder.
+    reader = data.Reader.of(study(tmp_path, drop=["colour", "back"]), dataset)
+    new = reader.read(pd.DataFrame({"front": ["4.png", "1.png"]}))
+    assert (new.x[:, 0, 0, 0].tolist(), new.ids.tolist()) == ([40, 10], ["4.png", "1.png"])
+    assert len(reader.read(tmp_path / "pics").x) == 6
+    with pytest.raises(DataError, match="must have a column that names an image"):
+        reader.read(pd.DataFrame({"front": ["9.png"]}))
 
 
 def test_a_column_that_names_the_same_images_otherwise_is_no_feature(tmp_path):

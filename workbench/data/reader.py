@@ -61,7 +61,7 @@ class Reader:
     look: Look | None = None
     """How images in files are decoded, where the training data are such."""
     images: str | None = None
-    """The folder of the images that a table with other columns names; files beside new rows come first."""
+    """The folder of the images that a table names, where it is one that does; files beside new rows come first."""
     long: Layout | None = None
     """How a table with a row for each step becomes sequences, where the training data are such."""
 
@@ -91,7 +91,7 @@ class Reader:
             pixels=dataset.pixels,
             windows=windows,
             look=_look(dataset) if in_files else None,
-            images=str(config.resolve(str(config.data.images))) if dataset.kind == "mixed" else None,
+            images=str(config.resolve(config.data.images)) if config.data.images else None,
             long=layout,
         )
 
@@ -152,10 +152,8 @@ class Reader:
 
     def _check_form(self, name: str, *, npz: bool) -> None:
         """Refuse a table where there must be arrays, and the other way round."""
-        if npz != self.npz and not (self.kind == "table" and not npz):
-            wanted = (
-                "a folder of images" if self.look and not self.images else "an .npz file" if self.npz else "a table"
-            )
+        if npz != self.npz and (npz or not (self.kind == "table" or self.images)):
+            wanted = "a folder of images" if self.look and self.npz else "an .npz file" if self.npz else "a table"
             raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
 
     def _images(self, folder: Path, look: Look, cache: Cache | None) -> NewData:
@@ -179,6 +177,8 @@ class Reader:
             raise DataError(
                 f"{name} must have the {what} of {self.source}. It lacks {listed(map(repr, lacks))}.{hint} Add them."
             )
+        if self.kind == "image" and self.images is not None:
+            return self._named_images(frame, name, cache, near)
         if self.pixels:
             return self._arrays(pixels.arrays(frame, name, self.pixels), name)
         columns.check_numbers(frame, self.numbers, name)
@@ -187,11 +187,29 @@ class Reader:
             return NewData(found.x, found.ids)
         own = self.id_column if self.id_column in frame else None
         x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
-        if self.images is not None:
-            places = named.Near(near, Path(self.images))
-            shown = mixed.show(mixed.Table(frame, self._pictured, (), name, places), cache, look=self.look)
-            x = x.assign(**shown.columns)
+        if self._pictured:
+            x = x.assign(**self._shown(frame, self._pictured, name, cache, near))
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
+
+    def _shown(
+        self, frame: pd.DataFrame, pictured: tuple[str, ...], name: str, cache: Cache | None, near: Path | None
+    ) -> Mapping[str, Pictures]:
+        places = named.Near(near, Path(str(self.images)))
+        return mixed.show(mixed.Table(frame, pictured, (), name, places), cache, look=self.look).columns
+
+    def _named_images(self, frame: pd.DataFrame, name: str, cache: Cache | None, near: Path | None) -> NewData:
+        """Return the images that a table names in a column, the one with the ids or another."""
+        places = named.Near(near, Path(str(self.images)))
+        words = {column: columns.texts(frame[column]).fillna("") for column in map(str, frame.columns)}
+        own = [column for column in (self.id_column, *words) if column in words]
+        found = next((c for c in own if all(word and places.find(word) for word in words[c].unique())), None)
+        if found is None:
+            raise DataError(
+                f"{name} must have a column that names an image of {places.folder} in every row. Received: columns "
+                f"{listed(frame.columns)}. Correct its values, or name a folder of images."
+            )
+        ids = tables.ids(frame, self.id_column if self.id_column in frame else None, name)
+        return NewData(self._shown(frame, (found,), name, cache, near)[found].read(), ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
