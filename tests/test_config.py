@@ -297,7 +297,8 @@ def test_rooms_refuse_words_in_the_same_sentence(tmp_path):
 def test_the_studies_that_ship_load(file):
     loaded = config.load(file)
     assert loaded.name == file.stem
-    if not loaded.data.train.startswith("kaggle:"):
+    # The images of wares are not there before its script has drawn them.
+    if not loaded.data.train.startswith("kaggle:") and loaded.name != "wares":
         study.open(file)
 
 

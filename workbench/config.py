@@ -31,7 +31,7 @@ Task = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"
 """What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
 SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
-ColumnKind = Literal["number", "boolean", "category", "date", "text"]
+ColumnKind = Literal["number", "boolean", "category", "date", "text", "image"]
 ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 # Strict: a quoted '5' or a `yes` where a number belongs is a slip of the pen, not a number.
@@ -88,7 +88,7 @@ class DataConfig(_Part):
     test: str | None = None
     """The rows to predict, in the same form as `train`; where that is images, a folder of them."""
     images: str | None = None
-    """The folder of the images whose files a column of the table `train` names."""
+    """The folder of the images whose files a column of the table `train` names, or several columns."""
     steps: str | None = None
     """The column that orders the steps within one `id`; it says that the table is long: all rows of one `id` are one
     sequence."""
@@ -122,7 +122,8 @@ class DataConfig(_Part):
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
-    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}."""
+    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}.
+    A column of a table that names files of `images` is of the kind image."""
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None
@@ -287,6 +288,19 @@ class TrainingConfig(_Part):
     """What the family `pretrained` starts from."""
     word_vectors: WordVectorsConfig = WordVectorsConfig()
     """Vectors of words for the nets that read."""
+    shared: tuple[tuple[str, ...], ...] = ()
+    """Columns that go through the same layers, as in [[photo_1, photo_2]]: images, texts or categories. It is heeded by
+    families that have a branch for each kind of column."""
+
+    @field_validator("shared")
+    @classmethod
+    def _apart(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if any(len(set(columns)) < 2 for columns in shared):
+            raise ValueError("must have two columns or more in every list")
+        every = [column for columns in shared for column in columns]
+        if len(set(every)) < len(every):
+            raise ValueError("must have no column twice")
+        return shared
 
 
 class EnsembleConfig(_Part):

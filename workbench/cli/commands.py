@@ -347,6 +347,9 @@ def families(as_json: AsJson = False) -> None:
         missing = "" if entry.installed else "  (not installed)"
         print(f"{name:<20} {entry.about}{missing}")
         print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
+    print(
+        f"{'':<20} of data of kind mixed, a family that does not take them is given its part: the table or the images"
+    )
     print(f"{'file.py:Name':<20} your own: a HyperModel, build(hp), or a function that returns an estimator")
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Rows: TypeAlias = "pd.DataFrame | Array | Stored"
-Kind = Literal["table", "text", "image", "sequence"]
-"""What a row is; text: a table with a column of texts, whatever else it has."""
+Kind = Literal["table", "text", "image", "sequence", "mixed"]
+"""What a row is; text: a table with a column of texts, whatever else it has; mixed: with images among its columns."""
 Class = str | int | float | bool
 
 
@@ -43,8 +43,8 @@ class Target:
 class Dataset:
     """A training set, and the rows to predict where there are any.
 
-    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text) or
-    datetime64[ns] (date); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
+    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text), datetime64[ns] (date) or
+    `Pictures` (image); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
     sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`Stored`).
     In a sequence NaN is a missing value; a step is padding when it and all later ones are NaN in all channels.
     """

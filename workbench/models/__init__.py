@@ -28,7 +28,7 @@ class Entry:
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
     kinds: tuple[str, ...] = ("table", "text", "image", "sequence")
-    """What it can learn from; text is a table with a column of texts."""
+    """What it takes as it is; text is a table with a column of texts, mixed one with a column of images."""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
     """What it can be asked; several targets of these as well."""
     joint: bool = False
@@ -44,6 +44,16 @@ class Entry:
     def keras(self) -> bool:
         """Whether the family speaks KerasTuner's own HyperParameters."""
         return self.package == "keras_tuner"
+
+    def suits(self, kind: str, texts: bool = False) -> bool:
+        """Tell whether it can learn from data of a kind, or from a part of what is mixed.
+
+        Args:
+            kind: what a row is.
+            texts: whether there are texts among the columns of what is mixed.
+        """
+        parts = {"table", "image", *(["text"] if texts else [])} if kind == "mixed" else set()
+        return kind in self.kinds or not parts.isdisjoint(self.kinds)
 
     @property
     def installed(self) -> bool:
@@ -68,7 +78,13 @@ FAMILIES = {
     "wide_and_deep": Entry(
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
-        kinds=("table", "text"),
+        kinds=("table", "text", "mixed"),
+        joint=True,
+    ),
+    "multi_input": Entry(
+        "a net with a branch for each kind of column: numbers, categories, texts and images",
+        "keras_tuner",
+        kinds=("mixed", "table", "text", "image"),
         joint=True,
     ),
     "tabm": Entry(
@@ -201,14 +217,20 @@ def family(name: str) -> "Family":
 
 
 def module(name: str) -> "Family":
-    """Return what loads a family's models, and trains them: what only training needs may be missing."""
+    """Return what loads a family's models, and trains them: what only training needs may be missing.
+
+    Of rows with images among their columns, a family that does not take them whole is given its part; for several
+    targets, one that does not learn them together has a model for each.
+    """
+    from workbench.models.portion import Portioned
     from workbench.models.separate import Able
 
     if _own(name):
         from workbench.models.own import Own
 
-        return Able(Own(name), joint=False)
-    return Able(cast("Family", importlib.import_module(f"workbench.models.{name}")), joint=FAMILIES[name].joint)
+        return Able(Portioned(Own(name), Entry.kinds), joint=False)
+    family, known = cast("Family", importlib.import_module(f"workbench.models.{name}")), FAMILIES[name]
+    return Able(family if "mixed" in known.kinds else Portioned(family, known.kinds), joint=known.joint)
 
 
 def modules(name: str) -> list[str]:

@@ -51,7 +51,7 @@ class Network:
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, (features.Parts, features.Steps, features.Tokens, Extraction)):
+        if isinstance(self.view, (features.Branches, features.Parts, features.Steps, features.Tokens, Extraction)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -72,6 +72,8 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
         view = features.load(folder / "view.skops")
     elif (folder / "tokens.json").exists():
         view = features.Tokens.load(folder)
+    elif (folder / "branches.json").exists():
+        view = features.Branches.load(folder)
     elif (folder / "steps.json").exists():
         view = features.Steps.load(folder)
     elif (folder / "extraction.keras").exists():
@@ -85,6 +87,8 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
 
 def inputs(view: Any | None, x: Inputs) -> Any:
     """Return what the net is fed with: one array, or a list of them; a large array stays where it lies."""
+    if isinstance(view, features.Branches):
+        return [feed.plain(part) if feed.small(part) else part for part in view.transform(x)]
     if view is not None and not isinstance(view, features.Steps):
         return view.transform(x)
     seen = x if view is None else feed.Seen(view, x)

@@ -22,7 +22,7 @@ Loss = Literal["log_loss", "squared_error", "absolute_error"]
 class Problem:
     """What is to be learned, the same for every fold."""
 
-    kind: Literal["table", "text", "image", "sequence"]
+    kind: Literal["table", "text", "image", "sequence", "mixed"]
     task: Task
     classes: int
     """The number of classes; 0 for regression."""

@@ -206,7 +206,7 @@ def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
         yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
     elif seen.columnar:
         yield _hint("drop", [], "columns to leave out", 1)
-    if guess.kind == "image" and seen.columnar:
+    if guess.kind == "image" and seen.columnar and not seen.pictured:
         yield _line("types", {"x": "image"}, "the columns are the pixels of an image", 1)
     elif seen.columnar:
         yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
@@ -269,7 +269,7 @@ def _families(guess: Guess) -> Iterator[str]:
         if (
             name in guess.families
             or name == models.BASELINE
-            or guess.kind not in entry.kinds
+            or not entry.suits(guess.kind, guess.texts)
             or guess.task not in entry.tasks
         ):
             continue

@@ -74,6 +74,8 @@ class Evidence:
     """The columns of a long table that the rows to predict lack, or that only name rows."""
     images: Path | None = None
     """The folder whose images the training table names."""
+    pictured: tuple[str, ...] = ()
+    """The columns that name them."""
     image_size: tuple[int, int] | None = None
     """Height and width that suit the images."""
 

@@ -21,19 +21,37 @@ if TYPE_CHECKING:
 # Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
 # do to begin with.
 _SPARED = {
-    "table": ("dae_mlp", "dae_xgboost"),
-    "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru", "tabm", "dae_mlp", "dae_xgboost"),
+    "table": ("multi_input", "dae_mlp", "dae_xgboost"),
+    "text": (
+        "catboost",
+        "random_forest",
+        "wide_and_deep",
+        "multi_input",
+        "lstm",
+        "conv1d_gru",
+        "tabm",
+        "dae_mlp",
+        "dae_xgboost",
+    ),
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
-        *("inception", "mobilenet", "pretrained"),
+        *("inception", "mobilenet", "pretrained", "multi_input"),
         # KerasTuner's have one size for all images, and are dear.
         *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
     ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
+    # A family of each sort: those that see a part of the columns only are there to be blended.
+    "mixed": (
+        *("catboost", "extra_trees", "random_forest", "mlp", "tabm", "dae_mlp", "dae_xgboost", "tfidf_xgboost"),
+        *("conv1d", "conv1d_gru", "gru", "lstm"),
+        *("resnet", "xception", "inception", "mobilenet", "pretrained", "hog_trees"),
+        *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
+    ),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
 _FIRST = {
     "image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp"),
+    "mixed": ("multi_input", "xgboost", "cnn", "wide_and_deep", "tfidf_linear", "hog_svm"),
     "sequence": ("rocket", "sequence_trees", "conv1d", "sequence_xgboost", "conv1d_gru", "gru", "lstm"),
 }
 _USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
@@ -68,7 +86,9 @@ class Guess:
     chronology: Chronology
     """What the columns say of time."""
     kind: Kind
-    """What a row is: the evidence's kind, or text where a column of the table holds texts."""
+    """What a row is: the evidence's kind, text where a column of the table holds texts, mixed beside one of images."""
+    texts: bool
+    """Whether a column holds texts."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
@@ -90,9 +110,14 @@ def infer(evidence: Evidence, target: str | None = None, metric: str | None = No
     classes, class_note = _classes(evidence, label, task)
     asked, metric_note = (metric, "") if metric is not None else _metric(evidence, label, task)
     left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
-    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
-    notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
-    group, chronology = _group(evidence.train[left]), look(evidence, left) if kind != "image" else Chronology()
+    flat = evidence.columnar and not evidence.pictured and pixels.recognised(left)
+    beside = [name for name in left if name not in evidence.pictured]
+    texts = not flat and evidence.columnar and _wordy(evidence, beside)
+    kind: Kind = "image" if flat else _kind(evidence, beside, texts=texts)
+    notes = [f"images: the {len(left)} columns are pixels"] if flat else []
+    group, chronology = _group(evidence.train[beside]), Chronology()
+    if kind not in ("image", "mixed"):
+        chronology = look(evidence, left)
     notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
     notes += [_group_note(evidence, group), chronology.note]
     return Guess(
@@ -106,18 +131,25 @@ def infer(evidence: Evidence, target: str | None = None, metric: str | None = No
         group=group,
         chronology=chronology,
         kind=kind,
-        families=families(kind, task),
+        texts=texts,
+        families=families(kind, task, texts=texts),
         notes=(*evidence.notes, *(note for note in notes if note)),
     )
 
 
-def families(kind: Kind, task: Task) -> tuple[str, ...]:
-    """Return the installed families for data of this kind: the most suitable, then in the order of their table."""
+def families(kind: Kind, task: Task, *, texts: bool = False) -> tuple[str, ...]:
+    """Return the installed families for data of this kind: the most suitable, then in the order of their table.
+
+    Args:
+        kind: what a row is.
+        task: what is asked of it.
+        texts: whether a column holds texts.
+    """
     first = _FIRST.get(kind, ())
     return tuple(
         name
         for name, entry in sorted(models.FAMILIES.items(), key=lambda each: _place(each[0], first))
-        if kind in entry.kinds
+        if entry.suits(kind, texts)
         and task in entry.tasks
         and entry.installed
         and name != models.BASELINE
@@ -129,14 +161,21 @@ def _place(name: str, first: tuple[str, ...]) -> int:
     return first.index(name) if name in first else len(first)
 
 
-def _kind(evidence: Evidence, features: list[str]) -> Kind:
-    """Return what a row is."""
-    from workbench import data
-
+def _kind(evidence: Evidence, beside: list[str], *, texts: bool) -> Kind:
+    """Return what a row is; `beside` are the features that are no images."""
+    if evidence.pictured and evidence.columnar:
+        return "mixed" if any(evidence.train[name].nunique(dropna=False) > 1 for name in beside) else "image"
     if evidence.kind != "table":
         return evidence.kind
-    wordy = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
-    return "text" if "text" in data.kinds(evidence.train[wordy]).values() else "table"
+    return "text" if texts else "table"
+
+
+def _wordy(evidence: Evidence, features: list[str]) -> bool:
+    """Tell whether a column holds texts."""
+    from workbench import data
+
+    words = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
+    return "text" in data.kinds(evidence.train[words]).values()
 
 
 def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:
