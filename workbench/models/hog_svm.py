@@ -53,7 +53,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     if loss == "hinge" and rows <= _MANY_ROWS and rarest > 1:
         machine = _classifier(c, gamma, min(_FOLDS, rarest)) if problem.classes else _regressor(SVR(C=c, gamma=gamma))
         return estimator.fit(view, machine, problem, train, matrix=matrix)
-    kernel = Nystroem(gamma=gamma, n_components=min(_SPAN, rows), random_state=setting.seed)
+    # Of rows that are all the same, more than one would be told apart by their rounding.
+    span = min(_SPAN, rows) if spread > _ROUNDED else 1
+    kernel = Nystroem(gamma=gamma, n_components=span, random_state=setting.seed)
     view.steps.append(("kernel", kernel))
     matrix = view[-1].fit_transform(matrix)
     linear = LogisticRegression(C=c, max_iter=300) if problem.classes else _regressor(Ridge(alpha=1 / c))
