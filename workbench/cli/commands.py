@@ -76,7 +76,7 @@ def init(
     ],
     test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
     sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="The column to predict; of several, once for each.")] = None,
     metric: Annotated[str | None, typer.Option(help="What the competition judges by [a usual one].")] = None,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="STUDY.yaml", help="The file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
@@ -85,8 +85,8 @@ def init(
     """Look at the data, and write a commented study file."""
     from workbench.study.draft import draft
 
-    options = {"test": test, "sample_submission": sample_submission, "target": target, "metric": metric}
-    made = draft(train, **options, out=out, force=force)
+    files = {"test": test, "sample_submission": sample_submission}
+    made = draft(train, **files, target=target, metric=metric, out=out, force=force)
     if as_json:
         _print_json({"path": str(made.path.resolve()), **{k: getattr(made, k) for k in ("target", "task", "metric")}})
         return

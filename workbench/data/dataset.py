@@ -38,6 +38,12 @@ class Target:
         """The width of its predictions: a column per class when there are more than two, else one."""
         return len(self.classes) if self.classes is not None and len(self.classes) > 2 else 1
 
+    def values(self, y: Array) -> Array:
+        """Return its column of `Dataset.y` as it was before it was encoded: labels, or values."""
+        import numpy as np
+
+        return y if self.classes is None else np.array(self.classes, dtype=object)[y.astype(int)]
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
