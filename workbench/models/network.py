@@ -35,6 +35,11 @@ class Network:
     scale: float
     """Outputs of a regression net are standard scores: value = shift + scale · output."""
 
+    @property
+    def nets(self) -> dict[str, Any]:
+        """The nets that rows go through, one after another."""
+        return {**({"features": self.view.net} if isinstance(self.view, Extraction) else {}), "net": self.net}
+
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
         seen = inputs(self.view, x)
