@@ -29,6 +29,7 @@ def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
         _next(story),
         _ensemble(story),
         *_shown(pictures, "ensemble", folder),
+        *_architectures(story),
         "## Search",
         *_shown(pictures, "study", folder),
         *_best(story),
@@ -76,6 +77,15 @@ def _ensemble(story: Story) -> str:
         return ""
     words = f"{answer.honesty(story)} {answer.certificate(story)}"
     return "\n\n".join(["## Ensemble", plain(words), _table(members), _table(rivals)])
+
+
+def _architectures(story: Story) -> Iterator[str]:
+    if story.architectures:
+        yield "## Architectures"
+        yield plain(answer.architectures(story))
+    for net in story.architectures:
+        sizes = f"{counted(net.parameters, 'parameter')}, {net.trainable:,} of them trained"
+        yield _folded(f"{net.name}: {sizes}", [_block(net.table.rstrip(), "text")])
 
 
 def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str]:
