@@ -107,10 +107,12 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
         return None
     heat = grad_cam(nets, shown, predicted[rows]) if classes else np.zeros((0, 0, 0), np.float32)
     filters = _filters(maps[0].layer)
+    first = filters[:_FILTERS]
     active = _active(maps)
     some = [active[place] for place in sorted(set(np.linspace(0, len(active) - 1, _LAYERS).round().astype(int)))]
     return Look(
-        _pictures(shown), heat, y[rows], predicted[rows], probability[rows], filters[:_FILTERS], len(filters),
+        _pictures(shown), heat, y[rows], predicted[rows], probability[rows],
+        first / (np.abs(first).max() or 1), len(filters),
         tuple(each.layer.name for each in some), tuple(_channels(np.asarray(each.value)[0]) for each in some),
     )  # fmt: skip
 
@@ -185,7 +187,7 @@ def _maps(nets: Sequence[Any], images: np.ndarray) -> list[_Map]:
 
     convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
     made: list[_Map] = []
-    with _hooked(_leaves(nets), lambda layer, value: made.append(_Map(layer, value))):
+    with _hooked(leaves(nets), lambda layer, value: made.append(_Map(layer, value))):
         _through(nets, images)
     first = next((place for place, each in enumerate(made) if isinstance(each.layer, convolutions)), len(made))
     found = [each for each in made[first:] if _places(each.value) > 1]
@@ -220,12 +222,12 @@ def _through(nets: Sequence[Any], images: np.ndarray) -> Any:
     return hidden
 
 
-def _leaves(nets: Sequence[Any]) -> list[Any]:
+def leaves(nets: Sequence[Any]) -> list[Any]:
     """Return the layers of nets, and in the place of a net in them the layers of that; each once."""
     found: dict[int, Any] = {}
     for net in nets:
         for layer in net.layers:
-            found |= {id(leaf): leaf for leaf in (_leaves([layer]) if hasattr(layer, "layers") else [layer])}
+            found |= {id(leaf): leaf for leaf in (leaves([layer]) if hasattr(layer, "layers") else [layer])}
     return list(found.values())
 
 
@@ -257,7 +259,7 @@ def _without_activation(nets: Sequence[Any]) -> Iterator[None]:
     """Let the last layer give its scores as they are, in the place of probabilities."""
     import keras
 
-    last = _leaves(nets)[-1]
+    last = leaves(nets)[-1]
     plain = getattr(last, "activation", None)
     if plain not in (keras.activations.softmax, keras.activations.sigmoid):
         yield
@@ -311,7 +313,7 @@ def _smaller(values: np.ndarray, side: int) -> np.ndarray:
 
 
 def _filters(layer: Any) -> np.ndarray:
-    """Return the filters of a layer of convolutions, (filters, height, width, 1 or 3) from -1 to 1."""
+    """Return the filters of a layer of convolutions, (filters, height, width, 1 or 3)."""
     kernel = getattr(layer, "depthwise_kernel", None)
     kernel = layer.kernel if kernel is None else kernel
     values = np.moveaxis(np.asarray(kernel, dtype=np.float32), 3, 0)
@@ -320,7 +322,7 @@ def _filters(layer: Any) -> np.ndarray:
         values = np.moveaxis(values, 3, 1).reshape(-1, *values.shape[1:3], 1)
     elif values.shape[3] != 3:
         values = values.mean(axis=3, keepdims=True)
-    return np.asarray(values / max(float(np.abs(values).max()), 1e-12))
+    return values
 
 
 def _channels(values: np.ndarray) -> np.ndarray:

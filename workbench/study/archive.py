@@ -89,6 +89,7 @@ class Archive:
         Raises:
             StudyError: the study was begun with something else.
         """
+        from workbench import models
         from workbench.evaluation import folds
 
         own, home, name = self.competition, self.home, self.config.name
@@ -97,7 +98,9 @@ class Archive:
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]
         scored = {"metric": own.metric.name, "direction": own.metric.direction}
-        self.tracker.describe(**scored, also=also, folds=own.folds.folds)
+        nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
+        columns = [*also, *(["parameters"] if nets else [])]
+        self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
         self.tracker.carry(home.folds(name))
         self.tell()
         self.books.reclaim()
