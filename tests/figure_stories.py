@@ -80,7 +80,7 @@ def look(task: str, classes: int = 0) -> Look:
         probability=np.linspace(1, 0.5, images) if known else np.full(images, np.nan),
         filters=rng.uniform(-1, 1, (24, 3, 3, channels)).astype(np.float32),
         filters_in_all=30,
-        layers=("activation", "a_layer_with_a_long_name_7"),
+        layers=("activation, 112×84", "a_layer_with_a_long_name_7, 4×3"),
         activations=(rng.random((8, 32, 24), dtype=np.float32), rng.random((5, 4, 3), dtype=np.float32)),
     )
 

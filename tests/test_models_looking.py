@@ -127,7 +127,7 @@ def test_on_a_head_that_is_not_linear_the_weights_are_the_slopes_of_the_score() 
 @pytest.mark.slow
 def test_a_class_that_is_as_good_as_certain_has_heat() -> None:
     nets, x = averaged("activation", CLASSES), grey()
-    last = looking.leaves(nets)[-2]
+    last = nets[0].get_layer("weighted")
     last.set_weights([1e4 * weight for weight in last.get_weights()])
     sure = np.asarray(nets[0](x)).argmax(axis=1)
     assert np.asarray(nets[0](x)).max(axis=1) == pytest.approx(1, abs=0)
@@ -285,3 +285,43 @@ def test_of_values_the_best_and_the_worst_are_shown() -> None:
     y, predicted = np.zeros(8), np.array([0.1, -0.2, 5, 0.3, -9, 1, 2, 7])
     assert chosen(y, predicted, np.full(8, np.nan)).tolist() == [0, 1, 3, 4, 7, 2]
     assert chosen(y[:1], predicted[:1], np.full(1, np.nan)).tolist() == [0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", [False, True])
+def test_convolutions_in_layers_and_nets_of_the_users_own_are_found(whole: bool) -> None:
+    import keras
+    from keras import layers
+
+    class Block(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = [layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()]
+
+        def call(self, x: Any) -> Any:
+            return self.parts[1](self.parts[0](x))
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.all = [layers.Reshape((SIDE, SIDE, 1)), Block(), layers.GlobalAveragePooling2D()]
+            self.top = layers.Dense(CLASSES, activation="softmax")
+
+        def call(self, x: Any) -> Any:
+            for layer in self.all:
+                x = layer(x)
+            return self.top(x)
+
+    keras.utils.set_random_seed(2)
+    if whole:
+        net = Net()
+    else:
+        start = keras.Input((SIDE, SIDE))
+        last = Block()(layers.Reshape((SIDE, SIDE, 1))(start))
+        net = keras.Model(start, layers.Dense(CLASSES, "softmax")(layers.GlobalAveragePooling2D()(last)))
+    x = grey(30)
+    predictions = np.asarray(net(x))
+    found = look(seen_by(net), x, predictions.argmax(axis=1), predictions, classes=CLASSES)
+    assert found is not None
+    assert found.heat.shape == (6, 10, 10)
+    assert found.filters.shape == (4, 3, 3, 1)

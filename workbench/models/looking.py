@@ -54,7 +54,7 @@ class Look:
     filters_in_all: int
     """How many the layer has."""
     layers: tuple[str, ...]
-    """The layers of `activations`, in their order."""
+    """The layers of `activations`, in their order, each with the size of its map, as in `activation_2, 12×12`."""
     activations: tuple[np.ndarray, ...]
     """(channels, rows, columns) float32 from 0 to 1 of each layer for the first image: those that vary most."""
 
@@ -102,7 +102,7 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
     predicted, probability = _taken(predictions, classes)
     rows = chosen(y, predicted, probability)
     shown = feed.plain(x[np.sort(rows)])[np.argsort(np.argsort(rows))]
-    maps = _maps(nets, shown[:1])
+    maps = _maps(_made(nets, shown[:1]))
     if not maps:
         return None
     heat = grad_cam(nets, shown, predicted[rows]) if classes else np.zeros((0, 0, 0), np.float32)
@@ -113,7 +113,8 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
     return Look(
         _pictures(shown), heat, y[rows], predicted[rows], probability[rows],
         first / (np.abs(first).max() or 1), len(filters),
-        tuple(each.layer.name for each in some), tuple(_channels(np.asarray(each.value)[0]) for each in some),
+        tuple(f"{each.layer.name}, {'×'.join(map(str, each.value.shape[1:3]))}" for each in some),
+        tuple(_channels(np.asarray(each.value)[0]) for each in some),
     )  # fmt: skip
 
 
@@ -151,7 +152,8 @@ def grad_cam(nets: Sequence[Any], images: np.ndarray, classes: np.ndarray) -> np
     """
     import tensorflow as tf
 
-    found = _maps(nets, images[:1])
+    made = _made(nets, images[:1])
+    found = _maps(made)
     if not found:
         return np.zeros((0, 0, 0), np.float32)
     # Of what comes before the map nothing is kept, or a large base would fill the memory.
@@ -162,7 +164,7 @@ def grad_cam(nets: Sequence[Any], images: np.ndarray, classes: np.ndarray) -> np
             tape.watch(value)
             kept.append(value)
 
-        with _hooked([found[-1].layer], keep), _without_activation(nets):
+        with _hooked([found[-1].layer], keep), _without_activation(made):
             outputs = _through(nets, images)
         score = _score(outputs, classes)
     # A layer may be used more than once: the last time counts, as in `_maps`.
@@ -175,20 +177,25 @@ def grad_cam(nets: Sequence[Any], images: np.ndarray, classes: np.ndarray) -> np
 
 @dataclass(frozen=True)
 class _Map:
-    """What a layer made of images: (images, rows, columns, channels), more than one place."""
+    """What a layer made of images; mostly (images, rows, columns, channels)."""
 
     layer: Any
     value: Any
 
 
-def _maps(nets: Sequence[Any], images: np.ndarray) -> list[_Map]:
-    """Return the maps of all layers from the first convolution on, in the order in which they come about."""
-    import keras
-
-    convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+def _made(nets: Sequence[Any], images: np.ndarray) -> list[_Map]:
+    """Return what all layers make of images, in the order in which it comes about."""
     made: list[_Map] = []
     with _hooked(leaves(nets), lambda layer, value: made.append(_Map(layer, value))):
         _through(nets, images)
+    return made
+
+
+def _maps(made: Sequence[_Map]) -> list[_Map]:
+    """Return the maps from the first convolution on that have more than one place; none without convolutions."""
+    import keras
+
+    convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
     first = next((place for place, each in enumerate(made) if isinstance(each.layer, convolutions)), len(made))
     found = [each for each in made[first:] if _places(each.value) > 1]
     return found if found and found[0] is made[first] else []
@@ -210,9 +217,9 @@ def _places(value: Any) -> int:
 
 
 def _fits(net: Any, x: Any) -> bool:
-    """Tell whether a net takes the images as they are."""
-    inputs = getattr(net, "inputs", None) or []
-    return len(inputs) == 1 and len(inputs[0].shape) == len(x.shape) > 2
+    """Tell whether a net takes the images as they are; one that is not made of layers alone is taken to."""
+    inputs = getattr(net, "inputs", None)
+    return inputs is None or (len(inputs) == 1 and len(inputs[0].shape) == len(x.shape) > 2)
 
 
 def _through(nets: Sequence[Any], images: np.ndarray) -> Any:
@@ -223,12 +230,11 @@ def _through(nets: Sequence[Any], images: np.ndarray) -> Any:
 
 
 def leaves(nets: Sequence[Any]) -> list[Any]:
-    """Return the layers of nets, and in the place of a net in them the layers of that; each once."""
-    found: dict[int, Any] = {}
-    for net in nets:
-        for layer in net.layers:
-            found |= {id(leaf): leaf for leaf in (leaves([layer]) if hasattr(layer, "layers") else [layer])}
-    return list(found.values())
+    """Return the layers of nets, and of nets and layers in them; no net itself, and each layer once."""
+    import keras
+
+    every = (layer for net in nets for layer in net._flatten_layers(include_self=False))
+    return list({id(layer): layer for layer in every if not isinstance(layer, keras.Model)}.values())
 
 
 @contextmanager
@@ -255,20 +261,22 @@ def _hooked(layers: Sequence[Any], told: Callable[[Any, Any], None]) -> Iterator
 
 
 @contextmanager
-def _without_activation(nets: Sequence[Any]) -> Iterator[None]:
-    """Let the last layer give its scores as they are, in the place of probabilities."""
+def _without_activation(made: Sequence[_Map]) -> Iterator[None]:
+    """Let the layer that gives the outputs give its scores as they are, in the place of probabilities."""
     import keras
 
-    last = leaves(nets)[-1]
-    plain = getattr(last, "activation", None)
-    if plain not in (keras.activations.softmax, keras.activations.sigmoid):
+    last = next((each for each in reversed(made) if getattr(each.layer, "activation", None) is not None), made[-1])
+    plain = getattr(last.layer, "activation", None)
+    shares = plain in (keras.activations.softmax, keras.activations.sigmoid)
+    # A layer before the outputs may have such an activation as well, for other reasons.
+    if not shares or last.value.shape != made[-1].value.shape:
         yield
         return
-    last.activation = keras.activations.linear
+    last.layer.activation = keras.activations.linear
     try:
         yield
     finally:
-        last.activation = plain
+        last.layer.activation = plain
 
 
 def _score(outputs: Any, classes: np.ndarray) -> Any:

@@ -68,8 +68,8 @@ def _rows(numbers: Filters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
         yield ("" if start else "filters"), filters[start : start + _COLUMNS]
     yield "image", [numbers.image]
     for name, channels in zip(numbers.layers, numbers.activations, strict=True):
-        size = "×".join(str(side) for side in channels.shape[1:])
-        yield f"{drawing.cut(name, 14)}\n{size}", [drawing.tinted(each) for each in channels[:_COLUMNS]]
+        layer, _, size = name.rpartition(", ")
+        yield f"{drawing.cut(layer, 14)}\n{size}", [drawing.tinted(each) for each in channels[:_COLUMNS]]
 
 
 def _bytes(values: Any) -> NDArray[np.uint8]:
