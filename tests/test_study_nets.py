@@ -1,8 +1,11 @@
 """A study of images from end to end: what its nets look like and look at, in MLflow and in the report."""
 
+import base64
+import json
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ import pytest
 from test_models_images import pictures
 
 import workbench
+from workbench.home import Home
 from workbench.models import architecture, looking
 from workbench.study import Study, telling
+from workbench.tracking.store import client
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +62,13 @@ def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished:
     assert baseline.parameters is None
     assert study.archive.tracker.nets(baseline.run_id) is None
     assert set(study.leaderboard()["parameters"].dropna()) == {row.parameters for row in rows}
+
+
+def test_mlflows_table_has_a_column_for_the_size_of_nets(finished: Path) -> None:
+    tracker = opened(finished).archive.tracker
+    tags = client(Home(finished / "mlruns")).get_experiment(tracker.experiment_id).tags
+    shown = zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
+    assert "metrics.`parameters`" in json.loads(shown)["selectedColumns"]
 
 
 def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
