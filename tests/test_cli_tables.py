@@ -6,6 +6,7 @@ from rich.console import Console
 
 from workbench.cli import tables
 from workbench.ensemble import diversity
+from workbench.search.books import Row
 
 
 def drawn(table):
@@ -41,3 +42,17 @@ def test_diversity_of_one_member_has_dashes():
     predictions, y = diabetes()
     text = drawn(tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1)).document()))
     assert text.count("–") == 3
+
+
+def a_row(family, parameters=None):
+    return Row("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
+
+
+def test_the_leaderboard_says_how_many_parameters_nets_have():
+    text = drawn(tables.leaderboard([a_row("cnn", 66218), a_row("linear")], metric="log_loss"))
+    lines = {line.split("│")[2].strip(): line.split("│")[5].strip() for line in text.splitlines() if "#0" in line}
+    assert lines == {"cnn #0": "66,218", "linear #0": "–"}
+
+
+def test_without_nets_the_leaderboard_is_silent_about_parameters():
+    assert "parameters" not in drawn(tables.leaderboard([a_row("linear")], metric="log_loss"))

@@ -25,6 +25,7 @@ from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
 from workbench.evaluation.targets import Part, Several
 from workbench.home import folder_name
+from workbench.models import architecture
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
 from workbench.space import Suggest, defaults
 
@@ -99,11 +100,14 @@ class FoldResult:
     hyperparameters: Mapping[str, Any]
     curve: Mapping[str, list[float]] = field(default_factory=dict)
     """Losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
+    size: Mapping[str, int] = field(default_factory=dict)
+    """What `models.architecture.size` says of the model: nothing where there is no net in it."""
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {k: getattr(self, k) for k in ("repeat", "fold", "score", "seconds", "hyperparameters", "curve")}
+        names = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size")
+        facts = {k: getattr(self, k) for k in names}
         arrays: dict[str, Any] = {"oof": self.oof} | ({} if self.test is None else {"test": self.test})
         buffer = io.BytesIO()
         np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
@@ -163,6 +167,8 @@ class Result:
     """The curve of each (repeat, fold)."""
     reason: str | None = None
     """Why a trial was pruned or failed."""
+    size: Mapping[str, int] = field(default_factory=dict)
+    """How many parameters its nets have, as `FoldResult.size`; of the last fold."""
 
     @property
     def std(self) -> float | None:
@@ -254,6 +260,7 @@ def result(
         "fold_scores": [f.score for f in folds],
         "curves": {(f.repeat, f.fold): f.curve for f in ended},
         "reason": reason,
+        "size": folds[-1].size if folds else {},
     }
     if state != "complete":
         return Result(**facts)
@@ -458,7 +465,8 @@ def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
     test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
-    return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
+    size = architecture.size(model)
+    return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve, size)
 
 
 def _take(x: Any, index: np.ndarray) -> Any:

@@ -33,11 +33,15 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
     table.add_column("± folds", justify="right")
     for name in also:
         table.add_column(name, justify="right")
+    nets = any(row.parameters is not None for row in rows)
+    if nets:
+        table.add_column("parameters", justify="right")
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("state")
     for place, row in enumerate(shown, 1):
         state = row.state if row.reason is None else f"{row.state}: {row.reason}"
         others = [number(row.also.get(name)) for name in also]
+        others += ["–" if row.parameters is None else f"{row.parameters:,}"] if nets else []
         name = f"{row.family} #{row.number}"
         table.add_row(
             str(place), name, number(row.score), number(row.std), *others, clock(row.seconds), state[:60],

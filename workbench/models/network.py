@@ -38,6 +38,11 @@ class Network:
     spans: tuple[tuple[int, int], ...] = ()
     """Where the outputs of each of several targets begin and end; nothing where there is one."""
 
+    @property
+    def nets(self) -> dict[str, Any]:
+        """The nets that rows go through, one after another."""
+        return {**({"features": self.view.net} if isinstance(self.view, Extraction) else {}), "net": self.net}
+
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,); see `protocol.Model`."""
         seen = inputs(self.view, x)

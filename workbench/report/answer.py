@@ -100,3 +100,13 @@ def honesty(story: Story) -> str:
         f"score, {spread(document['honest_score'], document['honest_se'])}, is that of weights fitted fold by fold on "
         "the other folds; ± is one standard error, as rows are drawn anew."
     )
+
+
+def architectures(story: Story) -> str:
+    """Say whose nets are shown."""
+    whose = (
+        "The best trial of each family that has a net."
+        if story.ensemble is None
+        else "The members of the ensemble that have nets, the heaviest first."
+    )
+    return f"{whose} Shown is the model of the last fold, as Keras draws it or lists its layers."

@@ -13,6 +13,7 @@ from workbench.data.dataset import Target
 if TYPE_CHECKING:
     import numpy as np
 
+    from workbench.models.looking import Look
     from workbench.search.books import Row
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
@@ -60,6 +61,21 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """What the nets of a trial look like."""
+
+    name: str
+    """The trial's."""
+    parameters: int
+    trainable: int
+    """How many of the parameters are trained."""
+    table: str
+    """The layers, a line each."""
+    diagram: bytes | None = None
+    """As PNG, where one was drawn."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What makes a study again."""
 
@@ -99,6 +115,10 @@ class Story:
     places: Mapping[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
     """Where in its range each numeric hyperparameter of each complete trial is, by family and number: 0 at the low end,
     1 at the high one."""
+    architectures: Sequence[Architecture] = ()
+    """Of the members that have nets, the heaviest first; without an ensemble, of each family's best trial."""
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    """What those that are nets of images look at, by the trial's name, in the same order."""
     recipe: Recipe | None = None
     under_way: int = 0
     """How many trials have not ended."""

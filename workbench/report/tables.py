@@ -152,18 +152,20 @@ def targets(story: Story) -> Table | None:
 def trials(story: Story) -> Table:
     """Return every finished trial, best first."""
     also = story.question.also
+    nets = ["parameters"] if any(row.parameters is not None for row in story.trials) else []
     columns = (
-        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also, "time", "ended after"),
-        Column("hyperparameters"), Column("reason"),
+        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also),
+        *_numbers(*nets, "time", "ended after"), Column("hyperparameters"), Column("reason"),
     )  # fmt: skip
-    rows = tuple(_trial(row, also, story.ended.get(row.key)) for row in story.trials)
+    rows = tuple(_trial(row, also, story.ended.get(row.key), nets=bool(nets)) for row in story.trials)
     faint = tuple(place for place, row in enumerate(story.trials) if row.state != "complete")
     return Table("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
 
 
-def _trial(row: "Row", also: Sequence[str], ended: float | None) -> tuple[Cell, ...]:
+def _trial(row: "Row", also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
     values = ", ".join(f"{name}={given(value)}" for name, value in _active(row).items())
     figures = [_score(row.score), _score(row.std, 2), *(_score(row.also.get(name)) for name in also)]
+    figures += [Cell("–") if row.parameters is None else _count(row.parameters)] if nets else []
     when = Cell("–") if ended is None else _time(ended)
     reason = " ".join((row.reason or "").split())
     shown = reason if len(reason) <= 200 else f"{reason[:199]}…"

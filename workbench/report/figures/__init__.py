@@ -154,6 +154,22 @@ ENTRIES = (
         "ensemble",
         single=True,
     ),
+    Entry(
+        "grad_cam",
+        "Where nets look",
+        "The more orange a place is, the more it spoke for the class that the image was taken for (Grad-CAM, in the "
+        "places of the net's last map). Images are out of fold, of the net's last fold: up to three wrong ones that it "
+        "was surest of, at the right, and before them right ones that it was surest of, each of another class.",
+        "ensemble",
+    ),
+    Entry(
+        "filters",
+        "Inside a net",
+        "What the first layer looks for: grey is 0, what is lighter counts for a filter and what is darker against it. "
+        "Below, for one image, what layers from the first to the last make of it: their channels that vary most, the "
+        "lighter the stronger.",
+        "ensemble",
+    ),
 )
 """Every figure, in the order of a report."""
 
