@@ -134,7 +134,10 @@ class Story:
         y = self.y[:, place] if target.classes is None else self.y[:, place].astype("int64")
         oof = None if self.oof is None else self.oof[:, own]
         members = {name: found[:, own] for name, found in self.members.items()}
-        return replace(self, question=asked, y=y, oof=oof, members=members)
+        ensemble = None if self.ensemble is None else dict(self.ensemble)
+        if ensemble is not None and isinstance(ensemble.get("threshold"), Mapping):
+            ensemble["threshold"] = ensemble["threshold"].get(target.name)
+        return replace(self, question=asked, y=y, oof=oof, members=members, ensemble=ensemble)
 
     @property
     def sign(self) -> int:
