@@ -149,7 +149,8 @@ def one_sided(story: Story) -> Advice | None:
         name
         for name, entry in models.FAMILIES.items()
         if name not in (*asked.families, *story.families, models.BASELINE)
-        and asked.tasks <= set(entry.tasks) and entry.suits(asked.kind) and entry.installed
+        and asked.tasks <= set(entry.tasks) and entry.suits(asked.kind, "text" in asked.columns.values())
+        and entry.installed
     ]  # fmt: skip
     if weight < _HEAVY or not others:
         return None

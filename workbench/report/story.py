@@ -32,7 +32,7 @@ class Question:
     source: str
     """The training data, as the study file names them."""
     kind: str
-    """The kind of data: table, image, sequence."""
+    """The kind of data: table, text, image, sequence, mixed."""
     rows: int
     test_rows: int | None
     folds: str
