@@ -188,14 +188,9 @@ class Reader:
         own = self.id_column if self.id_column in frame else None
         x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
         if self._pictured:
-            x = x.assign(**self._shown(frame, self._pictured, name, cache, near))
+            table = mixed.Table(frame, self._pictured, (), name, named.Near(near, Path(str(self.images))))
+            x = x.assign(**mixed.show(table, cache, look=self.look).columns)
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
-
-    def _shown(
-        self, frame: pd.DataFrame, pictured: tuple[str, ...], name: str, cache: Cache | None, near: Path | None
-    ) -> Mapping[str, Pictures]:
-        places = named.Near(near, Path(str(self.images)))
-        return mixed.show(mixed.Table(frame, pictured, (), name, places), cache, look=self.look).columns
 
     def _named_images(self, frame: pd.DataFrame, name: str, cache: Cache | None, near: Path | None) -> NewData:
         """Return the images that a table names in a column, the one with the ids or another."""
@@ -209,7 +204,8 @@ class Reader:
                 f"{listed(frame.columns)}. Correct its values, or name a folder of images."
             )
         ids = tables.ids(frame, self.id_column if self.id_column in frame else None, name)
-        return NewData(self._shown(frame, (found,), name, cache, near)[found].read(), ids)
+        files = tuple(file for file in named.files(frame[found], places, name) if file is not None)
+        return NewData(decoding.decode(folders.Images(places.folder, files), cache, look=self.look).x, ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
