@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from workbench import config, data
+from workbench.data import named
 from workbench.data.cache import Cache
 from workbench.data.pictures import Pictures
 from workbench.data.stored import Stored
@@ -226,3 +227,17 @@ def test_a_study_is_drafted_with_families_of_each_sort(tmp_path):
     assert (dataset.kind, dataset.columns["note"]) == ("mixed", "text")
     assert len(dataset.x_test) == 30
     Competition(said).check()
+
+
+def test_rows_without_a_file_do_not_reach_images_beyond_the_folders_that_are_open_to_them(tmp_path, monkeypatch):
+    for folder in ("photos", "here", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        PIL.Image.new("L", (4, 4)).save(tmp_path / folder / f"{folder}.png")
+    monkeypatch.chdir(tmp_path / "here")
+    served = named.Near(None, tmp_path / "photos")
+    assert served.find("photos.png") == tmp_path / "photos" / "photos.png"
+    assert served.find("here.png") == tmp_path / "here" / "here.png"
+    assert served.find("../elsewhere/elsewhere.png") is None
+    assert served.find(str(tmp_path / "elsewhere" / "elsewhere.png")) is None
+    own = named.Near(tmp_path / "here", tmp_path / "photos")
+    assert own.find("../elsewhere/elsewhere.png") is not None

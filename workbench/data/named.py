@@ -93,7 +93,11 @@ class Near:
     """Images of rows to predict: where their names lead from the rows' own file, else those of a folder."""
 
     def __init__(self, beside: Path | None, folder: Path) -> None:
-        """Look beside the file of the rows, where there is one, then below `folder`, then below the current folder."""
+        """Look beside the file of the rows, where there is one, then below `folder`, then below the current folder.
+
+        Whoever writes a file names images wherever they are; rows without one, as a server is sent them, do not reach
+        beyond the two folders.
+        """
         self.folder = folder
         self._beside = beside
 
@@ -102,7 +106,8 @@ class Near:
         places = [] if self._beside is None else [self._beside]
         here = next((found for base in places if (found := _image(base / word))), None)
         below = self._index.find(word) if here is None and self._index is not None else here
-        return _image(Path.cwd() / word) if below is None else below
+        within = (Path.cwd() / word).resolve().is_relative_to(Path.cwd().resolve())
+        return _image(Path.cwd() / word) if below is None and within else below
 
     @cached_property
     def _index(self) -> Index | None:
