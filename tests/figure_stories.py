@@ -51,7 +51,14 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Story:
         metric=metric, also=(), dataset=SimpleNamespace(y=y), folds=SimpleNamespace(repeats=1),
         vault=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
     )  # fmt: skip
-    options: dict[str, Any] = {"method": "greedy", "members": 25, "simplify": False, "seed": 0, "seconds": 1.0}
+    options: dict[str, Any] = {
+        "method": "greedy",
+        "weights": None,
+        "members": 25,
+        "simplify": False,
+        "seed": 0,
+        "seconds": 1.0,
+    }
     document, oof, _ = blending.blended(models, competition, **options)
     by_name = {candidate.name: found.oof for candidate, found in models}
     members = {member["name"]: by_name[member["name"]] for member in document["members"]}

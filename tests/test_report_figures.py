@@ -7,6 +7,7 @@ import itertools
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from xml.etree import ElementTree
@@ -421,6 +422,20 @@ def test_contributions_are_what_the_metric_loses_largest_first():
     assert list(found.gains) == sorted(found.gains, reverse=True)
     document = {each["name"]: each["contribution"] for each in told.ensemble["diversity"]["members"]}
     assert dict(zip(found.names, found.gains, strict=True)) == document
+
+
+def test_a_dot_tells_a_members_weight_for_each_target_beside_the_mean():
+    told = story("binary")
+    document = dict(told.ensemble)
+    parts = {"sold": 0.1, "price": 0.9}
+    document["members"] = [{**member, "weights": parts} for member in document["members"]]
+    found = weights.compute(replace(told, ensemble={**document, "weights": "target"}))
+    assert found.apart == ((0.1, 0.9),) * len(found.names)
+    assert "A dot is the weight for one target" in found.note
+    assert (
+        max(line.get_xdata().max() for line in weights.draw(found).axes[0].lines if len(line.get_xdata()) == 2) == 0.9
+    )
+    assert weights.compute(told).apart == ()
 
 
 def test_error_correlation_is_that_of_the_members_errors():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench import ensemble
-from workbench.ensemble import Assessment, Blend
+from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
 from workbench.evaluation.targets import OfTarget, Several
 from workbench.study.candidates import Candidate, Model
@@ -24,6 +24,7 @@ def blended(
     competition: Competition,
     *,
     method: str,
+    weights: Whose | None,
     members: int,
     simplify: bool | None,
     seed: int,
@@ -35,6 +36,7 @@ def blended(
         models: the candidates, with their predictions.
         competition: says what is predicted, and how well; the honest score is cross-fitted over its folds.
         method: how weights are found.
+        weights: whether members have one each, or one for each target or class; as is better unless given.
         members: the most members.
         simplify: whether a simpler blend is taken where it is as good; on few rows unless given.
         seed: of the blends.
@@ -50,11 +52,10 @@ def blended(
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
     options |= {"fold": _fold(competition), "groups": competition.groups, "shrink": True, "simplify": simplify}
-    result = ensemble.assess(oof, y, metric, weights=competition.config.ensemble.weights, **options)
-    weights = result.blend.weights
-    every = weights if result.blend.apart is None else result.blend.apart
+    result = ensemble.assess(oof, y, metric, weights=weights, **options)
+    every = result.blend.weights if result.blend.apart is None else result.blend.apart
     joined = result.blend.combine(oof)
-    heaviest = [i for i in np.argsort(-weights, kind="stable").tolist() if every[i].any()]
+    heaviest = [i for i in np.argsort(-result.blend.weights, kind="stable").tolist() if every[i].any()]
     names, shown = [rows[i].name for i in heaviest], [oof[i] for i in heaviest]
     explained = ensemble.diversity(shown, y, metric, every[heaviest], seed=seed, seconds=shares[1], names=names)
     threshold = _threshold(result.blend, metric)

@@ -64,11 +64,12 @@ def draw(numbers: Weights) -> "Figure":
             numbers.weights, places, xerr=[low, spread], fmt="none", ecolor=drawing.INKS[1], elinewidth=1.8, capsize=2.5
         )
     for place, own in enumerate(numbers.apart):
-        axes.plot(own, [place] * len(own), ".", color=drawing.INKS[1], alpha=0.6, markersize=5)
+        axes.plot(own, [place] * len(own), "o", color=drawing.INKS[2], markeredgecolor="white", markersize=5.5)
     tops = [max(own) for own in numbers.apart] or [0.0] * count
     ends = [max(weight + se, top) for weight, se, top in zip(numbers.weights, spread, tops, strict=True)]
+    mean = "mean " if numbers.apart else ""
     for place, (weight, end) in enumerate(zip(numbers.weights, ends, strict=True)):
-        drawing.beside(axes, end, place, f"{weight:.2f}" if weight >= 0.01 else "<0.01")
+        drawing.beside(axes, end, place, mean + (f"{weight:.2f}" if weight >= 0.01 else "<0.01"))
     axes.set_xlim(0, max(ends) * 1.18)
     axes.set_ylabel("member")
     return figure
