@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.report import drawing, notes
+from workbench.report import notes
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
@@ -202,6 +202,8 @@ def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tupl
         story: what to tell.
         wanted: the names of the figures, all unless given.
     """
+    from workbench.report import drawing
+
     for entry, numbers in computed(story, wanted):
         figure = _module(entry.name).draw(numbers)
         if entry.target:
