@@ -327,7 +327,7 @@ def ui(
 
 @app.command()
 def families(as_json: AsJson = False) -> None:
-    """List the model families: what each is, and which kinds of data and tasks it takes."""
+    """List the model families: what each is, and which data and tasks it takes, and how several targets."""
     from workbench.models import FAMILIES
 
     if as_json:
@@ -337,6 +337,7 @@ def families(as_json: AsJson = False) -> None:
                 "description": e.about,
                 "kinds": list(e.kinds),
                 "tasks": list(e.tasks),
+                "joint": e.joint,
                 "installed": e.installed,
             }
             for n, e in FAMILIES.items()
@@ -346,7 +347,8 @@ def families(as_json: AsJson = False) -> None:
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
         print(f"{name:<20} {entry.about}{missing}")
-        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
+        together = "together" if entry.joint else "one by one"
+        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
     print(
         f"{'':<20} of data of kind mixed, a family that does not take them is given its part: the table or the images"
     )
