@@ -2,11 +2,12 @@
 
 - `features`: the base runs once over the images, and a small net learns from what it says of them.
 - `frozen`: the base stays as it is, with the head on top of it; images are changed a little while the head trains.
-- `tuned`: the head first, then the top layers of the base as well, at a low rate.
+- `tuned`: the head first (Kumar et al., 2022), then the base as well, or its top layers, at a lower rate.
 
-Which is tried first follows from the number of images and from whether the base has seen images like these, the four
-cases of the CS231n notes (Karpathy et al., 2015) and of Chollet (2021, chapter 8). In all of them the base's layers of
-batch normalisation keep their averages, and its dropout is off.
+Which is tried first follows from the number of images and from whether the base has seen images like these: few images
+unlike those of the base are the one of the four cases of the CS231n notes (Karpathy et al., 2015) in which the base
+stays as it is. In all of them the base's layers of batch normalisation keep their averages (Chollet, 2021, chapter 8),
+which were better than those of a few images in every comparison, and its dropout is off.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +45,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     """Train a net on top of a base, and perhaps the top of the base."""
     known, similar = images.pixels(train.x), setting.training.pretrained.similar
     many = known.rows >= _MANY
-    way = hp.Choice("way", ["features", "frozen", "tuned"], default="tuned" if many else "features")
-    # Few images, unlike those of the base: what its top has learnt does not fit, and cannot be learnt anew.
-    cut = 1.0 if many or similar else 0.75
+    way = hp.Choice("way", ["features", "frozen", "tuned"], default="tuned" if many or similar else "features")
+    # What the top of a base has learnt fits its own classes, and few images do not suffice to learn it anew.
+    cut = 1.0 if many else 0.75
     ways = {"features": _features, "frozen": _frozen, "tuned": _tuned}
     return ways[way](_Task(hp, problem, train, valid, setting, known, cut))
 
@@ -132,7 +133,7 @@ def _tuned(task: _Task) -> Network:
     """Train the head, then the top of the base as well; the better of the two is what there is at the end."""
     hp, setting = task.hp, task.setting
     first = hp.Int("head_epochs", 2, 20, sampling="log", default=6)
-    share = hp.Float("unfrozen", 0.1, 1.0, step=0.1, default=0.3 if setting.training.pretrained.similar else 1.0)
+    share = hp.Float("unfrozen", 0.1, 1.0, step=0.1, default=1.0)
     slower = hp.Float("rate_share", 0.01, 1.0, sampling="log", default=0.3)
     options: dict[str, Any] = {"mixing": mixing.searched(hp) if task.problem.classes else None}
     made: list[Base] = []
