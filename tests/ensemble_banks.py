@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from workbench.evaluation import metric
+from workbench.evaluation.targets import Part, Several, several
+
 
 @cache
 def digits() -> tuple[Any, Any]:
@@ -56,6 +59,35 @@ def random_values(seed: int, models: int, rows: int) -> tuple[Any, Any]:
     y = rng.normal(size=rows) * 10 ** rng.uniform(-4, 4)
     noise = rng.normal(size=(models, rows)) * np.abs(y).mean() * rng.uniform(0.05, 2, (models, 1))
     return y * rng.uniform(0.3, 1.2, (models, 1)) + noise, y
+
+
+def random_targets(seed: int, models: int, rows: int, kinds: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return (models, rows, outputs) predictions of random targets, (rows, targets); each model knows some of them.
+
+    A kind is a number of classes, 0 for values; of two classes the second's probability is predicted.
+    """
+    columns, targets = [], []
+    for place, kind in enumerate(kinds):
+        if kind:
+            predictions, y = random_classes(seed + 100 * place, models, rows, kind)
+            columns.append(predictions[:, :, 1:] if kind == 2 else predictions)
+        else:
+            predictions, y = random_values(seed + 100 * place, models, rows)
+            columns.append(predictions[:, :, None])
+        targets.append(y)
+    return np.concatenate(columns, axis=2), np.column_stack(targets).astype(np.float64)
+
+
+def metric_of(names: tuple[str, ...], kinds: tuple[int, ...], y: Any, weights: tuple[float, ...] = ()) -> Several:
+    """Return the metric of targets of some kinds."""
+    parts, start = [], 0
+    tasks: dict[int, Any] = {0: "regression", 2: "binary"}
+    for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        stop = start + (kind if kind > 2 else 1)
+        asked = metric(name, task=tasks.get(kind, "multiclass"))
+        parts.append(Part(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
+        start = stop
+    return several(parts, y)
 
 
 def _classifiers() -> list[Any]:

@@ -1,5 +1,6 @@
 """Stories for the tests of `workbench.report`: real predictions in miniature, blended as a study does it."""
 
+import base64
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,8 @@ import ensemble_banks
 import numpy as np
 
 from workbench import evaluation
-from workbench.report import Question, Story
+from workbench.models.looking import Look
+from workbench.report import Architecture, Question, Story
 from workbench.search.books import Row
 from workbench.study import blending
 from workbench.study.candidates import Candidate
@@ -16,6 +18,8 @@ from workbench.tracking.vault import Predictions
 
 FAMILIES = ("linear", "xgboost", "mlp")
 TASKS = ("binary", "multiclass", "regression")
+DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""A picture of one pixel."""
 METRICS = {"binary": "log_loss", "multiclass": "accuracy", "regression": "rmse"}
 
 
@@ -47,13 +51,45 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Story:
         metric=metric, also=(), dataset=SimpleNamespace(y=y), folds=SimpleNamespace(repeats=1),
         vault=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
     )  # fmt: skip
-    options: dict[str, Any] = {"method": "greedy", "members": 25, "simplify": False, "seed": 0, "seconds": 1.0}
+    options: dict[str, Any] = {
+        "method": "greedy",
+        "weights": None,
+        "members": 25,
+        "simplify": False,
+        "seed": 0,
+        "seconds": 1.0,
+    }
     document, oof, _ = blending.blended(models, competition, **options)
     by_name = {candidate.name: found.oof for candidate, found in models}
     members = {member["name"]: by_name[member["name"]] for member in document["members"]}
     classes = predictions.shape[2] if predictions.ndim == 3 else 2
     names = None if task == "regression" else tuple(f"class {index}" for index in range(classes))
-    return story(task, shown, y=y, fold=fold, ensemble=document, oof=oof, members=members, classes=names)
+    heaviest = [member["name"] for member in sorted(document["members"], key=lambda member: -member["weight"])]
+    nets: dict[str, Any] = {
+        "architectures": [Architecture(name, 1234, 1200, f"{name} (Dense)\n", DOT) for name in heaviest[:2]],
+        # Trees know no neighbourhood: the first task has none that looks.
+        "looks": {} if task == "binary" else {name: look(task, classes) for name in heaviest[:3]},
+    }
+    return story(task, shown, y=y, fold=fold, ensemble=document, oof=oof, members=members, classes=names, **nets)
+
+
+def look(task: str, classes: int = 0) -> Look:
+    """Return what a net looks at: in grey for classes, with heat; in colours for values, without."""
+    rng = np.random.default_rng(3)
+    known = task != "regression"
+    images, channels = (6, 1) if known else (5, 3)
+    truth = np.arange(images) % classes if known else rng.normal(size=images)
+    return Look(
+        images=rng.integers(0, 256, (images, 56, 42, channels), dtype=np.uint8),
+        heat=rng.random((images, 4, 3), dtype=np.float32) if known else np.zeros((0, 0, 0), np.float32),
+        truth=truth,
+        predicted=np.where(np.arange(images) < 3, truth, (truth + 1) % max(classes, 1)) if known else truth + 0.1,
+        probability=np.linspace(1, 0.5, images) if known else np.full(images, np.nan),
+        filters=rng.uniform(-1, 1, (24, 3, 3, channels)).astype(np.float32),
+        filters_in_all=30,
+        layers=("activation, 112×84", "a_layer_with_a_long_name_7, 4×3"),
+        activations=(rng.random((8, 32, 24), dtype=np.float32), rng.random((5, 4, 3), dtype=np.float32)),
+    )
 
 
 def story(task: str, rows: list[Row], *, classes: Any = None, **known: Any) -> Story:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.data.pictures import Pictures
+
 # The levels of `street` must be more than `features.MOST_LEVELS` among the training rows.
 TRAIN, VALID = 60, 20
 COLUMNS: dict[str, Any] = {
@@ -21,6 +23,15 @@ COLUMNS: dict[str, Any] = {
     "never": "date",
     "note": "text",
     "blank": "text",
+}
+ALBUM: dict[str, Any] = {
+    "size": "number",
+    "old": "boolean",
+    "town": "category",
+    "street": "category",
+    "note": "text",
+    "photo": "image",
+    "back": "image",
 }
 NOTES = ["a red house", "the old mill by the lake", "", np.nan, "new, small, red"]
 
@@ -80,6 +91,15 @@ def strange(rows: int = 5) -> pd.DataFrame:
         x[name] = objects([f"unseen {name}"] * rows)
     x.iloc[-1] = [np.nan if kind != "date" else pd.NaT for kind in COLUMNS.values()]
     return x
+
+
+def album(rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.0) -> pd.DataFrame:
+    """Return a table of `ALBUM`: the levels of images tell `signal`, too, and a third of the rows have no `back`."""
+    x = table(rows, seed, signal)[["size", "old", "town", "street"]]
+    n = np.arange(rows)
+    images = np.concatenate([arrays("image", rows, seed, signal), arrays("image", rows, seed + 1, signal)])
+    photo, back = Pictures(images, n), Pictures(images, np.where(n % 3 == 0, -1, rows + n))
+    return x.assign(note=sentences(np.broadcast_to(signal, rows)), photo=photo, back=back)
 
 
 def ragged(x: np.ndarray, seed: int = 6) -> np.ndarray:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from workbench.cli import tables
 from workbench.ensemble import diversity
+from workbench.search.books import Row
 
 
 def drawn(table):
@@ -41,3 +42,52 @@ def test_diversity_of_one_member_has_dashes():
     predictions, y = diabetes()
     text = drawn(tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1)).document()))
     assert text.count("–") == 3
+
+
+def a_row(family, parameters=None):
+    return Row("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
+
+
+def test_the_leaderboard_says_how_many_parameters_nets_have():
+    text = drawn(tables.leaderboard([a_row("cnn", 66218), a_row("linear")], metric="log_loss"))
+    lines = {line.split("│")[2].strip(): line.split("│")[5].strip() for line in text.splitlines() if "#0" in line}
+    assert lines == {"cnn #0": "66,218", "linear #0": "–"}
+
+
+def test_without_nets_the_leaderboard_is_silent_about_parameters():
+    assert "parameters" not in drawn(tables.leaderboard([a_row("linear")], metric="log_loss"))
+
+
+def of_ensemble(parts):
+    """Return the document of an ensemble of two members with weights of some targets."""
+    weights = [dict.fromkeys(parts, 0.25), dict.fromkeys(parts, 0.75)]
+    weights[0][parts[0]], weights[1][parts[0]] = 0.9, 0.1
+    members = [
+        {"name": f"ridge #{i}", "weight": 0.5, "weight_se": 0.01, "score": 0.3, "weights": weights[i]} for i in (0, 1)
+    ]
+    rival = {"score": 0.4, "honest_score": 0.41}
+    other = {"score": 0.33, "honest_score": 0.3456, "honest_se": 0.01}
+    own = {"score": 0.31, "honest_score": 0.32, "honest_se": 0.01}
+    return {
+        "method": "nelder_mead", "asked": "nelder_mead", "remark": None, "gap": 0.001, "metric": "log_loss",
+        "candidates": 5, "members": members, "rivals": dict.fromkeys(("best", "uniform", "greedy"), rival), **own,
+        "also": {}, "threshold": {parts[0]: 0.42, parts[1]: None}, "weights": "target",
+        "alternatives": {"shared": other, "target": own},
+    }  # fmt: skip
+
+
+def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_beside():
+    text = drawn(tables.ensemble(of_ensemble(["sold", "price"])))
+    first = next(line for line in text.splitlines() if "ridge #0" in line)
+    assert "weights by target" in text
+    assert [part in first for part in ("0.900", "0.250")] == [True, True]
+    beside = next(line for line in text.splitlines() if "shared weights" in line)
+    assert "0.3456 ± 0.01" in beside
+    assert "threshold of sold" in text
+    assert "threshold of price" not in text
+
+
+def test_of_many_targets_the_range_of_a_members_weights_is_shown():
+    text = drawn(tables.ensemble(of_ensemble([f"t{place}" for place in range(9)])))
+    assert "0.250 – 0.900" in text
+    assert "0.100 – 0.750" in text

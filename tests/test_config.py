@@ -92,7 +92,7 @@ def test_every_key_of_the_contract_is_read(tmp_path):
         ('"a b\\nc": 1', ": a b c is not a key of a study file. Known keys: "),
         (
             "task: regresion",
-            ": task must be 'binary', 'multiclass' or 'regression'. Received: 'regresion'. Did you mean 'reg",
+            ": task must be 'binary', 'multiclass', 'regression', 'multilabel' or 'multitarget'. Received: 'regresi",
         ),
         ("folds: {kind: stratifed}", "'time' or 'column'. Received: 'stratifed'. Did you mean 'stratified'?"),
         ("folds: {folds: many}", ": folds.folds must be a whole number. Received: 'many'."),
@@ -151,7 +151,8 @@ def test_a_mistake_below_a_good_study_is_named_with_its_remedy(tmp_path, line, m
         ("{train: t.csv, target: y}", "{}", ": data.train is missing. Add it to the file."),
         ("target: y", "targt: y", ": data.targt is not a key of a study file. Did you mean 'target'?"),
         ("target: y", "target: 1", ": data.target must be text. Received: 1. Put it in quotes."),
-        ("target: y", "target: [a, b]", ": data.target must be text. Received: ['a', 'b']."),
+        ("target: y", "target: [a, a]", ": data.target must have different columns. Received: ['a', 'a']."),
+        ("target: y", "target: []", ": data.target must be a column, or a list of columns in quotes. Received: []."),
         ("target: y", "drop: a", ": data.drop must be a list. Received: 'a'. Write [a]."),
         ("target: y", "types: [zip]", ": data.types must be a mapping. Received: ['zip']."),
         ("target: y", "types: {zip: categry}", "Received: 'categry'. Did you mean 'category'?"),
@@ -296,7 +297,8 @@ def test_rooms_refuse_words_in_the_same_sentence(tmp_path):
 def test_the_studies_that_ship_load(file):
     loaded = config.load(file)
     assert loaded.name == file.stem
-    if not loaded.data.train.startswith("kaggle:"):
+    # The images of wares are not there before its script has drawn them.
+    if not loaded.data.train.startswith("kaggle:") and loaded.name != "wares":
         study.open(file)
 
 

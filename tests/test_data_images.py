@@ -257,11 +257,10 @@ def test_a_table_may_name_the_images_in_many_ways(tmp_path, written):
         picture(tmp_path / "pics" / f"00{number}.png", number)
     names = [written.format(f"00{number}") for number in (5, 4, 3, 2, 1, 0)]
     table(tmp_path, names)
-    dataset = load(tmp_path, train="train.csv", images="pics", target="label")
+    dataset = load(tmp_path, train="train.csv", images="pics", target="label", drop=["age"])
     assert dataset.ids.tolist() == names
     assert dataset.id_name == "name"
     assert np.array_equal(dataset.x[0], np.asarray(PIL.Image.open(tmp_path / "pics" / "005.png")))
-    assert "left out 'age': columns beside the images" in dataset.notes
 
 
 def test_a_table_brings_groups_weights_and_another_target(tmp_path):
@@ -285,6 +284,7 @@ def test_a_table_may_name_the_images_to_predict(tmp_path):
     pd.DataFrame({"name": ["7.png", "6.png"]}).to_csv(tmp_path / "test.csv", index=False)
     dataset = load(tmp_path, train="train.csv", images="pics", target="label", test="test.csv")
     assert dataset.test_ids.tolist() == ["7.png", "6.png"]
+    assert "left out 'age': columns beside the images" in dataset.notes
     assert np.array_equal(dataset.x_test[1], np.asarray(PIL.Image.open(tmp_path / "pics" / "6.png")))
 
 
@@ -292,7 +292,7 @@ def test_a_table_may_name_the_images_to_predict(tmp_path):
     ("names", "keys", "error", "sentence"),
     [
         (["0.png", "1.png", "8.png", "1.png"], {}, DataError, r"column 'name' must name one image of .*'8.png'"),
-        (["0.png", "1.png", "2.png", "1.png"], {}, DataError, r"must name each row once.*'1.png'"),
+        (["0.png", "1.png", "2.png", "1.png"], {"drop": ["age"]}, DataError, r"must name each row once.*'1.png'"),
         (["x", "y", "z", "u"], {}, DataError, r"train.csv must have a column that names the images of .*'0.png'"),
         (["0", "1", "2", "3"], {"images": "pisc"}, SourceError, r"data.images must be an existing folder.*'pics'"),
         (["0", "1", "2", "3"], {"images": "train.csv"}, ConfigError, "data.images must be a folder"),

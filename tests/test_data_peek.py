@@ -72,6 +72,8 @@ def test_the_target_cannot_be_the_id_as_well(folder):
 
 def test_an_array_kind_is_refused_for_a_column(folder):
     with pytest.raises(ConfigError, match=r"data.types.Age must be one of number, boolean"):
+        data.peek(study(folder, train="train.csv", target="Survived", types={"Age": "sequence"}))
+    with pytest.raises(ConfigError, match=r"data.types.Age must go with data.images. Received: 'image'"):
         data.peek(study(folder, train="train.csv", target="Survived", types={"Age": "image"}))
 
 

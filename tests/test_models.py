@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from miniatures import COLUMNS, TRAIN, VALID, arrays, ragged, sentences, strange, table
+from miniatures import ALBUM, COLUMNS, TRAIN, VALID, album, arrays, ragged, sentences, strange, table
 
 from workbench import models
 from workbench.errors import FamilyError
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import Problem, Rows, Setting, Unlabelled
 from workbench.space import Question, Space, defaults
 
 # A search goes on after a linear model that has not converged: its score says what it is worth.
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 # The loss is a matter of the last layer alone; one kind for the rarer is enough.
 LOSSES = {"table": ("squared_error", "absolute_error"), "text": ("squared_error", "absolute_error")}
-LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",)}
+LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",), "mixed": ("squared_error",)}
 # Dates and texts take longer to read than all else together; one test has them.
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
@@ -49,7 +50,7 @@ class Case:
     @property
     def columns(self) -> dict[str, Any]:
         # A text beside every other kind of column.
-        kinds = {"table": LEAN, "text": LEAN | {"note": "text", "blank": "text"}}
+        kinds = {"table": LEAN, "text": LEAN | {"note": "text", "blank": "text"}, "mixed": ALBUM}
         return COLUMNS if self.whole else kinds.get(self.kind, {})
 
     @property
@@ -99,13 +100,18 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     """Return training and validation rows whose inputs tell the target; `y` replaces the target alone."""
     signal = targets(case.task)
     signal = (signal - signal.mean()) / signal.std()
-    x: Any = arrays(case.kind, signal=signal) if not case.columns else table(signal=signal)[list(case.columns)]
+    x: Any = arrays(case.kind, signal=signal) if not case.columns else framed(case, signal)
     if case.kind == "text":
         x["note"] = sentences(signal)
     if case.kind == "sequence" and "table" not in models.FAMILIES[case.family].kinds:
         x = ragged(x)
     y = targets(case.task) if y is None else y
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
+
+
+def framed(case: Case, signal: Any = 0.0) -> Any:
+    """Return a table of the case's columns."""
+    return (album if case.kind == "mixed" else table)(signal=signal)[list(case.columns)]
 
 
 def cheap(suggest: Callable[[Question], Any]) -> Callable[[Question], Any]:
@@ -329,7 +335,7 @@ def test_a_training_fold_may_hold_one_row_of_a_class(case):
 def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     train, valid = rows(case)
     if case.columns:
-        constant = table()[list(case.columns)].iloc[np.ones(TRAIN, int)].reset_index(drop=True)
+        constant = framed(case).iloc[np.ones(TRAIN, int)].reset_index(drop=True)
     else:
         constant = np.zeros_like(train.x)
     model = fit(case, Rows(constant, train.y), valid, at_random(12))
@@ -359,6 +365,38 @@ def test_a_constant_target_is_predicted(case):
 def test_the_corners_of_a_space_can_be_trained(case, suggest):
     train, valid = rows(case)
     check(case, fit(case, train, valid, suggest).predict(valid.x), VALID)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        *("constant", "linear", "xgboost", "tfidf_linear", "hog_svm", "hog_trees"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", "tabm", "dae_mlp", "cnn", "conv1d")),
+    ],
+)
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_family_is_given_its_part_of_rows_with_images_among_their_columns(family, task, tmp_path):
+    case = Case(family, "mixed", task, "log_loss" if CLASSES[task] else "squared_error")
+    assert models.entry(family).suits("mixed", texts=True)
+    if task not in models.entry(family).tasks:
+        return
+    train, valid = rows(case)
+    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+    if models.entry(family).unlabelled:
+        setting = replace(setting, unlabelled=Unlabelled(pd.concat([train.x, valid.x], ignore_index=True), 5))
+    model = models.family(family).fit(asked(case, defaults), case.problem, train, valid, setting)
+    predictions = model.predict(valid.x)
+    check(case, predictions, VALID)
+    model.save(tmp_path)
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} <= SAFE
+    loaded = models.module(family).load(tmp_path)
+    np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
+
+
+def test_families_of_texts_and_images_do_without_the_others():
+    assert not models.entry("tfidf_linear").suits("mixed")
+    assert not models.entry("rocket").suits("mixed", texts=True)
+    assert models.entry("cnn").suits("mixed")
 
 
 @pytest.mark.parametrize("case", cases("linear", "xgboost", kinds={"image"}, tasks=("binary",)))

@@ -10,8 +10,9 @@ from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Space, defaults
 
 NETS = [name for name, entry in models.FAMILIES.items() if entry.keras and "image" in entry.kinds]
-# `pretrained` may give its net features, and the weights of `hyper_efficientnet` are fetched.
-CONVOLUTIONAL = [name for name in NETS if name not in {"mlp", "pretrained", "hyper_efficientnet"}]
+# `pretrained` may give its net features, and the weights of `hyper_efficientnet` are fetched; `multi_input` has a list
+# of inputs, and mixes no rows.
+CONVOLUTIONAL = [name for name in NETS if name not in {"mlp", "pretrained", "hyper_efficientnet", "multi_input"}]
 
 
 def pictures(rows: int, *shape: int, seed: int = 0) -> np.ndarray:

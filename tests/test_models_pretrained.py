@@ -31,6 +31,8 @@ def own(tmp_path_factory):
     import keras
     from keras import layers
 
+    # Names of layers begin anew, whatever other tests have built before.
+    keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     x, y = pictures(240, 4)
     net = keras.Sequential(

@@ -1,11 +1,13 @@
 """Every figure: what it computes, held against an independent calculation, and how it is drawn."""
 
+import base64
 import dataclasses
 import io
 import itertools
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from xml.etree import ElementTree
@@ -26,7 +28,9 @@ from workbench.report.figures import (
     curves,
     endings,
     error_correlation,
+    filters,
     fold_scores,
+    grad_cam,
     history,
     importances,
     pareto,
@@ -42,6 +46,7 @@ from workbench.report.window import window
 SVG = "{http://www.w3.org/2000/svg}"
 OF_CLASSES = {"confusion", "roc", "precision_recall", "calibration"}
 OF_VALUES = {"predicted", "residuals"}
+OF_NETS = {"grad_cam", "filters"}
 LARGEST_SVG = 300_000
 
 
@@ -82,7 +87,8 @@ def expected(name: str) -> set[str]:
     search -= {"endings"} if name == "strange names" else set()
     if name not in stories.TASKS:
         return search
-    return search | set(figures.names("ensemble")) - (OF_CLASSES if name == "regression" else OF_VALUES)
+    missing = {"binary": OF_VALUES | OF_NETS, "multiclass": OF_VALUES, "regression": OF_CLASSES | {"grad_cam"}}
+    return search | set(figures.names("ensemble")) - missing[name]
 
 
 CASES = [(name, figure) for name in NAMES for figure in sorted(expected(name))]
@@ -133,7 +139,7 @@ def arrays(known: Any) -> Any:
         yield np.asarray(known, dtype=float)
 
 
-SHAPES = {"svg", "title", "defs", "g", "path", "use", "text", "tspan", "clipPath", "rect", "pattern"}
+SHAPES = {"svg", "title", "defs", "g", "path", "use", "text", "tspan", "clipPath", "rect", "pattern", "image"}
 
 
 @pytest.mark.parametrize(("name", "figure"), TO_DRAW)
@@ -163,7 +169,10 @@ def named(root: Any, title: str) -> None:
 
 
 def alone(root: Any) -> None:
-    """Hold an SVG against what it may contain: shapes and letters, and nothing from elsewhere."""
+    """Hold an SVG against what it may contain: shapes, letters and its own pixels, and nothing from elsewhere."""
+    for each in root.iter(f"{SVG}image"):
+        picture = base64.b64decode(each.attrib.pop("href").removeprefix("data:image/png;base64,"), validate=True)
+        assert picture.startswith(b"\x89PNG")
     assert {each.tag.removeprefix(SVG) for each in root.iter()} <= SHAPES
     ids = [each.get("id") for each in root.iter() if each.get("id")]
     assert len(ids) == len(set(ids))
@@ -269,7 +278,7 @@ def test_matplotlibs_settings_stay_as_they_were():
 
 def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
     code = (
-        "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 16\n"
+        "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 18\n"
         "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
         "from workbench.report.figures import weights\n"
         "drawn = weights.draw(weights.Weights(('a', 'b'), (0.6, 0.4), None, ''))\n"
@@ -413,6 +422,20 @@ def test_contributions_are_what_the_metric_loses_largest_first():
     assert list(found.gains) == sorted(found.gains, reverse=True)
     document = {each["name"]: each["contribution"] for each in told.ensemble["diversity"]["members"]}
     assert dict(zip(found.names, found.gains, strict=True)) == document
+
+
+def test_a_dot_tells_a_members_weight_for_each_target_beside_the_mean():
+    told = story("binary")
+    document = dict(told.ensemble)
+    parts = {"sold": 0.1, "price": 0.9}
+    document["members"] = [{**member, "weights": parts} for member in document["members"]]
+    found = weights.compute(replace(told, ensemble={**document, "weights": "target"}))
+    assert found.apart == ((0.1, 0.9),) * len(found.names)
+    assert "A dot is the weight for one target" in found.note
+    assert (
+        max(line.get_xdata().max() for line in weights.draw(found).axes[0].lines if len(line.get_xdata()) == 2) == 0.9
+    )
+    assert weights.compute(told).apart == ()
 
 
 def test_error_correlation_is_that_of_the_members_errors():
@@ -645,3 +668,52 @@ def test_long_names_lose_their_middle(text, most, told):
 )
 def test_time_is_told_in_a_unit_that_suits_it(seconds, unit):
     assert drawing.clock(seconds)[1] == unit
+
+
+def test_heat_lies_on_the_place_that_it_is_of():
+    told = story("multiclass")
+    seen = grad_cam.compute(told).members[0]
+    (name, look), *_ = told.looks.items()
+    assert seen.name == name
+    heat = np.zeros((4, 3), np.float32)
+    heat[3, 0] = 1
+    orange = np.argwhere(grad_cam.heated(np.zeros((56, 42, 1), np.uint8), heat)[..., 0] > 200)
+    assert len(orange) > 0
+    assert orange[:, 0].min() > 56 * 0.7
+    assert orange[:, 1].max() < 42 * 0.35
+    plain = grad_cam.heated(look.images[0], np.zeros((4, 3), np.float32))
+    assert (np.ptp(plain, axis=2) == 0).all()
+
+
+def test_small_images_are_enlarged_under_their_heat_without_becoming_others():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+    found = grad_cam.heated(image, np.zeros((2, 2), np.float32))
+    assert found.shape == (40, 40, 3)
+    assert (np.diff(found[::5, ::5, 0].ravel().astype(int)) >= 0).all()
+
+
+def test_labels_of_heat_maps_say_what_an_image_was_taken_for_and_what_it_is():
+    told = story("multiclass")
+    labels = grad_cam.compute(told).members[0].labels
+    assert labels[0] == "class 0\n100.0%\n"
+    assert labels[5] == "class 6\n50.0%\n✗ class 5"
+
+
+def test_heat_maps_are_of_the_heaviest_members_only():
+    told = story("multiclass")
+    found = grad_cam.compute(told)
+    heaviest = sorted(told.ensemble["members"], key=lambda member: -member["weight"])
+    assert [seen.name for seen in found.members] == [member["name"] for member in heaviest[:2]]
+    assert found.note == "The heaviest 2 of 3 members that are nets of convolutions are shown."
+
+
+def test_without_an_ensemble_no_net_is_looked_into():
+    told = dataclasses.replace(story("multiclass"), ensemble=None)
+    assert grad_cam.compute(told) is None
+    assert filters.compute(told) is None
+
+
+def test_filters_say_how_many_are_left_out():
+    found = filters.compute(story("regression"))
+    assert found.note == "6 more filters are not shown."
+    assert [channels.shape[0] for channels in found.activations] == [8, 5]

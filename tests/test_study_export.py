@@ -24,7 +24,7 @@ import workbench
 from workbench.cli.commands import app
 from workbench.data import Reader
 from workbench.data.columns import Column
-from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
+from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
 from workbench.models import FAMILIES
@@ -96,6 +96,28 @@ def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(t
         made.serve(ROWS[["day"]])
     with pytest.raises(ValueError, match=r"It lacks 'day'"):
         made.predict(ROWS[["a"]])
+
+
+def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_written(tmp_path: Path) -> None:
+    made = two_constants(tmp_path / "home", Mean())
+    weights = [{"sold": 0.25, "price": 1.0}, {"sold": 0.75, "price": 0.0}]
+    members = []
+    for number, (member, own) in enumerate(zip(made.members, weights, strict=True)):
+        place = tmp_path / f"several-{number}"
+        place.mkdir()
+        Constant([0.2 + 0.3 * number, 10.0 + number]).save(place)
+        members.append(replace(member, trials=[[Stored("constant", place)]], weights=own))
+    shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
+    owners = {"sold": "sold", "price": "price"}
+    layout = Layout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
+    joiner = Apart(((0, 1), (1, 2)), (Mean(), Mean()))
+    several = replace(made, members=members, joiner=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
+    expected = several.predict(ROWS)
+    assert expected.sold.tolist() == ["yes", "yes"]
+    assert expected.price.tolist() == pytest.approx([10.0, 10.0])
+    several.write(tmp_path / "bundle")
+    pd.testing.assert_frame_equal(bundle.read(tmp_path / "bundle").predict(ROWS), expected)
+    assert several.alone(1).predict(ROWS).price.tolist() == pytest.approx([11.0, 11.0])
 
 
 def test_what_must_be_installed_is_pinned_and_no_more_than_the_members_need(tmp_path: Path) -> None:

@@ -39,6 +39,25 @@ families: [extra_trees, xgboost]
 search: {trials: 3, workers: 2, pruner: none}
 ensemble: {method: uniform}
 """,
+    # Each class has weights of its own.
+    "by_class": """
+name: by_class
+data: {train: train.csv, test: test.csv, target: species, id: row}
+folds: {folds: 3}
+families: [linear, xgboost]
+search: {trials: 4, workers: 2, pruner: none}
+ensemble: {weights: class}
+""",
+    # A class of three, a number, and labels of two classes with a threshold; each has weights of its own.
+    "several": """
+name: several
+data: {train: train.csv, test: test.csv, target: [species, price, tall], id: row}
+targets: {price: {metric: r2}, species: {metric: roc_auc}, tall: {metric: accuracy}}
+folds: {folds: 3}
+families: [linear, xgboost]
+search: {trials: 4, workers: 2, pruner: none}
+ensemble: {weights: target}
+""",
     # Later rows, which are shown earlier ones; the last fold's model alone predicts.
     "hours": """
 name: hours
@@ -118,6 +137,14 @@ def amounts(folder: Path) -> None:
         frame.assign(species="", price=np.exp(frame.length)).to_csv(folder / name, index=False)
 
 
+def several(folder: Path) -> None:
+    """Write the same table with two more things to be predicted."""
+    write(folder)
+    frame = pd.read_csv(folder / "train.csv")
+    tall = np.where(frame.length > 1, "yes", "no")
+    frame.assign(price=np.exp(frame.length / 2), tall=tall).to_csv(folder / "train.csv", index=False)
+
+
 def hours(folder: Path) -> None:
     """Write a table of hours: what is to be predicted follows from the warmth of the hours before."""
     chance = np.random.default_rng(5)
@@ -129,7 +156,13 @@ def hours(folder: Path) -> None:
     frame[150:].drop(columns="price").to_csv(folder / "test.csv", index=False)
 
 
-WRITE: dict[str, Callable[[Path], None]] = {"classes": write, "amounts": amounts, "hours": hours}
+WRITE: dict[str, Callable[[Path], None]] = {
+    "classes": write,
+    "amounts": amounts,
+    "hours": hours,
+    "by_class": write,
+    "several": several,
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +194,7 @@ def outputs(frame: pd.DataFrame) -> np.ndarray:
     return frame[["species_elm", "species_fir", "species_oak"]].to_numpy()
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", ["classes", "amounts", "hours"])
 def test_the_studys_own_test_rows_get_the_predictions_that_they_had(
     made: Callable[[str], Path], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +209,31 @@ def test_the_studys_own_test_rows_get_the_predictions_that_they_had(
         assert list(frame.id) == list(range(50))
     predicted = outputs(frame) if name == "classes" else frame.price.to_numpy()
     np.testing.assert_allclose(predicted, ran.stored, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["by_class", "several"])
+def test_members_with_several_weights_predict_the_studys_own_test_rows_as_they_did(
+    made: Callable[[str], Path], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made(name), tmp_path / "copy")
+    ran = Ran(tmp_path / "copy", name, capsys)
+    # On so few rows a simpler ensemble would be taken, unless a method is asked for.
+    ran.study.ensemble(method="nelder_mead")
+    frame, _ = ran.predict(str(ran.folder / "test.csv"))
+    document = ran.study.archive.tracker.newest_ensemble()
+    names = {"by_class": ["elm", "fir", "oak"], "several": ["species", "price", "tall"]}[name]
+    assert document["weights"] == {"by_class": "class", "several": "target"}[name]
+    assert set(document["alternatives"]) == {"shared", document["weights"]}
+    assert all(list(member["weights"]) == names for member in document["members"])
+    for part in names:
+        assert sum(member["weights"][part] for member in document["members"]) == pytest.approx(1)
+    assert sum(member["weight"] for member in document["members"]) == pytest.approx(1)
+    np.testing.assert_allclose(outputs(frame), ran.stored[:, :3], atol=1e-6)
+    if name == "several":
+        np.testing.assert_allclose(frame.price, ran.stored[:, 3], rtol=1e-6)
+        assert {part for part, least in document["threshold"].items() if least is not None} == {"tall"}
+        decided = np.where(ran.stored[:, 4] >= document["threshold"]["tall"], "yes", "no")
+        assert list(frame.tall) == list(decided)
 
 
 def test_a_row_to_predict_is_shown_its_past_though_it_comes_alone(

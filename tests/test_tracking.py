@@ -619,6 +619,18 @@ def test_hyperparameters_of_any_name_and_length_are_logged(home, tracker):
     assert params["words"] == ("long " * 2000)[:6000]
 
 
+def test_what_there_is_to_see_of_nets_is_kept_with_the_run_and_found_there(home, tracker, tmp_path):
+    sizes = {"parameters": 1234, "trainable_parameters": 1200}
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "architecture.txt").write_text("layers")
+    run_id = tracker.record(a_result(size=sizes), a_vault(), metric="log_loss", nets=tmp_path / "seen")
+    assert sizes.items() <= client(home).get_run(run_id).data.metrics.items()
+    assert (tracker.nets(run_id) / "architecture.txt").read_text() == "layers"
+    without = tracker.record(a_result(1), a_vault(), metric="log_loss", nets=tmp_path / "nothing")
+    assert tracker.nets(without) is None
+    assert "parameters" not in client(home).get_run(without).data.metrics
+
+
 def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(home, tracker):
     ids = {tracker.record(a_result(family="o'my/f x.py:F"), a_vault(), metric="log_loss") for _ in range(2)}
     assert len(ids) == 1

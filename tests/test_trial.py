@@ -154,12 +154,15 @@ def test_a_fold_ends_when_the_report_says_so(family: str, tmp_path: Path) -> Non
 
 
 def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
-    fold = FoldResult(0, 2, np.eye(3), None, 0.5, 1.5, {"depth": 3, "kind": "a"}, {"epoch": [0.0], "loss": [0.1]})
+    fold = FoldResult(
+        0, 2, np.eye(3), None, 0.5, 1.5, {"depth": 3, "kind": "a"}, {"epoch": [0.0], "loss": [0.1]}, {"parameters": 7}
+    )
     fold.save(tmp_path)
     back = FoldResult.load(tmp_path, 0, 2)
     assert back is not None
     assert np.array_equal(back.oof, fold.oof)
     assert (back.test, back.score, back.hyperparameters, back.curve) == (None, 0.5, fold.hyperparameters, fold.curve)
+    assert back.size == {"parameters": 7}
     assert FoldResult.load(tmp_path, 0, 1) is None
     assert not list(tmp_path.glob("*.part"))
 

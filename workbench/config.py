@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from workbench.errors import ConfigError, did_you_mean, listed
 
@@ -31,7 +31,7 @@ Task = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"
 """What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
 SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
-ColumnKind = Literal["number", "boolean", "category", "date", "text"]
+ColumnKind = Literal["number", "boolean", "category", "date", "text", "image"]
 ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 # Strict: a quoted '5' or a `yes` where a number belongs is a slip of the pen, not a number.
@@ -57,8 +57,10 @@ def _target(value: object) -> str | tuple[str, ...] | None:
     """Return one column to predict, or several that differ."""
     if value is None or isinstance(value, str):
         return value
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
-        raise ValueError("must be the name of a column, or a list of names; put what looks like a number in quotes")
+    if not isinstance(value, list | tuple):
+        raise PydanticKnownError("string_type")
+    if not value or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be a column, or a list of columns in quotes")
     if len(set(value)) < len(value):
         raise ValueError("must have different columns")
     return value[0] if len(value) == 1 else tuple(value)
@@ -86,7 +88,7 @@ class DataConfig(_Part):
     test: str | None = None
     """The rows to predict, in the same form as `train`; where that is images, a folder of them."""
     images: str | None = None
-    """The folder of the images whose files a column of the table `train` names."""
+    """The folder of the images whose files a column of the table `train` names, or several columns."""
     steps: str | None = None
     """The column that orders the steps within one `id`; it says that the table is long: all rows of one `id` are one
     sequence."""
@@ -120,7 +122,8 @@ class DataConfig(_Part):
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
-    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}."""
+    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}.
+    A column of a table that names files of `images` is of the kind image."""
     positive: str | int | float | bool | None = None
     """The positive class of a binary target; the last in sorted order unless given."""
     target_transform: Literal["none", "log1p"] | None = None
@@ -285,6 +288,19 @@ class TrainingConfig(_Part):
     """What the family `pretrained` starts from."""
     word_vectors: WordVectorsConfig = WordVectorsConfig()
     """Vectors of words for the nets that read."""
+    shared: tuple[tuple[str, ...], ...] = ()
+    """Columns that go through the same layers, as in [[photo_1, photo_2]]: images, texts or categories. It is heeded by
+    families that have a branch for each kind of column."""
+
+    @field_validator("shared")
+    @classmethod
+    def _apart(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if any(len(set(columns)) < 2 for columns in shared):
+            raise ValueError("must have two columns or more in every list")
+        every = [column for columns in shared for column in columns]
+        if len(set(every)) < len(every):
+            raise ValueError("must have no column twice")
+        return shared
 
 
 class EnsembleConfig(_Part):

@@ -1,8 +1,8 @@
 """The file that a competition takes, checked before it is written: columns, ids, classes, no missing value."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,16 @@ import pandas as pd
 from workbench.data import Dataset
 from workbench.errors import SubmissionError, listed
 from workbench.evaluation import Metric
+from workbench.evaluation.targets import Several
 
 Shown = Literal["id", "value", "label"] | int
 """What a column shows: the row's id, its value or probability of the positive class, its label, or the probability of a
 class, by number."""
+
+
+Threshold = float | None | Mapping[str, float | None]
+"""The probability from which on a row is labelled with the positive class; 0.5 where it is None. Of several targets, by
+the name of each."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,12 @@ class Layout:
     columns: Mapping[str, Shown]
     classes: tuple[Any, ...] | None
     """The labels by class number; None for values."""
+    targets: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
+    """Of several targets: the labels of each, in the order of their predictions."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Of several targets: the target that each column but the id shows."""
 
-    def table(self, ids: np.ndarray, predictions: np.ndarray, threshold: float | None = None) -> pd.DataFrame:
+    def table(self, ids: np.ndarray, predictions: np.ndarray, threshold: Threshold = None) -> pd.DataFrame:
         """Return predictions with the submission's columns, in the rows' own order.
 
         Args:
@@ -34,35 +44,108 @@ class Layout:
             predictions: for the rows, as `make` takes them.
             threshold: as `make` takes it.
         """
-        labels = _labels(self.classes, predictions, threshold)
-        shares = np.column_stack([1 - predictions, predictions]) if predictions.ndim == 1 else predictions
-        known: dict[Shown, Any] = {"id": ids, "value": predictions, "label": labels}
-        return pd.DataFrame(
-            {name: shares[:, it] if isinstance(it, int) else known[it] for name, it in self.columns.items()}
-        )
+        if not self.targets:
+            known = _answers(self.classes, predictions, threshold if isinstance(threshold, float) else None)
+            return pd.DataFrame({name: ids if it == "id" else known(it) for name, it in self.columns.items()})
+        cuts = threshold if isinstance(threshold, Mapping) else {}
+        answers, start = {}, 0
+        for name, classes in self.targets.items():
+            stop = start + (len(classes) if classes is not None and len(classes) > 2 else 1)
+            own = predictions[:, start:stop] if stop - start > 1 else predictions[:, start]
+            answers[name], start = _answers(classes, own, cuts.get(name)), stop
+        columns = self.columns.items()
+        return pd.DataFrame({name: ids if it == "id" else answers[self.owners[name]](it) for name, it in columns})
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it, for JSON."""
+        return {key: dict(value) if isinstance(value, Mapping) else value for key, value in vars(self).items()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Layout":
+        """Return what `document` wrote."""
+        targets = {name: _tuple(labels) for name, labels in document.get("targets", {}).items()}
+        return cls(document["columns"], _tuple(document["classes"]), targets, document.get("owners", {}))
 
 
 def layout(dataset: Dataset, metric: Metric) -> Layout:
     """Return the columns of a study's submission: those of its sample, or those that follow from target and metric.
 
     Args:
-        dataset: the sample submission, the target and the classes.
+        dataset: the sample submission, the targets and their classes.
         metric: says whether labels or probabilities are wanted where the sample does not.
 
     Raises:
         SubmissionError: the sample's columns do not fit.
     """
+    if isinstance(metric, Several):
+        return _of_several(dataset, metric)
     classes, sample = dataset.classes, dataset.sample
     if sample is not None:
         own = _id_column(sample, dataset)
-        shown = _columns(sample, _beside(sample, own), dataset, metric) | {own: "id"}
+        shown = _columns(sample, _beside(sample, own), dataset.target, classes, metric) | {own: "id"}
         return Layout({str(name): shown[name] for name in sample.columns}, classes)
-    one: dict[str, Shown] = {dataset.target: "value"}
+    return Layout({dataset.id_name: "id", **_usual(dataset.target, classes, metric)}, classes)
+
+
+def _of_several(dataset: Dataset, metric: Several) -> Layout:
+    """Return the columns of a submission of several targets."""
+    sample, own = dataset.sample, dataset.id_name
+    targets = {target.name: target.classes for target in dataset.targets}
+    shown: dict[str, Shown] = {}
+    owners: dict[str, str] = {}
+    if sample is None:
+        found = {part.target: _usual(part.target, targets[part.target], part.metric) for part in metric.parts}
+        names = [own, *(column for columns in found.values() for column in columns)]
+    else:
+        own = _id_column(sample, dataset)
+        names = [str(name) for name in sample.columns]
+        beside = _by_target(_beside(sample, own), targets)
+        found = {
+            part.target: _columns(sample, beside[part.target], part.target, targets[part.target], part.metric)
+            for part in metric.parts
+        }
+    for target, columns in found.items():
+        shown |= columns
+        owners |= dict.fromkeys(columns, target)
+    return Layout({name: "id" if name == own else shown[name] for name in names}, None, targets, owners)
+
+
+def _by_target(columns: list[str], targets: Mapping[str, tuple[Any, ...] | None]) -> dict[str, list[str]]:
+    """Return the columns of a sample that belong to each target: that of its name, or `TARGET_CLASS` for its classes.
+
+    Raises:
+        SubmissionError: a column is of no target, or a target has none.
+    """
+    found: dict[str, list[str]] = {name: [] for name in targets}
+    nobody = []
+    for column in columns:
+        # The longest name wins, as one target's may begin with another's.
+        fits = [name for name, labels in targets.items() if column == name or _is_of(column, name, labels)]
+        if fits:
+            found[max(fits, key=len)].append(column)
+        else:
+            nobody.append(column)
+    without = [name for name, owned in found.items() if not owned]
+    if nobody or without:
+        received = f"{listed(nobody, 5)} besides" if nobody else f"none for {listed(without, 5)}"
+        raise SubmissionError(
+            f"The sample submission must have a column for each target, or TARGET_CLASS for each of its classes. "
+            f"Received: {received}. Targets: {listed(targets)}. Correct data.target or data.sample_submission."
+        )
+    return found
+
+
+def _is_of(column: str, target: str, labels: tuple[Any, ...] | None) -> bool:
+    return labels is not None and any(column == f"{target}_{label}" for label in labels)
+
+
+def _usual(target: str, classes: tuple[Any, ...] | None, metric: Metric) -> dict[str, Shown]:
+    """Return the columns of a target where no sample says which."""
     if classes is not None and metric.wants == "labels":
-        one = {dataset.target: "label"}
-    elif classes is not None and len(classes) > 2:
-        one = {f"{dataset.target}_{label}": number for number, label in enumerate(classes)}
-    return Layout({dataset.id_name: "id", **one}, classes)
+        return {target: "label"}
+    if classes is not None and len(classes) > 2:
+        return {f"{target}_{label}": number for number, label in enumerate(classes)}
+    return {target: "value"}
 
 
 def make(
@@ -71,19 +154,20 @@ def make(
     metric: Metric,
     *,
     by_position: bool = False,
-    threshold: float | None = None,
+    threshold: Threshold = None,
 ) -> pd.DataFrame:
     """Return the submission.
 
     With a sample submission it has exactly its columns, order and ids; without one it has the id and one column for
-    the target, or a column `TARGET_CLASS` for each of several classes.
+    the target, or a column `TARGET_CLASS` for each of several classes; of several targets, so for each of them.
 
     Args:
         dataset: the test ids, the classes and the sample submission.
-        predictions: for the test rows, (rows,) values or probabilities of the positive class, or (rows, classes).
+        predictions: for the test rows, (rows,) values or probabilities of the positive class, or (rows, classes); of
+            several targets (rows, outputs), those of each beside each other.
         metric: says whether labels or probabilities are wanted where the sample does not.
         by_position: whether the sample's rows are the test rows in order, since these have no ids of their own.
-        threshold: the probability from which on a row is labelled with the positive class; 0.5 unless given.
+        threshold: from where on a row is labelled with the positive class.
 
     Raises:
         SubmissionError: rows, ids or columns do not fit, or a prediction is not finite.
@@ -135,7 +219,8 @@ def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
     names = [str(name) for name in sample.columns]
     exact = [name for name in names if name == dataset.id_name]
     alike = [name for name in names if name.lower() == dataset.id_name.lower()]
-    return [*exact, *alike, *(name for name in names if name != dataset.target), names[0]][0]
+    targets = [target.name for target in dataset.targets] or [dataset.target]
+    return [*exact, *alike, *(name for name in names if name not in targets), names[0]][0]
 
 
 def _beside(sample: pd.DataFrame, id_column: str) -> list[str]:
@@ -174,9 +259,10 @@ def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray
     return np.asarray(order)
 
 
-def _columns(sample: pd.DataFrame, columns: list[str], dataset: Dataset, metric: Metric) -> dict[str, Shown]:
-    """Return what each column of predictions shows."""
-    classes = dataset.classes
+def _columns(
+    sample: pd.DataFrame, columns: list[str], target: str, classes: tuple[Any, ...] | None, metric: Metric
+) -> dict[str, Shown]:
+    """Return what each of a target's columns of predictions shows."""
     if classes is None:
         if len(columns) > 1:
             raise SubmissionError(f"The sample submission must have one column of values. Received: {listed(columns)}.")
@@ -185,7 +271,7 @@ def _columns(sample: pd.DataFrame, columns: list[str], dataset: Dataset, metric:
         return dict(_owners(columns, classes))
     name = columns[0]
     # A target may end in the label of a class, as is_no does; its column is still not that class's.
-    owner = None if name == dataset.target else _class_of(name, classes)
+    owner = None if name == target else _class_of(name, classes)
     if _shows_labels(sample[name], classes, metric):
         return {name: "label"}
     if len(classes) > 2 and owner is None:
@@ -230,10 +316,27 @@ def _shows_labels(values: pd.Series, classes: tuple[Any, ...], metric: Metric) -
     return metric.wants == "labels" or set(map(str, classes)) != {"0", "1"}
 
 
-def _labels(classes: tuple[Any, ...] | None, predictions: np.ndarray, threshold: float | None) -> np.ndarray | None:
+def _answers(
+    classes: tuple[Any, ...] | None, predictions: np.ndarray, threshold: float | None
+) -> Callable[[Shown], np.ndarray]:
+    """Return what gives of a target's predictions the values of a column."""
+
+    def values(shown: Shown) -> np.ndarray:
+        if shown == "value":
+            return predictions
+        if isinstance(shown, int):
+            return predictions[:, shown] if predictions.ndim > 1 else predictions if shown else 1 - predictions
+        return _labels(classes or (), predictions, threshold)
+
+    return values
+
+
+def _labels(classes: tuple[Any, ...], predictions: np.ndarray, threshold: float | None) -> np.ndarray:
     """Return the label of each row's likeliest class; of two, the positive one from the threshold on."""
-    if classes is None:
-        return None
     least = 0.5 if threshold is None else threshold
     index = predictions.argmax(axis=1) if predictions.ndim > 1 else (predictions >= least).astype(int)
     return np.asarray(np.array(classes, dtype=object)[index])
+
+
+def _tuple(values: list[Any] | tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

@@ -18,11 +18,14 @@ import pandas as pd
 from workbench import models
 from workbench.config import TrainingConfig
 from workbench.data import Dataset
+from workbench.data.dataset import Target
 from workbench.data.stored import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
+from workbench.evaluation.targets import Part, Several
 from workbench.home import folder_name
+from workbench.models import architecture
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
 from workbench.space import Suggest, defaults
 
@@ -31,7 +34,8 @@ Report = Callable[[int, int, int, float, int | None], bool]
 """Told of the fold (from 0, over all repeats), the epoch, the progress, the best validation loss so far, and how many
 epochs there will be where that is settled, while a model trains; returns whether to go on."""
 Transform = Literal["none", "log1p"]
-"""What a target is trained on."""
+Transforms = Transform | Sequence[Transform]
+"""What a target is trained on; of several targets, each."""
 Keep = Callable[[int, int, Model], None]
 """Given the repeat, the fold and the model trained on it."""
 
@@ -45,7 +49,7 @@ class Spec:
     folds: Folds
     metric: Metric
     also: tuple[Metric, ...] = ()
-    transform: Transform = "none"
+    transform: Transforms = "none"
     """What the target is trained on; predictions are turned back."""
     class_weight: Literal["balanced"] | None = None
     seed: int = 7
@@ -69,7 +73,16 @@ class Spec:
         """What the family is told."""
         data = self.dataset
         classes = len(data.classes) if data.classes else 0
-        return Problem(data.kind, data.task, classes, data.columns, self.metric.loss)
+        whole = Problem(data.kind, data.task, classes, data.columns, self.metric.loss)
+        if not isinstance(self.metric, Several):
+            return whole
+        parts = zip(data.targets, self.metric.parts, strict=True)
+        return replace(whole, targets=tuple(_target(whole, target, part) for target, part in parts))
+
+    @property
+    def transforms(self) -> Transforms:
+        """What each column of predictions is turned back from."""
+        return by_output(self.dataset, self.transform)
 
 
 @dataclass(frozen=True)
@@ -87,11 +100,14 @@ class FoldResult:
     hyperparameters: Mapping[str, Any]
     curve: Mapping[str, list[float]] = field(default_factory=dict)
     """Losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
+    size: Mapping[str, int] = field(default_factory=dict)
+    """What `models.architecture.size` says of the model: nothing where there is no net in it."""
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {k: getattr(self, k) for k in ("repeat", "fold", "score", "seconds", "hyperparameters", "curve")}
+        names = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size")
+        facts = {k: getattr(self, k) for k in names}
         arrays: dict[str, Any] = {"oof": self.oof} | ({} if self.test is None else {"test": self.test})
         buffer = io.BytesIO()
         np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
@@ -151,6 +167,8 @@ class Result:
     """The curve of each (repeat, fold)."""
     reason: str | None = None
     """Why a trial was pruned or failed."""
+    size: Mapping[str, int] = field(default_factory=dict)
+    """How many parameters its nets have, as `FoldResult.size`; of the last fold."""
 
     @property
     def std(self) -> float | None:
@@ -242,6 +260,7 @@ def result(
         "fold_scores": [f.score for f in folds],
         "curves": {(f.repeat, f.fold): f.curve for f in ended},
         "reason": reason,
+        "size": folds[-1].size if folds else {},
     }
     if state != "complete":
         return Result(**facts)
@@ -346,22 +365,21 @@ def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[fl
     return max(1, round(float(np.mean(best)) * growth))
 
 
-def predict(model: Model, x: Any, *, family: str, transform: Transform) -> np.ndarray:
+def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> np.ndarray:
     """Predict in the target's own units.
 
     Args:
         model: what a family has fitted.
         x: the rows, as the model's training rows were.
         family: the model's, for messages.
-        transform: what the target was trained on.
+        transform: what the target was trained on; of several, what each column of predictions is turned back from.
 
     Raises:
         FamilyError: the model predicted what is not a number.
     """
     predictions = _predicted(model, x)
-    if transform == "log1p":
-        with np.errstate(over="ignore"):
-            predictions = np.expm1(predictions)
+    with np.errstate(over="ignore"):
+        predictions = _through(np.expm1, predictions, transform)
     if not np.isfinite(predictions).all():
         bad = int((~np.isfinite(predictions)).sum())
         raise FamilyError(f"{family} predicted {bad} values that are not finite; its training diverged.")
@@ -373,6 +391,14 @@ def _predicted(model: Model, x: Any) -> np.ndarray:
     if not isinstance(x, Stored):
         return model.predict(x)
     return np.concatenate([model.predict(block) for _, block in x.blocks()])
+
+
+def by_output(dataset: Dataset, transform: Transforms) -> Transforms:
+    """Return what each column of predictions is turned back from, where there are several targets."""
+    if isinstance(transform, str):
+        return transform
+    pairs = zip(dataset.targets, transform, strict=True)
+    return [each for target, each in pairs for _ in range(target.outputs)]
 
 
 def save(model: Model, folder: Path) -> None:
@@ -434,12 +460,13 @@ def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     """Return what a fold's model is worth."""
     data, repeat, fold = spec.dataset, watch.repeat, watch.fold
     valid = spec.folds.split(repeat, fold)[1]
-    told: dict[str, Any] = {"family": spec.family, "transform": spec.transform}
+    told: dict[str, Any] = {"family": spec.family, "transform": spec.transforms}
     oof = predict(model, _take(data.x, valid), **told)
     unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
     test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
-    return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve)
+    size = architecture.size(model)
+    return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve, size)
 
 
 def _take(x: Any, index: np.ndarray) -> Any:
@@ -454,4 +481,18 @@ def _rows(spec: Spec, index: np.ndarray, *, balanced: bool = False) -> Rows:
         counts = np.bincount(y, minlength=len(spec.dataset.classes))
         share = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         weight = share[y] * (1 if weight is None else weight)
-    return Rows(_take(spec.dataset.x, index), np.log1p(y) if spec.transform == "log1p" else y, weight)
+    return Rows(_take(spec.dataset.x, index), _through(np.log1p, y, spec.transform), weight)
+
+
+def _through(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray, transform: Transforms) -> np.ndarray:
+    """Return values, or those columns of them that are transformed, through a function."""
+    if isinstance(transform, str):
+        return function(values) if transform == "log1p" else values
+    pairs = zip(values.T, transform, strict=True)
+    return np.column_stack([function(column) if each == "log1p" else column for column, each in pairs])
+
+
+def _target(whole: Problem, target: Target, part: Part) -> Problem:
+    """Return one of several targets as a family sees it."""
+    own: dict[str, Any] = {"task": target.task, "classes": part.classes, "loss": part.metric.loss}
+    return replace(whole, name=target.name, weight=part.weight, **own)

@@ -76,7 +76,7 @@ def init(
     ],
     test: Annotated[str | None, typer.Option(help="The rows to predict.")] = None,
     sample_submission: Annotated[str | None, typer.Option(help="The competition's example.")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="The column to predict; of several, once for each.")] = None,
     metric: Annotated[str | None, typer.Option(help="What the competition judges by [a usual one].")] = None,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="STUDY.yaml", help="The file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
@@ -85,8 +85,8 @@ def init(
     """Look at the data, and write a commented study file."""
     from workbench.study.draft import draft
 
-    options = {"test": test, "sample_submission": sample_submission, "target": target, "metric": metric}
-    made = draft(train, **options, out=out, force=force)
+    files = {"test": test, "sample_submission": sample_submission}
+    made = draft(train, **files, target=target, metric=metric, out=out, force=force)
     if as_json:
         _print_json({"path": str(made.path.resolve()), **{k: getattr(made, k) for k in ("target", "task", "metric")}})
         return
@@ -347,6 +347,9 @@ def families(as_json: AsJson = False) -> None:
         missing = "" if entry.installed else "  (not installed)"
         print(f"{name:<20} {entry.about}{missing}")
         print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
+    print(
+        f"{'':<20} of data of kind mixed, a family that does not take them is given its part: the table or the images"
+    )
     print(f"{'file.py:Name':<20} your own: a HyperModel, build(hp), or a function that returns an estimator")
 
 

@@ -1,20 +1,29 @@
 """Leaderboard and ensemble as a person reads them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from workbench.report.tables import KINDS, others
 from workbench.report.words import clock as clock
 from workbench.report.words import number as number
 
 if TYPE_CHECKING:
     from workbench.search.books import Row
 
+# Of more targets or classes than these only the range of a member's weights is shown.
+_MOST_PARTS = 8
+_RANGE = "from – to"
+
+
+# Further scores beside a trial's own; the rest is in the report and in MLflow.
+_MOST_SCORES = 4
+
 
 def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:
     """Return the trials, best first; `most` cuts the list and says so."""
-    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    also = _also(rows)
     shown = rows if most is None else rows[:most]
     rest = f"{len(rows) - len(shown)} more: workbench leaderboard" if len(shown) < len(rows) else None
     table = Table(title="Leaderboard", caption=rest, title_justify="left", caption_justify="left")
@@ -24,11 +33,15 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
     table.add_column("± folds", justify="right")
     for name in also:
         table.add_column(name, justify="right")
+    nets = any(row.parameters is not None for row in rows)
+    if nets:
+        table.add_column("parameters", justify="right")
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("state")
     for place, row in enumerate(shown, 1):
         state = row.state if row.reason is None else f"{row.state}: {row.reason}"
         others = [number(row.also.get(name)) for name in also]
+        others += ["–" if row.parameters is None else f"{row.parameters:,}"] if nets else []
         name = f"{row.family} #{row.number}"
         table.add_row(
             str(place), name, number(row.score), number(row.std), *others, clock(row.seconds), state[:60],
@@ -37,10 +50,16 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
     return table
 
 
+def _also(rows: "Sequence[Row]") -> list[str]:
+    """Return the names of the further scores that a terminal has room for: of many, not those of single targets."""
+    names = list(dict.fromkeys(name for row in rows for name in row.also))
+    return names if len(names) <= _MOST_SCORES else [name for name in names if "." not in name][:_MOST_SCORES]
+
+
 def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:
     """Return the best trial of each family, and how many it had."""
     table = Table(title="Best of each family", title_justify="left")
-    also = list(dict.fromkeys(name for row in rows for name in row.also))
+    also = _also(rows)
     table.add_column("family", no_wrap=True)
     table.add_column(metric, justify="right", style="bold")
     table.add_column("± folds", justify="right")
@@ -62,34 +81,73 @@ def ensemble(document: Mapping[str, Any]) -> Table:
     """Return an ensemble's members, and its score beside simpler ones."""
     count, considered = len(document["members"]), document["candidates"]
     members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
+    parts = _parts(document)
     said = [document["remark"]] if document["remark"] else []
     said += ["No certificate exists for this metric and method."] if document["gap"] is None else []
     table = Table(
-        title=f"Ensemble ({document['method']}, {members})",
+        title=f"Ensemble ({document['method']}, {members}{', ' + KINDS[document['weights']] if parts else ''})",
         caption="\n".join(said),
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("weight", justify="right")
+    table.add_column("mean weight" if parts else "weight", justify="right")
     table.add_column("member", no_wrap=True)
+    for name in parts:
+        table.add_column(name, justify="right")
     table.add_column(document["metric"], justify="right")
     table.add_column("honest", justify="right")
     for member in document["members"]:
         spread = "" if member["weight_se"] is None else f" ± {member['weight_se']:.3f}"
-        table.add_row(f"{member['weight']:.3f}{spread}", member["name"], number(member["score"]))
+        own = _weights(member, parts)
+        table.add_row(f"{member['weight']:.3f}{spread}", member["name"], *own, number(member["score"]))
     table.add_section()
+    empty = [""] * len(parts)
+    for name, score, other, error in _beside(document):
+        table.add_row("", name, *empty, number(score), number(other) + _error(error), style="dim")
+    honest = number(document["honest_score"]) + _error(document["honest_se"])
+    table.add_row("", "this ensemble", *empty, number(document["score"]), honest, style="bold")
+    for name, value in document["also"].items():
+        table.add_row("", f"… {name}", *empty, number(value))
+    for name, least in _thresholds(document["threshold"]):
+        table.add_row("", name, *empty, number(least), style="dim")
+    if document["gap"] is not None:
+        table.add_row("", "gap to the best weights", *empty, f"≤ {document['gap']:.2g}", style="dim")
+    return table
+
+
+def _parts(document: Mapping[str, Any]) -> list[str]:
+    """Return the columns that say what a member weighs in each target or class; of many, their range."""
+    names = list(document["members"][0].get("weights") or ())
+    return names if len(names) <= _MOST_PARTS else [_RANGE]
+
+
+def _weights(member: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
+    if not parts:
+        return []
+    own: Mapping[str, float] = member["weights"]
+    if list(parts) == [_RANGE]:
+        return [f"{min(own.values()):.3f} – {max(own.values()):.3f}"]
+    return [f"{own[name]:.3f}" for name in parts]
+
+
+def _beside(document: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float | None, float | None]]:
+    """Yield simpler blends, and the other kind of weights: name, score, honest score and its error."""
     for name, key in (("best single", "best"), ("uniform mean", "uniform"), ("greedy", "greedy")):
         rival = document["rivals"][key]
-        table.add_row("", name, number(rival["score"]), number(rival["honest_score"]), style="dim")
-    se = "" if document["honest_se"] is None else f" ± {document['honest_se']:.2g}"
-    table.add_row("", "this ensemble", number(document["score"]), number(document["honest_score"]) + se, style="bold")
-    for name, value in document["also"].items():
-        table.add_row("", f"… {name}", number(value))
-    if document["threshold"] is not None:
-        table.add_row("", "threshold of class 1", number(document["threshold"]), style="dim")
-    if document["gap"] is not None:
-        table.add_row("", "gap to the best weights", f"≤ {document['gap']:.2g}", style="dim")
-    return table
+        yield name, rival["score"], rival["honest_score"], None
+    for whose, each in others(document).items():
+        yield KINDS[whose], each["score"], each["honest_score"], each["honest_se"]
+
+
+def _error(error: float | None) -> str:
+    return "" if error is None else f" ± {error:.2g}"
+
+
+def _thresholds(given: float | Mapping[str, float | None] | None) -> list[tuple[str, float]]:
+    """Return thresholds by what they are called; of several targets, the first few that have one."""
+    if not isinstance(given, Mapping):
+        return [] if given is None else [("threshold of class 1", given)]
+    return [(f"threshold of {name}", value) for name, value in given.items() if value is not None][:_MOST_PARTS]
 
 
 def diversity(document: Mapping[str, Any]) -> Table:

@@ -15,7 +15,10 @@ long        a table with a row for each step of a sequence -> Dataset
 pixels      a table of pixels -> arrays
 folders     which files of a folder are images, and of which class
 decoding    image files -> one array, kept
+named       which images the values of a table's column name
 images      images in files -> Dataset
+pictures    a column of images in a frame
+mixed       a table that names images and has other columns beside them -> Dataset
 stored      an array that lies on disk
 cache       what was made of the data once
 remote      openml: and kaggle: -> frames and files

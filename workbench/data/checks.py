@@ -107,6 +107,9 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
         if kind not in get_args(ColumnKind):
             known = ", ".join(get_args(ColumnKind))
             raise config.error(f"data.types.{column}", f"must be one of {known} for a column", kind)
+        if kind == "image" and config.data.images is None:
+            hint = " Set data.images to the folder of the files that the column names."
+            raise config.error(f"data.types.{column}", "must go with data.images", kind, hint)
     return targets
 
 
@@ -211,6 +214,8 @@ def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
     yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
     if config.folds.column is not None:
         yield "folds.column", config.folds.column
+    for number, columns in enumerate(config.training.shared):
+        yield from ((f"training.shared[{number}][{place}]", column) for place, column in enumerate(columns))
 
 
 def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[str], train: str) -> ConfigError:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Rows: TypeAlias = "pd.DataFrame | Array | Stored"
-Kind = Literal["table", "text", "image", "sequence"]
-"""What a row is; text: a table with a column of texts, whatever else it has."""
+Kind = Literal["table", "text", "image", "sequence", "mixed"]
+"""What a row is; text: a table with a column of texts, whatever else it has; mixed: with images among its columns."""
 Class = str | int | float | bool
 
 
@@ -38,13 +38,19 @@ class Target:
         """The width of its predictions: a column per class when there are more than two, else one."""
         return len(self.classes) if self.classes is not None and len(self.classes) > 2 else 1
 
+    def values(self, y: Array) -> Array:
+        """Return its column of `Dataset.y` as it was before it was encoded: labels, or values."""
+        import numpy as np
+
+        return y if self.classes is None else np.array(self.classes, dtype=object)[y.astype(int)]
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A training set, and the rows to predict where there are any.
 
-    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text) or
-    datetime64[ns] (date); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
+    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text), datetime64[ns] (date) or
+    `Pictures` (image); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
     sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`Stored`).
     In a sequence NaN is a missing value; a step is padding when it and all later ones are NaN in all channels.
     """

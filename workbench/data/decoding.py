@@ -59,7 +59,7 @@ class Look(NamedTuple):
     """`grey` and `colour` are bytes, `deep` is float32: grey levels of more than 8 bits, 0 to 65535 as a rule."""
 
     @classmethod
-    def of(cls, x: Array | Stored) -> Look:
+    def of(cls, x: Any) -> Look:
         """Return the look that images have which came out like this."""
         height, width = x.shape[1:3]
         return cls(height, width, "colour" if x.ndim == 4 else "grey" if x.dtype == np.uint8 else "deep")

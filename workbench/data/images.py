@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, columns, decoding, folders, tables, target
+from workbench.data import checks, decoding, folders, named, tables, target
 from workbench.data.cache import Cache
 from workbench.data.dataset import Dataset
 from workbench.data.decoding import Decoded, Look
 from workbench.data.folders import Images
 from workbench.data.header import form, read_header
 from workbench.errors import DataError, listed
-
-# How many names are looked up to tell whether a column holds names of files, and how many must be there.
-_TRIED, _SHARE = 200, 0.5
 
 
 class Gallery(NamedTuple):
@@ -80,20 +77,6 @@ def load_images(
     )
 
 
-def name_column(frame: pd.DataFrame, folder: Path, name: str) -> str | None:
-    """Return the column of a table whose values name images of a folder, found by looking; None where there is none.
-
-    `name` is the table's, for messages.
-
-    Raises:
-        DataError: the folder holds no image.
-    """
-    index = _Index(folders.anywhere(folder, f"{name}: data.images"))
-    shares = {str(column): index.share(frame[column]) for column in frame.columns}
-    best = max(shares, key=lambda column: shares[column])
-    return best if shares[best] >= _SHARE else None
-
-
 def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images of a folder of classes, and the study with the names of what is known of them."""
     images = folders.by_class(folder, f"{config.file}: data.train")
@@ -124,7 +107,7 @@ def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.Data
     if test.is_dir():
         images = folders.unsorted(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
-        plain = train.frame[id_name].astype(str).isin(stems).mean() > _SHARE
+        plain = train.frame[id_name].astype(str).isin(stems).mean() > named.SHARE
         ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
         return Gallery(images, pd.DataFrame({id_name: ids}), test.name)
     if config.data.images is None:
@@ -145,14 +128,15 @@ def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]
     folder = checks.located(config, "data.images", str(config.data.images), folder=True)
     images = folders.anywhere(folder, f"{config.file}: data.images")
     as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
-    column = name_column(as_text, folder, table.name)
+    column = named.name_column(as_text, folder, table.name)
     if column is None:
         raise DataError(
             f"{table.name} must have a column that names the images of {folder}. Received: columns "
             f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
         )
     frame = tables.read_table(table, [column, str(config.data.id)])
-    return _Index(images).images(frame[column], table.name), frame, column
+    files = named.files(frame[column], named.Index(images), table.name)
+    return Images(folder, tuple(file for file in files if file is not None)), frame, column
 
 
 def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
@@ -175,43 +159,3 @@ def _decoded(new: Gallery, look: Look, cache: Cache | None) -> Decoded:
 def _completed(config: StudyConfig, **known: str | tuple[str, ...] | None) -> StudyConfig:
     """Return the study with what its source knows without being told."""
     return config.model_copy(update={"data": config.data.model_copy(update=known)})
-
-
-class _Index:
-    """The images of a folder by every way to write where they lie."""
-
-    def __init__(self, images: Images) -> None:
-        self._images = images
-        # A whole path says more than a name, and a name more than one without its suffix.
-        self._tiers: list[dict[str, Path | None]] = [{}, {}, {}, {}]
-        for path, file in zip(folders.paths(images), images.files, strict=True):
-            keys = path, file.name, str(PurePosixPath(path).with_suffix("")), file.stem
-            for tier, key in zip(self._tiers, keys, strict=True):
-                tier[key] = None if key in tier else file
-
-    def find(self, word: str) -> Path | None:
-        """Return the image that a word means; the folders that it begins with may be others than here."""
-        parts = PurePosixPath(word.strip().replace("\\", "/")).parts
-        for start in range(len(parts)):
-            tail = "/".join(parts[start:])
-            for tier in self._tiers:
-                if tail in tier:
-                    return tier[tail]
-        return None
-
-    def share(self, series: pd.Series[Any]) -> float:
-        """Return which share of the first distinct values name images."""
-        words = columns.texts(series).dropna().unique()[:_TRIED]
-        return sum(self.find(word) is not None for word in words) / max(1, len(words))
-
-    def images(self, series: pd.Series[Any], name: str) -> Images:
-        """Return the images that the values of a column name."""
-        words = columns.texts(series).fillna("").tolist()
-        files = [self.find(word) for word in words]
-        lost = [word for word, file in zip(words, files, strict=True) if file is None]
-        if lost:
-            raise DataError(
-                f"{name}: column {series.name!r} must name one image of {self._images.folder} in every row. Received: "
-                f"{listed(map(repr, lost), 3)}, which are none, or more than one. Correct them."
-            )
-        return Images(self._images.folder, tuple(file for file in files if file is not None))

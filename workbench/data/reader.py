@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import arrays, columns, decoding, folders, long, pixels, tables
+from workbench.data import arrays, columns, decoding, folders, long, mixed, named, pixels, tables
 from workbench.data.cache import Cache
 from workbench.data.columns import Column
 from workbench.data.dataset import Array, Dataset, Kind, Rows
 from workbench.data.decoding import Look
 from workbench.data.header import is_arrays
 from workbench.data.long import Layout
+from workbench.data.pictures import Pictures
 from workbench.data.windows import Windows
 from workbench.errors import DataError, did_you_mean, listed
 
@@ -59,6 +60,8 @@ class Reader:
     """What rows are shown of their past, where they are in order of time."""
     look: Look | None = None
     """How images in files are decoded, where the training data are such."""
+    images: str | None = None
+    """The folder of the images that a table names, where it is one that does; files beside new rows come first."""
     long: Layout | None = None
     """How a table with a row for each step becomes sequences, where the training data are such."""
 
@@ -73,21 +76,22 @@ class Reader:
         known = known if layout is None else dict(layout.columns)
         shown = x if example is None or dataset.kind == "sequence" else example
         in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
-        named = not is_table or example is None or dataset.id_name in example
+        has_ids = not is_table or example is None or dataset.id_name in example
         gaps = [name for name in kinds if x[name].isna().any()] if isinstance(x, pd.DataFrame) else []
         gaps = gaps if layout is None else list(layout.gaps)
         return cls(
             kind=dataset.kind,
             source=Path(config.data.train).name,
             npz=is_arrays(Path(config.data.train)) or not (is_table or dataset.pixels or layout),
-            id_column=dataset.id_name if named else None,
+            id_column=dataset.id_name if has_ids else None,
             columns=known,
             numbers=tuple(n for n, each in known.items() if each.kind == "number" and n not in config.data.types),
             optional=tuple(map(str, gaps)),
             shape=() if is_table else tuple(shown.shape[1:]),
             pixels=dataset.pixels,
             windows=windows,
-            look=Look.of(x) if in_files and not isinstance(x, pd.DataFrame) else None,
+            look=_look(dataset) if in_files else None,
+            images=str(config.resolve(config.data.images)) if config.data.images else None,
             long=layout,
         )
 
@@ -116,13 +120,14 @@ class Reader:
             self._check_form("The frame", npz=False)
             return self._table(rows.rename(columns=str).reset_index(drop=True), "The frame", cache)
         path = Path(rows).absolute()
-        if path.is_dir() and self.look is not None:
+        if path.is_dir() and self.look is not None and self.kind == "image":
             return self._images(path, self.look, cache)
         npz = is_arrays(path)
         self._check_form(path.name, npz=npz)
         if npz:
             return self._arrays(arrays.read(path), path.name)
-        return self._table(tables.read_table(path, [self.id_column] if self.id_column else []), path.name, cache)
+        exact = [*([self.id_column] if self.id_column else []), *self._pictured]
+        return self._table(tables.read_table(path, exact), path.name, cache, path.parent)
 
     def completed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a frame with the columns that training rows lacked a value of, empty where it is without them."""
@@ -147,8 +152,8 @@ class Reader:
 
     def _check_form(self, name: str, *, npz: bool) -> None:
         """Refuse a table where there must be arrays, and the other way round."""
-        if npz != self.npz and not (self.kind == "table" and not npz):
-            wanted = "a folder of images" if self.look else "an .npz file" if self.npz else "a table"
+        if npz != self.npz and (npz or not (self.kind == "table" or self.images)):
+            wanted = "a folder of images" if self.look and self.npz else "an .npz file" if self.npz else "a table"
             raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
 
     def _images(self, folder: Path, look: Look, cache: Cache | None) -> NewData:
@@ -156,7 +161,11 @@ class Reader:
         decoded = decoding.decode(images, cache, look=look)
         return NewData(decoded.x, np.array(folders.names(images), dtype=object))
 
-    def _table(self, frame: pd.DataFrame, name: str, cache: Cache | None = None) -> NewData:
+    @property
+    def _pictured(self) -> tuple[str, ...]:
+        return tuple(name for name, column in self.columns.items() if column.kind == "image")
+
+    def _table(self, frame: pd.DataFrame, name: str, cache: Cache | None = None, near: Path | None = None) -> NewData:
         if frame.empty:
             raise DataError(f"{name} must have rows to predict. Received: none.")
         beside = (self.long.id, self.long.steps) if self.long else self.windows.needs if self.windows else ()
@@ -168,6 +177,8 @@ class Reader:
             raise DataError(
                 f"{name} must have the {what} of {self.source}. It lacks {listed(map(repr, lacks))}.{hint} Add them."
             )
+        if self.kind == "image" and self.images is not None:
+            return self._named_images(frame, name, cache, near)
         if self.pixels:
             return self._arrays(pixels.arrays(frame, name, self.pixels), name)
         columns.check_numbers(frame, self.numbers, name)
@@ -176,7 +187,25 @@ class Reader:
             return NewData(found.x, found.ids)
         own = self.id_column if self.id_column in frame else None
         x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
+        if self._pictured:
+            table = mixed.Table(frame, self._pictured, (), name, named.Near(near, Path(str(self.images))))
+            x = x.assign(**mixed.show(table, cache, look=self.look).columns)
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
+
+    def _named_images(self, frame: pd.DataFrame, name: str, cache: Cache | None, near: Path | None) -> NewData:
+        """Return the images that a table names in a column, the one with the ids or another."""
+        places = named.Near(near, Path(str(self.images)))
+        words = {column: columns.texts(frame[column]).fillna("") for column in map(str, frame.columns)}
+        own = [column for column in (self.id_column, *words) if column in words]
+        found = next((c for c in own if all(word and places.find(word) for word in words[c].unique())), None)
+        if found is None:
+            raise DataError(
+                f"{name} must have a column that names an image of {places.folder} in every row. Received: columns "
+                f"{listed(frame.columns)}. Correct its values, or name a folder of images."
+            )
+        ids = tables.ids(frame, self.id_column if self.id_column in frame else None, name)
+        files = tuple(file for file in named.files(frame[found], places, name) if file is not None)
+        return NewData(decoding.decode(folders.Images(places.folder, files), cache, look=self.look).x, ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
@@ -195,3 +224,11 @@ class Reader:
             )
         ids = tables.ids(pd.DataFrame(names, index=range(len(x))), own if names else None, name)
         return NewData(arrays.shaped(found, self.kind, name, ragged=True, steps=steps), ids)
+
+
+def _look(dataset: Dataset) -> Look | None:
+    """Return how images in files are decoded; None where there are none."""
+    if isinstance(dataset.x, pd.DataFrame):
+        columns = [dataset.x[name].array for name, kind in dataset.columns.items() if kind == "image"]
+        return next((Look.of(column.seen) for column in columns if isinstance(column, Pictures)), None)
+    return Look.of(dataset.x)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, images, long, pixels, remote, tables, target
+from workbench.data import arrays, checks, images, long, mixed, pixels, remote, tables, target
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array, Dataset
 from workbench.data.header import is_arrays
@@ -155,7 +155,9 @@ def _from_files(
 ) -> Dataset:
     if checks.is_long(config):
         return long.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
-    if train.is_dir() or config.data.images is not None:
+    if config.data.images is not None and not train.is_dir():
+        return mixed.load_pictured(config, train, test, sample=sample, cache=cache)
+    if train.is_dir():
         return images.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
     if is_arrays(train):

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.ensemble.bank import Array, Bank, Predictions, gather
-from workbench.ensemble.blend import Blend, blend_bank, check
+from workbench.ensemble.blend import Blend, Whose, check
 from workbench.ensemble.deal import Drawn, Labels, deal, labels, resamples
-from workbench.ensemble.judge import Judge, labelled
+from workbench.ensemble.judge import labelled
 from workbench.ensemble.shrink import MANY_ROWS
+from workbench.ensemble.weigh import check_weights, facts, weigh
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ SECONDS = 60.0
 # On fewer rows a simpler blend is taken where the gain is in doubt. On 300 a blend was the better one all the same.
 TINY = 200
 
+# A method, and the kind of weights that it finds.
+_Key = tuple[str, Whose]
+
+_SHARED: Whose = "shared"
 _SIMPLER = ("uniform", "best")
 _RIVALS = (*_SIMPLER, "greedy")
 _MOST_FOLDS = 10
@@ -55,6 +60,18 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """The blend with weights that are shared, or each target's or class's own."""
+
+    score: float
+    """Its metric on all rows."""
+    honest_score: float
+    """Its metric when it was fitted, fold by fold, on the other folds."""
+    honest_se: float | None
+    """The standard error of `honest_score`, as rows are drawn anew."""
+
+
+@dataclass(frozen=True)
 class Assessment:
     """A blend over all rows, its honest score, and the simpler blends beside it."""
 
@@ -70,8 +87,8 @@ class Assessment:
     optimism: float
     """How much better the blend's own score looks than the honest one, in the metric's units."""
     weights_se: Array | None
-    """(models,) how each weight varies as rows are drawn anew and the members weighed again; None where nothing is
-    fitted."""
+    """(models,) how each weight varies as rows are drawn anew and the members weighed again, where a model has several
+    their mean; None where nothing is fitted."""
     best_single: int
     """The best model by itself: its index in the predictions."""
     rivals: Mapping[str, Rival]
@@ -80,6 +97,8 @@ class Assessment:
     remark: str | None
     """What is to be said of the gain, where it is not above one standard error."""
     seconds: float
+    alternatives: Mapping[Whose, Alternative] = field(default_factory=dict)
+    """Shared weights and those by target or class beside each other, where both were found."""
 
 
 def assess(
@@ -90,6 +109,7 @@ def assess(
     fold: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     method: str = "nelder_mead",
+    weights: Whose | None = None,
     members: int | None = None,
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
@@ -109,6 +129,8 @@ def assess(
         groups: (rows,) labels; rows of a group stay together when folds are dealt and rows drawn anew, as rows
             that repeated folds predict several times must. With `fold`, the folds are the caller's to keep whole.
         method: as for `blend`.
+        weights: as for `blend`; unless given, those of each target where their honest score is better than that of
+            shared ones, and shared ones of a single target.
         members: as for `blend`.
         classes: as for `blend`.
         sample_weight: as for `blend`.
@@ -125,6 +147,8 @@ def assess(
     began = time.monotonic()
     check(method, members, seconds)
     bank = gather(predictions, y, metric, classes, sample_weight)
+    check(method, targets=len(bank.parts))
+    check_weights(weights, method, **facts(bank))
     rows, rng = len(bank.y), np.random.default_rng(seed)
     clusters = np.arange(rows) if groups is None else labels("groups", groups, rows)
     folds = deal(bank.y, clusters, rng) if fold is None else labels("fold", fold, rows) % _MOST_FOLDS
@@ -132,40 +156,67 @@ def assess(
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
     run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
     options: dict[str, Any] = {"members": members, "seed": seed, "shrink": shrink and rows <= MANY_ROWS}
-    whole, honest = run.crossfitted({"method": method, **options})
-    others = {name: run.crossfitted({"method": name, **options}) for name in _RIVALS if name != method}
-    others[method] = (whole, honest)
-    drawn = list(resamples(clusters, rng, run.affordable(honest), _RESAMPLED_ROWS))
-    samples = {name: _scores(bank, predicted, drawn) for name, (_, predicted) in others.items()}
-    scores = {name: _score(bank, predicted) for name, (_, predicted) in others.items()}
-    losses = {name: bank.metric.loss_of(score) for name, score in scores.items()}
+    fits = run.fitted(method, _ways(weights, method, len(bank.parts)), options)
+    drawn = list(resamples(clusters, rng, run.affordable(next(iter(fits.values())).honest), _RESAMPLED_ROWS))
+    samples = {key: _scores(bank, fit.honest, drawn) for key, fit in fits.items()}
+    scores = {key: _score(bank, fit.honest) for key, fit in fits.items()}
+    losses = {key: bank.metric.loss_of(score) for key, score in scores.items()}
+    errors = {key: _spread(sample, drawn[0].share) for key, sample in samples.items()}
+    used = _used(weights, method, losses)
     rivals = {
         name: Rival(
-            score=others[name][0].score,
-            honest_score=scores[name],
-            gain=losses[name] - losses[method],
-            gain_se=_spread(samples[method] - samples[name], drawn[0].share),
+            score=fits[key].blend.score,
+            honest_score=scores[key],
+            gain=losses[key] - losses[used],
+            gain_se=_spread(samples[used] - samples[key], drawn[0].share),
         )
-        for name in _RIVALS
+        for name, key in ((name, (name, _SHARED)) for name in _RIVALS)
     }
-    close = [] if method in _SIMPLER or len(bank.members) == 1 else [name for name in _SIMPLER if rivals[name].close]
+    close = [] if used[0] in _SIMPLER or len(bank.members) == 1 else [name for name in _SIMPLER if rivals[name].close]
     fewest = int(clusters.max()) + 1 < TINY if simplify is None else simplify
-    taken = method
+    taken = used
     if close and fewest:
-        taken = min(close, key=losses.__getitem__)
-    blend = others[taken][0]
+        taken = min(close, key=lambda name: losses[name, _SHARED]), _SHARED
+    blend = fits[taken].blend
+    ways = [key for key in fits if key[0] == method]
+    alternatives = {key[1]: Alternative(fits[key].blend.score, scores[key], errors[key]) for key in ways}
     return Assessment(
         blend=blend,
         asked=method,
         honest_score=scores[taken],
-        honest_se=_spread(samples[taken], drawn[0].share),
+        honest_se=errors[taken],
         optimism=losses[taken] - bank.metric.loss_of(blend.score),
-        weights_se=None if taken in _SIMPLER else run.weights_se(blend, rng, seed=seed, shrink=shrink),
-        best_single=int(np.argmax(others["best"][0].weights)),
+        weights_se=None if taken[0] in _SIMPLER else run.weights_se(blend, rng, seed=seed, shrink=shrink),
+        best_single=int(np.argmax(fits["best", _SHARED].blend.weights)),
         rivals=rivals,
-        remark=_remark(rivals, close, method, taken),
+        remark=_remark(rivals, close, method, taken[0]),
         seconds=time.monotonic() - began,
+        alternatives=alternatives if len(ways) > 1 else {},
     )
+
+
+def _ways(weights: Whose | None, method: str, targets: int) -> list[Whose]:
+    """Return the kinds of weights to find: those that are asked for, or to choose from, and shared ones beside."""
+    own: Whose = weights or ("target" if targets else _SHARED)
+    # A model stacked on several targets is one for each.
+    return [own] if own == _SHARED or (targets and method == "stack") else [_SHARED, own]
+
+
+def _used(weights: Whose | None, method: str, losses: Mapping[_Key, float]) -> _Key:
+    """Return the kind of weights that is asked for, or whose honest score is best, shared ones where both are alike."""
+    if weights is not None:
+        return method, weights
+    shared, others = (method, _SHARED), [key for key in losses if key[0] == method and key[1] != _SHARED]
+    return next((key for key in others if shared not in losses or losses[key] < losses[shared]), shared)
+
+
+@dataclass(frozen=True, eq=False)
+class _Crossfitted:
+    """A blend of all rows, and what blends of the other folds predict."""
+
+    blend: Blend
+    honest: Array
+    """Shaped as a member's predictions; labels where a threshold decides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,20 +228,29 @@ class _Run:
     clusters: Labels
     end: float
 
-    def crossfitted(self, options: dict[str, Any]) -> tuple[Blend, Array]:
-        """Return a blend of all rows, and what blends of the other folds predict: labels where a threshold decides."""
+    def fitted(self, method: str, ways: Sequence[Whose], options: dict[str, Any]) -> "dict[_Key, _Crossfitted]":
+        """Return a method's blends with each kind of weights, and the simpler blends."""
+        keys = dict.fromkeys([*((method, way) for way in ways), *((name, _SHARED) for name in _RIVALS)])
+        # Kinds of weights have about as much time each; what comes after them needs its time too.
+        return {
+            (name, way): self._crossfitted({"method": name, "whose": way, **options}, 0.6 if place else 0.6 / len(ways))
+            for place, (name, way) in enumerate(keys)
+        }
+
+    def _crossfitted(self, options: dict[str, Any], share: float) -> _Crossfitted:
+        """Fit in a share of the time that is left."""
         fits = int(self.folds.max()) + 2
-        # What comes after this needs its time too.
-        end = time.monotonic() + 0.6 * (self.end - time.monotonic())
-        whole = blend_bank(self.bank, **options, clusters=self.clusters, seconds=_share(end, fits))
+        end = time.monotonic() + share * (self.end - time.monotonic())
+        whole = weigh(self.bank, **options, clusters=self.clusters, seconds=_share(end, fits))
         honest = np.empty(self.bank.members[0].shape)
         for number in range(fits - 1):
             held = self.folds == number
             fitted = self._fitted(self.bank, ~held, options, _share(end, fits - 1 - number))
             held_members = [member[held] for member in self.bank.members]
-            joined = fitted.joiner(held_members, fitted.weights[self.bank.order])
+            weights = fitted.weights if fitted.apart is None else fitted.apart
+            joined = fitted.joiner(held_members, weights[self.bank.order])
             honest[held] = labelled(joined, fitted.threshold)
-        return whole, honest
+        return _Crossfitted(whole, honest)
 
     def affordable(self, honest: Array) -> int:
         """Return how many resamples there is time to score, if few."""
@@ -202,7 +262,7 @@ class _Run:
 
     def weights_se(self, blend: Blend, rng: np.random.Generator, **options: Any) -> Array:
         """Return how the members' weights vary over blends of them on rows drawn anew."""
-        options["method"] = blend.method
+        options |= {"method": blend.method, "whose": blend.whose}
         chosen = np.flatnonzero(blend.weights[self.bank.order])
         bank = self.bank.only(chosen)
         found: list[Array] = []
@@ -224,7 +284,7 @@ class _Run:
         """Return a blend of some of the rows, whose clusters are numbered anew."""
         clusters = self.clusters[rows]
         numbered = labels("groups", clusters, len(clusters))
-        return blend_bank(bank.rows(rows), **options, clusters=numbered, seconds=seconds)
+        return weigh(bank.rows(rows), **options, clusters=numbered, seconds=seconds)
 
 
 def _share(end: float, fits: int) -> float:
@@ -238,7 +298,7 @@ def _score(bank: Bank, predictions: Array) -> float:
 
 def _scores(bank: Bank, predictions: Array, drawn: Sequence[Drawn]) -> Array:
     """Return the metric on each resample."""
-    judge = Judge(bank.y, bank.metric, bank.weight)
+    judge = bank.scorer
     return np.array([judge.only(each.rows).score(predictions[each.rows]) for each in drawn])
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.ensemble.judge import Judge
+from workbench.ensemble.panel import Panel
 from workbench.errors import EnsembleError, listed
+from workbench.evaluation.targets import Several
 
 if TYPE_CHECKING:
     from workbench.evaluation import Metric
@@ -26,7 +28,7 @@ _EXACT = 1e-12
 
 @dataclass(frozen=True)
 class Bank:
-    """The members' predictions, each (rows,) or (rows, classes), sorted by content.
+    """The members' predictions, each (rows,) or (rows, classes), sorted by content; of several targets (rows, outputs).
 
     Sorting makes every result the same whatever order the caller has the models in; `order[i]` is the
     caller's index of member i.
@@ -41,9 +43,33 @@ class Bank:
     left_out: Mapping[int, str] = field(default_factory=dict)
     """The caller's models that take no part, with the reason."""
 
+    @property
+    def several(self) -> Several | None:
+        """The metric, where it is of several targets."""
+        return self.metric if isinstance(self.metric, Several) else None
+
+    @cached_property
+    def parts(self) -> tuple["Bank", ...]:
+        """The same members on each of several targets by itself; none of a single one."""
+        if self.several is None:
+            return ()
+        order = np.arange(len(self.members))
+        return tuple(
+            Bank(
+                tuple(np.ascontiguousarray(part.predictions(member)) for member in self.members),
+                order,
+                part.y(self.y),
+                part.metric,
+                self.weight,
+            )
+            for part in self.several.parts
+        )
+
     @cached_property
     def classified(self) -> bool:
         """Whether the target can be read as class indices and the predictions as probabilities."""
+        if self.parts:
+            return all(part.classified for part in self.parts)
         outputs = self.members[0].shape[1] if self.members[0].ndim == 2 else 2
         return (
             self.metric.wants != "values"
@@ -52,8 +78,20 @@ class Bank:
         )
 
     @cached_property
-    def judge(self) -> Judge:
+    def judge(self) -> Judge | Panel:
         """What says how good a mixture is."""
+        if self.several is not None:
+            return Panel(self.several, [part._judge() for part in self.parts], self.weight)
+        return self._judge()
+
+    @property
+    def scorer(self) -> Judge | Panel:
+        """The metric as it is, with no threshold to choose."""
+        if self.several is not None:
+            return Panel.of(self.y, self.several, self.weight)
+        return Judge(self.y, self.metric, self.weight)
+
+    def _judge(self) -> Judge:
         return Judge(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
 
     def rows(self, chosen: NDArray[Any]) -> "Bank":
@@ -65,6 +103,10 @@ class Bank:
         """Return the bank of some of its models; the caller's others are not known to it any more."""
         members = tuple(self.members[index] for index in models)
         return replace(self, members=members, order=np.arange(len(members)), left_out={})
+
+    def settled(self) -> "Bank":
+        """Return the bank of one of several targets as `gather` would: members in its own order, constant ones out."""
+        return _settled(self.members, self.y, self.metric, self.weight)
 
     def as_given(self, weights: Array) -> Array:
         """Return weights in the caller's order of models."""
@@ -93,6 +135,25 @@ def gather(
         from workbench import evaluation
 
         metric = evaluation.metric(metric)
+    if isinstance(metric, Several):
+        target, members = _of_several(predictions, y, metric, classes)
+    else:
+        target, members = _checked(predictions, y, metric, classes)
+    return _settled(members, target, metric, _row_weights(sample_weight, len(target)))
+
+
+def _settled(members: Sequence[NDArray[Any]], target: NDArray[Any], metric: "Metric", weight: Array | None) -> Bank:
+    """Return a bank of members that have been checked."""
+    constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
+    left_out = constant if len(constant) < len(members) else {}
+    order = _by_content(members, [i for i in range(len(members)) if i not in left_out])
+    return Bank(tuple(members[index] for index in order), order, target, metric, weight, left_out)
+
+
+def _checked(
+    predictions: Predictions, y: ArrayLike, metric: "Metric", classes: Sequence[object] | None
+) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """Return the target and each model's predictions of it, as the metric can read them."""
     target = _target(y, classes)
     members = _arrays(predictions, len(target))
     if metric.wants == "values" and members[0].ndim == 2:
@@ -110,11 +171,39 @@ def gather(
                 f"Received: {listed(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
             )
         members = [_probabilities(member, index) for index, member in enumerate(members)]
-    constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
-    left_out = constant if len(constant) < len(members) else {}
-    order = _by_content(members, [i for i in range(len(members)) if i not in left_out])
-    weight = _row_weights(sample_weight, len(target))
-    return Bank(tuple(members[index] for index in order), order, target, metric, weight, left_out)
+    return target, members
+
+
+def _of_several(
+    predictions: Predictions, y: ArrayLike, metric: Several, classes: Sequence[object] | None
+) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """Return (rows, targets) targets and each model's (rows, outputs) predictions, each target's checked by itself."""
+    if classes is not None:
+        raise EnsembleError("classes are for one target. Received: several. Leave them out; y holds class indices.")
+    target = np.asarray(y)
+    if target.ndim != 2 or target.shape[1] < len(metric.parts) or not len(target) or target.dtype.kind not in "biuf":
+        raise EnsembleError(
+            f"y must be (rows, targets) numbers, with a column for each of {len(metric.parts)} targets. "
+            f"Received: an array of shape {target.shape}."
+        )
+    if not np.isfinite(target).all():
+        raise EnsembleError("y must hold finite numbers. Received: NaN or infinity. Leave out these rows.")
+    outputs = max(part.stop for part in metric.parts)
+    given = [np.asarray(model) for model in predictions]  # type: ignore[union-attr]
+    for index, model in enumerate(given):
+        if model.ndim != 2 or model.shape[1] != outputs:
+            raise EnsembleError(
+                f"predictions[{index}] must be (rows, outputs) with {outputs} columns for these targets. "
+                f"Received: an array of shape {model.shape}."
+            )
+    slices = []
+    for part in metric.parts:
+        try:
+            _, own = _checked([part.predictions(model) for model in given], part.y(target), part.metric, None)
+        except EnsembleError as error:
+            raise EnsembleError(f"target {part.target!r}: {error}") from error
+        slices.append(own)
+    return target, [np.ascontiguousarray(np.column_stack(columns)) for columns in zip(*slices, strict=True)]
 
 
 def _row_weights(given: ArrayLike | None, rows: int) -> Array | None:

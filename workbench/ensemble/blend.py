@@ -1,27 +1,28 @@
-"""The public entry: predictions of many models in, weights out, by any of the methods named here."""
+"""One weight a model, by any of the methods named here; and what a blend is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.bank import Array, Bank, Predictions, gather, pair
+from workbench.ensemble.bank import Array, Bank, pair
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
-from workbench.ensemble.deal import Labels, labels
+from workbench.ensemble.deal import Labels
 from workbench.ensemble.greedy import ROUNDS, greedy
 from workbench.ensemble.joiners import Joiner, Mean, Ranks
+from workbench.ensemble.judge import Threshold
 from workbench.ensemble.nelder_mead import improve
 from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
 from workbench.ensemble.shrink import MANY_ROWS, limited, shrunk
 from workbench.ensemble.stack import stack
 from workbench.errors import EnsembleError, did_you_mean
 
-if TYPE_CHECKING:
-    from workbench.evaluation import Metric
+Whose = Literal["shared", "target", "class"]
+"""Whether a model has one weight, one for each of several targets, or one for each class."""
 
 SECONDS = 20.0
 # The share of the time that is for the optimum where it is shrunk after.
@@ -36,7 +37,7 @@ class Blend:
     """Weights, and what is known about them."""
 
     weights: Array
-    """(models,), at least 0, sum 1."""
+    """(models,), at least 0, sum 1; with weights by target or class their mean, by how much each of these counts."""
     score: float
     """The metric of the weighted mean on the rows that the weights were fitted to."""
     gap: float | None
@@ -47,22 +48,31 @@ class Blend:
     evaluations: int
     """How many mixtures the method has asked the loss of."""
     method: str
-    threshold: float | None = None
-    """The probability from which on a row is taken for class 1, where the metric looks at labels of two classes."""
+    threshold: Threshold = None
+    """The probability from which on a row is taken for class 1, where the metric looks at labels of two classes; of
+    several targets, where one has such a metric, one for each column of their predictions."""
     left_out: Mapping[int, str] = field(default_factory=dict)
     """The models that took no part, by their index, with the reason."""
     joiner: Joiner = field(default_factory=Mean)
     """How the models' predictions become one: by the weighted mean, except with `rank` and `stack`."""
     order: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     """The index of each model that took part, in the order in which `joiner` knows them."""
+    whose: Whose = "shared"
+    """Whether a model has one weight, one for each target or one for each class."""
+    apart: Array | None = None
+    """(models, targets) or (models, classes) the weights of each target or class, sum 1 each; None of shared ones."""
+    several: bool = False
+    """Whether the predictions are of several targets."""
 
     def combine(self, predictions: Sequence[ArrayLike]) -> Array:
-        """Return the ensemble's predictions, (rows,) or (rows, classes).
+        """Return the ensemble's predictions, (rows,) or (rows, classes); of several targets (rows, outputs).
 
         Args:
             predictions: of all models that were blended, in their order, for any rows.
         """
-        return self.joiner([pair(np.asarray(predictions[index])) for index in self.order], self.weights[self.order])
+        taken = [np.asarray(predictions[index]) for index in self.order]
+        weights = self.weights if self.apart is None else self.apart
+        return self.joiner(taken if self.several else [pair(each) for each in taken], weights[self.order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,49 +87,6 @@ class Minimum:
     evaluations: int
 
 
-def blend(
-    predictions: Predictions,
-    y: ArrayLike,
-    metric: "str | Metric",
-    *,
-    method: str = "nelder_mead",
-    members: int | None = None,
-    classes: Sequence[object] | None = None,
-    sample_weight: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    shrink: bool = False,
-    seed: int = 0,
-    seconds: float | None = None,
-) -> Blend:
-    """Return the weights under which the models' joined predictions score best.
-
-    Args:
-        predictions: (models, rows, classes) probabilities, (models, rows) probabilities of class 1 or values,
-            or a sequence with an array per model.
-        y: (rows,) class indices or values, or labels where `classes` is given.
-        metric: a metric's name, or a Metric.
-        method: one of `methods()`.
-        members: the most models that may have weight; all unless given.
-        classes: the labels, in the order of the predictions' columns.
-        sample_weight: (rows,) how much each row counts.
-        groups: (rows,) labels; rows of a group are held out together where a method holds out rows, as `stack` does.
-        shrink: draw the weights towards safer ones, for other rows than these, where there are at most 40,000 (see
-            `shrink.py`), and take a threshold that is good among its neighbours; never below the best single model.
-        seed: deals the models into Nelder-Mead's subspaces.
-        seconds: ends the search for better weights; 20 unless given. The same seed gives the same weights only
-            where this is not reached.
-
-    Raises:
-        EnsembleError: predictions, target or an option cannot be used.
-        EvaluationError: the metric does not exist, or does not suit the predictions.
-    """
-    check(method, members, seconds)
-    bank = gather(predictions, y, metric, classes, sample_weight)
-    clusters = None if groups is None else labels("groups", groups, len(bank.y))
-    options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink}
-    return blend_bank(bank, method=method, seed=seed, seconds=seconds, **options)
-
-
 def blend_bank(
     bank: Bank,
     *,
@@ -130,7 +97,7 @@ def blend_bank(
     seed: int = 0,
     seconds: float | None = None,
 ) -> Blend:
-    """Do what `blend` does with predictions and options that have been checked."""
+    """Return shared weights, of predictions and options that have been checked; see `weigh.blend`."""
     # What is imported at its first use must not cost the search its time.
     import scipy.linalg
     import scipy.optimize  # noqa: F401
@@ -163,6 +130,7 @@ def blend_bank(
             f"metric {bank.metric.name!r} is not defined on these {len(bank.y)} rows: {score}. Blend over more rows."
         )
     known: dict[str, Any] = {"threshold": threshold, "left_out": bank.left_out, "joiner": joiner, "order": bank.order}
+    known["several"] = bank.several is not None
     return Blend(bank.as_given(weights), score, gap, budget.used, budget.evaluations, method, **known)
 
 
@@ -199,15 +167,17 @@ def methods() -> tuple[str, ...]:
     return (*_METHODS, "rank", "stack")
 
 
-def check(method: str, members: int | None = None, seconds: float | None = None) -> None:
+def check(method: str, members: int | None = None, seconds: float | None = None, *, targets: int = 1) -> None:
     """Refuse options that cannot be used.
 
     Raises:
-        EnsembleError: there is no such method, or no member or no time is allowed.
+        EnsembleError: there is no such method, it is not for so many targets, or no member or no time is allowed.
     """
     if method not in methods():
         hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
         raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
+    if targets > 1 and method == "rank":
+        raise EnsembleError(f"method must join {targets} targets. Received: 'rank', for one only. Use nelder_mead.")
     if members is not None and members < 1:
         raise EnsembleError(f"members must be at least 1. Received: {members!r}. Leave it out to allow all models.")
     if seconds is not None and not seconds > 0:
@@ -324,7 +294,7 @@ def _ranked(bank: Bank) -> tuple[Bank, Joiner]:
     return replace(bank, members=tuple(ranks.rank(i, member) for i, member in enumerate(bank.members))), ranks
 
 
-def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[float | None, float]:
+def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[Threshold, float]:
     """Return the threshold, and the metric there; a steady one where it is no worse than the best member's own."""
     judge = bank.judge
     sharp = judge.threshold(joined)

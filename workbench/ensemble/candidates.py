@@ -17,7 +17,7 @@ def candidates(
     """Return the indices of at most `most` models to blend, in the order in which they were chosen.
 
     The best model of each family comes first, then all others by score. A model is left out where Lin's
-    concordance (1989) with one already chosen is above 0.99999, and where its score is not finite.
+    concordance (1989) with one already chosen is above 0.99999 in every column, and where its score is not finite.
 
     Args:
         scores: a score a model.
@@ -46,13 +46,16 @@ def candidates(
     for index in sorted(leaders, key=ranked.index) + ranked:
         if len(chosen) == most:
             break
-        model = np.asarray(predictions[index], dtype=np.float64).ravel()
+        model = np.atleast_2d(np.asarray(predictions[index], dtype=np.float64).T).T
         if index not in chosen and not any(_near(model, other) for other in chosen.values()):
             chosen[index] = model
     return list(chosen)
 
 
 def _near(a: Array, b: Array) -> bool:
-    """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is next to nothing."""
-    spread = a.var() + b.var() + (a.mean() - b.mean()) ** 2
-    return bool(np.mean((a - b) ** 2) <= _NEAR * spread)
+    """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is next to nothing.
+
+    It is asked of each column, as those of several targets have units of their own.
+    """
+    spread = a.var(axis=0) + b.var(axis=0) + (a.mean(axis=0) - b.mean(axis=0)) ** 2
+    return bool((np.mean((a - b) ** 2, axis=0) <= _NEAR * spread).all())

@@ -18,7 +18,7 @@ def deal(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
     """Deal clusters of rows into random folds, in the target's order so that each fold gets some of everything.
 
     Args:
-        y: (rows,) the target.
+        y: (rows,) the target, or (rows, targets), the order of the first counting first.
         clusters: (rows,) numbers from 0; rows of one number stay together.
         rng: draws the folds.
 
@@ -29,7 +29,7 @@ def deal(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
     if count < 2:
         raise EnsembleError("y must hold at least two rows (or groups) to cross-fit. Received: one.")
     first = np.unique(clusters, return_index=True)[1]
-    order = np.lexsort((rng.permutation(count), y[first]))
+    order = np.lexsort((rng.permutation(count), *np.atleast_2d(y[first].T)[::-1]))
     folds = np.empty(count, dtype=np.intp)
     folds[order] = np.arange(count) % min(_FOLDS, count)
     return folds[clusters]

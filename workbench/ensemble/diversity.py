@@ -2,7 +2,8 @@
 
 An ensemble is taken as the weighted mean of its members. Three measures say how they differ, each under its own name,
 since they answer different questions: whether members are wrong on the same rows (error correlation), whether they
-predict the same (disagreement), and how much the mean gains over its members (ambiguity).
+predict the same (disagreement), and how much the mean gains over its members (ambiguity). Of several targets each
+figure is the mean over them, by how much they count.
 """
 
 import time
@@ -14,8 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank, Predictions, gather
-from workbench.ensemble.blend import blend
+from workbench.ensemble.classes import class_shares
+from workbench.ensemble.joiners import Apart, Joiner, Mean
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY, true_class
+from workbench.ensemble.panel import counts
+from workbench.ensemble.weigh import blend
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -51,7 +55,7 @@ class Diversity:
 
     names: tuple[str, ...]
     weights: Array
-    """(models,)"""
+    """(models,); of weights by target or class their mean."""
     measures: Mapping[str, str]
     """What each of the figures below measures, in words, by the name of the figure."""
     error_correlation: Array
@@ -67,7 +71,8 @@ class Diversity:
     values the root mean squared difference over the standard deviation of the target.
     """
     ambiguity: Ambiguity | None
-    """None where classes are predicted by something other than probabilities."""
+    """None where classes are predicted by something other than probabilities, where classes have weights of their own,
+    and of several targets where some are classes and some values."""
     contributions: Array | None
     """(models,) how much worse the metric becomes without the member, in its units; above 0 the member helps.
 
@@ -120,7 +125,7 @@ def diversity(
         predictions: as for `blend`.
         y: as for `blend`.
         metric: as for `blend`.
-        weights: (models,) at least 0, sum 1.
+        weights: (models,) at least 0, sum 1; or those that `Blend.apart` has by target or class.
         classes: as for `blend`.
         sample_weight: (rows,) how much each row counts, in every figure.
         seed: as for `blend`.
@@ -139,36 +144,82 @@ def diversity(
         taken[index] if index in taken else gather([model], y, metric, classes).members[0]
         for index, model in enumerate(predictions)  # type: ignore[arg-type]
     ]
-    given = _weights(weights, len(members))
+    given = _weights(weights, bank, len(members))
     called = tuple(f"model {index}" for index in range(len(members))) if names is None else tuple(names)
     if len(called) != len(members):
         raise EnsembleError(f"names must hold a name for each of the {len(members)} models. Received: {len(called)}.")
     rows = np.ones(len(bank.y)) if bank.weight is None else bank.weight
-    compared = _Comparison(members, bank.y, rows / rows.sum(), classified=_classified(bank))
-    ensemble = _Ensemble(members, bank, given, {"sample_weight": bank.weight, "seed": seed})
+    compared, counts = _compared(members, bank, rows / rows.sum())
+    joiner = _joiner(bank, given)
+    whose = "shared" if given.ndim == 1 else "target" if bank.parts else "class"
+    ensemble = _Ensemble(members, bank, joiner, given, {"sample_weight": bank.weight, "seed": seed, "weights": whose})
     contributions, reoptimised = ensemble.contributions(end)
     return Diversity(
         names=called,
-        weights=given,
-        measures=_measures(bank.metric.name, classified=compared.classified),
-        error_correlation=compared.error_correlation(),
-        disagreement=compared.disagreement(),
-        ambiguity=compared.ambiguity(given),
+        weights=given if given.ndim == 1 else given @ (counts if bank.parts else class_shares(bank)),
+        measures=_measures(bank.metric.name, {each.classified for each in compared}),
+        error_correlation=_mean([each.error_correlation() for each in compared], counts),
+        disagreement=_mean([each.disagreement() for each in compared], counts),
+        ambiguity=None if whose == "class" else _ambiguity(compared, given, counts),
         contributions=contributions,
         reoptimised=reoptimised,
     )
 
 
-def _weights(given: ArrayLike, models: int) -> Array:
-    """Return weights of models, checked and of sum one."""
+def _weights(given: ArrayLike, bank: Bank, models: int) -> Array:
+    """Return weights of models, or of models by target or class, checked and of sum one."""
     weights = np.asarray(given, dtype=np.float64)
-    if weights.shape != (models,) or not weights.min() >= 0 or not abs(weights.sum() - 1) <= _SUM_TOLERANCE:
+    parts = len(bank.parts) or (bank.members[0].shape[1] if bank.members[0].ndim == 2 else 1)
+    sums = weights.sum(axis=0)
+    fits = weights.shape in ((models,), (models, parts))
+    if not fits or not weights.min() >= 0 or not (np.abs(sums - 1) <= _SUM_TOLERANCE).all():
+        shown = np.array2string(sums, precision=4, threshold=4)
         raise EnsembleError(
             f"weights must hold a number of 0 or more for each of the {models} models, of sum 1. "
-            f"Received: an array of shape {weights.shape} and sum {weights.sum():g}. Take those that blend returned."
+            f"Received: an array of shape {weights.shape} and sum {shown}. Take those that blend returned."
         )
-    scaled: Array = weights / weights.sum()
+    scaled: Array = weights / sums
     return scaled
+
+
+def _joiner(bank: Bank, weights: Array) -> Joiner:
+    """Return how the members of an ensemble become one: by their mean, or the mean of each target or class."""
+    if weights.ndim == 1:
+        return Mean()
+    if bank.several is None:
+        return Apart.of_classes(weights.shape[1])
+    return Apart.of_targets(bank.several, [Mean()] * weights.shape[1])
+
+
+def _compared(members: list[NDArray[Any]], bank: Bank, share: Array) -> tuple[list["_Comparison"], Array]:
+    """Return the members side by side on each target, and how much it counts."""
+    if bank.several is None:
+        return [_Comparison(members, bank.y, share, classified=_classified(bank))], np.ones(1)
+    pairs = zip(bank.several.parts, bank.parts, strict=True)
+    found = [
+        _Comparison(
+            [part.predictions(each) for each in members], own.y, share, classified=part.classes > 0 and _classified(own)
+        )
+        for part, own in pairs
+    ]
+    return found, counts(bank.several)
+
+
+def _mean(matrices: Sequence[Array], counted: Array) -> Array:
+    """Return the mean of figures of targets."""
+    mean: Array = np.tensordot(counted, np.stack(matrices), axes=1)
+    return mean
+
+
+def _ambiguity(compared: Sequence["_Comparison"], weights: Array, counted: Array) -> Ambiguity | None:
+    """Return the mean over targets, where all are measured alike."""
+    columns = weights.T if weights.ndim == 2 else [weights] * len(compared)
+    found = [each.ambiguity(own) for each, own in zip(compared, columns, strict=True)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found) or len({each.measure for each in known}) > 1:
+        return None
+    means = counted @ [(each.mean_member_loss, each.ambiguity, each.ensemble_loss) for each in known]
+    return Ambiguity(known[0].measure, *means.tolist())
 
 
 def _classified(bank: Bank) -> bool:
@@ -183,7 +234,7 @@ def _classified(bank: Bank) -> bool:
     return True
 
 
-def _measures(metric: str, *, classified: bool) -> dict[str, str]:
+def _measures(metric: str, classified: set[bool]) -> dict[str, str]:
     """Return what is measured, in words."""
     of_classes = {
         "error_correlation": "Pearson correlation of 1 - the probability of the true class",
@@ -194,7 +245,10 @@ def _measures(metric: str, *, classified: bool) -> dict[str, str]:
         "disagreement": "root mean squared difference over the target's standard deviation",
     }
     contribution = f"how much worse {metric} becomes without the member, the others blended anew"
-    return {"contribution": contribution} | (of_classes if classified else of_values)
+    if len(classified) == 1:
+        return {"contribution": contribution} | (of_classes if True in classified else of_values)
+    both = {name: f"of classes {of_classes[name]}, of values {of_values[name]}" for name in of_classes}
+    return {"contribution": contribution} | both
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +316,7 @@ class _Ensemble:
 
     members: list[NDArray[Any]]
     bank: Bank
+    joiner: Joiner
     weights: Array
     options: Mapping[str, Any]
 
@@ -274,7 +329,7 @@ class _Ensemble:
         contributions = np.zeros(models)
         best = self._best(np.arange(models), end)
         as_given = self._loss(self.weights)
-        for index in np.argsort(-self.weights, kind="stable"):
+        for index in np.argsort(-self.weights.reshape(models, -1).sum(axis=1), kind="stable"):
             others = np.delete(np.arange(models), index)
             # Where the best weights do not need the member they are the others' best as well.
             without = best if best is None or not best[1][index] else self._best(others, end)
@@ -296,18 +351,23 @@ class _Ensemble:
 
     def _loss(self, weights: Array) -> float:
         """Return the metric to minimise of a weighted mean, asked as a blend of one, as `blend` scores its own."""
-        mixed = np.tensordot(weights, np.stack(self.members), axes=1)
+        mixed = self.joiner(self.members, weights)
+        # The last digit of a sum may take a probability beyond 1.
         if self.bank.classified:
-            # The last digit of a sum may take a probability beyond 1.
             mixed = mixed.clip(0, 1)
-        scored = blend([mixed], self.bank.y, self.bank.metric, method="best", **self.options)
+        elif self.bank.several is not None:
+            for part, own in zip(self.bank.several.parts, self.bank.parts, strict=True):
+                if own.classified:
+                    mixed[:, part.start : part.stop] = mixed[:, part.start : part.stop].clip(0, 1)
+        options = {**self.options, "weights": "shared"}
+        scored = blend([mixed], self.bank.y, self.bank.metric, method="best", **options)
         return self.bank.metric.loss_of(scored.score)
 
     def _rescaled(self, models: NDArray[np.intp]) -> Array:
         """Return the weights of some members scaled to sum one, or equal ones where they have none."""
-        weights = np.zeros(len(self.members))
-        weights[models] = self.weights[models] if self.weights[models].any() else 1
-        scaled: Array = weights / weights.sum()
+        weights = np.zeros_like(self.weights)
+        weights[models] = np.where(self.weights[models].any(axis=0), self.weights[models], 1)
+        scaled: Array = weights / weights.sum(axis=0)
         return scaled
 
 

@@ -1,11 +1,17 @@
-"""How members' predictions become one: their weighted mean, the mean of their ranks, or a model stacked on them."""
+"""How members' predictions become one: their mean, the mean of their ranks, a model stacked on them, or part by part.
+
+A member has one weight, or where targets or classes are joined apart one for each of them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from workbench.evaluation.targets import Several
 
 Array = NDArray[np.float64]
 
@@ -13,10 +19,10 @@ _LEAST = 1e-6
 
 
 class Joiner(Protocol):
-    """Joins the predictions of the models that were blended, each (rows,) or (rows, classes)."""
+    """Joins the predictions of the models that were blended, each (rows,), (rows, classes) or (rows, outputs)."""
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
-        """Return the ensemble's predictions, shaped as a member's."""
+        """Return the ensemble's predictions, shaped as a member's; weights are (models,), or (models, parts)."""
 
     def document(self) -> dict[str, Any]:
         """Return what there is to know beside the weights, for JSON."""
@@ -88,6 +94,61 @@ class Stack:
     def read(cls, document: Mapping[str, Any]) -> "Stack":
         """Return what `document` wrote."""
         return cls(document["slope"], np.array(document["intercepts"]), document["classified"])
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """The columns of each target, or of each class, joined by themselves with weights of their own."""
+
+    slices: tuple[tuple[int, int], ...]
+    """The columns of each part, from the first up to, without, the last; together all columns, in order."""
+    joiners: tuple[Joiner, ...]
+    """How each part is joined."""
+    normalised: bool = False
+    """Whether the columns are the probabilities of classes, which then are scaled to sum 1."""
+
+    @classmethod
+    def of_targets(cls, metric: "Several", joiners: Sequence[Joiner]) -> "Apart":
+        """Return what joins each of several targets in its own way."""
+        return cls(tuple((part.start, part.stop) for part in metric.parts), tuple(joiners))
+
+    @classmethod
+    def of_classes(cls, classes: int) -> "Apart":
+        """Return what weighs each of some classes by itself."""
+        return cls(tuple((k, k + 1) for k in range(classes)), (Mean(),) * classes, normalised=True)
+
+    def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
+        """Return (rows, columns); weights are (models, parts)."""
+        parts = [
+            joiner([_columns(member, *place) for member in members], own)
+            for place, joiner, own in zip(self.slices, self.joiners, weights.T, strict=True)
+        ]
+        joined = np.column_stack(parts)
+        return scaled(joined) if self.normalised else joined
+
+    def document(self) -> dict[str, Any]:
+        """Return the slices, and how each is joined; the weights are the members'."""
+        joiners = [{"kind": type(joiner).__name__, **joiner.document()} for joiner in self.joiners]
+        return {"slices": [list(place) for place in self.slices], "joiners": joiners, "normalised": self.normalised}
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "Apart":
+        """Return what `document` wrote."""
+        slices = tuple((int(start), int(stop)) for start, stop in document["slices"])
+        joiners = tuple(Stack.read(each) if each["kind"] == "Stack" else Mean() for each in document["joiners"])
+        return cls(slices, joiners, bool(document["normalised"]))
+
+
+def scaled(totals: Array) -> Array:
+    """Return each row scaled to sum 1; alike where all of it is 0."""
+    sums = totals.sum(axis=1, keepdims=True)
+    probabilities: Array = np.divide(totals, sums, out=np.full_like(totals, 1 / totals.shape[1]), where=sums > 0)
+    return probabilities
+
+
+def _columns(member: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
+    """Return (rows,) of one column, (rows, columns) of several."""
+    return member[:, start] if stop - start == 1 else member[:, start:stop]
 
 
 def logits(probabilities: NDArray[Any]) -> Array:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 Array = NDArray[np.float64]
+Threshold = float | tuple[float | None, ...] | None
+"""The probability from which on a row is of the second of two classes; of several targets one for each column of their
+predictions, None where none is to be chosen."""
 
 # A threshold that must hold on other rows is the best on average over so many of all thresholds around it.
 _SMOOTHED = 0.04
@@ -75,7 +78,7 @@ class Judge:
         best = np.flatnonzero(scores >= scores.max() - 1e-12)
         return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]])
 
-    def score_at(self, mixture: Array, threshold: float | None) -> float:
+    def score_at(self, mixture: Array, threshold: Threshold) -> float:
         """Return the metric where `threshold` decides."""
         return self.metric.score(self.y, labelled(mixture, threshold), self.weight)
 
@@ -119,9 +122,20 @@ class Judge:
         return {int(k): (self.y == k).astype(np.uint64) for k in np.unique(self.y)}
 
 
-def labelled(mixture: Array, threshold: float | None) -> Array:
-    """Return probabilities that a metric of labels reads as `threshold` decides: 0 or 1, or as they are without one."""
-    return mixture if threshold is None else (mixture >= threshold).astype(np.float64)
+def labelled(mixture: Array, threshold: Threshold) -> Array:
+    """Return probabilities that a metric of labels reads as `threshold` decides: 0 or 1, or as they are without one.
+
+    Args:
+        mixture: (rows,) or (rows, classes), of several targets (rows, outputs).
+        threshold: what `blend` found; of several targets one for each column.
+    """
+    if not isinstance(threshold, tuple):
+        return mixture if threshold is None else (mixture >= threshold).astype(np.float64)
+    decided = mixture.astype(np.float64)
+    for column, least in enumerate(threshold):
+        if least is not None:
+            decided[:, column] = mixture[:, column] >= least
+    return decided
 
 
 def _area(hits: NDArray[np.uint64], values: Array) -> float:

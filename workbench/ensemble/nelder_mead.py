@@ -224,19 +224,19 @@ def _in_block(
 ) -> Array:
     """Run Nelder-Mead over the coordinates of some directions and return weights that are no worse."""
     change = change_from(weights)
-    found = _minimum(lambda x: change(_on_simplex(weights + x @ directions)), len(directions), step, precision, budget)
-    moved = _on_simplex(weights + found @ directions)
+    found = minimum(lambda x: change(on_simplex(weights + x @ directions)), len(directions), step, precision, budget)
+    moved = on_simplex(weights + found @ directions)
     return moved if change(moved) < 0 else weights
 
 
-def _on_simplex(weights: Array) -> Array:
+def on_simplex(weights: Array) -> Array:
     """Clip at zero and scale to sum one."""
     clipped = np.maximum(weights, 0)
     total = clipped.sum()
     return clipped / total if total > 0 else np.full(len(weights), 1 / len(weights))
 
 
-def _minimum(loss: Callable[[Array], float], dimensions: int, step: float, precision: float, budget: Budget) -> Array:
+def minimum(loss: Callable[[Array], float], dimensions: int, step: float, precision: float, budget: Budget) -> Array:
     """Return the lowest point that scipy's Nelder-Mead finds from zero, one step along each axis."""
     from scipy.optimize import minimize
 

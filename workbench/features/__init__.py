@@ -3,6 +3,7 @@
 views    the views of a table: `codes` for trees, `dense` for linear models and nets, `parts` for nets with embeddings
 sparse   the view of a table with texts for models that take sparse matrices
 tokens   the view of a table with texts for nets that read: numbers of words
+branches  the view of a table for nets with a branch for each kind of column
 steps    the view of sequences for nets, and how long each is
 summaries  sequences -> what can be said of each as a whole: level, form, parts, echoes, spectrum
 kernels  sequences -> how often random convolutions of them exceed thresholds
@@ -13,6 +14,7 @@ words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
 
+from workbench.features.branches import Branches, branches, tabled
 from workbench.features.grams import Grams, Topics
 from workbench.features.kernels import Kernels
 from workbench.features.looks import Looks
@@ -44,6 +46,7 @@ from workbench.features.views import (
 __all__ = [
     "MOST_LEVELS",
     "PADDING",
+    "Branches",
     "Codes",
     "Coding",
     "Columns",
@@ -63,6 +66,7 @@ __all__ = [
     "Thumbnails",
     "Tokens",
     "Topics",
+    "branches",
     "categorical",
     "codes",
     "dense",
@@ -73,5 +77,6 @@ __all__ = [
     "save",
     "sparse",
     "steps",
+    "tabled",
     "tokens",
 ]

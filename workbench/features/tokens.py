@@ -88,6 +88,7 @@ def tokens(
     seed: int,
     most: int = 20_000,
     longest: int = 256,
+    labelled: bool = True,
 ) -> tuple[Tokens, list[np.ndarray]]:
     """Return the fitted view of a net that reads, and the training rows in it.
 
@@ -100,6 +101,7 @@ def tokens(
         seed: of the folds inside target encoding.
         most: how many words the vocabulary may hold; words of one row alone are not in it, unless all are.
         longest: how many steps a row may have; 19 of 20 texts are read whole where that is enough for them.
+        labelled: whether long categories are told by the target.
     """
     names = [name for name, kind in columns.items() if kind == "text"]
     rest = {name: kind for name, kind in columns.items() if kind != "text"}
@@ -108,7 +110,7 @@ def tokens(
     least = 2 if max(rows.values(), default=0) > 1 else 1
     # Sorted by word among equals, so that the order of the rows does not matter.
     ranked = sorted((-count, word) for word, count in rows.items() if count >= least)[:most]
-    beside = dense(rest, x, numbers=numbers, classes=classes, seed=seed) if rest else None
+    beside = dense(rest, x, numbers=numbers, classes=classes, seed=seed, labelled=labelled) if rest else None
     # Before the view holds it: a training row's means must be those of other rows, which only fit_transform gives.
     matrix = [] if beside is None else [np.asarray(beside.fit_transform(x, y))]
     reader = Tokens(_lengths(read, longest), tuple(word for _, word in ranked), None)

@@ -38,7 +38,7 @@ Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
 Coding = Literal["ordinal", "target"]
 Scaling = Literal["standard", "quantile", "pieces"]
-Kind = Literal["table", "text", "image", "sequence"]
+Kind = Literal["table", "text", "image", "sequence", "mixed"]
 
 # A category with more levels than this is told by the target's mean instead of by one column a level.
 MOST_LEVELS = 50
@@ -320,11 +320,11 @@ def parts(columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, 
     return Parts(
         dense(rest, x, numbers=numbers, classes=0, seed=seed).fit(x) if rest else None,
         deep.fit(x) if categories else None,
-        _wide(columns, x, crosses),
+        wide(columns, x, crosses),
     )
 
 
-def _wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
+def wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     """Return the fitted wide part; numbers enter it as eighths of their distribution."""
     categories = _of(columns, "category", "boolean")
     # A column of one value cannot be cut into bins.

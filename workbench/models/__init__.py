@@ -28,8 +28,11 @@ class Entry:
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
     kinds: tuple[str, ...] = ("table", "text", "image", "sequence")
-    """What it can learn from; text is a table with a column of texts."""
+    """What it takes as it is; text is a table with a column of texts, mixed one with a column of images."""
     tasks: tuple[str, ...] = ("binary", "multiclass", "regression")
+    """What it can be asked; several targets of these as well."""
+    joint: bool = False
+    """Whether one model of it learns several targets together; else it is one model for each."""
     extra: str | None = None
     """The extra of this project that installs the library, where it is not always there."""
     also: tuple[str, ...] = ()
@@ -41,6 +44,16 @@ class Entry:
     def keras(self) -> bool:
         """Whether the family speaks KerasTuner's own HyperParameters."""
         return self.package == "keras_tuner"
+
+    def suits(self, kind: str, texts: bool = False) -> bool:
+        """Tell whether it can learn from data of a kind, or from a part of what is mixed.
+
+        Args:
+            kind: what a row is.
+            texts: whether there are texts among the columns of what is mixed.
+        """
+        parts = {"table", "image", *(["text"] if texts else [])} if kind == "mixed" else set()
+        return kind in self.kinds or not parts.isdisjoint(self.kinds)
 
     @property
     def installed(self) -> bool:
@@ -61,22 +74,31 @@ FAMILIES = {
     "catboost": Entry("gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"),
     "extra_trees": Entry("extremely randomised trees (Geurts et al., 2006)", "sklearn"),
     "random_forest": Entry("random forest (Breiman, 2001)", "sklearn"),
-    "mlp": Entry("a net of dense layers", "keras_tuner"),
+    "mlp": Entry("a net of dense layers", "keras_tuner", joint=True),
     "wide_and_deep": Entry(
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
-        kinds=("table", "text"),
+        kinds=("table", "text", "mixed"),
+        joint=True,
+    ),
+    "multi_input": Entry(
+        "a net with a branch for each kind of column: numbers, categories, texts and images",
+        "keras_tuner",
+        kinds=("mixed", "table", "text", "image"),
+        joint=True,
     ),
     "tabm": Entry(
         "many nets that share their matrices, averaged (Gorishniy et al., 2024)",
         "keras_tuner",
         kinds=("table", "text"),
+        joint=True,
     ),
     "dae_mlp": Entry(
         "dense layers on a denoising autoencoder's activations (Jahrer, 2017)",
         "keras_tuner",
         kinds=("table", "text"),
         unlabelled=True,
+        joint=True,
     ),
     "dae_xgboost": Entry(
         "boosted trees on the columns and a denoising autoencoder's activations (Jahrer, 2017)",
@@ -86,34 +108,39 @@ FAMILIES = {
         unlabelled=True,
     ),
     "cnn": Entry(
-        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",
-        "keras_tuner",
-        kinds=("image",),
+        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)", "keras_tuner", kinds=("image",), joint=True
     ),
-    "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",)),
+    "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",), joint=True),
     "inception": Entry(
-        "branches of several window sizes, joined (Szegedy et al., 2015)",
-        "keras_tuner",
-        kinds=("image",),
+        "branches of several window sizes, joined (Szegedy et al., 2015)", "keras_tuner", kinds=("image",), joint=True
     ),
     "mobilenet": Entry(
         "inverted residuals with depthwise convolutions (Sandler et al., 2018)",
         "keras_tuner",
         kinds=("image",),
+        joint=True,
     ),
-    "xception": Entry("separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",)),
+    "xception": Entry(
+        "separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",), joint=True
+    ),
     "pretrained": Entry(
         "what a net has learnt from other images; needs `training: {pretrained: …}`",
         "keras_tuner",
         kinds=("image",),
+        joint=True,
     ),
-    "conv1d": Entry("convolutions along the steps (Wang et al., 2017)", "keras_tuner", kinds=("sequence", "text")),
-    "conv1d_gru": Entry("convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text")),
-    "gru": Entry("gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text")),
+    "conv1d": Entry(
+        "convolutions along the steps (Wang et al., 2017)", "keras_tuner", kinds=("sequence", "text"), joint=True
+    ),
+    "conv1d_gru": Entry(
+        "convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text"), joint=True
+    ),
+    "gru": Entry("gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text"), joint=True),
     "lstm": Entry(
         "long short-term memory (Hochreiter and Schmidhuber, 1997)",
         "keras_tuner",
         kinds=("sequence", "text"),
+        joint=True,
     ),
     "hyper_resnet": Entry("KerasTuner's HyperResNet", "keras_tuner", kinds=("image",), tasks=_CLASSES),
     "hyper_xception": Entry("KerasTuner's HyperXception", "keras_tuner", kinds=("image",), tasks=_CLASSES),
@@ -190,12 +217,20 @@ def family(name: str) -> "Family":
 
 
 def module(name: str) -> "Family":
-    """Return the module of a family to load models with: what only training needs may be missing."""
+    """Return what loads a family's models, and trains them: what only training needs may be missing.
+
+    Of rows with images among their columns, a family that does not take them whole is given its part; for several
+    targets, one that does not learn them together has a model for each.
+    """
+    from workbench.models.portion import Portioned
+    from workbench.models.separate import Able
+
     if _own(name):
         from workbench.models.own import Own
 
-        return Own(name)
-    return cast("Family", importlib.import_module(f"workbench.models.{name}"))
+        return Able(Portioned(Own(name), Entry.kinds), joint=False)
+    family, known = cast("Family", importlib.import_module(f"workbench.models.{name}")), FAMILIES[name]
+    return Able(family if "mixed" in known.kinds else Portioned(family, known.kinds), joint=known.joint)
 
 
 def modules(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, style
+from workbench.models import heads, images, network, style
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -23,6 +23,25 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
     filters = hp.Int("filters", 16, 64, step=2, sampling="log", default=32)
     convolutions = hp.Int("convolutions", 1, 3, default=2)
     blocks = hp.Int("blocks", 1, 6, default=min(6, known.halvings - (stride > 1) + 1))
+    hidden = stacked(made, hidden, blocks=blocks, convolutions=convolutions, filters=filters, stride=stride)
+    if hp.Choice("top", ["average", "flatten"]) == "average":
+        hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+    else:
+        hidden = made.dropped(made.dense(keras.layers.Flatten()(hidden), 128))
+    return keras.Model(entrance, heads.outputs(hidden, problem))
+
+
+def stacked(made: style.Style, hidden: Any, *, blocks: int, convolutions: int, filters: int, stride: int) -> Any:
+    """Return what blocks of convolutions make of images, (rows, height, width, channels); each halves them.
+
+    Args:
+        made: the style of the layers.
+        hidden: the images.
+        blocks: their number.
+        convolutions: in each of them.
+        filters: of the first block; each has twice as many as that before it.
+        stride: of the first convolution.
+    """
     for block in range(blocks):
         if block and min(hidden.shape[1:3]) >= 2:
             hidden = keras.layers.MaxPooling2D(padding="same")(hidden)
@@ -31,8 +50,4 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
             hidden = made.convolved(hidden, min(256, filters * 2**block), stride=stride if first else 1)
             hidden = made.activated(made.normalised(hidden))
         hidden = made.dropped(hidden)
-    if hp.Choice("top", ["average", "flatten"]) == "average":
-        hidden = keras.layers.GlobalAveragePooling2D()(hidden)
-    else:
-        hidden = made.dropped(made.dense(keras.layers.Flatten()(hidden), 128))
-    return keras.Model(entrance, network.outputs(hidden, problem))
+    return hidden

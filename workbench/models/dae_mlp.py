@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import denoising, network
+from workbench.models import denoising, heads, network
 from workbench.models.protocol import Problem, Rows, Setting
 
 
@@ -21,7 +21,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     def build() -> Any:
         entrance = keras.Input((known.x.shape[1],))
         hidden = network.dense_stack(hp, network.normalised(entrance), units=128)
-        return keras.Model(entrance, network.outputs(hidden, problem))
+        return keras.Model(entrance, heads.outputs(hidden, problem))
 
     held_out = None if valid is None else encoded(valid)
     return denoising.Encoded(encoder, None, network.fit(build, hp, problem, known, held_out, setting, view=None))

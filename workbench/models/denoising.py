@@ -52,6 +52,11 @@ class Encoded:
     """A view of the columns as they are, for a model that sees these too."""
     head: Model
 
+    @property
+    def nets(self) -> dict[str, Any]:
+        """The nets that rows go through, one after another."""
+        return {"encoder": self.encoder.net, **getattr(self.head, "nets", {})}
+
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
         return self.head.predict(seen(self.encoder, self.beside, x))

@@ -20,7 +20,10 @@ PREDICTED_VALUES = 400_000
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """Batches of an array's rows; to learn from, they come in another order every epoch, and mixed if asked."""
+    """Batches of the rows of an array, or of a list of some.
+
+    To learn from, they come in another order every epoch, and mixed if asked.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return math.ceil(len(self._x) / self._batch)
+        return math.ceil(count(self._x) / self._batch)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Return inputs, and targets and weights where there are any."""
         rows = self._order[index * self._batch : (index + 1) * self._batch]
-        x = plain(self._x[slice(rows[0], rows[-1] + 1)] if self._seed is None else self._x[rows])
+        x = _some(self._x, slice(rows[0], rows[-1] + 1) if self._seed is None else rows)
         if self._y is None:
             return (x,)
         y, weight = self._y[rows], None if self._weight is None else self._weight[rows]
@@ -61,8 +64,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 
     def _shuffled(self) -> np.ndarray:
         if self._seed is None:
-            return np.arange(len(self._x))
-        return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._x))
+            return np.arange(count(self._x))
+        return np.random.default_rng((self._seed, self._epoch)).permutation(count(self._x))
 
 
 class Seen:
@@ -94,8 +97,20 @@ def plain(x: Any) -> np.ndarray:
 
 
 def small(x: Any) -> bool:
-    """Tell whether an array, or a list of them, is fed whole."""
-    return isinstance(x, list) or math.prod(x.shape) * np.dtype(x.dtype).itemsize <= WHOLE
+    """Tell whether an array is fed whole, or a list of which all are in memory."""
+    if isinstance(x, list):
+        return all(isinstance(part, np.ndarray) for part in x)
+    return bool(math.prod(x.shape) * np.dtype(x.dtype).itemsize <= WHOLE)
+
+
+def count(x: Any) -> int:
+    """Return the number of rows of an array, or of a list of them."""
+    return len(x[0]) if isinstance(x, list) else len(x)
+
+
+def _some(x: Any, rows: Any) -> Any:
+    """Return some rows of an array, or of each of a list."""
+    return tuple(plain(part[rows]) for part in x) if isinstance(x, list) else plain(x[rows])
 
 
 def predicted_batch(x: Any) -> int:

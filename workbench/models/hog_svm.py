@@ -28,6 +28,8 @@ _FEW_ROWS, _MANY_ROWS = 2_000, 20_000
 _FOLDS = 3
 # Rows that span the kernel of many.
 _SPAN = 1500
+# Histograms are shares: where they vary no more than this, rounding is all that varies.
+_ROUNDED = 1e-12
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> estimator.Estimator:
@@ -44,13 +46,16 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         # Of images that are all the same, the share of each component in no variance at all is asked for.
         matrix = view[-1].fit_transform(matrix)
     # Relative to the rows' mean square distance, so that it means the same for any number of components.
-    gamma /= float(matrix.var(axis=0).sum()) or 1.0
+    spread = float(matrix.var(axis=0).sum())
+    gamma /= spread if spread > _ROUNDED else 1.0
     rarest = int(np.unique(train.y, return_counts=True)[1].min()) if problem.classes else rows
     # Decisions cannot be cross-fitted where a class has one row only.
     if loss == "hinge" and rows <= _MANY_ROWS and rarest > 1:
         machine = _classifier(c, gamma, min(_FOLDS, rarest)) if problem.classes else _regressor(SVR(C=c, gamma=gamma))
         return estimator.fit(view, machine, problem, train, matrix=matrix)
-    kernel = Nystroem(gamma=gamma, n_components=min(_SPAN, rows), random_state=setting.seed)
+    # Of rows that are all the same, more than one would be told apart by their rounding.
+    span = min(_SPAN, rows) if spread > _ROUNDED else 1
+    kernel = Nystroem(gamma=gamma, n_components=span, random_state=setting.seed)
     view.steps.append(("kernel", kernel))
     matrix = view[-1].fit_transform(matrix)
     linear = LogisticRegression(C=c, max_iter=300) if problem.classes else _regressor(Ridge(alpha=1 / c))

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import applications, images, network
+from workbench.models import applications, heads, images, network
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space.hypermodels import application
@@ -35,7 +35,7 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
         hidden = keras.layers.Activation("relu")(network.normalised(hidden))
     hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     hidden = keras.layers.Dropout(hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2))(hidden)
-    net = keras.Model(entrance, network.outputs(hidden, problem))
+    net = keras.Model(entrance, heads.outputs(hidden, problem))
     rate = hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
-    net.compile(keras.optimizers.Adam(rate), network.loss(problem, mixed=False))
+    net.compile(keras.optimizers.Adam(rate), heads.loss(problem, mixed=False))
     return net

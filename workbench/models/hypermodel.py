@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench import features
 from workbench.errors import FamilyError
-from workbench.models import callbacks, feed, network
+from workbench.models import callbacks, feed, heads, network
 from workbench.models.network import Network
 from workbench.models.optimizer import Schedule
 from workbench.models.protocol import Problem, Rows, Setting
@@ -96,7 +96,7 @@ def train(
     """
     width = _width(net, problem, shown.x, name)
     if not net.compiled:
-        net.compile(optimizer="adam", loss=network.loss(problem, mixed=False))
+        net.compile(optimizer="adam", loss=heads.loss(problem, mixed=False))
     loss = _Loss.of(net, problem)
     if problem.classes and not loss.from_logits:
         _check_shares(net, shown.x, name)

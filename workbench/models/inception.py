@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, stem
+from workbench.models import heads, images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -27,7 +27,7 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
         for _ in range(depth):
             hidden = _branched(made, hidden, min(512, filters * 2 ** (stage + 1)), twice=twice)
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, network.outputs(hidden, problem))
+    return keras.Model(start, heads.outputs(hidden, problem))
 
 
 def _branched(made: Style, given: Any, filters: int, *, twice: bool) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from workbench import features
-from workbench.models import network
+from workbench.models import heads, network
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -16,13 +16,19 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     """Train a multi-layer perceptron."""
     numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
     view = features.dense(
-        problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed, kind=problem.kind
+        problem.columns,
+        train.x,
+        numbers=numbers,
+        classes=problem.classes,
+        seed=setting.seed,
+        kind=problem.kind,
+        labelled=not problem.targets,
     )
     matrix = view.fit_transform(train.x, train.y)
 
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
         hidden = network.dense_stack(hp, entrance, units=128)
-        return keras.Model(entrance, network.outputs(hidden, problem))
+        return keras.Model(entrance, heads.outputs(hidden, problem))
 
     return network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix)

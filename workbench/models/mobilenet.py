@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, stem
+from workbench.models import heads, images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -28,7 +28,7 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
     # The blocks give few channels; what is averaged and decided on are many.
     hidden = made.activated(made.normalised(made.convolved(hidden, expansion * hidden.shape[-1], kernel=1)))
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, network.outputs(hidden, problem))
+    return keras.Model(start, heads.outputs(hidden, problem))
 
 
 def _inverted(made: Style, given: Any, filters: int, expansion: int, *, stride: int) -> Any:

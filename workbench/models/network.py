@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from workbench import features
-from workbench.models import callbacks, feed, optimizer
+from workbench.models import callbacks, feed, heads, optimizer
 from workbench.models.extraction import Extraction
 from workbench.models.mixing import Mixing
 from workbench.models.protocol import Inputs, Problem, Rows, Setting
@@ -31,33 +31,37 @@ class Network:
 
     view: Any | None
     net: Any
-    shift: float
-    scale: float
-    """Outputs of a regression net are standard scores: value = shift + scale · output."""
+    shift: float | list[float]
+    scale: float | list[float]
+    """Outputs of a regression net are standard scores: value = shift + scale · output. Of several targets, for each
+    output."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """Where the outputs of each of several targets begin and end; nothing where there is one."""
+
+    @property
+    def nets(self) -> dict[str, Any]:
+        """The nets that rows go through, one after another."""
+        return {**({"features": self.view.net} if isinstance(self.view, Extraction) else {}), "net": self.net}
 
     def predict(self, x: Inputs) -> np.ndarray:
-        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
+        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,); see `protocol.Model`."""
         seen = inputs(self.view, x)
         rows = feed.predicted_batch(seen)
         if feed.small(seen):
             predicted = self.net.predict(seen, batch_size=rows, verbose=0)
         else:
             predicted = self.net.predict(feed.Batches(seen, batch=rows), verbose=0)
-        outputs = np.asarray(predicted, dtype=np.float64)
-        if outputs.shape[1] > 1:
-            shares = np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
-            # Nets of others may have an output for each of two classes.
-            return shares[:, 1] if shares.shape[1] == 2 else shares
-        return self.shift + self.scale * outputs[:, 0]
+        return heads.read(np.asarray(predicted, dtype=np.float64), self.shift, self.scale, self.spans)
 
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, (features.Parts, features.Steps, features.Tokens, Extraction)):
+        if isinstance(self.view, (features.Branches, features.Parts, features.Steps, features.Tokens, Extraction)):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
-        (folder / "network.json").write_text(json.dumps({"shift": self.shift, "scale": self.scale}))
+        known = {"shift": self.shift, "scale": self.scale, "spans": self.spans}
+        (folder / "network.json").write_text(json.dumps(known))
 
 
 def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
@@ -73,41 +77,27 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
         view = features.load(folder / "view.skops")
     elif (folder / "tokens.json").exists():
         view = features.Tokens.load(folder)
+    elif (folder / "branches.json").exists():
+        view = features.Branches.load(folder)
     elif (folder / "steps.json").exists():
         view = features.Steps.load(folder)
     elif (folder / "extraction.keras").exists():
         view = Extraction.load(folder)
     elif list(folder.glob("*.skops")):
         view = features.Parts.load(folder)
-    return Network(view, net, **json.loads((folder / "network.json").read_text()))
+    known = json.loads((folder / "network.json").read_text())
+    spans = tuple((start, stop) for start, stop in known.pop("spans", ()))
+    return Network(view, net, spans=spans, **known)
 
 
 def inputs(view: Any | None, x: Inputs) -> Any:
     """Return what the net is fed with: one array, or a list of them; a large array stays where it lies."""
+    if isinstance(view, features.Branches):
+        return [feed.plain(part) if feed.small(part) else part for part in view.transform(x)]
     if view is not None and not isinstance(view, features.Steps):
         return view.transform(x)
     seen = x if view is None else feed.Seen(view, x)
     return feed.plain(seen) if feed.small(seen) else seen
-
-
-def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
-    """Return the last layer: class probabilities, the probability of class 1, or a standard score.
-
-    Args:
-        hidden: what the last dense layer sees.
-        problem: what is to be learned.
-        wide: the output of a linear part, added before the activation.
-    """
-    output = keras.layers.Dense(problem.outputs)(hidden)
-    if wide is not None:
-        output = keras.layers.Add()([output, wide])
-    return activated(output, problem)
-
-
-def activated(output: Any, problem: Problem) -> Any:
-    """Return a last layer's values as what is predicted."""
-    activation = "softmax" if problem.outputs > 1 else "sigmoid" if problem.classes else "linear"
-    return keras.layers.Activation(activation, dtype="float32")(output)
 
 
 def fit(
@@ -141,14 +131,15 @@ def fit(
         choices: what `optimizer.searched` may choose from.
     """
     begin(setting.seed)
-    shift, scale = (0.0, 1.0) if problem.classes else (float(train.y.mean()), float(train.y.std()) or 1.0)
+    shift, scale = heads.scales(problem, train.y)
     net = build()
     batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=usual_batch(len(train.y)))
     pinned = {"schedules": (setting.training.schedule,)} if setting.training.schedule else {}
     moved, schedule = optimizer.searched(hp, **{**choices, **pinned})
     net.compile(
         optimizer=moved,
-        loss=loss(problem, mixed=mixing is not None),
+        loss=heads.loss(problem, mixed=mixing is not None),
+        metrics=heads.told(problem),
         # Several steps a call halve the time of a small net (measured: 1.14 -> 0.59 ms a step).
         steps_per_execution=min(16, -(-len(train.y) // batch)),
         jit_compile=False,
@@ -166,7 +157,8 @@ def fit(
         callbacks=callbacks.callbacks(setting, schedule, stops=valid is not None),
         verbose=0,
     )
-    return Network(view, keras.Model(net.inputs, net.output[:, 0]) if members else net, shift, scale)
+    shown = keras.Model(net.inputs, net.output[:, 0]) if members else net
+    return Network(view, shown, heads.by_output(problem, shift), heads.by_output(problem, scale), heads.spans(problem))
 
 
 def begin(seed: int) -> None:
@@ -207,9 +199,9 @@ def normalised(hidden: Any, mask: Any | None = None) -> Any:
 
 
 def _for_members(rows: Rows, members: int) -> Rows:
-    """Return rows with a target for each member, (rows, members, 1), and weights that Keras lets count for all."""
+    """Return rows with targets for each member, (rows, members, targets), and weights that Keras lets count for all."""
     weight = None if rows.weight is None else rows.weight[:, None]
-    return Rows(rows.x, np.repeat(rows.y[:, None, None], members, axis=1), weight)
+    return Rows(rows.x, np.repeat(rows.y.reshape(len(rows.y), 1, -1), members, axis=1), weight)
 
 
 def usual_batch(rows: int) -> int:
@@ -236,11 +228,3 @@ def _validated(rows: Rows) -> dict[str, Any]:
 def _soft(y: np.ndarray, problem: Problem) -> np.ndarray:
     """Return class numbers as probabilities: a column per class where there are more than two."""
     return np.eye(problem.classes, dtype=np.float32)[y] if problem.outputs > 1 else y.astype(np.float32)
-
-
-def loss(problem: Problem, *, mixed: bool) -> str:
-    """Return Keras's name of the loss; `mixed` targets are probabilities, a column per class."""
-    if problem.classes:
-        several = "categorical_crossentropy" if mixed else "sparse_categorical_crossentropy"
-        return several if problem.outputs > 1 else "binary_crossentropy"
-    return "mean_absolute_error" if problem.loss == "absolute_error" else "mean_squared_error"

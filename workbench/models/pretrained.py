@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from workbench.models import bases, images, mixing, network, optimizer
+from workbench.models import bases, heads, images, mixing, network, optimizer
 from workbench.models.bases import Base
 from workbench.models.extraction import Extraction
 from workbench.models.network import Network, load
@@ -102,7 +102,7 @@ class _Task:
         if kind == "dense":
             hidden = keras.layers.Dense(units, "relu")(hidden)
         hidden = keras.layers.Dropout(self.hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.2))(hidden)
-        return network.outputs(hidden, self.problem)
+        return heads.outputs(hidden, self.problem)
 
     def trained(self, build: Callable[[], Any], setting: Setting, **options: Any) -> Network:
         """Return what `build` makes, trained."""

@@ -4,7 +4,7 @@ Think twice before adding to this contract. A family never sees the metric, the 
 one that learns without labels sees the features of all rows, if it says so in its entry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -22,7 +22,7 @@ Loss = Literal["log_loss", "squared_error", "absolute_error"]
 class Problem:
     """What is to be learned, the same for every fold."""
 
-    kind: Literal["table", "text", "image", "sequence"]
+    kind: Literal["table", "text", "image", "sequence", "mixed"]
     task: Task
     classes: int
     """The number of classes; 0 for regression."""
@@ -30,16 +30,33 @@ class Problem:
     """The kind of each column of a table; empty otherwise."""
     loss: Loss
     """What training minimises: it follows from the study's metric."""
+    targets: "tuple[Problem, ...]" = ()
+    """Several targets, each as if it were the only one, in the order of the columns of `Rows.y`; none where there is
+    one. Only families whose entry says that they are `joint` are asked for several at once; `classes` is 0 then."""
+    name: str = ""
+    """Which of several targets it is."""
+    weight: float = 1.0
+    """How much its loss counts beside those of the others."""
 
     @property
     def outputs(self) -> int:
-        """The width of a prediction: a column per class when there are more than two, else one."""
-        return self.classes if self.classes > 2 else 1
+        """The width of a prediction: a column per class when there are more than two, else one; several in a row."""
+        return sum(target.outputs for target in self.targets) or (self.classes if self.classes > 2 else 1)
+
+    def parts(self) -> "Iterator[tuple[Problem, slice]]":
+        """Yield every target with its columns of predictions; a single one is its own."""
+        start = 0
+        for target in self.targets or (self,):
+            yield target, slice(start, start + target.outputs)
+            start += target.outputs
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of the data: inputs, targets (class indices or values), and weights where there are any."""
+    """Some rows of the data: inputs, targets (class indices or values), and weights where there are any.
+
+    Several targets are (rows, targets) float64.
+    """
 
     x: Inputs
     y: np.ndarray
@@ -99,7 +116,10 @@ class Model(Protocol):
     """A fitted fold model."""
 
     def predict(self, x: Inputs) -> np.ndarray:
-        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,), as float64."""
+        """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,), as float64.
+
+        Of several targets (rows, outputs), the columns of each beside each other.
+        """
 
     def save(self, folder: Path) -> None:
         """Write everything that `load` needs into `folder`, in formats that run no code when read."""

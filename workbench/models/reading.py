@@ -31,6 +31,7 @@ def view(hp: Any, problem: Problem, train: Rows, setting: Setting) -> tuple[feat
     """Return the view that a net which reads is fed with, fitted on the training rows, and these rows in it."""
     longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
     options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed, "longest": longest}
+    options |= {"labelled": not problem.targets}
     return features.tokens(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 
@@ -71,17 +72,30 @@ def entrance(
         width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
         words = keras.layers.Embedding(tokens.levels, width)(inputs[0])
     else:
-        # So few texts would only spoil what was learnt from many.
-        few = len(matrices[0]) < _FEW
-        tuned = hp.Boolean("tuned_vectors", default=not few) if tuned is None else tuned
-        layer = keras.layers.Embedding(*known.shape, trainable=tuned)
-        words = layer(inputs[0])
-        # Not as an initialiser, which would be written into the net's description number by number.
-        layer.set_weights([known])
+        words = recalled(hp, inputs[0], known, tuned, rows=len(matrices[0]))
     # Whole channels are dropped, for single values could be guessed from the steps before and after.
     words = keras.layers.SpatialDropout1D(hp.Float("embedding_dropout", 0.0, 0.5, step=0.1, default=0.2))(words)
     mask = keras.ops.not_equal(inputs[0], features.PADDING)
     return Entrance(inputs, masked(words, mask), mask, inputs[1] if len(inputs) > 1 else None)
+
+
+def recalled(hp: Any, numbers: Any, known: np.ndarray, tuned: bool | None, *, rows: int) -> Any:
+    """Return words as what is known of them from elsewhere.
+
+    Args:
+        hp: the search space.
+        numbers: of the words, (rows, steps).
+        known: what is known of each, (levels, numbers).
+        tuned: whether that may change; searched unless given.
+        rows: how many texts there are to learn from.
+    """
+    # So few texts would only spoil what was learnt from many.
+    tuned = hp.Boolean("tuned_vectors", default=rows >= _FEW) if tuned is None else tuned
+    layer = keras.layers.Embedding(*known.shape, trainable=tuned)
+    words = layer(numbers)
+    # Not as an initialiser, which would be written into the net's description number by number.
+    layer.set_weights([known])
+    return words
 
 
 def masked(steps: Any, mask: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, stem
+from workbench.models import heads, images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -28,7 +28,7 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
     if residual is _before:
         hidden = made.activated(made.normalised(hidden))
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, network.outputs(hidden, problem))
+    return keras.Model(start, heads.outputs(hidden, problem))
 
 
 def _after(made: Style, given: Any, filters: int, stride: int) -> Any:

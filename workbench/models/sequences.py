@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from workbench import features
-from workbench.models import network, optimizer, reading
+from workbench.models import heads, network, optimizer, reading
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.reading import Entrance
 
@@ -118,4 +118,4 @@ def _net(hp: Any, problem: Problem, read: Callable[[Any, Entrance], Any], begun:
         aside = keras.layers.Dense(hp.Int("beside", 8, 128, step=2, sampling="log", default=32), "relu")(begun.beside)
         hidden = keras.layers.Concatenate()([hidden, aside])
     hidden = keras.layers.Dropout(hp.Float("top_dropout", 0.0, 0.6, step=0.1, default=0.3))(hidden)
-    return keras.Model(begun.inputs, network.outputs(hidden, problem))
+    return keras.Model(begun.inputs, heads.outputs(hidden, problem))

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from workbench import features
-from workbench.models import network
+from workbench.models import heads, network
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -20,14 +20,15 @@ __all__ = ["Factored", "Heads", "Mean", "fit", "load"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train the members side by side."""
     numbers: features.Scaling = hp.Choice("numbers", ["pieces", "quantile", "standard"])
-    view = features.dense(problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed)
+    known: Any = {"classes": problem.classes, "labelled": not problem.targets, "seed": setting.seed}
+    view = features.dense(problem.columns, train.x, numbers=numbers, **known)
     matrix = view.fit_transform(train.x, train.y)
     members = hp.Choice("members", [8, 16, 32], default=16)
 
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
         hidden = _members(hp, keras.layers.RepeatVector(members)(entrance))
-        answers = network.activated(Heads(problem.outputs)(hidden), problem)
+        answers = heads.activated(Heads(problem.outputs)(hidden), problem)
         return keras.Model(entrance, Mean()(answers))
 
     return network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix, members=members)

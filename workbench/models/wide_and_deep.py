@@ -1,7 +1,8 @@
 """Wide and deep (Cheng et al., 2016): what memorises and what generalises, trained jointly.
 
 The wide part is linear over one-hot categories, binned numbers and their crosses; as a sum of embeddings of one
-weight an output it never holds a one-hot matrix. The deep part is dense layers over numbers and embeddings.
+weight an output it never holds a one-hot matrix. The deep part is dense layers over numbers and embeddings. Where there
+are images among the columns, these and the texts have branches of their own in the deep part.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
-from workbench.models import network
+from workbench.models import branches, heads, network
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -20,6 +21,8 @@ __all__ = ["fit", "load"]
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
     """Train a wide-and-deep net."""
+    if problem.kind == "mixed":
+        return _with_images(hp, problem, train, valid, setting)
     view = features.parts(
         problem.columns,
         pd.DataFrame(train.x),
@@ -50,7 +53,23 @@ def _build(hp: Any, problem: Problem, view: features.Parts, matrix: list[np.ndar
     wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
     hidden = network.dense_stack(hp, hidden, units=128)
-    return keras.Model(entrances, network.outputs(hidden, problem, wide))
+    return keras.Model(entrances, heads.outputs(hidden, problem, wide))
+
+
+def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
+    """Train a net whose deep part has a branch for each kind of column."""
+    known = branches.given(hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8))
+
+    def build() -> Any:
+        begun = branches.entrance(hp, known)
+        wide = None
+        if known.view.wide is not None:
+            wide = _linear(begun.wide, sum(known.view.wide[-1].levels_), problem.outputs)
+        hidden = begun.ends[0] if len(begun.ends) == 1 else keras.layers.Concatenate()(begun.ends)
+        hidden = network.dense_stack(hp, hidden, units=128)
+        return keras.Model(begun.inputs, heads.outputs(hidden, problem, wide))
+
+    return network.fit(build, hp, problem, train, valid, setting, view=known.view, matrix=known.inputs)
 
 
 def _linear(codes: Any, levels: int, width: int) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from workbench.models import images, network, stem
+from workbench.models import heads, images, network, stem
 from workbench.models.network import load
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.style import Style
@@ -26,7 +26,7 @@ def _build(hp: Any, problem: Problem, known: images.Pixels) -> Any:
     for _ in range(hp.Int("middle", 0, 4, default=1)):
         hidden = _middle(made, hidden)
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, network.outputs(hidden, problem))
+    return keras.Model(start, heads.outputs(hidden, problem))
 
 
 def _entry(made: Style, given: Any, filters: int, *, halves: bool) -> Any:

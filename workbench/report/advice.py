@@ -149,7 +149,8 @@ def one_sided(story: Story) -> Advice | None:
         name
         for name, entry in models.FAMILIES.items()
         if name not in (*asked.families, *story.families, models.BASELINE)
-        and asked.task in entry.tasks and asked.kind in entry.kinds and entry.installed
+        and asked.tasks <= set(entry.tasks) and entry.suits(asked.kind, "text" in asked.columns.values())
+        and entry.installed
     ]  # fmt: skip
     if weight < _HEAVY or not others:
         return None
@@ -235,7 +236,7 @@ def pruned_away(story: Story) -> Advice | None:
 def uncalibrated(story: Story) -> Advice | None:
     """The ensemble's probabilities are not the shares that come true."""
     document, oof = story.ensemble, story.oof
-    if document is None or oof is None or story.question.task == "regression":
+    if document is None or oof is None or story.question.task == "regression" or story.question.targets:
         return None
     # Ranks are no probabilities, and a stack is the remedy.
     if document["method"] in ("rank", "stack") or oof.min() < 0 or oof.max() > 1 + 1e-6:
@@ -304,7 +305,8 @@ def _folds(story: Story) -> str:
         return f"folds: {{kind: {kind}, folds: {folds}, repeats: {3 * int(repeats)}}}"
     if kind in ("group", "group_stratified", "time"):
         return f"folds: {{kind: {kind}, folds: {2 * int(folds)}}}"
-    return f"folds: {{kind: {'kfold' if story.question.task == 'regression' else 'stratified'}, folds: 5, repeats: 3}}"
+    plain = story.question.tasks == {"regression"}
+    return f"folds: {{kind: {'kfold' if plain else 'stratified'}, folds: 5, repeats: 3}}"
 
 
 def _file(family: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from workbench.errors import listed
 from workbench.report.story import Story
 from workbench.report.words import clock, counted, number, spread
 
@@ -21,8 +22,9 @@ def question(story: Story) -> str:
     asked = story.question
     test = "" if asked.test_rows is None else f", {asked.test_rows:,} to predict"
     classes = "" if asked.classes is None or asked.task == "binary" else f" of {len(asked.classes)} classes"
+    target = listed([target.name for target in asked.targets], 6) if asked.targets else asked.target
     return (
-        f"Predict {asked.target} ({asked.task}{classes}) from {asked.source}: {counted(asked.rows, 'row')}{test}. "
+        f"Predict {target} ({asked.task}{classes}) from {asked.source}: {counted(asked.rows, 'row')}{test}. "
         f"Scored by {asked.metric}, {'lower' if story.sign > 0 else 'higher'} is better; {asked.folds}."
     )
 
@@ -98,3 +100,13 @@ def honesty(story: Story) -> str:
         f"score, {spread(document['honest_score'], document['honest_se'])}, is that of weights fitted fold by fold on "
         "the other folds; ± is one standard error, as rows are drawn anew."
     )
+
+
+def architectures(story: Story) -> str:
+    """Say whose nets are shown."""
+    whose = (
+        "The best trial of each family that has a net."
+        if story.ensemble is None
+        else "The members of the ensemble that have nets, the heaviest first."
+    )
+    return f"{whose} Shown is the model of the last fold, as Keras draws it or lists its layers."

@@ -231,6 +231,36 @@ def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str 
     axes.set_ylim(y[0], y[-1])
 
 
+def picture(axes: "Axes", pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> None:
+    """Put a picture, (height, width, 1 or 3) bytes, on axes whose y grows downward; its pixels stay as they are.
+
+    Args:
+        axes: where.
+        pixels: of the picture.
+        box: left and upper edge, width and height.
+    """
+    left, top, wide, high = box
+    colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    axes.imshow(colours, extent=(left, left + wide, top + high, top), interpolation="none", aspect="auto")
+
+
+def pictured(axes: "Axes", width: float, height: float, *, equal: bool = False) -> None:
+    """Make axes a sheet for pictures, without lines, y growing downward; `equal`: a unit is as long either way."""
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_aspect("equal" if equal else "auto")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def tinted(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return values from 0 to 1, (rows, columns), as colours whose lightness rises with them, (rows, columns, 3)."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["cividis"](values, bytes=True)[..., :3])
+
+
 def on(strength: float) -> str:
     """Return the ink of letters on a cell of such strength, as `shades` fills it."""
     return GROUND if strength > 0.5 else INK
@@ -274,8 +304,11 @@ def css() -> str:
 def _tag(tag: str, mark: str) -> str:
     """Return a tag of an SVG with ids that no other figure has, the page's letters and inks that the page may set."""
     tag = re.sub(r' id="[A-Za-z][\w.]*_\d+"', "", tag) if tag.startswith("<g") else tag
+    # Two pictures of the same pixels would have one id.
+    tag = re.sub(r' id="\w+"', "", tag) if tag.startswith("<image") else tag
     tag = re.sub(r' id="', f' id="{mark}-', tag)
     tag = re.sub(r' xlink:href="#', f' href="#{mark}-', tag)
+    tag = re.sub(r' xlink:href="(data:image/png;base64,)\s*', r' href="\1', tag)
     tag = tag.replace("url(#", f"url(#{mark}-")
     tag = re.sub(r"'DejaVu Sans'(, sans-serif)?", "var(--figure-font, system-ui, sans-serif)", tag)
     for name, (light, _) in _THEME.items():

@@ -29,6 +29,7 @@ def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
         _next(story),
         _ensemble(story),
         *_shown(pictures, "ensemble", folder),
+        *_architectures(story),
         "## Search",
         *_shown(pictures, "study", folder),
         *_best(story),
@@ -74,8 +75,18 @@ def _ensemble(story: Story) -> str:
     members, rivals = tables.members(story), tables.rivals(story)
     if members is None or rivals is None:
         return ""
-    words = f"{answer.honesty(story)} {answer.certificate(story)}"
-    return "\n\n".join(["## Ensemble", plain(words), _table(members), _table(rivals)])
+    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", tables.targets(story)
+    shown = [_table(members), _table(rivals), *([] if targets is None else [_table(targets)])]
+    return "\n\n".join(["## Ensemble", plain(words), *shown])
+
+
+def _architectures(story: Story) -> Iterator[str]:
+    if story.architectures:
+        yield "## Architectures"
+        yield plain(answer.architectures(story))
+    for net in story.architectures:
+        sizes = f"{counted(net.parameters, 'parameter')}, {net.trainable:,} of them trained"
+        yield _folded(f"{net.name}: {sizes}", [_block(net.table.rstrip(), "text")])
 
 
 def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str]:

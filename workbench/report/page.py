@@ -41,12 +41,18 @@ def html(story: Story, pictures: Sequence[Picture]) -> str:
         css=Markup(drawing.css() + _read("page.css")),
         script=Markup(script),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        architectures=answer.architectures(story),
+        diagrams=[(each, each.diagram and _inline(each.diagram)) for each in story.architectures],
         figures={
             group: [(each, Markup(each.svg)) for each in pictures if each.group == group]
             for group in ("ensemble", "study")
         },
         now=time.strftime("%Y-%m-%d %H:%M"),
     )
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _read(name: str) -> str:

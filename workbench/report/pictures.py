@@ -32,6 +32,6 @@ def pictures(story: Story, group: Group | None = None, *, until: float | None = 
     """
     for entry, figure in figures.drawn(story, figures.names(group)):
         svg, png = drawing.svg(figure), drawing.png(figure)
-        yield Picture(entry.name, entry.title, entry.caption, entry.group, svg, png)
+        yield Picture(entry.file, entry.title, entry.caption, entry.group, svg, png)
         if until is not None and time.monotonic() > until:
             return

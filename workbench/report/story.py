@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.config import Task
+from workbench.data.dataset import Target
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from workbench.models.looking import Look
     from workbench.search.books import Row
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
@@ -30,7 +32,7 @@ class Question:
     source: str
     """The training data, as the study file names them."""
     kind: str
-    """The kind of data: table, image, sequence."""
+    """The kind of data: table, text, image, sequence, mixed."""
     rows: int
     test_rows: int | None
     folds: str
@@ -39,13 +41,38 @@ class Question:
     columns: Mapping[str, str] = field(default_factory=dict)
     """A table's columns, and what each is."""
     classes: tuple[Any, ...] | None = None
+    targets: tuple[Target, ...] = ()
+    """Several targets, in the order of their predictions; none where there is one."""
     also: tuple[str, ...] = ()
+    """The further metrics."""
+    target_scores: tuple[str, ...] = ()
+    """Of several targets, what the score of each is called."""
     notes: tuple[str, ...] = ()
     """What was left out of the data or assumed, a sentence each."""
     families: tuple[str, ...] = ()
     """Those that the study file names."""
     file: str = "STUDY.yaml"
     """The study file, as a command names it."""
+
+    @property
+    def tasks(self) -> set[str]:
+        """What is asked, of one target or several."""
+        return {target.task for target in self.targets} or {self.task}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the nets of a trial look like."""
+
+    name: str
+    """The trial's."""
+    parameters: int
+    trainable: int
+    """How many of the parameters are trained."""
+    table: str
+    """The layers, a line each."""
+    diagram: bytes | None = None
+    """As PNG, where one was drawn."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +102,42 @@ class Story:
     curves: Mapping[str, Curves]
     """The curves of the best trial of each family that has some, by the trial's name."""
     y: np.ndarray
-    """(predictions,): the true class index or value of each out-of-fold prediction."""
+    """(predictions,): the true class index or value of each out-of-fold prediction; a column for each of several
+    targets."""
     fold: np.ndarray
     """(predictions,): the fold each was held out in."""
     ensemble: Mapping[str, Any] | None = None
     """The newest ensemble's document; None where there is none yet, and then there are no predictions either."""
     oof: np.ndarray | None = None
-    """The ensemble's out-of-fold predictions: (predictions,) or (predictions, classes)."""
+    """The ensemble's out-of-fold predictions: (predictions,), (predictions, classes) or (predictions, outputs)."""
     members: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The members' out-of-fold predictions by name, the heaviest first."""
     places: Mapping[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
     """Where in its range each numeric hyperparameter of each complete trial is, by family and number: 0 at the low end,
     1 at the high one."""
+    architectures: Sequence[Architecture] = ()
+    """Of the members that have nets, the heaviest first; without an ensemble, of each family's best trial."""
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    """What those that are nets of images look at, by the trial's name, in the same order."""
     recipe: Recipe | None = None
     under_way: int = 0
     """How many trials have not ended."""
     notes: tuple[str, ...] = ()
     """What could not be told, a sentence each."""
+
+    def alone(self, place: int) -> Story:
+        """Return the story of one of several targets, for what is told of a single one."""
+        target = self.question.targets[place]
+        start = sum(each.outputs for each in self.question.targets[:place])
+        own: Any = start if target.outputs == 1 else slice(start, start + target.outputs)
+        asked = replace(self.question, target=target.name, task=target.task, classes=target.classes, targets=())
+        y = self.y[:, place] if target.classes is None else self.y[:, place].astype("int64")
+        oof = None if self.oof is None else self.oof[:, own]
+        members = {name: found[:, own] for name, found in self.members.items()}
+        ensemble = None if self.ensemble is None else dict(self.ensemble)
+        if ensemble is not None and isinstance(ensemble.get("threshold"), Mapping):
+            ensemble["threshold"] = ensemble["threshold"].get(target.name)
+        return replace(self, question=asked, y=y, oof=oof, members=members, ensemble=ensemble)
 
     @property
     def sign(self) -> int:

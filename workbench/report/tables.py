@@ -1,7 +1,7 @@
 """The tables of a report, whatever form it takes: what the cells say, and what they are sorted by."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from workbench.search.books import Row
     from workbench.trial import State
 
+# Of more targets or classes than these only the least and the most that a member weighs are shown.
+_MOST_PARTS = 8
+_RANGE = ("least", "most")
+# What weights of each kind are called.
+KINDS = {"shared": "shared weights", "target": "weights by target", "class": "weights by class"}
 # Of a family, how many trials are shown beside each other.
 _BEST = 3
 
@@ -73,6 +78,8 @@ def members(story: Story) -> Table | None:
     if document is None:
         return None
     explained = {each["name"]: each for each in document["diversity"]["members"]}
+    names = tuple(document["members"][0].get("weights") or ())
+    parts = names if len(names) <= _MOST_PARTS else _RANGE
     rows = []
     for member in document["members"]:
         known = explained.get(member["name"], {})
@@ -80,14 +87,29 @@ def members(story: Story) -> Table | None:
         error = member["weight_se"]
         weight = f"{member['weight']:.3f}" + ("" if error is None else f" ± {error:.3f}")
         rows.append((
-            Cell(member["name"]), Cell(weight, member["weight"]), _score(member["score"]),
+            Cell(member["name"]), Cell(weight, member["weight"]), *_weights(member, parts), _score(member["score"]),
             Cell("–" if contribution is None else f"{contribution:+.2g}", contribution), _score(correlation, 3),
         ))  # fmt: skip
     columns = (
         Column("member"),
-        *_numbers("weight ± se", document["metric"], "adds", "error correlation"),
+        *_numbers("mean weight ± se" if parts else "weight ± se", *parts),
+        *_numbers(document["metric"], "adds", "error correlation"),
     )
     return Table("Members of the ensemble", columns, tuple(rows))
+
+
+def _weights(member: Mapping[str, Any], parts: Sequence[str]) -> list[Cell]:
+    """Return what a member weighs in each target or class, or, of many, the least and the most."""
+    own: Mapping[str, float] = member.get("weights") or {}
+    shown = [min(own.values()), max(own.values())] if tuple(parts) == _RANGE else own.values()
+    return [Cell(f"{weight:.3f}", weight) for weight in shown]
+
+
+def others(document: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return the kinds of weights that were found and are not used: score, honest score and its error."""
+    alternatives = document.get("alternatives", {})
+    simpler = document["method"] != document["asked"]
+    return {whose: each for whose, each in alternatives.items() if simpler or whose != document["weights"]}
 
 
 def rivals(story: Story) -> Table | None:
@@ -101,6 +123,9 @@ def rivals(story: Story) -> Table | None:
         error = "" if rival["gain_se"] is None else f" ± {rival['gain_se']:.2g}"
         gain = Cell(f"{rival['gain']:+.2g}{error}", rival["gain"])
         rows.append((Cell(name), _score(rival["score"]), _score(rival["honest_score"]), gain))
+    for whose, each in others(document).items():
+        honest = Cell(spread(each["honest_score"], each["honest_se"]), each["honest_score"])
+        rows.append((Cell(KINDS[whose]), _score(each["score"]), honest, Cell("")))
     own = Cell(spread(document["honest_score"], document["honest_se"]), document["honest_score"])
     rows.append((Cell("this ensemble"), _score(document["score"]), own, Cell("")))
     columns = (Column("blend"), *_numbers(document["metric"], "honest", "gain over it"))
@@ -108,21 +133,39 @@ def rivals(story: Story) -> Table | None:
     return Table(caption, columns, tuple(rows), marked=(len(rows) - 1,))
 
 
+def targets(story: Story) -> Table | None:
+    """Return what the ensemble and the best trials are worth for each of several targets."""
+    asked, best = story.question, story.complete[:1]
+    if not asked.targets:
+        return None
+    told = {} if story.ensemble is None else story.ensemble["also"]
+    rows = []
+    for target, name in zip(asked.targets, asked.target_scores, strict=True):
+        cells = [Cell(target.name), Cell(target.task), Cell(name.removeprefix(f"{target.name}."))]
+        scores = [told.get(name), *(row.also.get(name) for row in best)]
+        rows.append((*cells, *(_score(score) for score in scores)))
+    heads = ["ensemble", *(f"best trial, {_name(row)}" for row in best)]
+    columns = (Column("target"), Column("task"), Column("metric"), *_numbers(*heads))
+    return Table("Each target by itself, out of fold", columns, tuple(rows), sortable=True)
+
+
 def trials(story: Story) -> Table:
     """Return every finished trial, best first."""
     also = story.question.also
+    nets = ["parameters"] if any(row.parameters is not None for row in story.trials) else []
     columns = (
-        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also, "time", "ended after"),
-        Column("hyperparameters"), Column("reason"),
+        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also),
+        *_numbers(*nets, "time", "ended after"), Column("hyperparameters"), Column("reason"),
     )  # fmt: skip
-    rows = tuple(_trial(row, also, story.ended.get(row.key)) for row in story.trials)
+    rows = tuple(_trial(row, also, story.ended.get(row.key), nets=bool(nets)) for row in story.trials)
     faint = tuple(place for place, row in enumerate(story.trials) if row.state != "complete")
     return Table("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
 
 
-def _trial(row: "Row", also: Sequence[str], ended: float | None) -> tuple[Cell, ...]:
+def _trial(row: "Row", also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
     values = ", ".join(f"{name}={given(value)}" for name, value in _active(row).items())
     figures = [_score(row.score), _score(row.std, 2), *(_score(row.also.get(name)) for name in also)]
+    figures += [Cell("–") if row.parameters is None else _count(row.parameters)] if nets else []
     when = Cell("–") if ended is None else _time(ended)
     reason = " ".join((row.reason or "").split())
     shown = reason if len(reason) <= 200 else f"{reason[:199]}…"

@@ -46,6 +46,8 @@ class Row:
     hyperparameters: Mapping[str, Any]
     also: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
+    parameters: int | None = None
+    """Of its nets, where it has some."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -61,6 +63,7 @@ class Row:
             fold_scores=list(result.fold_scores),
             hyperparameters=dict(result.hyperparameters),
             also=dict(result.also),
+            parameters=result.size.get("parameters"),
             **{k: getattr(result, k) for k in ("family", "number", "score", "state", "seconds", "reason")},
         )
 

@@ -214,13 +214,18 @@ class Search:
                 done = running.pace.done
                 poor = live.report((done - 1, END), score)
                 last = done == running.pace.folds
-                keep = live.rank(done) < self._plan.weights
-                running.process.send("stop" if poor and not last else "keep and go on" if keep else "go on")
+                running.process.send("stop" if poor and not last else self._answer(live.rank(done)))
                 yield FoldEnded(live.family, live.number, done, score)
             case worker.Done() as end:
                 yield from self._over(running, end)
             case None:
                 yield from self._over(running, self._cut(running, running.process.obituary()))
+
+    def _answer(self, rank: int) -> worker.Answer:
+        """Return how a trial goes on of whose family so many were better up to here."""
+        if rank >= self._plan.weights:
+            return "go on"
+        return "keep and go on" if rank else "keep, show and go on"
 
     def _enforce(self) -> Iterator[Event]:
         """End what took more than it may, put back what cannot end in time, and see what the rest takes."""

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from workbench import trial
 from workbench.errors import WorkbenchError
+from workbench.search import portrait
 from workbench.search.pruners import rung_of
 from workbench.space import Question
 
@@ -48,8 +49,9 @@ class FoldDone:
     score: float
 
 
-Answer = Literal["stop", "go on", "keep and go on"]
-"""What a parent says to a fold: whether to go on, and whether the model's weights may be wanted."""
+Answer = Literal["stop", "go on", "keep and go on", "keep, show and go on"]
+"""What a parent says to a fold: whether to go on, whether the model's weights may be wanted, and whether it is to be
+looked at: it is the best of its family so far."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,15 @@ class _Work:
         self._seen: tuple[int, int | None] | None = None
         self._beat = 0.0
         self._answer: Answer = "go on"
+        self._fold: trial.FoldResult | None = None
 
     def run(self, spec: trial.Spec, number: int, folder: Path) -> Done:
         hp: Any = None
         try:
             hp = trial.space(spec.located, self.suggest)
-            keep = partial(self.keep, folder / WEIGHTS)
+            keep = partial(self.keep, spec, folder)
             for fold in trial.run(spec, number, hp, folder=folder, report=self.report, keep=keep):
+                self._fold = fold
                 self._answer = self._ask(FoldDone(fold.score))
                 if self._answer == "stop":
                     return Done("pruned", f"pruned after fold {fold.fold}", dict(hp.values))
@@ -145,10 +149,13 @@ class _Work:
             self._line.send(Epoch(fold, epoch, of=of))
         return True
 
-    def keep(self, folder: Path, repeat: int, fold: int, model: Any) -> None:
-        """Save a model whose weights may be wanted."""
-        if self._answer == "keep and go on":
-            trial.save(model, folder / f"{repeat}-{fold}")
+    def keep(self, spec: trial.Spec, folder: Path, repeat: int, fold: int, model: Any) -> None:
+        """Save a model whose weights may be wanted, and of the last one what there is to see."""
+        if self._answer.startswith("keep"):
+            trial.save(model, folder / WEIGHTS / f"{repeat}-{fold}")
+        if self._fold is not None and (repeat, fold) == list(spec.folds.pairs())[-1]:
+            whole = self._answer == "keep, show and go on"
+            portrait.make(spec, self._fold, model, folder / portrait.FOLDER, whole=whole)
 
     def _ask(self, message: Message) -> Any:
         self._line.send(message)

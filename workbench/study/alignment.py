@@ -94,14 +94,16 @@ def _target(own: Competition, other: Competition, here: np.ndarray, there: np.nd
     if a.task != b.task:
         return [f"target ({b.target!r}, {b.task} there and {a.target!r}, {a.task} here)"]
     ours, theirs = _labels(own)[here], _labels(other)[there]
-    wrong = np.flatnonzero(ours != theirs)
+    if ours.shape[1:] != theirs.shape[1:]:
+        return [f"target ({b.target!r} there and {a.target!r} here)"]
+    wrong = np.flatnonzero((ours != theirs).reshape(len(ours), -1).any(axis=1))
     if len(wrong):
         first = wrong[0]
         return [
             f"target ({b.target!r} there and {a.target!r} here; {len(wrong)} of {len(here)} values, the first of id "
             f"{a.ids[here[first]]}: {theirs[first]} there and {ours[first]} here)"
         ]
-    known, others = listed(a.classes or ()), listed(b.classes or ())
+    known, others = (listed(each.classes or [target.classes for target in each.targets]) for each in (a, b))
     return [] if known == others else [f"target (classes {others} there and {known} here, see data.positive)"]
 
 

@@ -89,6 +89,7 @@ class Archive:
         Raises:
             StudyError: the study was begun with something else.
         """
+        from workbench import models
         from workbench.evaluation import folds
 
         own, home, name = self.competition, self.home, self.config.name
@@ -97,7 +98,9 @@ class Archive:
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also]
         scored = {"metric": own.metric.name, "direction": own.metric.direction}
-        self.tracker.describe(**scored, also=also, folds=own.folds.folds)
+        nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
+        columns = [*also, *(["parameters"] if nets else [])]
+        self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
         self.tracker.carry(home.folds(name))
         self.tell()
         self.books.reclaim()
@@ -144,7 +147,7 @@ class Archive:
 
     def record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
-        from workbench.search import usage, worker
+        from workbench.search import portrait, usage, worker
         from workbench.search.books import Row
         from workbench.tracking.weights import best
 
@@ -157,7 +160,8 @@ class Archive:
             needed = self.needed(rows)
             self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
         used, log, metric = usage.read(folder), folder / worker.LOG, self.competition.metric.name
-        run_id = self.tracker.record(result, self.competition.vault, metric=metric, log=log, usage=used)
+        vault, nets = self.competition.vault, folder / portrait.FOLDER
+        run_id = self.tracker.record(result, vault, metric=metric, log=log, usage=used, nets=nets)
         row = Row.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
             self.tell(row)

@@ -1,17 +1,19 @@
 """Candidates -> the document of an ensemble, and its predictions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from workbench import ensemble
-from workbench.ensemble import Assessment
+from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
+from workbench.evaluation.targets import OfTarget, Several
 from workbench.study.candidates import Candidate, Model
 from workbench.study.competition import Competition
+from workbench.submission import Threshold
 
 # The share of the time in which is found out what each member adds.
 _TO_EXPLAIN = 0.15
@@ -22,6 +24,7 @@ def blended(
     competition: Competition,
     *,
     method: str,
+    weights: Whose | None,
     members: int,
     simplify: bool | None,
     seed: int,
@@ -33,6 +36,7 @@ def blended(
         models: the candidates, with their predictions.
         competition: says what is predicted, and how well; the honest score is cross-fitted over its folds.
         method: how weights are found.
+        weights: whether members have one each, or one for each target or class; as is better unless given.
         members: the most members.
         simplify: whether a simpler blend is taken where it is as good; on few rows unless given.
         seed: of the blends.
@@ -45,39 +49,59 @@ def blended(
     chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
-    # Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
-    whole = competition.folds.repeats == 1 and len(np.unique(vault.folds)) > 1
-    fold = vault.folds if whole else None
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
-    options |= {"fold": fold, "groups": competition.groups, "shrink": True, "simplify": simplify}
-    result = ensemble.assess(oof, y, metric, **options)
-    weights, spread = result.blend.weights, result.weights_se
+    options |= {"fold": _fold(competition), "groups": competition.groups, "shrink": True, "simplify": simplify}
+    result = ensemble.assess(oof, y, metric, weights=weights, **options)
+    every = result.blend.weights if result.blend.apart is None else result.blend.apart
     joined = result.blend.combine(oof)
-    heaviest = [i for i in np.argsort(-weights, kind="stable").tolist() if weights[i] > 0]
+    heaviest = [i for i in np.argsort(-result.blend.weights, kind="stable").tolist() if every[i].any()]
     names, shown = [rows[i].name for i in heaviest], [oof[i] for i in heaviest]
-    explained = ensemble.diversity(shown, y, metric, weights[heaviest], seed=seed, seconds=shares[1], names=names)
+    explained = ensemble.diversity(shown, y, metric, every[heaviest], seed=seed, seconds=shares[1], names=names)
+    threshold = _threshold(result.blend, metric)
     known = {
         "method": result.blend.method,
         **_scores(result, metric),
+        "threshold": threshold,
         "best_single_run_id": rows[result.best_single].run_id,
-        "also": scored(competition.also, y, joined, result.blend.threshold),
+        "also": scored(competition.also, y, joined, threshold),
         "candidates": len(rows),
-        "members": [_member(rows[i], weights[i], None if spread is None else spread[i]) for i in heaviest],
+        "members": [_member(rows[i], i, result, competition) for i in heaviest],
         "diversity": explained.document(),
         "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
 
 
-def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: float | None) -> dict[str, float]:
-    """Return an ensemble's scores; its threshold decides for every metric that looks at labels."""
-    decided = ensemble.labelled(joined, threshold)
-    return {metric.name: metric.score(y, decided if metric.wants == "labels" else joined) for metric in metrics}
+def _fold(competition: Competition) -> np.ndarray | None:
+    """Return the folds to cross-fit over; None where rows are to be dealt.
+
+    Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
+    """
+    folds = competition.vault.folds
+    return folds if competition.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
+
+
+def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold) -> dict[str, float]:
+    """Return an ensemble's scores; its threshold, of several targets each one's, decides for metrics of labels."""
+    return {metric.name: metric.score(y, _decided(metric, joined, threshold)) for metric in metrics}
+
+
+def _decided(metric: Metric, joined: np.ndarray, threshold: Threshold) -> np.ndarray:
+    """Return predictions as a metric is to read them: labels where it looks at labels and a threshold decides."""
+    if not isinstance(threshold, Mapping):
+        return ensemble.labelled(joined, threshold) if metric.wants == "labels" else joined
+    parts = metric.parts if isinstance(metric, Several) else (metric.part,) if isinstance(metric, OfTarget) else ()
+    cuts: list[float | None] = [None] * joined.shape[1]
+    for part in parts:
+        if part is not None and part.metric.wants == "labels":
+            cuts[part.start] = threshold.get(part.target)
+    return ensemble.labelled(joined, tuple(cuts))
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
     """Return what an ensemble is worth, beside what simpler ones are."""
+    alternatives = {whose: asdict(each) for whose, each in result.alternatives.items()}
     best, uniform, greedy = (result.rivals[name] for name in ("best", "uniform", "greedy"))
     return {
         "metric": metric.name,
@@ -93,12 +117,33 @@ def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
         "asked": result.asked,
         "remark": result.remark,
         "gap": result.blend.gap,
-        "threshold": result.blend.threshold,
         "joiner": result.blend.joiner.document(),
+        "weights": result.blend.whose,
+        **({"alternatives": alternatives} if alternatives else {}),
     }
 
 
-def _member(candidate: Candidate, weight: float, spread: float | None) -> dict[str, Any]:
+def _threshold(blend: Blend, metric: Metric) -> Threshold:
+    """Return the threshold that decides about labels; of several targets, that of each by name."""
+    found = blend.threshold
+    if not isinstance(metric, Several):
+        return None if isinstance(found, tuple) else found
+    return {part.target: found[part.start] if isinstance(found, tuple) else None for part in metric.parts}
+
+
+def _parts(blend: Blend, competition: Competition) -> list[str]:
+    """Return what the weights of a member are for: the targets' or the classes' names; none where it has one weight."""
+    if blend.apart is None:
+        return []
+    data = competition.dataset
+    return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
+
+
+def _member(candidate: Candidate, place: int, result: Assessment, competition: Competition) -> dict[str, Any]:
+    """Return what there is to know of the candidate at a place among those that were blended."""
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
-    shown = {"weight": float(weight), "weight_se": None if spread is None else float(spread)}
+    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, competition)
+    own = None if blend.apart is None else dict(zip(parts, blend.apart[place].tolist(), strict=True))
+    error = None if spread is None else float(spread[place])
+    shown = {"weight": float(blend.weights[place]), "weight_se": error, "weights": own}
     return {**known, **shown, "run_ids": list(candidate.run_ids)}

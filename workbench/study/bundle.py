@@ -14,10 +14,10 @@ from workbench import models, trial
 from workbench.data import NewRows, Reader
 from workbench.data.dataset import Rows
 from workbench.data.reader import NewData
-from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
+from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.models.protocol import Model
-from workbench.submission import Layout
-from workbench.trial import Transform
+from workbench.submission import Layout, Threshold
+from workbench.trial import Transforms
 
 _FILE = "bundle.json"
 _RANKS = "ranks.npz"
@@ -48,8 +48,10 @@ class Member:
     family: str
     weight: float
     trials: Sequence[Sequence[Stored]]
+    weights: Mapping[str, float] | None = None
+    """By target or by class, where it has not one weight for all; `weight` then is their mean."""
 
-    def predict(self, x: Rows, transform: Transform) -> np.ndarray:
+    def predict(self, x: Rows, transform: Transforms) -> np.ndarray:
         """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
 
         def made(model: Stored) -> np.ndarray:
@@ -71,9 +73,9 @@ class Bundle:
     members: Sequence[Member]
     joiner: Joiner
     layout: Layout
-    transform: Transform = "none"
-    threshold: float | None = None
-    """The probability from which on a row is labelled with the positive class."""
+    transform: Transforms = "none"
+    """What the target was trained on; of several, what each column of predictions is turned back from."""
+    threshold: Threshold = None
 
     @property
     def families(self) -> set[str]:
@@ -94,8 +96,13 @@ class Bundle:
         """Return what `predict` does for rows that the reader has read."""
         x, ids = new
         predictions = [member.predict(x, self.transform) for member in self.members]
-        joined = self.joiner(predictions, np.array([member.weight for member in self.members]))
+        joined = self.joiner(predictions, self._weights)
         return self.layout.table(ids, joined, self.threshold)
+
+    @property
+    def _weights(self) -> np.ndarray:
+        """The members' weights, (members,), or (members, targets or classes)."""
+        return np.array([[*member.weights.values()] if member.weights else member.weight for member in self.members])
 
     def serve(self, rows: pd.DataFrame | np.ndarray) -> pd.DataFrame:
         """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
@@ -103,7 +110,9 @@ class Bundle:
 
     def alone(self, place: int) -> "Bundle":
         """Return the bundle of a single member."""
-        return replace(self, members=[replace(self.members[place], weight=1.0)], joiner=Mean(), threshold=None)
+        return replace(
+            self, members=[replace(self.members[place], weight=1.0, weights=None)], joiner=Mean(), threshold=None
+        )
 
     def in_memory(self) -> "Bundle":
         """Return the bundle with its models loaded, for many predictions."""
@@ -115,7 +124,7 @@ class Bundle:
         known = {
             "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
             "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
-            "layout": {"columns": dict(self.layout.columns), "classes": self.layout.classes},
+            "layout": self.layout.document(),
             "reader": self.reader.document(),
             "transform": self.transform,
             "threshold": self.threshold,
@@ -128,12 +137,11 @@ class Bundle:
 def read(folder: Path) -> Bundle:
     """Read what `Bundle.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
     known = json.loads((folder / _FILE).read_text())
-    layout = known["layout"]
     return Bundle(
         reader=Reader.from_document(known["reader"]),
         members=[_member(folder, member) for member in known["members"]],
         joiner=_joiner(folder, known["joiner"]),
-        layout=Layout(layout["columns"], None if layout["classes"] is None else tuple(layout["classes"])),
+        layout=Layout.from_document(known["layout"]),
         transform=known["transform"],
         threshold=known["threshold"],
     )
@@ -145,6 +153,8 @@ def _member(folder: Path, known: Mapping[str, Any]) -> Member:
 
 
 def _joiner(folder: Path, known: Mapping[str, Any]) -> Joiner:
+    if known["kind"] == "Apart":
+        return Apart.read(known)
     if known["kind"] == "Stack":
         return Stack.read(known)
     if known["kind"] != "Ranks":
@@ -164,7 +174,8 @@ def _copied(member: Member, folder: Path, place: str) -> dict[str, Any]:
         names.append([f"{place}/{number}-{model.folder.name}" for model in each])
         for model, name in zip(each, names[-1], strict=True):
             shutil.copytree(model.folder, folder / name)
-    return {"name": member.name, "family": member.family, "weight": member.weight, "trials": names}
+    known = {"name": member.name, "family": member.family, "weight": member.weight, "weights": member.weights}
+    return {**known, "trials": names}
 
 
 def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:

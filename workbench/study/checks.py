@@ -47,7 +47,15 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(pruner, config.search.pruner)
-    yield "ensemble.method", partial(ensemble.check, config.ensemble.method)
+    yield "ensemble.method", partial(ensemble.check, config.ensemble.method, targets=len(config.data.targets))
+    yield "ensemble.weights", partial(_check_weights, config)
+
+
+def _check_weights(config: StudyConfig) -> None:
+    """Refuse weights that cannot be found, by what the study file says; `Competition.check` asks the data."""
+    asked, named = config.ensemble.weights, len(config.data.targets)
+    targets = named or (2 if asked == "target" else 1)
+    ensemble.check_weights(asked, config.ensemble.method, targets=targets, classes=3)
 
 
 @contextmanager
@@ -57,6 +65,6 @@ def _naming(config: StudyConfig, key: str) -> Iterator[None]:
         yield
     except (FamilyError, EvaluationError, SearchError, EnsembleError) as error:
         sentence = str(error)
-        for word in ("metric ", "method "):
+        for word in ("metric ", "method ", "weights "):
             sentence = sentence.removeprefix(word)
         raise ConfigError(f"{config.file}: {key} {sentence}") from error

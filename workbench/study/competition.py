@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.config import StudyConfig
-from workbench.errors import ConfigError, FamilyError
+from workbench.errors import ConfigError, FamilyError, did_you_mean, listed
 from workbench.models import bases, callbacks
 from workbench.study import targets
 
@@ -149,18 +149,49 @@ class Competition:
         Raises:
             ConfigError: one does not.
         """
+        asked: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
         for number, family in enumerate(self.config.families):
             entry = models.entry(family, self.config.resolve)
-            if self.dataset.kind not in entry.kinds or self.dataset.task not in entry.tasks:
-                able = [n for n, e in models.FAMILIES.items() if self.dataset.kind in e.kinds and e.installed]
+            told = self.dataset.kind, "text" in self.dataset.columns.values()
+            if not entry.suits(*told) or not asked <= set(entry.tasks):
+                able = [n for n, e in models.FAMILIES.items() if e.suits(*told) and e.installed]
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
         _ = self.metric, self.also, self.transform
+        self._check_weights()
+        self._check_shared()
         if "pretrained" in self.config.families:
             try:
                 bases.check_reachable(self.config.training.pretrained)
             except FamilyError as error:
                 raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
+
+    def _check_weights(self) -> None:
+        """Refuse weights that these targets and classes cannot have."""
+        from workbench import ensemble
+        from workbench.errors import EnsembleError
+
+        data, asked = self.dataset, self.config.ensemble
+        known = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
+        try:
+            ensemble.check(asked.method, targets=len(data.targets))
+            ensemble.check_weights(asked.weights, asked.method, **known)
+        except EnsembleError as error:
+            raise ConfigError(f"{self.config.file}: ensemble.{error}") from error
+
+    def _check_shared(self) -> None:
+        """Refuse columns that cannot go through the same layers."""
+        columns = self.dataset.columns
+        for number, names in enumerate(self.config.training.shared):
+            key = f"training.shared[{number}]"
+            strange = next((name for name in names if name not in columns), None)
+            if strange is not None:
+                hint = did_you_mean(strange, columns) or f" Features: {listed(columns)}."
+                raise self.config.error(key, "must name features", strange, hint)
+            kinds = {name: columns[name] for name in names}
+            if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:
+                what = "must be columns of one kind: images, texts or categories"
+                raise self.config.error(key, what, ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
 
     def threads(self, workers: int, cores: int) -> int:
         """Return how many threads a trial should use."""

@@ -55,8 +55,9 @@ def origin(own: Competition) -> "Origin":
 
     data, named, facts = own.dataset, own.config.data, own.facts
     known: dict[str, Any] = {"columns": data.columns, "shape": () if data.columns else data.x.shape[1:]}
-    answer = {data.target: "number" if data.task == "regression" else "category"} if data.columns else {}
-    train = known | {"columns": {**data.columns, **answer}}
+    tasks: dict[str, str] = {target.name: target.task for target in data.targets} or {data.target: data.task}
+    answer = {name: "number" if task == "regression" else "category" for name, task in tasks.items()}
+    train = known | {"columns": {**data.columns, **(answer if data.columns else {})}}
     found = [Data(named.train, facts.training(data.y), "training", len(data.y), **train)]
     if data.test_ids is not None:
         found.append(Data(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))

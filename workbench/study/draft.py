@@ -6,7 +6,7 @@ import os
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -39,12 +39,12 @@ class Draft:
 
     path: Path
     """The file, as the user named it."""
-    target: str
-    """What is predicted."""
+    target: str | list[str]
+    """What is predicted; a list of several targets."""
     task: Task
     """What is asked of it."""
-    metric: str
-    """What is optimised."""
+    metric: str | None
+    """What is optimised; None where each of several targets has a metric of its own."""
     notes: tuple[str, ...]
     """What was inferred and why, a line each."""
 
@@ -54,7 +54,7 @@ def draft(
     *,
     test: str | None = None,
     sample_submission: str | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     metric: str | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
@@ -65,7 +65,7 @@ def draft(
         train: the training data: a table, an .npz, a folder of images, or a source such as sklearn:digits.
         test: the rows to predict; looked for beside `train` unless given.
         sample_submission: the competition's example; looked for beside `train` unless given.
-        target: the column to predict; inferred unless given.
+        target: the column to predict, or several; inferred unless given.
         metric: what the competition judges by; a usual one for the task unless given.
         out: the file to write; NAME.yaml in the current folder unless given.
         force: whether a file that is there is written over.
@@ -79,11 +79,13 @@ def draft(
     path = Path(out) if out is not None else Path(f"{_default_name(sources)}.yaml")
     _check_free(path, force)
     _check_metric(metric, path)
-    seen = evidence.read(sources, target)
-    guess = inference.infer(seen, target, metric)
+    targets = [target] if isinstance(target, str) else list(target or ())
+    seen = evidence.read(sources, targets)
+    guess = inference.infer(seen, targets, metric)
     text = "\n".join(_document(path, seen, guess)) + "\n"
     _write(path, text)
-    return Draft(path, guess.target, guess.task, guess.metric, guess.notes)
+    named = guess.targets[0] if len(guess.targets) == 1 else list(guess.targets)
+    return Draft(path, named, guess.task, guess.metric, guess.notes)
 
 
 def study_name(words: str) -> str:
@@ -141,10 +143,16 @@ def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield "data:"
     yield from _data(path, seen, guess)
     yield ""
-    yield _line("task", guess.task, "binary, multiclass or regression")
-    yield _line("metric", guess.metric, f"what is optimised; or {_others(guess)}, file.py:function")
+    yield _line("task", guess.task, "binary, multiclass or regression; of several targets multilabel or multitarget")
+    if guess.metric is None:
+        yield _hint("metric", "log_loss", "one for every target; unless set, log_loss for classes and rmse for numbers")
+    else:
+        yield _line("metric", guess.metric, f"what is optimised; or {_others(guess)}, file.py:function")
     yield _line("also", list(guess.also), "shown and logged, not optimised")
-    if guess.task != "regression":
+    if len(guess.targets) > 1:
+        yield f"{'# targets:':<{_COMMENT_AT}} # what is particular of one of them: task, metric, weight, loss, …"
+        yield f"#   {guess.targets[0]}: {{weight: 2}}"
+    elif guess.task != "regression":
         yield _hint("class_weight", "balanced", "weigh classes by the inverse of their frequency")
     yield ""
     yield "folds:"
@@ -187,7 +195,10 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
 
 def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
     """Yield what the columns are."""
-    yield _line("target", guess.target, "the column to predict", 1)
+    if len(guess.targets) == 1:
+        yield _line("target", guess.targets[0], "the column to predict", 1)
+    else:
+        yield _line("target", list(guess.targets), "the columns to predict", 1)
     if guess.task == "binary" and guess.classes:
         yield _hint(
             "positive",
@@ -206,7 +217,7 @@ def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
         yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
     elif seen.columnar:
         yield _hint("drop", [], "columns to leave out", 1)
-    if guess.kind == "image" and seen.columnar:
+    if guess.kind == "image" and seen.columnar and not seen.pictured:
         yield _line("types", {"x": "image"}, "the columns are the pixels of an image", 1)
     elif seen.columnar:
         yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
@@ -238,22 +249,20 @@ def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     """Yield how the rows are dealt, and what the columns suggest instead."""
     rows, usual = len(seen.train), configs.FoldsConfig.model_validate({})
     if guess.chronology.later:
-        yield _line(
-            "kind", "time", f"validated on later rows, as the submission is; or {_kinds('time', guess.task)}", 1
-        )
+        yield _line("kind", "time", f"validated on later rows, as the submission is; or {_kinds('time', guess)}", 1)
         folds = usual.folds if rows <= MANY_ROWS else 2
         yield _line("folds", min(folds, max(rows - 1, 2)), "models a trial fits; the last predicts new rows", 1)
     elif rows > MANY_ROWS:
-        comment = f"one part set apart, for there are {rows:,} rows; or {_kinds('holdout', guess.task)}"
+        comment = f"one part set apart, for there are {rows:,} rows; or {_kinds('holdout', guess)}"
         yield _line("kind", "holdout", comment, 1)
         yield _line("fraction", usual.fraction, "the share of rows set apart", 1)
     else:
-        kind = "kfold" if guess.task == "regression" else "stratified"
-        yield _line("kind", kind, f"or {_kinds(kind, guess.task)}", 1)
+        kind = "stratified" if guess.stratified else "kfold"
+        yield _line("kind", kind, f"or {_kinds(kind, guess)}", 1)
         yield _line("folds", min(usual.folds, max(rows, 2)), "models a trial fits", 1)
         yield _hint("repeats", 2, "how often the rows are dealt anew (kfold, stratified)", 1)
     if guess.group is not None:
-        kind = "group" if guess.task == "regression" else "group_stratified"
+        kind = "group_stratified" if guess.stratified else "group"
         yield _hint("kind", kind, f"instead, with data.group: no {guess.group!r} in two folds", 1)
     if guess.chronology.time and not guess.chronology.later:
         yield _hint("kind", "time", f"instead, with data.time: validated on later {guess.chronology.time[0]!r} only", 1)
@@ -269,8 +278,8 @@ def _families(guess: Guess) -> Iterator[str]:
         if (
             name in guess.families
             or name == models.BASELINE
-            or guess.kind not in entry.kinds
-            or guess.task not in entry.tasks
+            or not entry.suits(guess.kind, guess.texts)
+            or not set(guess.tasks) <= set(entry.tasks)
         ):
             continue
         remedy = "" if entry.installed else f"; first: pip install 'workbench[{entry.extra}]'"
@@ -279,13 +288,14 @@ def _families(guess: Guess) -> Iterator[str]:
 
 def _others(guess: Guess) -> str:
     """Return the other metrics for the task."""
-    return ", ".join(m["name"] for m in evaluation.describe() if guess.task in m["tasks"] and m["name"] != guess.metric)
+    tasks = set(guess.tasks)
+    return ", ".join(m["name"] for m in evaluation.describe() if tasks <= set(m["tasks"]) and m["name"] != guess.metric)
 
 
-def _kinds(kind: str, task: Task) -> str:
+def _kinds(kind: str, guess: Guess) -> str:
     """Return the other kinds of folds; without classes, nothing is stratified."""
     others = [other for other in get_args(FoldKind) if other != kind]
-    return ", ".join(other for other in others if task != "regression" or "stratified" not in other)
+    return ", ".join(other for other in others if guess.stratified or "stratified" not in other)
 
 
 def _seen_from(study: Path, file: Path) -> str:

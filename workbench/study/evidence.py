@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +58,8 @@ class Evidence:
     """The rows to predict, in the same form."""
     sample: pd.DataFrame | None = None
     """The sample submission."""
-    target: str | None = None
-    """The target, where the source knows it."""
+    target: str | tuple[str, ...] | None = None
+    """The target, or several, where the source knows it."""
     columnar: bool = True
     """Whether the columns of `train` are the features; arrays have theirs in `x`."""
     notes: tuple[str, ...] = field(default=())
@@ -74,6 +74,8 @@ class Evidence:
     """The columns of a long table that the rows to predict lack, or that only name rows."""
     images: Path | None = None
     """The folder whose images the training table names."""
+    pictured: tuple[str, ...] = ()
+    """The columns that name them."""
     image_size: tuple[int, int] | None = None
     """Height and width that suit the images."""
 
@@ -120,8 +122,8 @@ def find(train: str, test: str | None, sample: str | None) -> Sources:
     return sources
 
 
-def read(sources: Sources, target: str | None = None) -> Evidence:
-    """Read what was found; `target` is the column that the user names, if any.
+def read(sources: Sources, targets: Sequence[str] = ()) -> Evidence:
+    """Read what was found; `targets` are the columns that the user names, if any.
 
     Raises:
         ConfigError: there is no array of the target's name, or the test shares no column with the training rows.
@@ -131,7 +133,7 @@ def read(sources: Sources, target: str | None = None) -> Evidence:
     if sources.scheme == "kaggle":
         sources = _competition(sources)
     if sources.scheme == "sklearn":
-        return _from_sklearn(sources, target)
+        return _from_sklearn(sources, targets)
     if sources.train is None:
         frame, known = remote.openml(sources.name)
         test = None if sources.test is None else _table(sources.test)
@@ -141,9 +143,9 @@ def read(sources: Sources, target: str | None = None) -> Evidence:
 
         return pictures.from_folder(sources, sources.train, _sample(sources))
     if form(sources.train) == "idx":
-        return _from_idx(sources, target)
+        return _from_idx(sources, targets)
     if form(sources.train) == "npz":
-        return _from_arrays(sources, sources.train, target)
+        return _from_arrays(sources, sources.train, targets)
     return _from_tables(sources, sources.train)
 
 
@@ -275,17 +277,22 @@ def _from_tables(sources: Sources, file: Path) -> Evidence:
     return sequences.from_table(found, file)
 
 
-def _from_arrays(sources: Sources, file: Path, target: str | None) -> Evidence:
+def _from_arrays(sources: Sources, file: Path, targets: Sequence[str]) -> Evidence:
     """Read arrays; beside the kind of x, only those with one value for each row are looked at."""
     from workbench import data
 
-    named = target or "y"
     names = _arrays(file)
+    named = next((name for name in targets if name not in names), targets[0] if targets else "y")
     if names and not {named, "y"} & names:
         hint = did_you_mean(named, names) or f" Arrays: {listed(sorted(names))}."
         raise ConfigError(f"--target must be an array of {file.name}. Received: {named!r}.{hint} Set --target to it.")
-    loaded = data.load(_least(sources, target))
+    loaded = data.load(_least(sources, targets))
     train = _beside_x(file)
+    if loaded.targets:
+        told = {target.name: target.values(column) for target, column in zip(loaded.targets, loaded.y.T, strict=True)}
+        frame = train.drop(columns=[name for name in told if name in train]).assign(**told)
+        rows = None if sources.test is None else _beside_x(sources.test)
+        return Evidence(sources, loaded.kind, frame, rows, loaded.sample, tuple(told), False, _found(sources))
     # `data` takes y under whatever name the study file gives the target.
     train = train if named in train else train.rename(columns={"y": named})
     test = None if sources.test is None else _beside_x(sources.test)
@@ -311,39 +318,41 @@ def _beside_x(file: Path) -> pd.DataFrame:
     return pd.DataFrame({name: each.reshape(rows) for name, each in beside.items() if each.size == len(each) == rows})
 
 
-def _from_sklearn(sources: Sources, target: str | None) -> Evidence:
+def _from_sklearn(sources: Sources, targets: Sequence[str]) -> Evidence:
     """Read a data set that ships with scikit-learn; its columns are known to be features."""
     import numpy as np
     import pandas as pd
 
     from workbench import data
 
-    loaded = data.load(_least(sources, target))
+    loaded = data.load(_least(sources, targets))
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
     return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False)
 
 
-def _from_idx(sources: Sources, target: str | None) -> Evidence:
+def _from_idx(sources: Sources, targets: Sequence[str]) -> Evidence:
     """Read IDX files, which hold images and labels and nothing else."""
     import numpy as np
     import pandas as pd
 
     from workbench import data
 
-    loaded = data.load(_least(sources, target))
+    loaded = data.load(_least(sources, targets))
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
     return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False, _found(sources))
 
 
-def _least(sources: Sources, target: str | None) -> StudyConfig:
+def _least(sources: Sources, targets: Sequence[str]) -> StudyConfig:
     """Return the least that `data.load` needs to know."""
     named = {"train": sources.train, "test": sources.test, "sample_submission": sources.sample}
     files = {key: str(path) for key, path in named.items() if path is not None}
     if sources.scheme:
         files["train"] = f"{sources.scheme}:{sources.name}"
-    return StudyConfig.model_validate({"name": "draft", "data": {**files, "target": target}, "families": ["linear"]})
+    return StudyConfig.model_validate(
+        {"name": "draft", "data": {**files, "target": list(targets) or None}, "families": ["linear"]}
+    )
 
 
 def _competition(sources: Sources) -> Sources:

@@ -157,6 +157,7 @@ def _example(dataset: Dataset) -> pd.DataFrame | np.ndarray:
 def _answer(bundle: Bundle, dataset: Dataset) -> pd.DataFrame:
     """Return predictions as they come out, without predicting: for their columns and types."""
     width = len(dataset.classes) if dataset.classes and len(dataset.classes) > 2 else 0
+    width = sum(target.outputs for target in dataset.targets) or width
     ids = dataset.ids[:1] if bundle.reader.id_column else np.zeros(1, dtype=np.int64)
     return bundle.layout.table(ids, np.zeros((1, width) if width else 1))
 

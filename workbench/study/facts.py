@@ -13,6 +13,7 @@ import pandas as pd
 from workbench.config import StudyConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Rows
+from workbench.data.pictures import Pictures
 from workbench.data.stored import Stored
 from workbench.errors import StudyError
 
@@ -101,7 +102,9 @@ def _digest(x: "Rows | None") -> str:
     words = hashlib.sha256(str(x.shape).encode())
     if isinstance(x, pd.DataFrame):
         words.update("\x1f".join(map(str, x.columns)).encode())
-        words.update(pd.util.hash_pandas_object(x, index=False).to_numpy().tobytes())
+        pictures = [name for name in x.columns if isinstance(x[name].array, Pictures)]
+        words.update(pd.util.hash_pandas_object(x.drop(columns=pictures), index=False).to_numpy().tobytes())
+        words.update("".join(x[name].array.digest for name in pictures).encode())
     else:
         words.update(np.ascontiguousarray(x).tobytes())
     return words.hexdigest()[:16]

@@ -156,16 +156,32 @@ def _order(path: Path, found: Sequence[str], wanted: Sequence[str], remedy: str)
 
 
 def _values(competition: Competition, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
-    """Return the predictions in the file's order, (rows,) or (rows, classes); probabilities sum to 1."""
+    """Return the predictions in the file's order, as those of a trial; probabilities sum to 1."""
     shown = frame[_columns(competition, path, [name for name in map(str, frame) if name not in ("fold", "repeat")])]
     values = np.asarray(shown.apply(pd.to_numeric, errors="coerce"), dtype=np.float64)
     _refuse(path, ~np.isfinite(values), "finite numbers", shown, ids)
+    targets = competition.dataset.targets
+    if targets:
+        ends = np.cumsum([target.outputs for target in targets])
+        spans = [slice(end - target.outputs, end) for target, end in zip(targets, ends.tolist(), strict=True)]
+        return np.hstack(
+            [
+                values[:, own] if target.classes is None else _probable(path, values[:, own], shown.iloc[:, own], ids)
+                for target, own in zip(targets, spans, strict=True)
+            ]
+        )
     if competition.dataset.classes is None:
         return values[:, 0]
+    made = _probable(path, values, shown, ids)
+    return made[:, 0] if made.shape[1] == 1 else made
+
+
+def _probable(path: Path, values: np.ndarray, shown: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
+    """Return probabilities, (rows, columns), that sum to 1 where there is a column for each class."""
     _refuse(path, np.abs(values - 0.5) > 0.5 + _ROUNDED, "probabilities", shown, ids)
     values = values.clip(0.0, 1.0)
     if values.shape[1] == 1:
-        return values[:, 0]
+        return values
     sums = values.sum(axis=1, keepdims=True)
     _refuse(path, np.abs(sums - 1) > _ROUNDED, "probabilities that sum to 1", shown, ids)
     return np.asarray(values / sums)
@@ -183,13 +199,18 @@ def _refuse(path: Path, wrong: np.ndarray, must: str, shown: pd.DataFrame, ids: 
 
 
 def _columns(competition: Competition, path: Path, columns: list[str]) -> list[str]:
-    """Return the columns of predictions: `prediction`, one for each class, or the only one that there is."""
+    """Return the columns of predictions: `prediction`, one for each class, or the only one that there is.
+
+    Of several targets they are called as the vault calls them.
+    """
     labels = [str(label) for label in competition.dataset.classes or ()]
     # Of two classes, the second one's probability says all.
     first, wanted = (labels[0], labels[1:]) if len(labels) == 2 else (None, labels)
     single = len(wanted) < 2
     known = [["prediction"]] if single else []
     known += [[f"prediction_{label}" for label in wanted], wanted] if wanted else []
+    if competition.dataset.targets:
+        single, known = False, [list(competition.vault.outputs)]
     named = next((names for names in known if set(names) <= set(columns)), None)
     if named is not None:
         return named

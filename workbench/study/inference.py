@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import evaluation, models
-from workbench.config import Task
+from workbench.config import SingleTask, Task
 from workbench.data.checks import unnamed
 from workbench.data.dataset import Kind
-from workbench.errors import ConfigError, DataError, did_you_mean, listed
+from workbench.errors import ConfigError, DataError, listed
+from workbench.study import aim
+from workbench.study.aim import Aim, shown
 from workbench.study.chronology import Chronology, look
 from workbench.study.evidence import Evidence, looks_like_id
 
@@ -21,22 +23,39 @@ if TYPE_CHECKING:
 # Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
 # do to begin with.
 _SPARED = {
-    "table": ("dae_mlp", "dae_xgboost"),
-    "text": ("catboost", "random_forest", "wide_and_deep", "lstm", "conv1d_gru", "tabm", "dae_mlp", "dae_xgboost"),
+    "table": ("multi_input", "dae_mlp", "dae_xgboost"),
+    "text": (
+        "catboost",
+        "random_forest",
+        "wide_and_deep",
+        "multi_input",
+        "lstm",
+        "conv1d_gru",
+        "tabm",
+        "dae_mlp",
+        "dae_xgboost",
+    ),
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
-        *("inception", "mobilenet", "pretrained"),
+        *("inception", "mobilenet", "pretrained", "multi_input"),
         # KerasTuner's have one size for all images, and are dear.
         *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
     ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
+    # A family of each sort: those that see a part of the columns only are there to be blended.
+    "mixed": (
+        *("catboost", "extra_trees", "random_forest", "mlp", "tabm", "dae_mlp", "dae_xgboost", "tfidf_xgboost"),
+        *("conv1d", "conv1d_gru", "gru", "lstm"),
+        *("resnet", "xception", "inception", "mobilenet", "pretrained", "hog_trees"),
+        *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
+    ),
 }
 # What suits a kind of data best has the first turns, and of these the cheap ones.
 _FIRST = {
     "image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp"),
+    "mixed": ("multi_input", "xgboost", "cnn", "wide_and_deep", "tfidf_linear", "hog_svm"),
     "sequence": ("rocket", "sequence_trees", "conv1d", "sequence_xgboost", "conv1d_gru", "gru", "lstm"),
 }
-_USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
 # What is shown beside a metric; of other metrics, beside any for the task.
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
@@ -49,12 +68,12 @@ _ROWS = 2000
 class Guess:
     """What a study would say, and why."""
 
-    target: str
-    """The column to predict."""
-    task: Task
-    """What is asked of it."""
-    metric: str
-    """What is optimised."""
+    targets: tuple[str, ...]
+    """The column to predict, or several."""
+    tasks: tuple[SingleTask, ...]
+    """What is asked of each."""
+    metric: str | None
+    """What is optimised; None where each of several targets has a metric of its own."""
     also: tuple[str, ...]
     """What is shown beside it."""
     id: str | None
@@ -68,57 +87,105 @@ class Guess:
     chronology: Chronology
     """What the columns say of time."""
     kind: Kind
-    """What a row is: the evidence's kind, or text where a column of the table holds texts."""
+    """What a row is: the evidence's kind, text where a column of the table holds texts, mixed beside one of images."""
+    texts: bool
+    """Whether a column holds texts."""
     families: tuple[str, ...]
     """What is there for data of this kind."""
     notes: tuple[str, ...]
     """What was found and inferred, a line each."""
 
+    @property
+    def task(self) -> Task:
+        """What is asked of a row."""
+        if len(self.tasks) == 1:
+            return self.tasks[0]
+        return "multilabel" if set(self.tasks) == {"binary"} else "multitarget"
 
-def infer(evidence: Evidence, target: str | None = None, metric: str | None = None) -> Guess:
-    """Infer what a study of this evidence would say; `target` and `metric` are the user's word, if any.
+    @property
+    def stratified(self) -> bool:
+        """Whether there are classes that folds can have alike."""
+        return set(self.tasks) != {"regression"}
+
+
+class _Asked(NamedTuple):
+    tasks: tuple[SingleTask, ...]
+    metric: str | None
+    also: tuple[str, ...]
+    classes: tuple[Any, ...] | None
+    notes: tuple[str, ...]
+
+
+def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = None) -> Guess:
+    """Infer what a study of this evidence would say; `targets` and `metric` are the user's word, if any.
 
     Raises:
         ConfigError: the target is no column, or none can be inferred, or the metric does not suit it.
     """
     from workbench.data import pixels
 
-    label, label_note = _target(evidence, target)
-    id_, id_note = _id(evidence, label)
-    drop, drop_note = _drop(evidence, {label, id_})
-    task, task_note = _task(evidence, label, metric)
-    classes, class_note = _classes(evidence, label, task)
-    asked, metric_note = (metric, "") if metric is not None else _metric(evidence, label, task)
-    left = [name for name in map(str, evidence.train.columns) if name not in {label, id_, *drop} and not unnamed(name)]
-    kind: Kind = "image" if evidence.columnar and pixels.recognised(left) else _kind(evidence, left)
-    notes = [f"images: the {len(left)} columns are pixels"] if kind == "image" and evidence.columnar else []
-    group, chronology = _group(evidence.train[left]), look(evidence, left) if kind != "image" else Chronology()
-    notes += [label_note, id_note, drop_note, task_note, class_note, metric_note]
+    aimed = aim.aim(evidence, targets)
+    id_, id_note = _id(evidence, aimed.targets)
+    drop, drop_note = _drop(evidence, {*aimed.targets, id_})
+    asked = _asked(evidence, aimed, metric)
+    apart = {*aimed.targets, id_, *drop}
+    left = [name for name in map(str, evidence.train.columns) if name not in apart and not unnamed(name)]
+    flat = evidence.columnar and not evidence.pictured and pixels.recognised(left)
+    beside = [name for name in left if name not in evidence.pictured]
+    texts = not flat and evidence.columnar and _wordy(evidence, beside)
+    kind: Kind = "image" if flat else _kind(evidence, beside, texts=texts)
+    notes = [f"images: the {len(left)} columns are pixels"] if flat else []
+    group, chronology = _group(evidence.train[beside]), Chronology()
+    if kind not in ("image", "mixed"):
+        chronology = look(evidence, left)
+    notes += [aimed.note, id_note, drop_note, *asked.notes]
     notes += [_group_note(evidence, group), chronology.note]
     return Guess(
-        target=label,
-        task=task,
-        metric=asked,
-        also=_ALSO.get(asked, _ALSO_FOR[task]),
+        targets=aimed.targets,
+        tasks=asked.tasks,
+        metric=asked.metric,
+        also=asked.also,
         id=id_,
         drop=drop,
-        classes=classes,
+        classes=asked.classes,
         group=group,
         chronology=chronology,
         kind=kind,
-        families=families(kind, task),
+        texts=texts,
+        families=families(kind, asked.tasks, texts=texts),
         notes=(*evidence.notes, *(note for note in notes if note)),
     )
 
 
-def families(kind: Kind, task: Task) -> tuple[str, ...]:
-    """Return the installed families for data of this kind: the most suitable, then in the order of their table."""
+def _asked(evidence: Evidence, aimed: Aim, metric: str | None) -> _Asked:
+    """Return what is asked of the targets, and how it is scored."""
+    if aimed.several:
+        tasks = tuple(aim.tasks(evidence, aimed.targets, metric).values())
+        chosen, note = (metric, "") if metric is not None else aim.metric(tasks)
+        what = ", ".join(f"{name} {task}" for name, task in zip(aimed.targets[:6], tasks, strict=False))
+        also = _ALSO.get(chosen or "", ()) if set(tasks) == {"binary"} or set(tasks) == {"regression"} else ()
+        return _Asked(tasks, chosen, also, None, (f"tasks: {what}{', …' if len(tasks) > 6 else ''}", note))
+    label = aimed.targets[0]
+    task, task_note = _task(evidence, label, metric)
+    classes, class_note = _classes(evidence, label, task)
+    usual, metric_note = (metric, "") if metric is not None else _metric(evidence, label, task)
+    return _Asked((task,), usual, _ALSO.get(usual, _ALSO_FOR[task]), classes, (task_note, class_note, metric_note))
+
+
+def families(kind: Kind, tasks: Sequence[SingleTask], *, texts: bool = False) -> tuple[str, ...]:
+    """Return the installed families for data of this kind: the most suitable, then in the order of their table.
+
+    Args:
+        kind: what a row is.
+        tasks: what is asked of it.
+        texts: whether a column holds texts.
+    """
     first = _FIRST.get(kind, ())
     return tuple(
         name
         for name, entry in sorted(models.FAMILIES.items(), key=lambda each: _place(each[0], first))
-        if kind in entry.kinds
-        and task in entry.tasks
+        if entry.suits(kind, texts)
+        and set(tasks) <= set(entry.tasks)
         and entry.installed
         and name != models.BASELINE
         and name not in _SPARED.get(kind, ())
@@ -129,71 +196,24 @@ def _place(name: str, first: tuple[str, ...]) -> int:
     return first.index(name) if name in first else len(first)
 
 
-def _kind(evidence: Evidence, features: list[str]) -> Kind:
-    """Return what a row is."""
-    from workbench import data
-
+def _kind(evidence: Evidence, beside: list[str], *, texts: bool) -> Kind:
+    """Return what a row is; `beside` are the features that are no images."""
+    if evidence.pictured and evidence.columnar:
+        return "mixed" if any(evidence.train[name].nunique(dropna=False) > 1 for name in beside) else "image"
     if evidence.kind != "table":
         return evidence.kind
-    wordy = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
-    return "text" if "text" in data.kinds(evidence.train[wordy]).values() else "table"
+    return "text" if texts else "table"
 
 
-def _target(evidence: Evidence, given: str | None) -> tuple[str, str]:
-    """Return the target, and how it was found."""
-    train, where = evidence.train, evidence.sources.label
-    columns = [name for name in map(str, train.columns) if not unnamed(name)]
-    if given is not None:
-        if given not in columns:
-            hint = f"{did_you_mean(given, columns)} Columns: {listed(columns)}."
-            raise ConfigError(f"--target must be a column of {where}. Received: {given!r}.{hint} Name one of them.")
-        return given, f"target: {given}, as asked"
-    if evidence.target is not None:
-        return evidence.target, f"target: {evidence.target}, as {where} has it"
-    lacking = [] if evidence.test is None else [name for name in columns if name not in evidence.test.columns]
-    if len(lacking) == 1 and not looks_like_id(lacking[0]):
-        return lacking[0], f"target: {lacking[0]}, the only column that the rows to predict lack"
-    candidates = [name for name in lacking if not looks_like_id(name)] or columns
-    among = " among the columns that the rows to predict lack" if lacking else ""
-    shown = _shown(evidence)
-    for name in candidates:
-        if shown and _named_by(shown, name, train[name]):
-            return name, f"target: {name}, which the sample submission names"
-    usual = {name.lower(): name for name in candidates}
-    for word in _USUAL_TARGETS:
-        if word in usual and _learnable(train[usual[word]]):
-            return usual[word], f"target: {usual[word]}, by its name{among}; name another with --target"
-    last = candidates[-1] if candidates else ""
-    if last and not looks_like_id(last) and _learnable(train[last]):
-        return last, f"target: {last}, the last column{among}; name another with --target"
-    raise ConfigError(
-        f"{where}: the column to predict cannot be told. Columns: {listed(columns)}. Name it with --target COLUMN."
-    )
-
-
-def _shown(evidence: Evidence) -> list[str]:
-    """Return the columns of the sample submission that a prediction fills."""
-    return [] if evidence.sample is None else [str(name) for name in evidence.sample.columns[1:]]
-
-
-def _named_by(shown: list[str], name: str, series: pd.Series[Any]) -> bool:
-    """Tell whether the sample's columns are this one, or its classes: TARGET_CLASS or CLASS."""
-    if name in shown or all(each.startswith(f"{name}_") for each in shown):
-        return True
-    return len(shown) > 1 and set(shown) <= set(map(str, series.dropna().unique()))
-
-
-def _learnable(series: pd.Series[Any]) -> bool:
-    """Tell whether values could be classes that repeat, or amounts."""
+def _wordy(evidence: Evidence, features: list[str]) -> bool:
+    """Tell whether a column holds texts."""
     from workbench import data
 
-    distinct = series.nunique()
-    kind = data.kinds(series.head(_ROWS).to_frame())[str(series.name)]
-    words = kind in ("category", "text") and distinct > max(20, len(series) / 2)
-    return distinct > 1 and kind != "date" and not words
+    words = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
+    return "text" in data.kinds(evidence.train[words]).values()
 
 
-def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
+def _id(evidence: Evidence, targets: Sequence[str]) -> tuple[str | None, str]:
     """Return the column that names the rows, and how it was found."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
     if evidence.id is not None:
@@ -201,11 +221,11 @@ def _id(evidence: Evidence, target: str) -> tuple[str | None, str]:
         return evidence.id, f"id: {evidence.id}, {what}"
     if not evidence.columnar:
         there = "id" in train.columns or (test is not None and "id" in test.columns)
-        return ("id", "") if there and target != "id" else (None, "")
-    names = [name for name in map(str, train.columns) if looks_like_id(name) and name != target]
+        return ("id", "") if there and "id" not in targets else (None, "")
+    names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
     if sample is not None:
         first = str(sample.columns[0])
-        if first in train.columns and first != target and _names_rows(evidence, first):
+        if first in train.columns and first not in targets and _names_rows(evidence, first):
             return first, f"id: {first}, the first column of the sample submission"
         for name in names:
             if _names_rows(evidence, name) and test is not None and _texts(test[name]) == _texts(sample[first]):
@@ -248,7 +268,7 @@ def _drop(evidence: Evidence, kept: Iterable[str | None]) -> tuple[tuple[str, ..
     return (*lacking, *names), f"drop: {'; '.join(reasons)}" if reasons else ""
 
 
-def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[Task, str]:
+def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[SingleTask, str]:
     """Return the task that target, sample submission and the user's metric show.
 
     Raises:
@@ -257,7 +277,7 @@ def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[Task, st
     from workbench import data
 
     series = evidence.train[target]
-    task: Task = data.infer_task(series)
+    task = data.infer_task(series)
     tasks = next((each["tasks"] for each in evaluation.describe() if each["name"] == metric), [task])
     if task not in tasks:
         if "regression" in tasks and series.dtype.kind in "iuf":
@@ -267,7 +287,7 @@ def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[Task, st
             f"--metric must suit {target}, which is {task}. Received: {metric!r}. Choose one of: {others}."
         )
     distinct = series.dropna().unique()
-    if task == "multiclass" and series.dtype.kind in "iuf" and len(_shown(evidence)) == 1 and _fractions(evidence):
+    if task == "multiclass" and series.dtype.kind in "iuf" and len(shown(evidence)) == 1 and _fractions(evidence):
         return "regression", f"task: regression; {target} has few values, but the sample submission shows fractions"
     if task == "regression":
         return task, f"task: regression; {target} has numbers from {series.min():g} to {series.max():g}"
@@ -284,26 +304,26 @@ def _fractions(evidence: Evidence) -> bool:
     return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
 
 
-def _classes(evidence: Evidence, target: str, task: Task) -> tuple[tuple[Any, ...] | None, str]:
+def _classes(evidence: Evidence, target: str, task: SingleTask) -> tuple[tuple[Any, ...] | None, str]:
     """Return the classes; or what must be mended before the target can be learnt."""
-    from workbench.data.target import encode, single
+    from workbench.data.target import encode
 
     try:
-        return encode(evidence.train[target], name=target, task=single(task)).classes, ""
+        return encode(evidence.train[target], name=target, task=task).classes, ""
     except DataError as error:
         return None, f"before it can run: {error}"
 
 
-def _metric(evidence: Evidence, target: str, task: Task) -> tuple[str, str]:
+def _metric(evidence: Evidence, target: str, task: SingleTask) -> tuple[str, str]:
     """Return a metric for the task, and for what the sample submission shows."""
     if task == "regression":
         return "rmse", "metric: rmse, the usual one for numbers; the competition's rules may say another"
     usual = "roc_auc" if task == "binary" else "log_loss"
-    shown = _shown(evidence)
-    if evidence.sample is None or not shown:
+    asked = shown(evidence)
+    if evidence.sample is None or not asked:
         return usual, f"metric: {usual}, a usual one for {task}; the competition's rules may say another"
-    name = shown[0]
-    if len(shown) > 1:
+    name = asked[0]
+    if len(asked) > 1:
         return usual, f"metric: {usual}; the sample submission shows a probability for each class"
     if not _shows_labels(evidence.sample[name], evidence.train[target]):
         if task == "binary":

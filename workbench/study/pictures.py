@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.data import folders
 from workbench.data.folders import Images
 from workbench.data.header import form, read_header
-from workbench.errors import DataError
+from workbench.errors import DataError, listed
 from workbench.study.evidence import Evidence, Sources
 
 if TYPE_CHECKING:
@@ -63,39 +63,43 @@ def from_folder(sources: Sources, folder: Path, sample: pd.DataFrame | None) -> 
 
 def from_table(evidence: Evidence, table: Path) -> Evidence:
     """Return what a table shows with the images that it names; the evidence as it is where it names none."""
-    from workbench.data.images import name_column
+    from workbench.data.named import name_columns
     from workbench.data.tables import read_table
 
     likely = list(_likely(table.parent))
     if not likely:
         return evidence
     named = read_table(table, read_header(table).columns if form(table) == "text" else ())
-    found = next(((f, c) for f in likely if (c := name_column(named, f, table.name))), None)
+    found = next(((f, c) for f in likely if (c := name_columns(named, f, table.name))), None)
     if found is None:
         return evidence
-    folder, column = found
-    sources, frame = evidence.sources, read_table(table, [column])
+    folder, pictured = found
+    sources, read, column = evidence.sources, read_table(table, pictured), pictured[0]
+    frame = evidence.train.assign(**{name: read[name] for name in pictured})
     size, note = _size(folders.anywhere(folder, "TRAIN"))
     notes = [note for note in evidence.notes if sources.test is None or sources.test.name not in note]
-    notes.append(f"images: {folder.name}, whose files {table.name} names in {column!r}")
+    notes.append(f"images: {folder.name}, whose files {table.name} names in {listed(map(repr, pictured))}")
     test, rows = _test(evidence, folder, column)
+    # Beside the images and the target there is something else to learn from, and to predict from.
+    more = len(frame.columns) > len(pictured) + 1 and (test is None or not test.is_dir())
     return replace(
         evidence,
         sources=replace(sources, test=test, found=sources.found | ({test} if test else set())),
         kind="image",
         train=frame,
         test=rows,
-        columnar=False,
+        columnar=more,
         notes=(*notes, *([f"{test.name} was found beside {table.name}"] if test else []), note),
-        id=column,
+        id=None if more else column,
         images=folder,
+        pictured=pictured,
         image_size=size,
     )
 
 
 def _test(evidence: Evidence, folder: Path, column: str) -> tuple[Path | None, pd.DataFrame | None]:
     """Return the images to predict of a table's study: named by a table in the same folder, or in one of their own."""
-    from workbench.data.images import name_column
+    from workbench.data.named import name_column
 
     sources = evidence.sources
     if sources.test is not None and sources.test.is_dir():

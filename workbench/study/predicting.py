@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench import models, submission, trial
 from workbench.config import StudyConfig
-from workbench.ensemble.joiners import Joiner, Mean, Ranks, Stack
+from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import FamilyError, StudyError, listed
 from workbench.models.protocol import Model
 from workbench.search.books import Row
@@ -56,7 +56,7 @@ def assemble(
         members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
         joiner=_joiner(document, members, competition, archive),
         layout=submission.layout(competition.dataset, competition.metric),
-        transform=competition.transform,
+        transform=trial.by_output(competition.dataset, competition.transform),
         threshold=document.get("threshold"),
     )
 
@@ -100,13 +100,15 @@ def _made(competition: Competition, archive: Archive, members: Sequence[Sequence
 
 def _member(known: Mapping[str, Any], rows: Sequence[Row], made: Sequence[Sequence[_Making]]) -> Member:
     stored = [[Stored(making.spec.located, making.place) for making in makings] for makings in made]
-    return Member(known["name"], rows[0].family, known["weight"], stored)
+    return Member(known["name"], rows[0].family, known["weight"], stored, known.get("weights"))
 
 
 def _joiner(
     document: Mapping[str, Any], members: Sequence[Sequence[Row]], competition: Competition, archive: Archive
 ) -> Joiner:
     """Return how the ensemble's members, each the mean of some trials, become one."""
+    if document.get("weights", "shared") != "shared":
+        return Apart.read(document["joiner"])
     if document["method"] == "stack":
         return Stack.read(document["joiner"])
     if document["method"] != "rank":

@@ -243,6 +243,7 @@ class Study:
             found,
             own,
             method=method or self.config.ensemble.method,
+            weights=self.config.ensemble.weights,
             simplify=None if method is None else False,
             members=members or self.config.ensemble.members,
             seed=self.config.seed,

@@ -10,6 +10,7 @@ from workbench import config as configs
 from workbench.errors import StudyError
 from workbench.report import Curves, Question, Recipe, Story
 from workbench.search import history
+from workbench.study import portraits
 from workbench.study.archive import Archive
 from workbench.study.competition import Competition
 from workbench.tracking.origin import versions
@@ -34,6 +35,7 @@ def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> 
         competition.facts.check(facts, archive.config)
     vault, books = competition.vault, archive.books
     blend = _blend(competition, archive)
+    seen = portraits.read(archive.tracker, rows, blend.document)
     return Story(
         question=_question(competition),
         trials=rows,
@@ -46,9 +48,11 @@ def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> 
         oof=blend.oof,
         members=blend.members,
         places=history.places(books),
+        architectures=seen.architectures,
+        looks=seen.looks,
         recipe=_recipe(archive.config),
         under_way=len(books.under_way()),
-        notes=tuple(blend.notes),
+        notes=(*blend.notes, *seen.notes),
     )
 
 
@@ -98,7 +102,9 @@ def _question(competition: Competition) -> Question:
         fold_hash=folds.hash,
         columns=dict(data.columns),
         classes=data.classes,
-        also=tuple(metric.name for metric in competition.also),
+        targets=data.targets,
+        also=tuple(metric.name for metric in competition.also[: len(config.also)]),
+        target_scores=tuple(metric.name for metric in competition.also[len(config.also) :]),
         notes=data.notes,
         families=config.families,
         file=str(config.file),

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
 # What the kinds of columns are to MLflow.
-_TYPES = {"number": "double", "boolean": "boolean", "category": "string", "date": "datetime", "text": "string"}
+_TYPES = {
+    "number": "double",
+    "boolean": "boolean",
+    "category": "string",
+    "date": "datetime",
+    "text": "string",
+    "image": "string",
+}
 # MLflow takes no longer names and schemas.
 _LONGEST_NAME = 500
 _LONGEST_SCHEMA = 1_000_000

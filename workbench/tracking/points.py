@@ -41,7 +41,7 @@ def word(name: str) -> str:
 
 def of(result: Result, metric: str) -> list[Point]:
     """Return the points of a result whose score is called `metric`."""
-    single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also}
+    single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also, **result.size}
     points = [Point(name, value) for name, value in single.items() if value is not None]
     points += [Point("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
     # A chart each for hundreds tells nothing: of folds dealt repeatedly the first deal is shown, and of what is

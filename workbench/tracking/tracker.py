@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
 Kind = Literal["trial", "ensemble", "imported"]
+NETS = "nets"
+"""The folder among a run's artifacts for what there is to see of its nets."""
 # What MLflow shows as the description of a run, or of an experiment.
 _NOTE = "mlflow.note.content"
 _LONGEST_NOTE = 19_000
@@ -129,6 +131,7 @@ class Tracker:
         metric: str,
         log: Path | None = None,
         usage: Sequence[Mapping[str, float]] = (),
+        nets: Path | None = None,
     ) -> str:
         """Write a trial's run and return its id; writing it again changes nothing.
 
@@ -138,6 +141,7 @@ class Tracker:
             metric: the name under which the score is logged.
             log: what the trial's libraries printed, kept for failed trials.
             usage: what the trial used of the machine, now and then: `time` in seconds of the epoch, values by name.
+            nets: a folder with what there is to see of the trial's nets, if it is there.
         """
         shown = f"{result.family} #{result.number} · {_end(result)}"
         tags = {"state": result.state, "family": result.family, "folds": vault.hash}
@@ -148,6 +152,8 @@ class Tracker:
             _write_frames(result, vault, folder)
             if result.state == "failed" and log is not None and log.exists():
                 (folder / "log.txt").write_bytes(log.read_bytes())
+            if nets is not None and nets.is_dir():
+                shutil.copytree(nets, folder / NETS)
         return str(run.info.run_id)
 
     def record_ensemble(
@@ -263,6 +269,15 @@ class Tracker:
             own = frame[(frame["repeat"] == repeat) & (frame["fold"] == fold)]
             found[repeat, fold] = {name: own[name].tolist() for name in losses}
         return found
+
+    def nets(self, run_id: str) -> Path | None:
+        """Return the folder with what there is to see of a trial's nets; None where there is nothing.
+
+        Raises:
+            StudyError: it cannot be read.
+        """
+        known = {file.path for file in self._client.list_artifacts(run_id)}
+        return self._artifact(run_id, NETS) if NETS in known else None
 
     def study_run(self) -> str:
         """Return the id of the run that carries the study's own figures and files; there is one, made when missing."""

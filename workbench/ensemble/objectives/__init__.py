@@ -4,11 +4,15 @@
     log_loss        needs only the probability that each model gives to the true class
     squared_error   needs only the Gram matrix of the residuals
     absolute_error  needs the residuals
+    root            the root of a squared error, for sums with other losses
+    total           several targets' losses in one
     expansion       a loss near some weights, to second order
     general         any other metric, asked as it is
 
-The first three are convex, so they also give slopes, curvature and a bound below which no weights can go.
+All but the last are convex, so they also give slopes, curvature and a bound below which no weights can go.
 """
+
+import numpy as np
 
 from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
@@ -16,7 +20,10 @@ from workbench.ensemble.objectives.expansion import Expansion
 from workbench.ensemble.objectives.general import General
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices, Objective
+from workbench.ensemble.objectives.root import Root
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.objectives.total import Convex, Total
+from workbench.ensemble.panel import shares
 
 __all__ = [
     "AbsoluteError",
@@ -25,7 +32,9 @@ __all__ = [
     "Indices",
     "LogLoss",
     "Objective",
+    "Root",
     "SquaredError",
+    "Total",
     "objective_for",
     "plain_loss",
 ]
@@ -33,6 +42,8 @@ __all__ = [
 
 def objective_for(bank: Bank) -> Objective:
     """Return the most reduced objective that the bank's metric allows."""
+    if bank.several is not None:
+        return _total(bank) or General.of(bank)
     name = bank.metric.name
     if name == "log_loss":
         return LogLoss.of(bank)
@@ -44,6 +55,28 @@ def objective_for(bank: Bank) -> Objective:
         if name == "rmse" or objective.variance:
             return objective
     return General.of(bank)
+
+
+def _total(bank: Bank) -> Total | None:
+    """Return the sum of several targets' losses in the units of their mean score; None where one is not convex."""
+    if bank.several is None:
+        return None
+    found: list[tuple[Convex, float]] = []
+    most = 0.0
+    for part, share in zip(bank.parts, shares(bank.several).tolist(), strict=True):
+        objective = objective_for(part)
+        if isinstance(objective, SquaredError):
+            if objective.variance is None:
+                found.append((Root(objective), share))
+            else:
+                found.append((objective, share / objective.variance))
+                most += share
+        elif isinstance(objective, LogLoss | AbsoluteError):
+            found.append((objective, share))
+        else:
+            return None
+    least = bank.metric.direction == "minimize"
+    return Total([each for each, _ in found], np.array([factor for _, factor in found]), None if least else most)
 
 
 def plain_loss(objective: Objective, weights: Array) -> float:

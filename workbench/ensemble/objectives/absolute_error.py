@@ -81,10 +81,15 @@ class AbsoluteError:
 
     def gap(self, weights: Array, slopes: Array | None = None) -> float:
         """Return loss - max over u of min R(u): for any u in [-1, 1] and weights v, mean |v'R| >= mean u (v'R)."""
+        loss = float(np.abs(weights @ self.residuals) @ self.share)
+        bound = float(self.bounds(weights).min(axis=1).max())
+        return max(0.0, min(loss, loss - bound))
+
+    def bounds(self, weights: Array) -> Array:
+        """Return R(u) for some u, (functions, models): as functions of weights, v'R(u), they are nowhere above it."""
         mixed = weights @ self.residuals
         loss = float(np.abs(mixed) @ self.share)
-        bound = max(float(self._pull(mixed, rounding * loss).min()) for rounding in _BOUND_ROUNDINGS)
-        return max(0.0, min(loss, loss - bound))
+        return np.stack([self._pull(mixed, rounding * loss) for rounding in _BOUND_ROUNDINGS])
 
     def score(self, loss: float) -> float:
         """Return the loss: it is the metric."""

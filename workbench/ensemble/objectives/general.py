@@ -10,9 +10,15 @@ from workbench.ensemble.judge import Judge
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.objectives.total import Total
+from workbench.ensemble.panel import Panel, shares
+
+Surrogate = LogLoss | SquaredError | Total
 
 # A first search looks at so many rows of more.
 _FEWER_ROWS = 20_000
+# Less than a step of a metric that counts rows: so much of a row.
+_WHIFF = 1e-3
 
 
 class General:
@@ -25,8 +31,8 @@ class General:
     def __init__(
         self,
         predictions: Array,
-        judge: Judge,
-        surrogate: LogLoss | SquaredError | None = None,
+        judge: Judge | Panel,
+        surrogate: Surrogate | None = None,
         whiff: float = 0.0,
     ) -> None:
         """Keep what the metric is asked with."""
@@ -38,12 +44,7 @@ class General:
     @classmethod
     def of(cls, bank: Bank) -> "General":
         """Return the objective of a bank; classes have log loss as a surrogate, values squared error."""
-        surrogate: LogLoss | SquaredError | None = None
-        whiff = 0.0
-        if bank.classified:
-            surrogate, whiff = LogLoss.of(bank), 1e-3 / len(bank.y) if bank.metric.wants == "labels" else 0.0
-        elif bank.members[0].ndim == 1:
-            surrogate = SquaredError.of(bank)
+        surrogate, whiff = _surrogate(bank)
         predictions = np.stack(bank.members).astype(np.float64, copy=False)
         return cls(predictions, bank.judge, surrogate, whiff)
 
@@ -106,3 +107,26 @@ class General:
     def score(self, loss: float) -> float:
         """Return the metric's own value, the whiff left in."""
         return self.judge.metric.loss_of(loss)
+
+
+def _surrogate(bank: Bank) -> tuple[Surrogate | None, float]:
+    """Return a smooth stand-in for the metric, and how much of it breaks the metric's ties."""
+    if bank.several is not None:
+        return _surrogates(bank)
+    if bank.classified:
+        return LogLoss.of(bank), _WHIFF / len(bank.y) if bank.metric.wants == "labels" else 0.0
+    return (SquaredError.of(bank) if bank.members[0].ndim == 1 else None), 0.0
+
+
+def _surrogates(bank: Bank) -> tuple[Surrogate | None, float]:
+    """Return the mean of several targets' stand-ins, squared errors as shares of the variance, and how much of it."""
+    found: list[LogLoss | SquaredError] = []
+    factors = []
+    for part, weight in zip(bank.parts, shares(bank.several) if bank.several else (), strict=True):
+        surrogate, _ = _surrogate(part)
+        if surrogate is None or isinstance(surrogate, Total):
+            return None, 0.0
+        found.append(surrogate)
+        factors.append(weight / (float(np.var(part.y)) or 1.0) if isinstance(surrogate, SquaredError) else weight)
+    stepped = any(part.metric.wants == "labels" for part in bank.parts)
+    return Total(found, np.array(factors)), _WHIFF / len(bank.y) if stepped else 0.0

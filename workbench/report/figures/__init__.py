@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.report import notes
 from workbench.report.story import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Group = Literal["study", "ensemble"]
+# Of so many targets the figures of a single one are drawn.
+_MOST_TARGETS = 3
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,22 @@ class Entry:
     """What there is to know about a figure before it is drawn."""
 
     name: str
-    """Of its module here, and of its file elsewhere."""
+    """Of its module here."""
     title: str
     caption: str
     """How to read it; of a figure that was drawn, also what it leaves out."""
     group: Group
     """What it is about: the search, or what came of it."""
+    single: bool = False
+    """Whether it tells of one target; of several it is drawn for some of them."""
+    target: str = ""
+    """Which of several targets it tells of."""
+    place: int = 0
+
+    @property
+    def file(self) -> str:
+        """What a file of it is called."""
+        return f"{self.name}_{self.place}" if self.target else self.name
 
 
 ENTRIES = (
@@ -103,36 +116,58 @@ ENTRIES = (
         "A row holds the rows of data of one true class: the share of them that the ensemble takes for each class, "
         "out of fold.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "roc",
         "ROC curves",
         "How many positive rows are found for how many false alarms as the threshold falls; chance is the diagonal.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "precision_recall",
         "Precision and recall",
         "Of the rows taken for the class, the share that is of it, as more and more of the class are found.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "calibration",
         "Calibration",
         "Where the ensemble says 70 %, is it so in 70 of 100 rows? Lines are 95 % intervals; on the diagonal it is.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "predicted",
         "Predicted and actual",
         "Each mark is a row, predicted out of fold; a perfect prediction lies on the diagonal.",
         "ensemble",
+        single=True,
     ),
     Entry(
         "residuals",
         "Residuals",
         "How far predictions are off, against what was predicted; the line is the running median, the band holds the "
         "middle 80 %.",
+        "ensemble",
+        single=True,
+    ),
+    Entry(
+        "grad_cam",
+        "Where nets look",
+        "The more orange a place is, the more it spoke for the class that the image was taken for (Grad-CAM, in the "
+        "places of the net's last map). Images are out of fold, of the net's last fold: up to three wrong ones that it "
+        "was surest of, at the right, and before them right ones that it was surest of, each of another class.",
+        "ensemble",
+    ),
+    Entry(
+        "filters",
+        "Inside a net",
+        "What the first layer looks for: grey is 0, what is lighter counts for a filter and what is darker against it. "
+        "Below, for one image, what layers from the first to the last make of it: their channels that vary most, the "
+        "lighter the stronger.",
         "ensemble",
     ),
 )
@@ -154,9 +189,10 @@ def computed(story: Story, wanted: Collection[str] | None = None) -> Iterator[tu
     for entry in ENTRIES:
         if wanted is not None and entry.name not in wanted:
             continue
-        numbers = _module(entry.name).compute(story)
-        if numbers is not None:
-            yield replace(entry, caption=f"{entry.caption} {numbers.note}".strip()), numbers
+        for one, told in _told(entry, story):
+            numbers = _module(entry.name).compute(told)
+            if numbers is not None:
+                yield replace(one, caption=f"{one.caption} {numbers.note}".strip()), numbers
 
 
 def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tuple[Entry, Figure]]":
@@ -166,8 +202,26 @@ def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tupl
         story: what to tell.
         wanted: the names of the figures, all unless given.
     """
+    from workbench.report import drawing
+
     for entry, numbers in computed(story, wanted):
-        yield entry, _module(entry.name).draw(numbers)
+        figure = _module(entry.name).draw(numbers)
+        if entry.target:
+            figure.suptitle(drawing.cut(entry.title, 60), x=0.02, ha="left")
+        yield entry, figure
+
+
+def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
+    """Yield what a figure is drawn of: the story, or that of each of its first targets."""
+    targets = story.question.targets
+    if not entry.single or not targets:
+        yield entry, story
+        return
+    shown = targets[:_MOST_TARGETS]
+    left = notes.best_of(len(shown), len(targets), "targets", "first")
+    for place, target in enumerate(shown):
+        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
+        yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)
 
 
 def _module(name: str) -> Any:

@@ -21,6 +21,8 @@ class Weights:
     spread: tuple[float, ...] | None
     """The weights' standard errors; None where nothing was fitted."""
     note: str
+    apart: tuple[tuple[float, ...], ...] = ()
+    """Each member's weights by target or class, of which the weight is the mean; none where it has one."""
 
 
 def compute(story: Story) -> Weights | None:
@@ -29,17 +31,20 @@ def compute(story: Story) -> Weights | None:
         return None
     members = sorted(story.ensemble["members"], key=lambda member: -member["weight"])
     shown = members[:_MOST_MEMBERS]
+    apart = tuple(tuple((member.get("weights") or {}).values()) for member in shown)
     spread = [member["weight_se"] for member in shown]
     rest = sum(member["weight"] for member in members[_MOST_MEMBERS:])
     note = notes.joined(
         f"{len(members) - len(shown)} more members have {rest:.2g} of the weight together." if rest else "",
         "Nothing was fitted, so nothing varies." if None in spread else "",
+        f"A dot is the weight for one {story.ensemble['weights']}, a bar their mean." if any(apart) else "",
     )
     return Weights(
         tuple(member["name"] for member in shown),
         tuple(member["weight"] for member in shown),
         None if None in spread else tuple(spread),
         note,
+        apart if any(apart) else (),
     )
 
 
@@ -58,9 +63,13 @@ def draw(numbers: Weights) -> "Figure":
         axes.errorbar(
             numbers.weights, places, xerr=[low, spread], fmt="none", ecolor=drawing.INKS[1], elinewidth=1.8, capsize=2.5
         )
-    ends = [weight + se for weight, se in zip(numbers.weights, spread, strict=True)]
+    for place, own in enumerate(numbers.apart):
+        axes.plot(own, [place] * len(own), "o", color=drawing.INKS[2], markeredgecolor="white", markersize=5.5)
+    tops = [max(own) for own in numbers.apart] or [0.0] * count
+    ends = [max(weight + se, top) for weight, se, top in zip(numbers.weights, spread, tops, strict=True)]
+    mean = "mean " if numbers.apart else ""
     for place, (weight, end) in enumerate(zip(numbers.weights, ends, strict=True)):
-        drawing.beside(axes, end, place, f"{weight:.2f}" if weight >= 0.01 else "<0.01")
+        drawing.beside(axes, end, place, mean + (f"{weight:.2f}" if weight >= 0.01 else "<0.01"))
     axes.set_xlim(0, max(ends) * 1.18)
     axes.set_ylabel("member")
     return figure

@@ -1,0 +1,159 @@
+"""Weights by target and by class against shared ones, on rows held out from simulated banks of predictions.
+
+    python benchmarks/weights.py [--seeds 5] [--parts target class] [--quick]
+
+target  several targets of two classes, by the mean log loss or the mean ROC AUC: shared weights, weights by target, and
+        what is taken where `ensemble.weights` is not set
+class   one target of several classes, by log loss: shared weights and weights by class
+
+A model sees what decides each target, or speaks for each class, through noise of its own, and answers as is best with
+that. How much noise is drawn for each model once (`alike`), or for each model and target or class (`apart`); `between`
+is the mean of both. Weights are found as a study finds them, and scored on 20,000 other rows.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import table
+from numpy.typing import NDArray
+
+from workbench.ensemble import assess
+from workbench.ensemble.assess import Assessment
+from workbench.evaluation import Metric, metric
+from workbench.evaluation.targets import Part, several
+
+Array = NDArray[np.float64]
+
+_HELD_OUT = 20_000
+_MODELS = 20
+_SECONDS = 4.0
+# Scores that differ by less, of their size, are even.
+_EVEN = 1e-4
+_LIKENESS = {"alike": 0.0, "between": 0.5, "apart": 1.0}
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Predictions of all models for rows to fit weights to and rows held out, and the targets."""
+
+    predictions: Array
+    y: Array
+    metric: Metric
+    rows: int
+
+    def assessed(self, weights: str | None) -> tuple[Assessment, float]:
+        """Return a blend of the first rows, and its score on the others."""
+        fitted, y = self.predictions[:, : self.rows], self.y[: self.rows]
+        found = assess(fitted, y, self.metric, weights=weights, shrink=True, seconds=_SECONDS)  # type: ignore[arg-type]
+        return found, self.held_out(found)
+
+    def held_out(self, found: Assessment) -> float:
+        """Return the score of a blend on the rows held out."""
+        return self.metric.score(self.y[self.rows :], found.blend.combine(self.predictions[:, self.rows :]))
+
+
+def main() -> None:
+    """Run the parts and write their tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=["target", "class"], default=["target", "class"])
+    parser.add_argument("--quick", action="store_true", help="one seed, nothing is written")
+    options = parser.parse_args()
+    seeds = 1 if options.quick else options.seeds
+    for part in options.parts:
+        rows = _targets(seeds) if part == "target" else _classes(seeds)
+        if not options.quick:
+            command = f"`python benchmarks/weights.py --seeds {seeds} --parts {part}`"
+            table.write(f"weights by {part}", rows, note=command)
+
+
+def _targets(seeds: int) -> list[Mapping[str, object]]:
+    """Return a row for each kind of bank of several targets."""
+    sizes = [("log_loss", 3, 200), ("log_loss", 3, 1000), ("log_loss", 3, 5000), ("log_loss", 12, 1000)]
+    cells = [(*size, kind) for size in [*sizes, ("roc_auc", 3, 1000)] for kind in _LIKENESS]
+    shown: list[Mapping[str, object]] = []
+    for name, count, rows, kind in cells:
+        scores: dict[str, list[float]] = {"shared": [], "by target": [], "taken": []}
+        errors, chosen = [], 0
+        for seed in range(seeds):
+            bank = _of_targets(seed, name, count, rows, _LIKENESS[kind])
+            found, score = bank.assessed(None)
+            scores["taken"].append(score)
+            for whose, column in (("shared", "shared"), ("target", "by target")):
+                other = score if found.blend.whose == whose else bank.assessed(whose)[1]
+                scores[column].append(other)
+            errors.append(found.honest_score - score)
+            chosen += found.blend.whose == "target"
+        facts = {"metric": name, "targets": count, "rows": rows, "models": kind}
+        shown.append(_row(facts, scores, bank.metric, errors) | {"by target taken": f"{chosen} of {seeds}"})
+        print(shown[-1], flush=True)
+    return shown
+
+
+def _classes(seeds: int) -> list[Mapping[str, object]]:
+    """Return a row for each kind of bank of several classes."""
+    shown: list[Mapping[str, object]] = []
+    for count, rows, kind in [(k, rows, kind) for k in (3, 8) for rows in (200, 1000, 5000) for kind in _LIKENESS]:
+        scores: dict[str, list[float]] = {"shared": [], "by class": []}
+        errors = []
+        for seed in range(seeds):
+            bank = _of_classes(seed, count, rows, _LIKENESS[kind])
+            scores["shared"].append(bank.assessed("shared")[1])
+            found, score = bank.assessed("class")
+            scores["by class"].append(score)
+            errors.append(found.honest_score - score)
+        facts = {"metric": "log_loss", "classes": count, "rows": rows, "models": kind}
+        shown.append(_row(facts, scores, bank.metric, errors))
+        print(shown[-1], flush=True)
+    return shown
+
+
+def _row(
+    facts: Mapping[str, object], scores: Mapping[str, list[float]], asked: Metric, errors: list[float]
+) -> dict[str, object]:
+    """Return mean scores, and how often weights are better than, even with and worse than shared ones."""
+    row = {**facts, **{name: f"{np.mean(each):.4f}" for name, each in scores.items()}}
+    for name in scores:
+        if name != "shared":
+            gains = [
+                asked.loss_of(s) - asked.loss_of(own) for s, own in zip(scores["shared"], scores[name], strict=True)
+            ]
+            even = _EVEN * abs(np.mean(scores["shared"]))
+            tally = [sum(g > even for g in gains), sum(abs(g) <= even for g in gains), sum(g < -even for g in gains)]
+            row[f"{name}: better, even, worse"] = ", ".join(map(str, tally))
+    return row | {"honest - held out": f"{np.mean(errors):+.4f}"}
+
+
+def _noise(rng: np.random.Generator, parts: int, apart: float) -> Array:
+    """Return how much noise there is for each model and target or class, (models, parts)."""
+    one, each = rng.normal(size=(_MODELS, 1)), rng.normal(size=(_MODELS, parts))
+    noise: Array = np.exp(0.7 * ((1 - apart) * one + apart * each))
+    return noise
+
+
+def _of_targets(seed: int, name: str, count: int, rows: int, apart: float) -> Bank:
+    rng = np.random.default_rng([seed, count, rows])
+    truth = rng.normal(size=(rows + _HELD_OUT, count))
+    y = (rng.uniform(size=truth.shape) < 1 / (1 + np.exp(-2.5 * truth))).astype(np.float64)
+    noise = _noise(rng, count, apart)[:, None, :]
+    seen = truth + noise * rng.normal(size=(_MODELS, *truth.shape))
+    predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
+    asked = metric(name)
+    parts = [Part(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
+    return Bank(predictions, y, several(parts, y), rows)
+
+
+def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:
+    rng = np.random.default_rng([seed, count, rows])
+    truth = rng.normal(size=(rows + _HELD_OUT, count))
+    y = np.argmax(2 * truth + rng.gumbel(size=truth.shape), axis=1)
+    noise = _noise(rng, count, apart)[:, None, :]
+    seen = 2 * (truth + noise * rng.normal(size=(_MODELS, *truth.shape))) / (1 + noise**2)
+    odds = np.exp(seen - seen.max(axis=2, keepdims=True))
+    return Bank(odds / odds.sum(axis=2, keepdims=True), y, metric("log_loss"), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What a trial's own process leaves of its nets, whatever is missing there."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_models_looking import averaged, grey, seen_by
+
+from workbench.models import architecture, looking
+from workbench.search import portrait
+from workbench.trial import FoldResult
+
+pytestmark = pytest.mark.slow
+
+TABLE = {architecture.SIZES, architecture.TABLE}
+
+
+def made(folder: Path, *, whole: bool, kind: str = "image") -> set[str]:
+    """Make the portrait of a small net of images; return the names of the files."""
+    nets, x = averaged("dense", 3), grey(30)
+    oof = np.asarray(nets[0](x))
+    data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"))
+    spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, np.arange(30))))
+    fold = FoldResult(0, 2, oof, None, 0.5, 1.0, {})
+    portrait.make(spec, fold, seen_by(*nets), folder / "nets", whole=whole)
+    return {file.name for file in (folder / "nets").iterdir()}
+
+
+def test_a_trial_that_is_not_the_best_leaves_its_size_and_its_layers(tmp_path: Path) -> None:
+    assert made(tmp_path, whole=False) == TABLE
+
+
+def test_without_graphviz_there_is_everything_but_the_diagram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert made(tmp_path, whole=True) == {*TABLE, looking.FILE}
+
+
+def test_a_program_that_fails_costs_the_diagram_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin" / "dot"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert made(tmp_path, whole=True) == {*TABLE, looking.FILE}
+
+
+def test_nets_of_other_rows_than_images_are_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert made(tmp_path, whole=True, kind="sequence") == TABLE
+
+
+def test_the_search_needs_no_keras_to_know_of_it() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, workbench.search.portrait, workbench.study.portraits, workbench.report.figures.grad_cam\n"
+        "assert not {'keras', 'tensorflow', 'mlflow'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,70 @@
+"""Root of the mean squared error, for sums with other losses: a mean of roots is no root of a mean."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from workbench.ensemble.bank import Array
+from workbench.ensemble.objectives.protocol import Indices
+from workbench.ensemble.objectives.squared_error import SquaredError
+
+
+class Root:
+    """RMSE of a mixture, √(w'Gw): a norm of the weights, so it is convex too."""
+
+    def __init__(self, squared: SquaredError) -> None:
+        """Keep the squared error."""
+        self.squared = squared
+
+    @property
+    def models(self) -> int:
+        """The number of weights."""
+        return self.squared.models
+
+    def loss(self, weights: Array) -> float:
+        """Return the root of the mean squared error."""
+        return math.sqrt(self.squared.loss(weights))
+
+    def change_from(self, weights: Array) -> Callable[[Array], float]:
+        """Return the difference of squares over the sum of the roots, which keeps its digits."""
+        start, change = self.loss(weights), self.squared.change_from(weights)
+
+        def difference(others: Array) -> float:
+            total = start + self.loss(others)
+            return change(others) / total if total > 0 else 0.0
+
+        return difference
+
+    def losses_if_added(self, counts: Array) -> Array:
+        """Take the roots of the squares."""
+        losses: Array = np.sqrt(np.maximum(0.0, self.squared.losses_if_added(counts)))
+        return losses
+
+    def only(self, models: Indices) -> "Root":
+        """Return the same objective over some of the models."""
+        return Root(self.squared.only(models))
+
+    def fewer(self) -> None:
+        """Return None: the rows are gone from the Gram matrix."""
+
+    def slopes(self, weights: Array) -> Array:
+        """Return Gw/√(w'Gw); 0 where there is no error at all, which is a slope there too."""
+        loss = self.loss(weights)
+        slopes: Array = self.squared.gram @ weights / loss if loss > 0 else np.zeros(self.models)
+        return slopes
+
+    def curvature(self, weights: Array) -> Array:
+        """Return (G - ss')/√(w'Gw), s the slopes."""
+        loss, slopes = self.loss(weights), self.slopes(weights)
+        curvature: Array = (self.squared.gram - np.outer(slopes, slopes)) / (loss if loss > 0 else 1.0)
+        return curvature
+
+    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+        """Return w's - min s: a convex loss is above its tangents."""
+        slopes = self.slopes(weights) if slopes is None else slopes
+        return max(0.0, float(weights @ slopes - slopes.min()))
+
+    def score(self, loss: float) -> float:
+        """Return the loss: it is the metric."""
+        return loss

@@ -1,0 +1,49 @@
+"""What there is to see of a trial's nets, made in the trial's own process after its last fold.
+
+There they are in memory and Keras is loaded: the parent needs none, and what was made stays when weights are freed.
+"""
+
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from workbench.models import architecture, looking
+from workbench.models.protocol import Model
+from workbench.trial import FoldResult, Spec
+
+FOLDER = "nets"
+"""What the folder is called, in a trial's own and among the artifacts of its run."""
+
+
+def make(spec: Spec, fold: FoldResult, model: Model, folder: Path, *, whole: bool) -> None:
+    """Write down how large the nets in a model are, and their layers; of a model without nets nothing.
+
+    What goes wrong is printed and costs nothing else: a trial is worth what it is without its portrait.
+
+    Args:
+        spec: what the trial is about.
+        fold: what the model gave.
+        model: of that fold.
+        folder: where to, made if there is something to write.
+        whole: whether to draw the diagram as well, and what a net of images looks at.
+    """
+    steps: list[Callable[[], None]] = [partial(architecture.write, model, folder)]
+    if whole:
+        steps += [partial(architecture.draw, model, folder), partial(_look, spec, fold, model, folder)]
+    for step in steps if architecture.nets(model) else ():
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - whatever is missing or fails, as graphviz may
+            traceback.print_exc()
+
+
+def _look(spec: Spec, fold: FoldResult, model: Model, folder: Path) -> None:
+    """Write down what a net of images looks at in some that its fold has held out."""
+    data, rows = spec.dataset, spec.folds.split(fold.repeat, fold.fold)[1]
+    if data.kind != "image":
+        return
+    images: object = data.x[rows]
+    found = looking.look(model, images, data.y[rows], fold.oof, classes=len(data.classes or ()))
+    if found is not None:
+        found.save(folder / looking.FILE)

@@ -1,0 +1,69 @@
+"""What there is to see of the nets that a report tells of, as their trials have left it in MLflow."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import StudyError
+from workbench.models.architecture import DIAGRAM, SIZES, TABLE
+from workbench.models.looking import FILE, Look
+from workbench.report import Architecture
+from workbench.tracking import Tracker
+
+if TYPE_CHECKING:
+    from workbench.search.books import Row
+
+
+@dataclass
+class Portraits:
+    """What there is to see, and what of it cannot be read."""
+
+    architectures: list[Architecture] = field(default_factory=list)
+    looks: dict[str, Look] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read(tracker: Tracker, rows: "Sequence[Row]", ensemble: Mapping[str, Any] | None) -> Portraits:
+    """Return what there is to see of the members that have nets; without an ensemble, of each family's best trial.
+
+    Args:
+        tracker: of the study.
+        rows: its finished trials, best first.
+        ensemble: the newest ensemble's document.
+    """
+    found = Portraits()
+    for name, run_id in _shown(rows, ensemble):
+        try:
+            folder = tracker.nets(run_id)
+            if folder is not None:
+                _add(found, name, folder)
+        except (StudyError, OSError, ValueError) as error:
+            found.notes.append(f"What there is to see of the nets of {name} cannot be read. {error}")
+    return found
+
+
+def _shown(rows: "Sequence[Row]", ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Yield the names of trials and the ids of their runs."""
+    if ensemble is not None:
+        for member in sorted(ensemble["members"], key=lambda member: -member["weight"]):
+            # Trials that differ by their seed only have one architecture.
+            yield member["name"], member.get("run_ids", [member["run_id"]])[0]
+        return
+    seen: set[str] = set()
+    for row in rows:
+        if row.state == "complete" and row.family not in seen:
+            seen.add(row.family)
+            yield f"{row.family} #{row.number}", row.run_id
+
+
+def _add(found: Portraits, name: str, folder: Path) -> None:
+    if (folder / SIZES).exists():
+        sizes = json.loads((folder / SIZES).read_text())
+        diagram = (folder / DIAGRAM).read_bytes() if (folder / DIAGRAM).exists() else None
+        table = (folder / TABLE).read_text(encoding="utf-8") if (folder / TABLE).exists() else ""
+        counts = sizes["parameters"], sizes["trainable_parameters"]
+        found.architectures.append(Architecture(name, *counts, table, diagram))
+    if (folder / FILE).exists():
+        found.looks[name] = Look.load(folder / FILE)
