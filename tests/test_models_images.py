@@ -167,6 +167,21 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
 
 
 @pytest.mark.slow
+def test_a_shifted_image_is_as_sharp_as_it_was():
+    import keras
+
+    from workbench.models import augmentation
+
+    x = pictures(40, 28, 28, 1).astype("float32") / 255
+    start = keras.Input((28, 28, 1))
+    net = keras.Model(start, augmentation.moved({"shift": 0.1}, start))
+    shifted = np.asarray(net(x, training=True))
+    assert not np.array_equal(shifted, x)
+    # Between two pixels there would be values that no pixel had.
+    assert np.isin(shifted, [*np.unique(x), 0]).all()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "step"])
 @pytest.mark.parametrize("name", ["adamw", "adam", "rmsprop", "sgd", "adagrad"])
 def test_every_optimizer_has_a_rate_in_its_own_range_and_no_other_question(name, schedule):

@@ -44,7 +44,8 @@ def moved(asked: dict[str, Any], hidden: Any) -> Any:
         mode = {"horizontal": "horizontal", "both": "horizontal_and_vertical"}[asked["flip"]]
         hidden = layers.RandomFlip(mode)(hidden)
     if amount := asked.get("shift"):
-        hidden = layers.RandomTranslation(amount, amount, **filled)(hidden)
+        # By whole pixels: between them an image blurs, and those to be predicted are not blurred.
+        hidden = layers.RandomTranslation(amount, amount, interpolation="nearest", **filled)(hidden)
     if amount := asked.get("rotation"):
         hidden = layers.RandomRotation(amount, **filled)(hidden)
     if amount := asked.get("zoom"):

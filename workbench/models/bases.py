@@ -11,6 +11,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -164,7 +165,7 @@ def searched(hp: Any, asked: PretrainedConfig, known: "Pixels", *, cut: float) -
         hidden = keras.layers.Resizing(height, width)(hidden)
     hidden = _coloured(hidden, net.input_shape[3] if len(net.input_shape) == 4 else 1)
     hidden = _raw(hidden, net) if own else _preprocessed(name, hidden)
-    model = keras.Model(start, net(hidden, training=False), name="base")
+    model = keras.Model(start, net(hidden), name="base")
     return Base(model, net, known.brightest if own else 255.0)
 
 
@@ -276,7 +277,26 @@ def _cut(net: Any, share: float) -> Any:
         raise FamilyError(f"{net.name} must be a net of convolutions with one input, images. Received: none such.")
     first = next(place for place, layer in enumerate(spatial) if layer.weights)
     last = max(first, round(share * len(spatial)) - 1)
-    return keras.Model(inputs[0], spatial[last].output)
+    return _still(keras.Model(inputs[0], spatial[last].output))
+
+
+def _still(net: Any) -> Any:
+    """Return a net without what acts by chance while it trains: dropout, noise, changed images.
+
+    Frozen layers of batch normalisation stand still, but these do not; and a net within another is told that it trains
+    whenever the other does, even if it was called with `training=False` (Keras 3).
+    """
+    import keras
+
+    def stilled(layer: Any) -> Any:
+        # What acts by chance asks whether it trains, and has no weights.
+        if isinstance(layer, keras.Layer) and not layer.weights and "training" in signature(layer.call).parameters:
+            return keras.layers.Identity(name=layer.name)
+        return type(layer).from_config(layer.get_config())
+
+    made = keras.models.clone_model(net, clone_function=stilled, recursive=True)
+    made.set_weights(net.get_weights())
+    return made
 
 
 def _coloured(hidden: Any, wanted: int) -> Any:

@@ -2,11 +2,12 @@
 
 - `features`: the base runs once over the images, and a small net learns from what it says of them.
 - `frozen`: the base stays as it is, with the head on top of it; images are changed a little while the head trains.
-- `tuned`: the head first, then the top layers of the base as well, at a low rate.
+- `tuned`: the head first (Kumar et al., 2022), then the base as well, or its top layers, at a lower rate.
 
-Which is tried first follows from the number of images and from whether the base has seen images like these, the four
-cases of the CS231n notes (Karpathy et al., 2015) and of Chollet (2021, chapter 8). In all of them the base's layers of
-batch normalisation keep their averages, and its dropout is off.
+Which is tried first follows from the number of images and from whether the base has seen images like these: few images
+unlike those of the base are the one of the four cases of the CS231n notes (Karpathy et al., 2015) in which the base
+stays as it is. In all of them the base's layers of batch normalisation keep their averages (Chollet, 2021, chapter 8),
+which were better than those of a few images in every comparison, and its dropout is off.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,17 +30,24 @@ __all__ = ["fit", "load"]
 _MANY = 2000
 # From so many images it is learnt how far apart the values are that a base gives.
 _SAMPLE = 500
-# A value that varies less than this share of the one that varies most tells nothing.
-_SILENT = 1e-4
+# A value that varies less than this share of the one that varies most is not enlarged further: what is rare among few
+# images would come out far too large in the next ones.
+_FLOOR = 0.25
+# Of more values than these each counts less, so that a step changes the outputs no more.
+_FULL = 128
+# What a base says is pooled in a grid of so many cells a side, for where something is tells as well: by default with so
+# many values at most as a head on few images bears, and never with more than memory bears.
+_GRIDS = (1, 2, 4)
+_USUAL, _MOST = 2048, 8192
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Network:
     """Train a net on top of a base, and perhaps the top of the base."""
     known, similar = images.pixels(train.x), setting.training.pretrained.similar
     many = known.rows >= _MANY
-    way = hp.Choice("way", ["features", "frozen", "tuned"], default="tuned" if many else "features")
-    # Few images, unlike those of the base: what its top has learnt does not fit, and cannot be learnt anew.
-    cut = 1.0 if many or similar else 0.75
+    way = hp.Choice("way", ["features", "frozen", "tuned"], default="tuned" if many or similar else "features")
+    # What the top of a base has learnt fits its own classes, and few images do not suffice to learn it anew.
+    cut = 1.0 if many else 0.75
     ways = {"features": _features, "frozen": _frozen, "tuned": _tuned}
     return ways[way](_Task(hp, problem, train, valid, setting, known, cut))
 
@@ -64,10 +72,13 @@ class _Task:
 
     def said(self, base: Base, hidden: Any) -> Any:
         """Return what the base says of standardised images, (rows, values)."""
-        hidden = base.model(images.restored(hidden, self.known, base.brightest), training=False)
+        hidden = base.model(images.restored(hidden, self.known, base.brightest))
+        height, width, values = hidden.shape[1:]
+        usual = max(side for side in _GRIDS if side == 1 or side**2 * values <= _USUAL)
+        side = min(self.hp.Choice("grid", list(_GRIDS), default=usual), max(1, int((_MOST / values) ** 0.5)))
         pooling = self.hp.Choice("pooling", ["average", "max"])
-        layers = {"average": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
-        return layers[pooling]()(hidden)
+        layer = {"average": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}[pooling]
+        return keras.layers.Flatten()(layer((-(-height // side), -(-width // side)), padding="same")(hidden))
 
     def view(self, base: Base, cache: Path | None = None) -> Extraction:
         """Return images as the base sees them."""
@@ -82,7 +93,8 @@ class _Task:
             seen: what it says of training images, to standardise by: averages that follow a short training come late.
         """
         mean, deviation = seen.mean(axis=0, dtype=float), seen.std(axis=0, dtype=float)
-        deviation = np.where(deviation > _SILENT * deviation.max(), deviation, deviation.max() or 1.0)
+        deviation = np.maximum(deviation, _FLOOR * deviation.max() or 1.0)
+        deviation = deviation * max(1.0, (len(deviation) / _FULL) ** 0.5)
         hidden = keras.layers.Rescaling((1 / deviation).tolist(), (-mean / deviation).tolist())(hidden)
         kind = self.hp.Choice("head", ["linear", "dense"])
         with self.hp.conditional_scope("head", ["dense"]):
@@ -121,8 +133,8 @@ def _tuned(task: _Task) -> Network:
     """Train the head, then the top of the base as well; the better of the two is what there is at the end."""
     hp, setting = task.hp, task.setting
     first = hp.Int("head_epochs", 2, 20, sampling="log", default=6)
-    share = hp.Float("unfrozen", 0.1, 1.0, step=0.1, default=0.3 if setting.training.pretrained.similar else 1.0)
-    slower = hp.Float("rate_share", 0.003, 0.3, sampling="log", default=0.05)
+    share = hp.Float("unfrozen", 0.1, 1.0, step=0.1, default=1.0)
+    slower = hp.Float("rate_share", 0.01, 1.0, sampling="log", default=0.3)
     options: dict[str, Any] = {"mixing": mixing.searched(hp) if task.problem.classes else None}
     made: list[Base] = []
 
