@@ -28,8 +28,9 @@ Array = NDArray[np.float64]
 
 _HELD_OUT = 20_000
 _MODELS = 20
-# A metric that must be asked as it is takes longer.
-_SECONDS = {"log_loss": 4.0, "roc_auc": 30.0}
+# Seconds that a blend with its honest score may take; a metric that must be asked as it is takes longer.
+_OF_TARGETS = {"log_loss": 4.0, "roc_auc": 30.0}
+_OF_CLASSES = 8.0
 # Metric, targets and rows of the banks of several targets.
 _SIZES = [
     ("log_loss", 3, 200),
@@ -51,12 +52,12 @@ class Bank:
     y: Array
     metric: Metric
     rows: int
+    seconds: float
 
     def assessed(self, weights: str | None) -> tuple[Assessment, float]:
         """Return a blend of the first rows, and its score on the others."""
-        seconds = _SECONDS[self.metric.name]
         fitted, y = self.predictions[:, : self.rows], self.y[: self.rows]
-        found = assess(fitted, y, self.metric, weights=weights, shrink=True, seconds=seconds)  # type: ignore[arg-type]
+        found = assess(fitted, y, self.metric, weights=weights, shrink=True, seconds=self.seconds)  # type: ignore[arg-type]
         return found, self.held_out(found)
 
     def held_out(self, found: Assessment) -> float:
@@ -151,7 +152,7 @@ def _of_targets(seed: int, name: str, count: int, rows: int, apart: float) -> Ba
     predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
     asked = metric(name)
     parts = [Part(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
-    return Bank(predictions, y, several(parts, y), rows)
+    return Bank(predictions, y, several(parts, y), rows, _OF_TARGETS[name])
 
 
 def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:
@@ -161,7 +162,7 @@ def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:
     noise = _noise(rng, count, apart)[:, None, :]
     seen = 2 * (truth + noise * rng.normal(size=(_MODELS, *truth.shape))) / (1 + noise**2)
     odds = np.exp(seen - seen.max(axis=2, keepdims=True))
-    return Bank(odds / odds.sum(axis=2, keepdims=True), y, metric("log_loss"), rows)
+    return Bank(odds / odds.sum(axis=2, keepdims=True), y, metric("log_loss"), rows, _OF_CLASSES)
 
 
 if __name__ == "__main__":
