@@ -3,6 +3,7 @@
 Of a model of one's own the top is cut: what follows its last layer that still has a height and a width. It is given the
 values that the images have, as it was when it was trained; an architecture is given what its own preprocessing makes of
 images with values up to 255. Smaller images are enlarged to what the base needs, grey ones get three equal channels.
+What acts by chance while a net trains, such as dropout, is taken out of any base.
 
 Nothing heavy is imported before a base is built, so that a study file is checked at once.
 """
