@@ -79,6 +79,7 @@ def test_every_family_learns_several_targets(case, tmp_path):
         if target.task == "regression":
             assert abs(own.mean() - train.y[:, place].mean()) < 3 * train.y[:, place].std()
     for _, losses in heard:
+        assert {f"{name}_loss" for name in problem.told} <= losses.keys()
         assert np.isfinite(list(losses.values())).all()
     model.save(tmp_path)
     loaded = models.family(case.family).load(tmp_path)
@@ -102,7 +103,10 @@ def test_separate_trainings_are_told_as_one_whose_length_all_can_be_trained_for(
     heard = []
     fit(case, problem, train, valid, lambda epoch, losses, progress=None, of=None: heard.append((epoch, losses)))
     assert [epoch for epoch, _ in heard] == sorted({epoch for epoch, _ in heard})
-    assert {"loss", "val_loss"} <= heard[0][1].keys()
+    assert {"loss", "val_loss", "regression_0_loss", "val_multiclass_2_loss"} <= heard[0][1].keys()
+    assert heard[-1][1]["val_loss"] == pytest.approx(
+        np.mean([heard[-1][1][f"val_{name}_loss"] for name in problem.told])
+    )
     model = fit(case, problem, train, None, length=7)
     assert {one.trees.num_boosted_rounds() for one in model.models} == {7}
 

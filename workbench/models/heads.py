@@ -15,8 +15,6 @@ from keras import ops
 from workbench.models.protocol import Problem
 
 Sort = Literal["sigmoid", "softmax", "squared_error", "absolute_error"]
-# Of so many targets each one's loss is told of every epoch.
-_TOLD = 12
 
 
 def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
@@ -58,10 +56,8 @@ def loss(problem: Problem, *, mixed: bool) -> str | Callable[[Any, Any], Any]:
 
 
 def told(problem: Problem) -> list[Any]:
-    """Return what is told of every epoch beside the loss: of a few targets, the loss of each."""
-    if not 1 < len(problem.targets) <= _TOLD:
-        return []
-    return [_Alone(run, f"{run.names[0]} loss") for run in _runs(problem, apart=True)]
+    """Return what is told of every epoch beside the loss: of a few targets, the loss of each as `TARGET_loss`."""
+    return [_Alone(run, f"{name}_loss") for run, name in zip(_runs(problem, apart=True), problem.told, strict=False)]
 
 
 def scales(problem: Problem, y: np.ndarray) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ Think twice before adding to this contract. A family never sees the metric, the 
 one that learns without labels sees the features of all rows, if it says so in its entry.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ import pandas as pd
 
 from workbench.config import ColumnKind, Task, TrainingConfig
 
+# Of so many targets at most, each one's loss is told of every epoch.
+_TOLD = 12
 Inputs = pd.DataFrame | np.ndarray
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 
@@ -42,6 +45,11 @@ class Problem:
     def outputs(self) -> int:
         """The width of a prediction: a column per class when there are more than two, else one; several in a row."""
         return sum(target.outputs for target in self.targets) or (self.classes if self.classes > 2 else 1)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of several targets as single words, where they are so few that each one's loss is told."""
+        return tuple(re.sub(r"\W", "_", target.name) for target in self.targets) if len(self.targets) <= _TOLD else ()
 
     def parts(self) -> "Iterator[tuple[Problem, slice]]":
         """Yield every target with its columns of predictions; a single one is its own."""

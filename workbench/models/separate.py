@@ -50,7 +50,7 @@ class Able:
             rows = [part and Rows(part.x, _one(part.y, place, target), part.weight) for part in (train, valid)]
             own = replace(setting, watch=watch, name=f"{setting.name}/{place}")
             models.append(self.family.fit(hp, target, rows[0] or train, rows[1], own))
-        _tell(heard, [target.weight for target in problem.targets], setting)
+        _tell(heard, problem, setting)
         return Separate(models)
 
     def load(self, folder: Path) -> Model:
@@ -81,17 +81,27 @@ def _one(y: np.ndarray, place: int, target: Problem) -> np.ndarray:
     return column.astype(np.int64) if target.classes else column
 
 
-def _tell(heard: Sequence[_Heard], weights: Sequence[float], setting: Setting) -> None:
+def _tell(heard: Sequence[_Heard], problem: Problem, setting: Setting) -> None:
     """Tell of the targets' trainings as if they had gone on side by side: the mean of their losses by their weights.
 
-    A training that ended earlier than another goes on with what it had at its end.
+    A training that ended earlier than another goes on with what it had at its end. Of a few targets each one's own
+    losses are told as well, as those of a net that learns them together are.
     """
     told = [each for each in heard if each.losses]
     if len(told) < len(heard):
         return
+    weights = [target.weight for target in problem.targets]
     longest = max(told, key=lambda each: len(each.losses))
     names = set.intersection(*(set(each.losses[-1]) for each in told))
     for step, (epoch, progress) in enumerate(zip(longest.epochs, longest.progress, strict=True)):
         last = [each.losses[min(step, len(each.losses) - 1)] for each in told]
         mean = {name: float(np.average([losses[name] for losses in last], weights=weights)) for name in sorted(names)}
+        for target, losses in zip(problem.told, last, strict=False):
+            mean |= {_named(target, name): losses[name] for name in names}
         setting.watch(epoch, mean, progress)
+
+
+def _named(target: str, loss: str) -> str:
+    """Return what a loss of one target is called: `val_price_loss` for `val_loss`."""
+    before, _, last = loss.rpartition("_")
+    return f"{before}_{target}_{last}" if before else f"{target}_{last}"
