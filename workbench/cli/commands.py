@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -144,6 +144,9 @@ def ensemble(
         typer.Option("--from", metavar="STUDY2.yaml", help="Another study with the same folds; may be repeated."),
     ] = None,
     method: Annotated[str | None, typer.Option(help="nelder_mead, convex, greedy, uniform, rank, stack, best.")] = None,
+    weights: Annotated[
+        Literal["shared", "target", "class"] | None, typer.Option(help="One a member, or one for each target or class.")
+    ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="The most members.")] = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
@@ -153,7 +156,7 @@ def ensemble(
 
     if method is not None:
         check(method)
-    made = _open(file, home).ensemble(sources=sources or (), method=method, members=members)
+    made = _open(file, home).ensemble(sources=sources or (), method=method, weights=weights, members=members)
     if as_json:
         _print_json(dict(made.document))
         return
@@ -327,7 +330,7 @@ def ui(
 
 @app.command()
 def families(as_json: AsJson = False) -> None:
-    """List the model families: what each is, and which kinds of data and tasks it takes."""
+    """List the model families: what each is, and which data and tasks it takes, and how several targets."""
     from workbench.models import FAMILIES
 
     if as_json:
@@ -337,6 +340,7 @@ def families(as_json: AsJson = False) -> None:
                 "description": e.about,
                 "kinds": list(e.kinds),
                 "tasks": list(e.tasks),
+                "joint": e.joint,
                 "installed": e.installed,
             }
             for n, e in FAMILIES.items()
@@ -346,7 +350,8 @@ def families(as_json: AsJson = False) -> None:
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
         print(f"{name:<20} {entry.about}{missing}")
-        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}")
+        together = "together" if entry.joint else "one by one"
+        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
     print(
         f"{'':<20} of data of kind mixed, a family that does not take them is given its part: the table or the images"
     )

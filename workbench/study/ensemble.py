@@ -27,7 +27,7 @@ class Ensemble:
 
     @property
     def weights(self) -> "np.ndarray":
-        """The members' weights, (members,), at least 0, sum 1."""
+        """The members' weights, (members,), at least 0, sum 1; where targets or classes have their own, the mean."""
         import numpy as np
 
         return np.array([member["weight"] for member in self.members])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from workbench import config as configs
 from workbench import home as homes
@@ -200,6 +200,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
+        weights: Literal["shared", "target", "class"] | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -208,6 +209,7 @@ class Study:
         Args:
             sources: the files of other studies of this home, whose trials and imports may become members too.
             method: how weights are found, as in the study file unless given.
+            weights: whether a member has one, or one for each target or class, as in the study file unless given.
             members: the most members, as in the study file unless given.
             seconds: how long the blends may take together.
 
@@ -216,7 +218,7 @@ class Study:
         """
         from workbench.study import publishing
 
-        made = self._blended(sources=sources, method=method, members=members, seconds=seconds)
+        made = self._blended(sources=sources, method=method, weights=weights, members=members, seconds=seconds)
         publishing.picture(self.archive, self.archive.rows())
         return made
 
@@ -225,6 +227,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
+        weights: Literal["shared", "target", "class"] | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -237,14 +240,16 @@ class Study:
             own.facts.check(self.home.facts(self.name), self.config)
         others = [open(file, self.home.path).archive for file in sources]
         found = gather(self.archive, others, _MOST_CANDIDATES)
+        asked = weights or self.config.ensemble.weights
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
         document, oof, test = blended(
             found,
             own,
             method=method or self.config.ensemble.method,
-            weights=self.config.ensemble.weights,
-            simplify=None if method is None else False,
+            weights=asked,
+            # What is asked for by name is not replaced by what is simpler.
+            simplify=None if method is None and asked is None else False,
             members=members or self.config.ensemble.members,
             seed=self.config.seed,
             seconds=seconds,
