@@ -7,7 +7,7 @@
 Which is tried first follows from the number of images and from whether the base has seen images like these: few images
 unlike those of the base are the one of the four cases of the CS231n notes (Karpathy et al., 2015) in which the base
 stays as it is. In all of them the base's layers of batch normalisation keep their averages (Chollet, 2021, chapter 8),
-which were better than those of a few images in every comparison, and its dropout is off.
+and its dropout is off.
 """
 
 from collections.abc import Callable, Mapping
