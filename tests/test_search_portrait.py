@@ -5,10 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_models_looking import averaged, grey, seen_by
 
+from workbench.data.pictures import Pictures
 from workbench.models import architecture, looking
+from workbench.models.portion import Fitted, Portion
+from workbench.models.separate import Separate
 from workbench.search import portrait
 from workbench.trial import FoldResult
 
@@ -21,7 +25,7 @@ def made(folder: Path, *, whole: bool, kind: str = "image") -> set[str]:
     """Make the portrait of a small net of images; return the names of the files."""
     nets, x = averaged("dense", 3), grey(30)
     oof = np.asarray(nets[0](x))
-    data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"))
+    data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, np.arange(30))))
     fold = FoldResult(0, 2, oof, None, 0.5, 1.0, {})
     portrait.make(spec, fold, seen_by(*nets), folder / "nets", whole=whole)
@@ -64,3 +68,28 @@ def test_the_search_needs_no_keras_to_know_of_it() -> None:
         "assert not {'keras', 'tensorflow', 'mlflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: Path) -> None:
+    nets, x = averaged("dense", 3), grey(30)
+    frame = pd.DataFrame({"age": np.arange(30.0), "photo": Pictures(x)})
+    oof = np.asarray(nets[0](x))
+    data = SimpleNamespace(kind="mixed", x=frame, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
+    rows = np.arange(5, 30)
+    spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
+    given = Fitted(seen_by(*nets), Portion({}, "photo"))
+    portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
+    assert architecture.size(given)["parameters"] > 0
+    found = looking.Look.load(tmp_path / "nets" / looking.FILE)
+    assert len(found.images) == 6
+    beside = Fitted(seen_by(*nets), Portion({"age": "number"}))
+    portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
+    assert not (tmp_path / "beside" / looking.FILE).exists()
+
+
+def test_the_nets_of_several_targets_are_counted_together() -> None:
+    nets = averaged("dense", 3)
+    one = seen_by(*nets)
+    several = Separate([one, one])
+    assert architecture.size(several)["parameters"] == 2 * architecture.size(one)["parameters"]
+    assert next(iter(architecture.nets(several))).startswith("target 0")

@@ -22,8 +22,13 @@ _DPI = 60
 
 
 def nets(model: Model) -> Mapping[str, Any]:
-    """Return the Keras nets in a fitted model in the order in which rows go through them, by what they do."""
-    found: Mapping[str, Any] = getattr(model, "nets", {})
+    """Return the Keras nets in a fitted model in the order in which rows go through them, by what they do.
+
+    Of a model that holds others, as one for each target, they are theirs, by the name of the other first.
+    """
+    found: dict[str, Any] = dict(getattr(model, "nets", {}))
+    for name, other in getattr(model, "others", {}).items():
+        found |= {f"{name} {own}".strip(): net for own, net in nets(other).items()}
     return found
 
 

@@ -58,6 +58,11 @@ class Fitted:
     model: Model
     portion: Portion
 
+    @property
+    def others(self) -> dict[str, Model]:
+        """The model itself."""
+        return {"": self.model}
+
     def predict(self, x: Inputs) -> np.ndarray:
         """Return the model's predictions; of images it is given some megabytes at a time."""
         seen = self.portion.inputs(x)

@@ -19,6 +19,11 @@ class Separate:
 
     models: Sequence[Model]
 
+    @property
+    def others(self) -> dict[str, Model]:
+        """The models, by the numbers of their targets."""
+        return {f"target {place}": model for place, model in enumerate(self.models)}
+
     def predict(self, x: Inputs) -> np.ndarray:
         """Return the predictions of all targets beside each other, (rows, outputs)."""
         return np.column_stack([model.predict(x) for model in self.models])

@@ -7,8 +7,13 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from workbench.data import Dataset
 from workbench.models import architecture, looking
+from workbench.models.portion import Fitted
 from workbench.models.protocol import Model
 from workbench.trial import FoldResult, Spec
 
@@ -41,9 +46,30 @@ def make(spec: Spec, fold: FoldResult, model: Model, folder: Path, *, whole: boo
 def _look(spec: Spec, fold: FoldResult, model: Model, folder: Path) -> None:
     """Write down what a net of images looks at in some that its fold has held out."""
     data, rows = spec.dataset, spec.folds.split(fold.repeat, fold.fold)[1]
-    if data.kind != "image":
+    seen = _images(model, data, rows)
+    if seen is None:
         return
-    images: object = data.x[rows]
-    found = looking.look(model, images, data.y[rows], fold.oof, classes=len(data.classes or ()))
+    found = looking.look(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
     if found is not None:
         found.save(folder / looking.FILE)
+
+
+class _Seen(NamedTuple):
+    """A model that takes images, and the images that it is given of some rows."""
+
+    model: Model
+    images: Any
+
+
+def _images(model: Model, data: Dataset, rows: np.ndarray) -> _Seen | None:
+    """Return what a model is given of some rows; None where that is more or other than images, or for several targets.
+
+    What is shown of an image is what it was taken for, which is one thing.
+    """
+    x: Any = data.x
+    if data.targets:
+        return None
+    if isinstance(model, Fitted):
+        portion = model.portion
+        return None if portion.image is None else _Seen(model.model, portion.inputs(x.iloc[rows]))
+    return _Seen(model, x[rows]) if data.kind == "image" else None
