@@ -18,7 +18,7 @@ from workbench.study.checks import check
 from workbench.study.draft import MANY_ROWS, draft, study_name
 
 ROWS = 60
-SCHEMA = Path(config.__file__).with_name("study.schema.json")
+SCHEMA = Path(config.__file__).parent.with_name("study.schema.json")
 
 
 @pytest.fixture

@@ -76,3 +76,11 @@ def listed(words: Iterable[object], most: int = 12) -> str:
     if len(every) <= most:
         return ", ".join(every)
     return f"{', '.join(every[:most])}, … ({len(every)} in all)"
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Return a value as a message shows it: on one line, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    words = repr(value) if isinstance(value, str | int | float | list | dict) else str(value)
+    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -135,7 +135,8 @@ def _write(path: Path, text: str) -> None:
 
 def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     """Yield the lines of the study file."""
-    yield f"# yaml-language-server: $schema={_seen_from(path, Path(configs.__file__).with_name('study.schema.json'))}"
+    schema = Path(configs.__file__).parent.with_name("study.schema.json")
+    yield f"# yaml-language-server: $schema={_seen_from(path, schema)}"
     yield f"# Drafted from {seen.sources.label}. Read it, change what is wrong, then: workbench run {path.name}"
     yield ""
     yield _line("name", study_name(path.stem), "the study's identity: its experiment, and where its trials are kept")

@@ -1,31 +1,22 @@
-"""A study file: YAML read into a frozen StudyConfig. Checks form only; each room checks its own words.
+"""The parts of a study file: what each key may hold, and what it is for.
 
-`config` knows no family, metric, sampler or column: `study.open` asks the rooms that own them.
+The docstrings below the keys are what an editor shows, by the schema.
 """
 
-import json
-import os
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
-    PrivateAttr,
-    ValidationError,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticKnownError
-
-from workbench.errors import ConfigError, did_you_mean, listed
+from pydantic_core import PydanticKnownError
 
 Task = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
 """What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
@@ -73,13 +64,13 @@ def one_class(value: object) -> object:
     return value
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A frozen mapping of the study file in which unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class DataConfig(_Part):
+class DataConfig(Part):
     """Where the rows come from, and what their columns are."""
 
     train: str
@@ -161,7 +152,7 @@ class DataConfig(_Part):
         return self
 
 
-class TargetConfig(_Part):
+class TargetConfig(Part):
     """One of several targets, where it is not like the others."""
 
     task: SingleTask | None = None
@@ -183,7 +174,7 @@ class TargetConfig(_Part):
         return one_class(value)
 
 
-class FoldsConfig(_Part):
+class FoldsConfig(Part):
     """How rows are set apart for validation."""
 
     kind: FoldKind | None = None
@@ -208,7 +199,7 @@ class FoldsConfig(_Part):
         return self
 
 
-class SearchConfig(_Part):
+class SearchConfig(Part):
     """How long and how to search."""
 
     trials: Whole | None = Field(default=None, ge=1)
@@ -235,7 +226,7 @@ class SearchConfig(_Part):
     """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
-class PretrainedConfig(_Part):
+class PretrainedConfig(Part):
     """What the family `pretrained` starts from."""
 
     base: str | None = None
@@ -248,7 +239,7 @@ class PretrainedConfig(_Part):
     """Whether the base was trained on images like these; what is tried first follows from it."""
 
 
-class WordVectorsConfig(_Part):
+class WordVectorsConfig(Part):
     """Vectors of words, learnt from other texts, for nets that read."""
 
     file: str | None = None
@@ -263,7 +254,7 @@ class WordVectorsConfig(_Part):
         return self
 
 
-class TrainingConfig(_Part):
+class TrainingConfig(Part):
     """How nets are trained; what is not said here is in their search space."""
 
     epochs: Whole = Field(default=100, ge=1)
@@ -303,7 +294,7 @@ class TrainingConfig(_Part):
         return shared
 
 
-class EnsembleConfig(_Part):
+class EnsembleConfig(Part):
     """How the trials are blended."""
 
     method: str = "nelder_mead"
@@ -324,260 +315,3 @@ class EnsembleConfig(_Part):
         if self.seeds > 1 and self.final != "refit":
             raise ValueError("must have final 'refit' for seeds above 1")
         return self
-
-
-class StudyConfig(_Part):
-    """One question: data, metric, folds, families, budgets. Read it with `load`."""
-
-    name: Name
-    """The study's identity, and the name of its experiment."""
-    data: DataConfig
-    """Where the rows come from, and what their columns are."""
-    task: Task | None = None
-    """Inferred from the target when left out."""
-    targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
-    """Of several targets, by name: what is particular of some of them."""
-    metric: str | None = None
-    """What is optimised; log_loss for classes and rmse for numbers when left out. Of several targets: the weighted mean
-    of each one's score."""
-    also: tuple[str, ...] = ()
-    """Further metrics, shown and logged, not optimised."""
-    folds: FoldsConfig = FoldsConfig()
-    """How rows are set apart for validation."""
-    families: tuple[str, ...] = Field(min_length=1)
-    """The model families to search, by name or `file.py:Name`, in the order in which they first get a turn."""
-    class_weight: Literal["balanced"] | None = None
-    """Weigh classes by the inverse of their frequency in training."""
-    search: SearchConfig = SearchConfig()
-    """How long and how to search."""
-    training: TrainingConfig = TrainingConfig()
-    """How nets are trained."""
-    ensemble: EnsembleConfig = EnsembleConfig()
-    """How the trials are blended."""
-    seed: Whole = Field(default=7, ge=0)
-    """The seed of samplers and models."""
-    deterministic: bool = Field(default=False, strict=True)
-    """Whether nets use only operations that give the same bits each time, where that costs speed."""
-
-    _file: Path = PrivateAttr(Path("study.yaml"))
-
-    @property
-    def file(self) -> Path:
-        """The file that the study was read from, as the user named it."""
-        return self._file
-
-    def resolve(self, path: str) -> Path:
-        """Return `path`, seen from the study file's folder first and from the current folder second."""
-        beside = self._file.resolve().parent / path
-        return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
-
-    def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
-        """Return the error for a `key` of this file, in the one sentence all errors share."""
-        return ConfigError(f"{self._file}: {key} {expected}. Received: {_shown(received)}.{hint}")
-
-
-def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
-    """Read a study file.
-
-    Args:
-        file: the study file.
-        overrides: keys to replace, as in `seed=3`.
-
-    Raises:
-        ConfigError: the file is missing, is not YAML, or a key or value does not fit.
-    """
-    path = Path(file)
-    document = _parsed(path, _text(path))
-    if not isinstance(document, dict):
-        raise ConfigError(
-            f"{path}: must be a mapping with name, data and families. Received: {_shown(document)}.{_no_study(path)}"
-        )
-    try:
-        config = StudyConfig.model_validate({**document, **overrides})
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error)}") from error
-    config._file = path
-    return config
-
-
-# What gives a secret away: a word before it, a place in a URL, or a form that keys of well-known services have.
-_SECRETS = (
-    re.compile(r"(?P<before>\w+://[^\s:/@]*:)[^\s/@]+(?=@)"),
-    re.compile(
-        r"(?i)(?P<before>\w*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key)\w*['\"]?\s*[:=]\s*)"
-        r"(?:\"[^\"]*\"|'[^']*'|[^\s&#,}\]]+)"
-    ),
-    re.compile(r"(?P<before>\b(?:gh[pousr]_|hf_|sk-|xox[a-z]-|AKIA|KGAT_))[\w-]{12,}"),
-)
-
-
-def masked(text: str) -> str:
-    """Return a text, as of a study file, with stars in the place of what looks like a password, a token or a key."""
-    for secret in _SECRETS:
-        text = secret.sub(lambda found: f"{found['before']}***", text)
-    return text
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a study file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyConfig.model_json_schema()}
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader; a key that stands twice in one mapping is refused, where YAML lets the last one win."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return a mapping whose keys differ; `<<` may stand in it more than once."""
-        node = super().compose_mapping_node(anchor)
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        for place, key in enumerate(keys):
-            if any(key.value == other.value for other in keys[:place]):
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
-        return node
-
-
-_YAML_HINTS = {
-    "'\\t'": " Indent with spaces, not with tabs.",
-    "mapping values": " Put a value that holds ': ' in quotes.",
-    "stands twice": " Remove one of them.",
-}
-
-
-def _text(path: Path) -> str:
-    """Return what the file holds."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).{_instead(path)}") from error
-    except UnicodeDecodeError as error:
-        received = f"byte 0x{error.object[error.start]:02x} at position {error.start}"
-        hint = _no_study(path) or " Save it as UTF-8."
-        raise ConfigError(f"{path}: must be a UTF-8 text file. Received: {received}.{hint}") from error
-
-
-def _parsed(path: Path, text: str) -> Any:
-    """Return what YAML makes of the text."""
-    try:
-        return _Loader(text).get_single_data()
-    except (yaml.YAMLError, ValueError) as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        hints = (hint for words, hint in _YAML_HINTS.items() if words in str(problem))
-        sentence = f"{path}{where}: is not YAML: {problem or error}.{next(hints, _no_study(path))}"
-        raise ConfigError(" ".join(sentence.split())) from error
-
-
-def _instead(path: Path) -> str:
-    """Say what could be read in place of a file that cannot."""
-    folder = path if path.is_dir() else path.parent
-    near = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
-    if path.is_dir():
-        return f" Name a study file in it: {listed(near)}." if near else " Name a study file."
-    if path.exists():
-        return " Check who may read it."
-    return did_you_mean(path.name, near) or " Make one with 'workbench init TRAIN.csv'."
-
-
-def _no_study(path: Path) -> str:
-    """Say how data become a study, where the file's name is none of a study file."""
-    return "" if path.suffix.lower() in (".yaml", ".yml") else f" From data, make one with 'workbench init {path}'."
-
-
-# What pydantic's errors are in our sentence, filled in from their context.
-_MUST = {
-    "string_type": "must be text",
-    "string_pattern_mismatch": "must be letters, digits, '_', '.' and '-', the first a letter or a digit",
-    "string_too_long": "must have at most {max_length} characters",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "finite_number": "must be a finite number",
-    "tuple_type": "must be a list",
-    "model_type": "must be a mapping",
-    "dict_type": "must be a mapping",
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "too_short": "must have at least {min_length} entry",
-    "literal_error": "must be {expected}",
-    "value_error": "{error}",
-}
-_UNKNOWN = ("extra_forbidden", "invalid_key")
-
-
-def _sentence(error: ValidationError) -> str:
-    """Say the first thing that is wrong, and how many more there are."""
-    # A key that is misspelt is also missing; the misspelling is what helps.
-    first = min(error.errors(), key=lambda e: e["type"] not in _UNKNOWN)
-    others = error.error_count() - 1
-    more = f" ({others} more {'mistake' if others == 1 else 'mistakes'})" if others else ""
-    location = tuple(part for part in first["loc"] if part != "[key]")
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    key = " ".join(key.split())
-    if first["type"] in _UNKNOWN:
-        key = key if first["type"] == "extra_forbidden" else _shown(first["input"])
-        return f"{key} is not a key of a study file.{_right_key(location)}{more}"
-    if first["type"] == "missing":
-        return f"{key} is missing. Add it to the file.{more}"
-    must = _MUST.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
-    return f"{key} {must}. Received: {_shown(first['input'])}.{_remedy(first, location)}{more}"
-
-
-def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
-    """Say what to write in place of a value that does not fit."""
-    kind, value = error["type"], error["input"]
-    if value is None:
-        return " Fill it in, or remove the line."
-    if kind == "literal_error":
-        expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        return did_you_mean(value, expected.split(", "))
-    if kind == "string_type" and not isinstance(value, list | dict):
-        return " Put it in quotes."
-    if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdigit():
-        return " Remove the quotes."
-    if kind == "tuple_type" and isinstance(value, str):
-        return f" Write [{value}]."
-    if kind == "model_type":
-        return f" Its keys: {listed(_keys(location), 20)}."
-    return ""
-
-
-def _right_key(location: tuple[int | str, ...]) -> str:
-    """Say which key was meant: the same one elsewhere, one that is spelt like it, or those that there are."""
-    *above, key = location
-    for place, known in _places():
-        if key in known:
-            return f" It belongs {f'under {place}' if place else 'at the top of the file'}."
-    known = _keys(tuple(above))
-    return did_you_mean(key, known) or f" Known keys: {listed(known, 20)}."
-
-
-def _places() -> Iterator[tuple[str, list[str]]]:
-    """Yield every mapping of a study file by its key, with the keys that it may have."""
-    yield "", _keys(())
-    for name in _keys(()):
-        yield name, _keys((name,))
-
-
-def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that the mapping at `location` may have."""
-    part: type[BaseModel] = StudyConfig
-    for name in location:
-        field = part.model_fields.get(str(name))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        part = field.annotation
-    return list(part.model_fields)
-
-
-def _shown(value: object, most: int = 60) -> str:
-    """Return a value as a message shows it: on one line, cut where it is long."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    words = repr(value) if isinstance(value, str | int | float | list | dict) else str(value)
-    return words if len(words) <= most else f"{words[: most - 1]}…"
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=1))

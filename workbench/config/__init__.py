@@ -1,0 +1,47 @@
+"""A study file: YAML read into a frozen StudyConfig. Checks form only; each room checks its own words.
+
+`config` knows no family, metric, sampler or column: `study.open` asks the rooms that own them.
+
+parts      what each key may hold, and what it is for
+study      a study file as a whole, and its schema for editors
+mistakes   what is wrong with one, and what to write instead
+reading    YAML -> StudyConfig
+masking    stars in the place of secrets
+"""
+
+from workbench.config.masking import masked
+from workbench.config.parts import (
+    ColumnKind,
+    DataConfig,
+    EnsembleConfig,
+    FoldKind,
+    FoldsConfig,
+    PretrainedConfig,
+    SearchConfig,
+    SingleTask,
+    TargetConfig,
+    Task,
+    TrainingConfig,
+    WordVectorsConfig,
+)
+from workbench.config.reading import load
+from workbench.config.study import StudyConfig, schema
+
+__all__ = [
+    "ColumnKind",
+    "DataConfig",
+    "EnsembleConfig",
+    "FoldKind",
+    "FoldsConfig",
+    "PretrainedConfig",
+    "SearchConfig",
+    "SingleTask",
+    "StudyConfig",
+    "TargetConfig",
+    "Task",
+    "TrainingConfig",
+    "WordVectorsConfig",
+    "load",
+    "masked",
+    "schema",
+]

@@ -1,0 +1,8 @@
+"""`python -m workbench.config` prints the schema of a study file."""
+
+import json
+
+from workbench.config.study import schema
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=1))
