@@ -23,6 +23,8 @@ TRIALS_WITH_WEIGHTS = 3
 # What a trial is judged by under `goal: ensemble`: so many trials to choose an ensemble from, so many rows.
 _CANDIDATES = 15
 _ROWS_TO_JUDGE = 2000
+# Of many targets so many have a column in the run table that MLflow opens with; all have their metric.
+_MOST_COLUMNS = 12
 
 
 class Archive:
@@ -96,7 +98,7 @@ class Archive:
         own.facts.settle(home.facts(name), self.config)
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
-        also = [metric.name for metric in own.also]
+        also = [metric.name for metric in own.also][:_MOST_COLUMNS]
         scored = {"metric": own.metric.name, "direction": own.metric.direction}
         nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
