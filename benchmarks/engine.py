@@ -268,7 +268,7 @@ def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) ->
             keras.utils.set_random_seed(seeds.get(_key(hp.values), 0))
             entrance = keras.Input(shape[1:])
             hidden = network.dense_stack(hp, entrance, units=128)
-            net = keras.Model(entrance, network.outputs(hidden, spec.problem))
+            net = keras.Model(entrance, heads.outputs(hidden, spec.problem))
             batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=network._batch(shape[0]))
             net.compile(
                 optimizer=network._optimizer(hp),

@@ -186,8 +186,9 @@ def test_the_link_shows_every_run_best_first_in_the_columns_of_the_study(page, l
     assert "Model training" in page.inner_text("body")
     assert page.get_by_text(f"{len(every)} matching runs", exact=False).count() == 1
     names = ["attributes.`Run Name`", "runDateAndNestInfo"]
-    scores = [f"metrics.`{name}`" for name in ("log_loss", "std", "accuracy", "roc_auc", "honest_score")]
-    assert [head for head in shown["heads"] if "." in head or head in names][:7] == [*names, *scores]
+    metrics = ("log_loss", "std", "accuracy", "roc_auc", "parameters", "honest_score")
+    scores = [f"metrics.`{name}`" for name in metrics]
+    assert [head for head in shown["heads"] if "." in head or head in names][:8] == [*names, *scores]
     rows = [shown["rows"][str(place)] for place in range(len(every))]
     assert sorted(row[names[0]] for row in rows) == sorted(run.info.run_name for run in every)
     texts = [row[scores[0]] for row in rows]

@@ -21,7 +21,7 @@ def trained():
     """A small recurrent net over words, with its training rows and its entrance."""
     import keras
 
-    from workbench.models import network, reading
+    from workbench.models import heads, network, reading
     from workbench.space import defaults
     from workbench.space.keras import HyperParameters
 
@@ -36,7 +36,7 @@ def trained():
         entrance = reading.entrance(hp, view, matrices)
         entrances.append(entrance)
         read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
-        return keras.Model(entrance.inputs, network.outputs(read, problem))
+        return keras.Model(entrance.inputs, heads.outputs(read, problem))
 
     model = network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
     return model, valid, entrances[0]

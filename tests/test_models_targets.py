@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from miniatures import TRAIN, VALID
-from test_models import CLASSES, LEARNERS, UNSETTLED, Case, asked, cases, rows
+from test_models import CLASSES, LEARNERS, UNSETTLED, Case, asked, cases, enough, rows
 
 from workbench import models
 from workbench.models import protocol
@@ -13,9 +13,6 @@ from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import defaults
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-# One trunk serves several targets: a net has more to settle than for one.
-EPOCHS = 16
 
 
 def one_each(*families: str) -> list[Any]:
@@ -51,7 +48,10 @@ def told(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
 
 
 def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: Any = None, **options: Any) -> Any:
-    setting = Setting(3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=EPOCHS, **options)
+    # One trunk serves several targets: a net has more to settle than for one.
+    setting = Setting(
+        3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=2 * enough(case.family), **options
+    )
     return models.family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
 
 
