@@ -223,7 +223,6 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
     import keras_tuner
 
     from workbench import features
-    from workbench.models import network
 
     opened = _open(study)
     spec, tried = _spec(opened, "mlp"), json.loads(Path(rows).read_text())
@@ -247,7 +246,6 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
         train.y,
         validation_data=(x_valid, valid.y),
         epochs=setting.epochs,
-        callbacks=network._callbacks(setting),
         verbose=0,
     )
     seconds = time.monotonic() - began
@@ -260,26 +258,32 @@ def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) ->
     import keras
     import keras_tuner
 
-    from workbench.models import network
+    from workbench.models import callbacks, heads, network, optimizer
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
             # KerasTuner builds once with the defaults, to learn the space, before there is a trial.
             keras.utils.set_random_seed(seeds.get(_key(hp.values), 0))
+            # Its own space cannot ask one name under two conditions, as that of the optimizers does.
+            hp = trial.restored("mlp", hp.values)
             entrance = keras.Input(shape[1:])
             hidden = network.dense_stack(hp, entrance, units=128)
             net = keras.Model(entrance, heads.outputs(hidden, spec.problem))
-            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=network._batch(shape[0]))
+            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=network.usual_batch(shape[0]))
+            moved, self.schedule = optimizer.searched(hp, **optimizer.FEW)
             net.compile(
-                optimizer=network._optimizer(hp),
-                loss=network._loss(spec.problem),
+                optimizer=moved,
+                loss=heads.loss(spec.problem, mixed=False),
                 steps_per_execution=min(16, -(-shape[0] // batch)),
                 jit_compile=False,
             )
             return net
 
         def fit(self, hp: Any, model: Any, *words: Any, **options: Any) -> Any:
-            return model.fit(*words, batch_size=hp.get("batch_size"), **options)
+            setting = Setting(0, 1, lambda *_, **__: None)
+            options["callbacks"] += callbacks.callbacks(setting, self.schedule, stops=True)
+            options["epochs"] = self.schedule.epochs(setting.epochs)
+            return model.fit(*words, batch_size=hp.values["batch_size"], **options)
 
     return Mlp()
 
