@@ -51,6 +51,16 @@ def test_different_metrics_are_shares_of_what_the_best_constant_has():
     assert metric.score(Y, PREDICTED) == pytest.approx(np.mean(np.array(losses) / scales))
 
 
+@pytest.mark.parametrize(("name", "best"), [("rmse", np.mean), ("mae", np.median), ("rmsle", None)])
+def test_the_scale_of_a_metric_of_values_is_what_its_own_best_constant_has(name, best):
+    y = np.column_stack([Y[:, 0], np.abs(Y[:, 2])])
+    found = parts("log_loss")
+    found.append(Part("price", evaluation.metric(name), 1, 1, 2, 0))
+    least = np.expm1(np.log1p(y[:, 1]).mean()) if best is None else best(y[:, 1])
+    metric = several(found, y)
+    assert metric.parts[1].scale == pytest.approx(evaluation.metric(name).score(y[:, 1], np.full(ROWS, least)))
+
+
 def test_metrics_of_which_more_is_better_are_averaged_as_they_are():
     metric = several(parts("roc_auc", "accuracy", "r2"), Y)
     assert metric.name == "mean_score"

@@ -161,6 +161,8 @@ def _constant(part: Part, y: Array) -> float:
     if part.classes:
         shares = np.bincount(own, minlength=part.classes) / len(own)
         constant = np.full(len(own), shares[1]) if part.classes == 2 else np.tile(shares, (len(own), 1))
+    elif part.metric.transform == "log1p":
+        constant = np.full(len(own), np.expm1(np.log1p(own).mean()))
     else:
         constant = np.full(len(own), np.median(own) if part.metric.loss == "absolute_error" else own.mean())
     score = part.metric.score(own, constant)
