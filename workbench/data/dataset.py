@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from workbench.config import ColumnKind, SingleTask, Task
@@ -43,6 +44,12 @@ class Target:
         import numpy as np
 
         return y if self.classes is None else np.array(self.classes, dtype=object)[y.astype(int)]
+
+
+def spans(targets: Sequence[Target]) -> list[slice]:
+    """Return which columns of predictions, (rows, outputs), belong to each of several targets."""
+    ends = accumulate(target.outputs for target in targets)
+    return [slice(end - target.outputs, end) for target, end in zip(targets, ends, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,14 +128,15 @@ def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]
     folder = checks.located(config, "data.images", str(config.data.images), folder=True)
     images = folders.anywhere(folder, f"{config.file}: data.images")
     as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
-    column = named.name_column(as_text, folder, table.name)
+    index = named.Index(images)
+    column = named.name_column(as_text, index)
     if column is None:
         raise DataError(
             f"{table.name} must have a column that names the images of {folder}. Received: columns "
             f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
         )
     frame = tables.read_table(table, [column, str(config.data.id)])
-    files = named.files(frame[column], named.Index(images), table.name)
+    files = named.files(frame[column], index, table.name)
     return Images(folder, tuple(file for file in files if file is not None)), frame, column
 
 

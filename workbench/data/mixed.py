@@ -136,7 +136,7 @@ def _table(config: StudyConfig, path: Path) -> Table:
     others |= {name for name, kind in data.types.items() if kind != "image"}
     asked = [name for name, kind in data.types.items() if kind == "image"]
     left = as_text[[name for name in as_text.columns if name not in others]]
-    pictured = named.name_columns(left, folder, path.name, asked) if len(left.columns) else ()
+    pictured = named.name_columns(left, index, asked) if len(left.columns) else ()
     exact = [*pictured, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in pictured]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))

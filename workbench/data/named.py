@@ -17,21 +17,17 @@ from workbench.errors import DataError, listed
 _TRIED, SHARE = 200, 0.5
 
 
-def name_column(frame: pd.DataFrame, folder: Path, name: str) -> str | None:
+def name_column(frame: pd.DataFrame, index: Index) -> str | None:
     """Return the column of a table whose values name images of a folder best; None where there is none.
 
-    Of columns that do so alike it is the one that names most. `name` is the table's, for messages.
-
-    Raises:
-        DataError: the folder holds no image.
+    Of columns that do so alike it is the one that names most.
     """
-    index = Index(folders.anywhere(folder, f"{name}: data.images"))
     shares = {str(column): index.share(frame[column]) for column in frame.columns}
     best = max(shares, key=lambda column: (shares[column], frame[column].nunique()))
     return best if shares[best] >= SHARE else None
 
 
-def name_columns(frame: pd.DataFrame, folder: Path, name: str, asked: Collection[str] = ()) -> tuple[str, ...]:
+def name_columns(frame: pd.DataFrame, index: Index, asked: Collection[str] = ()) -> tuple[str, ...]:
     """Return all columns of a table that name images of a folder.
 
     Only values with their files' suffixes show that a column is one of several: numbers alone may be counts. Without
@@ -39,18 +35,13 @@ def name_columns(frame: pd.DataFrame, folder: Path, name: str, asked: Collection
 
     Args:
         frame: the table, its values as they are written.
-        folder: of the images.
-        name: the table's, for messages.
+        index: the images of the folder.
         asked: columns that the study file says are images.
-
-    Raises:
-        DataError: the folder holds no image.
     """
-    index = Index(folders.anywhere(folder, f"{name}: data.images"))
     sure = [
         c for c in map(str, frame.columns) if c in asked or (_suffixed(frame[c]) and index.share(frame[c]) >= SHARE)
     ]
-    best = None if sure else name_column(frame, folder, name)
+    best = None if sure else name_column(frame, index)
     return tuple(sure) if best is None else (best,)
 
 

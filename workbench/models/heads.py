@@ -111,7 +111,6 @@ class _Run:
     outputs: slice
     targets: slice
     weights: tuple[float, ...]
-    names: tuple[str, ...]
 
     def loss(self, y: Any, predicted: Any) -> Any:
         """Return the weighted sum of their losses, (…,), from all targets and all outputs."""
@@ -134,12 +133,12 @@ def _runs(problem: Problem, *, apart: bool = False) -> Iterator[_Run]:
     """Yield the targets in order, neighbours of one sort together unless they are to stand apart."""
     run: _Run | None = None
     for place, (target, columns) in enumerate(problem.parts()):
-        own = _Run(_sort(target), columns, slice(place, place + 1), (target.weight,), (target.name,))
+        own = _Run(_sort(target), columns, slice(place, place + 1), (target.weight,))
         if run is None:
             run = own
         elif own.sort == run.sort and own.sort != "softmax" and not apart:
             joined = slice(run.outputs.start, columns.stop), slice(run.targets.start, place + 1)
-            run = _Run(run.sort, *joined, (*run.weights, target.weight), (*run.names, target.name))
+            run = _Run(run.sort, *joined, (*run.weights, target.weight))
         else:
             yield run
             run = own

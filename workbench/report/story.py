@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.config import Task
-from workbench.data.dataset import Target
+from workbench.data.dataset import Target, spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,8 +128,8 @@ class Story:
     def alone(self, place: int) -> Story:
         """Return the story of one of several targets, for what is told of a single one."""
         target = self.question.targets[place]
-        start = sum(each.outputs for each in self.question.targets[:place])
-        own: Any = start if target.outputs == 1 else slice(start, start + target.outputs)
+        span = spans(self.question.targets)[place]
+        own: Any = span.start if target.outputs == 1 else span
         asked = replace(self.question, target=target.name, task=target.task, classes=target.classes, targets=())
         y = self.y[:, place] if target.classes is None else self.y[:, place].astype("int64")
         oof = None if self.oof is None else self.oof[:, own]

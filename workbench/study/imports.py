@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import data, models
+from workbench.data.dataset import spans
 from workbench.errors import ConfigError, DataError, listed
 from workbench.evaluation import folds
 from workbench.study.competition import Competition
@@ -162,12 +163,10 @@ def _values(competition: Competition, path: Path, frame: pd.DataFrame, ids: Sequ
     _refuse(path, ~np.isfinite(values), "finite numbers", shown, ids)
     targets = competition.dataset.targets
     if targets:
-        ends = np.cumsum([target.outputs for target in targets])
-        spans = [slice(end - target.outputs, end) for target, end in zip(targets, ends.tolist(), strict=True)]
         return np.hstack(
             [
                 values[:, own] if target.classes is None else _probable(path, values[:, own], shown.iloc[:, own], ids)
-                for target, own in zip(targets, spans, strict=True)
+                for target, own in zip(targets, spans(targets), strict=True)
             ]
         )
     if competition.dataset.classes is None:

@@ -63,14 +63,15 @@ def from_folder(sources: Sources, folder: Path, sample: pd.DataFrame | None) -> 
 
 def from_table(evidence: Evidence, table: Path) -> Evidence:
     """Return what a table shows with the images that it names; the evidence as it is where it names none."""
-    from workbench.data.named import name_columns
+    from workbench.data.named import Index, name_columns
     from workbench.data.tables import read_table
 
     likely = list(_likely(table.parent))
     if not likely:
         return evidence
     named = read_table(table, read_header(table).columns if form(table) == "text" else ())
-    found = next(((f, c) for f in likely if (c := name_columns(named, f, table.name))), None)
+    indices = ((folder, Index(folders.anywhere(folder, f"{table.name}: data.images"))) for folder in likely)
+    found = next(((folder, names) for folder, index in indices if (names := name_columns(named, index))), None)
     if found is None:
         return evidence
     folder, pictured = found
@@ -99,13 +100,15 @@ def from_table(evidence: Evidence, table: Path) -> Evidence:
 
 def _test(evidence: Evidence, folder: Path, column: str) -> tuple[Path | None, pd.DataFrame | None]:
     """Return the images to predict of a table's study: named by a table in the same folder, or in one of their own."""
-    from workbench.data.named import name_column
+    from workbench.data.named import Index, name_column
 
     sources = evidence.sources
     if sources.test is not None and sources.test.is_dir():
         return sources.test, _named(folders.unsorted(sources.test, "--test"), column)
-    if sources.test is not None and evidence.test is not None and name_column(evidence.test, folder, "--test"):
-        return sources.test, evidence.test
+    if sources.test is not None and evidence.test is not None:
+        index = Index(folders.anywhere(folder, "--test: data.images"))
+        if name_column(evidence.test, index):
+            return sources.test, evidence.test
     test, _ = test_beside(folder)
     return test, None if test is None else _named(folders.unsorted(test, "--test"), column)
 

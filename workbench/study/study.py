@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench import config as configs
 from workbench import home as homes
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.data import NewRows
+    from workbench.ensemble.blend import Whose
     from workbench.search.books import Row
     from workbench.search.events import Event
     from workbench.study.bundle import Bundle
@@ -200,7 +201,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: Literal["shared", "target", "class"] | None = None,
+        weights: "Whose | None" = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -227,7 +228,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: Literal["shared", "target", "class"] | None = None,
+        weights: "Whose | None" = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:

@@ -119,11 +119,11 @@ def _own(config: StudyConfig, target: "Target") -> TargetConfig:
 
 def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "Part":
     """Return where a target stands, and how it is scored."""
+    from workbench.data.dataset import spans
     from workbench.evaluation.targets import Part
 
-    target = dataset.targets[place]
-    start = sum(each.outputs for each in dataset.targets[:place])
-    return Part(target.name, metric, place, start, start + target.outputs, len(target.classes or ()), weight)
+    target, span = dataset.targets[place], spans(dataset.targets)[place]
+    return Part(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
 
 
 def _checked(config: StudyConfig, dataset: "Dataset", place: int, key: str, name: str) -> "Metric":
