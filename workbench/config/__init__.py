@@ -9,8 +9,7 @@ reading    YAML -> StudyConfig
 masking    stars in the place of secrets
 """
 
-from workbench.config.masking import masked
-from workbench.config.parts import (
+from workbench.config.schema import (
     ColumnKind,
     DataConfig,
     EnsembleConfig,
@@ -24,8 +23,9 @@ from workbench.config.parts import (
     TrainingConfig,
     WordVectorsConfig,
 )
-from workbench.config.reading import load
-from workbench.config.study import StudyConfig, schema
+from workbench.config.secrets import masked
+from workbench.config.study_config import StudyConfig, schema
+from workbench.config.study_file import load
 
 __all__ = [
     "ColumnKind",

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from workbench.config.mistakes import sentence
-from workbench.config.study import StudyConfig
+from workbench.config.messages import sentence
+from workbench.config.study_config import StudyConfig
 from workbench.errors import ConfigError, did_you_mean, listed, shown
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from workbench.config.study import StudyConfig
+from workbench.config.study_config import StudyConfig
 from workbench.errors import did_you_mean, listed, shown
 
 # What pydantic's errors are in our sentence, filled in from their context.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from workbench.config.parts import (
+from workbench.config.schema import (
     DataConfig,
     EnsembleConfig,
     FoldsConfig,
