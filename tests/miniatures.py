@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import Pictures
 
 # The levels of `street` must be more than `features.MOST_LEVELS` among the training rows.
 TRAIN, VALID = 60, 20

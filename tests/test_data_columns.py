@@ -7,7 +7,7 @@ import pytest
 
 from workbench.config import StudyConfig
 from workbench.data import kinds
-from workbench.data.columns import impose, learn
+from workbench.data.column_types import impose, learn
 from workbench.errors import ConfigError
 
 ROWS = 40

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import decoding
+from workbench.data import image_decoding
 from workbench.data.cache import Cache
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError, SourceError, WorkbenchError
 from workbench.study.draft import draft
 from workbench.study.facts import Facts
@@ -190,8 +190,8 @@ def test_what_was_decoded_is_kept_and_known_again_until_a_file_changes(tmp_path)
 
 
 def test_decoding_that_takes_long_tells_how_far_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "_EVERY", 0.0)
-    monkeypatch.setattr(decoding, "_BLOCK", 1)
+    monkeypatch.setattr(image_decoding, "_EVERY", 0.0)
+    monkeypatch.setattr(image_decoding, "_BLOCK", 1)
     classes(tmp_path, 10)
     told = []
     data.load(study(tmp_path), cache=Cache(tmp_path / "cache", told.append))

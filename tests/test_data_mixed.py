@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import named
+from workbench.data import image_paths
 from workbench.data.cache import Cache
-from workbench.data.pictures import Pictures
-from workbench.data.stored import Stored
+from workbench.data.image_column import Pictures
+from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
 from workbench.study.competition import Competition
 from workbench.study.draft import draft
@@ -234,10 +234,10 @@ def test_rows_without_a_file_do_not_reach_images_beyond_the_folders_that_are_ope
         (tmp_path / folder).mkdir()
         PIL.Image.new("L", (4, 4)).save(tmp_path / folder / f"{folder}.png")
     monkeypatch.chdir(tmp_path / "here")
-    served = named.Near(None, tmp_path / "photos")
+    served = image_paths.Near(None, tmp_path / "photos")
     assert served.find("photos.png") == tmp_path / "photos" / "photos.png"
     assert served.find("here.png") == tmp_path / "here" / "here.png"
     assert served.find("../elsewhere/elsewhere.png") is None
     assert served.find(str(tmp_path / "elsewhere" / "elsewhere.png")) is None
-    own = named.Near(tmp_path / "here", tmp_path / "photos")
+    own = image_paths.Near(tmp_path / "here", tmp_path / "photos")
     assert own.find("../elsewhere/elsewhere.png") is not None

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data.header import read_header
+from workbench.data.csv_header import read_header
 from workbench.errors import ConfigError, DataError, SourceError
 
 TABLE = "PassengerId,Survived,Age,Ticket\n1,0,22,A1\n2,1,38,B2\n3,1,26,C3\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.data.pictures import Pictures
-from workbench.data.stored import Stored
+from workbench.data.image_column import Pictures
+from workbench.data.memmap import Stored
 
 
 def levels(count: int = 4, first: int = 0) -> np.ndarray:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import long, npz
+from workbench.data import long_format, npz
 from workbench.data.cache import Cache
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
 from workbench.study.draft import draft
 from workbench.study.facts import Facts
@@ -270,8 +270,8 @@ def test_of_two_values_of_a_category_one_channel_tells_the_other(tmp_path):
 def test_large_long_tables_lie_on_disk_and_are_the_same(tmp_path, monkeypatch):
     frame = table(40)
     small = load(tmp_path, frame)
-    monkeypatch.setattr(long, "_LARGE", 100)
-    monkeypatch.setattr(long, "_BLOCK", 7 * small.x[0].nbytes)
+    monkeypatch.setattr(long_format, "_LARGE", 100)
+    monkeypatch.setattr(long_format, "_BLOCK", 7 * small.x[0].nbytes)
     large = load(tmp_path, frame)
     assert isinstance(large.x, Stored)
     assert_same(large.x, small.x)

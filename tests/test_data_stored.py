@@ -14,7 +14,7 @@ import yaml
 from workbench import config, data
 from workbench.data import npz
 from workbench.data.cache import Cache
-from workbench.data.stored import Stored, Writer
+from workbench.data.memmap import Stored, Writer
 from workbench.errors import DataError, SourceError
 from workbench.features import Thumbnails
 from workbench.study.facts import Facts
@@ -81,7 +81,7 @@ def test_what_is_read_can_be_changed_and_the_file_stays(stored):
 
 
 def test_blocks_go_through_all_rows_in_order(stored, monkeypatch):
-    monkeypatch.setattr("workbench.data.stored._BLOCK", 12 * 8)
+    monkeypatch.setattr("workbench.data.memmap._BLOCK", 12 * 8)
     parts = list(stored[np.arange(50)[::-1]].blocks())
     assert [part.stop - part.start for part, _ in parts] == [8] * 6 + [2]
     assert np.array_equal(np.concatenate([block for _, block in parts]), X[::-1])

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from workbench import features, models
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.models.rocket import Spanned
 from workbench.space import Space, defaults

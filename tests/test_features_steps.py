@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.features import Steps, lengths, steps
 
 LENGTHS = np.array([5, 1, 7, 3, 7, 2])

@@ -10,8 +10,8 @@ from miniatures import ALBUM, TRAIN, album, objects
 
 from workbench import features, models
 from workbench.config import TrainingConfig
-from workbench.data.pictures import Pictures
-from workbench.data.stored import Stored
+from workbench.data.image_column import Pictures
+from workbench.data.memmap import Stored
 from workbench.models import feed
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Question, defaults

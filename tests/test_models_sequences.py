@@ -5,7 +5,7 @@ import pytest
 from miniatures import ragged
 
 from workbench import models
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import defaults
 

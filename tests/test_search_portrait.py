@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_models_looking import averaged, grey, seen_by
 
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import Pictures
 from workbench.models import architecture, looking
 from workbench.models.portion import Fitted, Portion
 from workbench.models.separate import Separate

@@ -23,7 +23,7 @@ import pytest
 import workbench
 from workbench.cli.commands import app
 from workbench.data import Reader
-from workbench.data.columns import Column
+from workbench.data.column_types import Column
 from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home

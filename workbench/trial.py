@@ -19,7 +19,7 @@ from workbench import models
 from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Target
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds

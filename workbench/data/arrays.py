@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, idx, npz, padding, tables, target
+from workbench.data import idx, npz, padding, tables, target, validation
 from workbench.data.cache import Cache
+from workbench.data.csv_header import form
 from workbench.data.dataset import Array, Dataset, Kind
-from workbench.data.header import form
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.errors import DataError, did_you_mean, listed
 
 Arrays = Mapping[str, Array]
@@ -84,8 +84,8 @@ def build(
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
-    checks.check_no_past(config, kind)
-    checks.check_columns(config, list(frame.columns), names[0])
+    validation.check_no_past(config, kind)
+    validation.check_columns(config, list(frame.columns), names[0])
     id_name = str(config.data.id)
     x = shaped(train, kind, names[0], ragged=ragged)
     steps = x.shape[1] if kind == "sequence" else None

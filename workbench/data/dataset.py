@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.data.long import Layout
-    from workbench.data.stored import Stored
-    from workbench.data.windows import Windows
+    from workbench.data.lags import Windows
+    from workbench.data.long_format import Layout
+    from workbench.data.memmap import Stored
 
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"

@@ -12,12 +12,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from workbench.data import padding, stored
+from workbench.data import memmap, padding
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array
 from workbench.errors import DataError, SourceError
 
-_LARGE = stored.LARGE
+_LARGE = memmap.LARGE
 # What is read at a time.
 _BLOCK = 16 * 2**20
 
@@ -92,9 +92,9 @@ def lifted(
     made_from |= {"ragged": ragged, "steps": steps}
 
     def lift(folder: Path) -> None:
-        stored.keep(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
+        memmap.keep(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
 
-    return {"x": stored.kept(cache.entry(made_from, lift)), **beside}
+    return {"x": memmap.kept(cache.entry(made_from, lift)), **beside}
 
 
 def _blocks(path: Path, sequence: bool, ends: Array | None, steps: int | None) -> Iterator[Array]:

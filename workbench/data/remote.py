@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.data.header import form
+from workbench.data.csv_header import form
 from workbench.errors import DataError, SourceError, did_you_mean, listed
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, columns, target, windows
-from workbench.data.clock import Clock
+from workbench.data import column_types, lags, target, validation
+from workbench.data.csv_header import COMPRESSIONS, SUFFIXES, Header, form, read_header
 from workbench.data.dataset import Array, Dataset
-from workbench.data.header import COMPRESSIONS, SUFFIXES, Header, form, read_header
+from workbench.data.timestamps import Clock
 from workbench.errors import DataError, SourceError, listed
 
 # "None" is a level of many a category and not among them; a number's column has its own markers.
@@ -83,17 +83,17 @@ def build(
         DataError: ids repeat, target values are missing, or no feature is left.
     """
     data = config.data
-    targets = checks.check_columns(config, list(map(str, train.columns)), names[0])
+    targets = validation.check_columns(config, list(map(str, train.columns)), names[0])
     if test is not None:
-        checks.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
+        validation.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
     asked = target.of(config, train)
-    apart = {*targets, *checks.not_features(config)}
-    features = train[[name for name in train.columns if name not in apart and not checks.unnamed(name)]]
-    learnt = columns.learn(features, config)
-    x, dropped = informative(columns.impose(features, learnt), names[0])
+    apart = {*targets, *validation.not_features(config)}
+    features = train[[name for name in train.columns if name not in apart and not validation.unnamed(name)]]
+    learnt = column_types.learn(features, config)
+    x, dropped = informative(column_types.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
-    shown = windows.show(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
+    shown = lags.show(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
     return Dataset(
         kind="text" if "text" in kinds.values() else "table",
         x=shown.x,
@@ -142,11 +142,11 @@ def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
 def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> Array:
     """Return one column beside the features, checked for its use."""
     alone = series.to_frame()
-    number = {str(series.name): columns.Column("number")}
+    number = {str(series.name): column_types.Column("number")}
     if key == "data.group":
-        values = series if series.dtype.kind in "iub" else columns.texts(series)
+        values = series if series.dtype.kind in "iub" else column_types.texts(series)
     else:
-        values = columns.impose(alone, number).iloc[:, 0]
+        values = column_types.impose(alone, number).iloc[:, 0]
     # An empty cell among fold numbers means always training; a word means a mistake.
     unfit = values.isna() & (series.notna() if key == "folds.column" else True)
     if unfit.any():
@@ -185,7 +185,7 @@ def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
         )
     if series.dtype.kind == "f" and (series % 1 == 0).all():
         series = series.astype("int64")
-    return series.to_numpy() if series.dtype.kind in "iu" else columns.texts(series).to_numpy()
+    return series.to_numpy() if series.dtype.kind in "iu" else column_types.texts(series).to_numpy()
 
 
 def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -207,7 +207,7 @@ def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ..
 
 
 def _unnamed_notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if checks.unnamed(name))
+    return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if validation.unnamed(name))
 
 
 def _read_text(path: Path, header: Header, exact: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import Pictures
 from workbench.features import stored
 from workbench.features.tokens import Tokens, tokens
 from workbench.features.views import Scaling, dense, wide

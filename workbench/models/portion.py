@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from workbench.config import ColumnKind
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import Pictures
 from workbench.models.protocol import Family, Inputs, Model, Problem, Rows, Setting
 
 _FILE = "portion.json"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import evaluation
 from workbench.config import SingleTask
-from workbench.data.checks import unnamed
+from workbench.data.validation import unnamed
 from workbench.errors import ConfigError, did_you_mean, listed
 from workbench.study.evidence import Evidence, looks_like_id
 

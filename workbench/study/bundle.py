@@ -13,7 +13,7 @@ import pandas as pd
 from workbench import models, trial
 from workbench.data import NewRows, Reader
 from workbench.data.dataset import Rows
-from workbench.data.reader import NewData
+from workbench.data.new_data import NewData
 from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.models.protocol import Model
 from workbench.submission import Layout, Threshold

@@ -16,8 +16,8 @@ from workbench.study.evidence import Evidence
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.data.clock import Steps
     from workbench.data.dataset import Array
+    from workbench.data.timestamps import Steps
 
 _PARTS = {
     "year": re.compile(r"(?i)^(year|yr|yyyy)$"),
@@ -64,7 +64,7 @@ class Chronology:
 
 def look(evidence: Evidence, features: list[str]) -> Chronology:
     """Look for time in a table; `features` are its columns beside id, target and what is dropped."""
-    from workbench.data.clock import Steps
+    from workbench.data.timestamps import Steps
 
     train, test = evidence.train[features], evidence.test
     for time in _times(train):
@@ -114,7 +114,7 @@ def _timed(series: pd.Series) -> bool:
 
 def _moments(frame: pd.DataFrame, time: tuple[str, ...]) -> Array | None:
     """Return when rows were; None where these columns do not tell."""
-    from workbench.data.clock import Clock
+    from workbench.data.timestamps import Clock
 
     known = {"name": "draft", "data": {"train": "", "time": list(time)}, "families": ["linear"]}
     config = StudyConfig.model_validate(known)

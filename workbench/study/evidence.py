@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.config import StudyConfig
-from workbench.data import folders, remote
-from workbench.data.checks import SCHEMES, SKLEARN
+from workbench.data import image_folder, remote
+from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
 from workbench.data.dataset import Kind
-from workbench.data.header import SUFFIXES, form, is_arrays, read_header
+from workbench.data.validation import SCHEMES, SKLEARN
 from workbench.errors import ConfigError, SourceError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def find(train: str, test: str | None, sample: str | None) -> Sources:
         return Sources(None, named_test, named_sample, scheme, name)
     file = _located("TRAIN", train)
     if file.is_dir():
-        folders.by_class(file, "TRAIN")
+        image_folder.by_class(file, "TRAIN")
     if named_test is not None and (
         is_arrays(file) != is_arrays(named_test) or (file.is_dir() and not named_test.is_dir())
     ):

@@ -13,8 +13,8 @@ import pandas as pd
 from workbench.config import StudyConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Rows
-from workbench.data.pictures import Pictures
-from workbench.data.stored import Stored
+from workbench.data.image_column import Pictures
+from workbench.data.memmap import Stored
 from workbench.errors import StudyError
 
 

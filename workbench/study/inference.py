@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import evaluation, models
 from workbench.config import SingleTask, Task
-from workbench.data.checks import unnamed
 from workbench.data.dataset import Kind
+from workbench.data.validation import unnamed
 from workbench.errors import ConfigError, DataError, listed
 from workbench.study import aim
 from workbench.study.aim import Aim, shown
@@ -122,7 +122,7 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
     Raises:
         ConfigError: the target is no column, or none can be inferred, or the metric does not suit it.
     """
-    from workbench.data import pixels
+    from workbench.data import pixel_table
 
     aimed = aim.aim(evidence, targets)
     id_, id_note = _id(evidence, aimed.targets)
@@ -130,7 +130,7 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
     asked = _asked(evidence, aimed, metric)
     apart = {*aimed.targets, id_, *drop}
     left = [name for name in map(str, evidence.train.columns) if name not in apart and not unnamed(name)]
-    flat = evidence.columnar and not evidence.pictured and pixels.recognised(left)
+    flat = evidence.columnar and not evidence.pictured and pixel_table.recognised(left)
     beside = [name for name in left if name not in evidence.pictured]
     texts = not flat and evidence.columnar and _wordy(evidence, beside)
     kind: Kind = "image" if flat else _kind(evidence, beside, texts=texts)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from workbench.data.header import form, is_arrays, read_header
+from workbench.data.csv_header import form, is_arrays, read_header
 from workbench.errors import DataError
 from workbench.study.evidence import Evidence, looks_like_id
 

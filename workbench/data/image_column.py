@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype, take
 
 from workbench.data.dataset import Array
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 
 _MISSING = -1
 # What is read at a time where many rows are gone through, in bytes.

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, decoding, folders, named, tables, target
+from workbench.data import image_decoding, image_folder, image_paths, tables, target, validation
 from workbench.data.cache import Cache
+from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Dataset
-from workbench.data.decoding import Decoded, Look
-from workbench.data.folders import Images
-from workbench.data.header import form, read_header
+from workbench.data.image_decoding import Decoded, Look
+from workbench.data.image_folder import Images
 from workbench.errors import DataError, listed
 
 
@@ -50,7 +50,7 @@ def load_images(
         SourceError: a file cannot be opened.
         DataError: folder, table and files do not go together, or images are broken.
     """
-    checks.check_no_past(config, "image")
+    validation.check_no_past(config, "image")
     config, gallery = _sorted(config, train) if train.is_dir() else _listed(config, train)
     id_name = str(config.data.id)
     new = None if test is None else _to_predict(config, test, gallery, sample)
@@ -59,7 +59,7 @@ def load_images(
     ids = tables.ids(gallery.frame, id_name, gallery.name)
     test_ids = None if new is None else tables.ids(new.frame, id_name, new.name)
     skip = config.data.corrupt == "skip"
-    decoded = decoding.decode(gallery.images, cache, size=config.data.image_size, skip=skip)
+    decoded = image_decoding.decode(gallery.images, cache, size=config.data.image_size, skip=skip)
     predicted = None if new is None else _decoded(new, decoded.look, cache)
     frame = gallery.frame[decoded.kept]
     return Dataset(
@@ -79,14 +79,14 @@ def load_images(
 
 def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images of a folder of classes, and the study with the names of what is known of them."""
-    images = folders.by_class(folder, f"{config.file}: data.train")
+    images = image_folder.by_class(folder, f"{config.file}: data.train")
     if isinstance(config.data.target, tuple):
         hint = " A folder is a class; name a table with a column for each target, and set data.images."
         raise config.error("data.target", "must be one target for images in folders", config.data.target, hint)
     config = _completed(config, target=config.data.target or "label", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
-    frame = pd.DataFrame({id_name: folders.names(images), label: images.labels}, dtype=object)
-    checks.check_columns(config, list(frame.columns), folder.name)
+    frame = pd.DataFrame({id_name: image_folder.names(images), label: images.labels}, dtype=object)
+    validation.check_columns(config, list(frame.columns), folder.name)
     return config, Gallery(images, frame, folder.name)
 
 
@@ -94,8 +94,8 @@ def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
     """Return the images that a table names."""
     images, frame, column = _named(config, table)
     config = _completed(config, id=config.data.id or column)
-    targets = checks.check_columns(config, list(map(str, frame.columns)), table.name)
-    known = {*targets, column, *checks.not_features(config), *config.data.time}
+    targets = validation.check_columns(config, list(map(str, frame.columns)), table.name)
+    known = {*targets, column, *validation.not_features(config), *config.data.time}
     aside = [name for name in map(str, frame.columns) if name not in known]
     notes = (f"left out {listed(map(repr, aside), 5)}: columns beside the images",) if aside else ()
     return config, Gallery(images, frame, table.name, notes)
@@ -105,9 +105,9 @@ def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.Data
     """Return the images to predict: those of a folder, or those that a table names."""
     id_name = str(config.data.id)
     if test.is_dir():
-        images = folders.unsorted(test, f"{config.file}: data.test")
+        images = image_folder.unsorted(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
-        plain = train.frame[id_name].astype(str).isin(stems).mean() > named.SHARE
+        plain = train.frame[id_name].astype(str).isin(stems).mean() > image_paths.SHARE
         ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
         return Gallery(images, pd.DataFrame({id_name: ids}), test.name)
     if config.data.images is None:
@@ -125,24 +125,24 @@ def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.Data
 
 def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]:
     """Return the images that a table names, the table, and the column that names them."""
-    folder = checks.located(config, "data.images", str(config.data.images), folder=True)
-    images = folders.anywhere(folder, f"{config.file}: data.images")
+    folder = validation.located(config, "data.images", str(config.data.images), folder=True)
+    images = image_folder.anywhere(folder, f"{config.file}: data.images")
     as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
-    index = named.Index(images)
-    column = named.name_column(as_text, index)
+    index = image_paths.Index(images)
+    column = image_paths.name_column(as_text, index)
     if column is None:
         raise DataError(
             f"{table.name} must have a column that names the images of {folder}. Received: columns "
             f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
         )
     frame = tables.read_table(table, [column, str(config.data.id)])
-    files = named.files(frame[column], index, table.name)
+    files = image_paths.files(frame[column], index, table.name)
     return Images(folder, tuple(file for file in files if file is not None)), frame, column
 
 
 def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
     """Return what the images to predict are called: as in the sample, else as in training; `plain` has no suffix."""
-    names = folders.names(images)
+    names = image_folder.names(images)
     stems = [PurePosixPath(name).stem for name in names]
     styles = [stems, names] if plain else [names, stems]
     if sample is not None:
@@ -154,7 +154,7 @@ def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain:
 
 def _decoded(new: Gallery, look: Look, cache: Cache | None) -> Decoded:
     """Decode images to predict; each needs a prediction, so none is left out."""
-    return decoding.decode(new.images, cache, look=look)
+    return image_decoding.decode(new.images, cache, look=look)
 
 
 def _completed(config: StudyConfig, **known: str | tuple[str, ...] | None) -> StudyConfig:

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig, Task
-from workbench.data import columns
-from workbench.data.clock import Clock, Steps
-from workbench.data.columns import Column
+from workbench.data import column_types
+from workbench.data.column_types import Column
 from workbench.data.dataset import Array
+from workbench.data.timestamps import Clock, Steps
 from workbench.errors import DataError, listed
 
 # A category with more levels than this is not followed through time.
@@ -191,7 +191,7 @@ def show(
         DataError: a row has no time or series, two rows of a series have the same time, or new names are taken.
     """
     _check(config, task)
-    x_test = None if test is None else columns.impose(test, learnt)
+    x_test = None if test is None else column_types.impose(test, learnt)
     if not asked_for(config) and len(config.data.time) < 2:
         return Shown(None, x, x_test)
     windows = _learn(config, train, x, learnt, names[0])
@@ -333,7 +333,7 @@ def _series(raw: pd.DataFrame, names: Sequence[str], table: str) -> Array:
     """Return the name of each row's series."""
     found = np.full(len(raw), "", dtype=object)
     for name in names:
-        words = columns.texts(raw[name])
+        words = column_types.texts(raw[name])
         if words.isna().any():
             raise DataError(
                 f"{table}: column {name!r} (data.series) must have a value in every row. Received: "

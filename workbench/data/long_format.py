@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, columns, padding, stored, tables, target
+from workbench.data import column_types, memmap, padding, tables, target, validation
 from workbench.data.cache import Cache
-from workbench.data.columns import Column
+from workbench.data.column_types import Column
 from workbench.data.dataset import Array, Dataset
-from workbench.data.stored import Stored
+from workbench.data.memmap import Stored
 from workbench.errors import DataError, listed
 
 # Of a category's values, so many have a channel of their own: those that are there most often.
@@ -24,7 +24,7 @@ _LEVELS = 20
 # A sequence that is longer than so many times what nearly all are would pad all the others.
 _TOO_LONG, _NEARLY_ALL = 4, 0.99
 # An x of more bytes than this lies on disk, where it is put in blocks of so many bytes.
-_LARGE, _BLOCK = stored.LARGE, 16 * 2**20
+_LARGE, _BLOCK = memmap.LARGE, 16 * 2**20
 _MOST = float(np.finfo("float32").max)
 # So many rows of the first sequence show what such a table is.
 _EXAMPLE = 100
@@ -115,9 +115,9 @@ def load_long(
     frame, notes = tables.read_noted(train, exact)
     rows = None if test is None else tables.read_table(test, exact)
     told = None if labels is None else tables.read_table(labels, exact)
-    targets = checks.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
+    targets = validation.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
     if rows is not None:
-        checks.check_test(config, frame.columns, rows.columns, train=names[0], test=names[1], targets=targets)
+        validation.check_test(config, frame.columns, rows.columns, train=names[0], test=names[1], targets=targets)
     column = _steps(config, frame, names[0])
     order = _ordered(frame, str(config.data.id), str(config.data.steps), column, names[0])
     layout, dropped = _learn(config, frame, order, column, targets, names[0])
@@ -165,7 +165,7 @@ def read(frame: pd.DataFrame, layout: Layout, name: str, cache: Cache | None = N
 def _steps(config: StudyConfig, frame: pd.DataFrame, name: str) -> Column:
     """Return what the column of steps holds."""
     column = str(config.data.steps)
-    order = columns.learn(frame[[column]], config)[column]
+    order = column_types.learn(frame[[column]], config)[column]
     if order.kind not in ("number", "date"):
         few = listed((repr(value) for value in frame[column].dropna().unique()[:3].tolist()), 3)
         raise DataError(
@@ -182,7 +182,7 @@ def _ordered(frame: pd.DataFrame, id_: str, steps: str, column: Column, name: st
         DataError: an id or a step is missing, or an id has a step twice.
     """
     ids = tables.ids(frame[[id_]].drop_duplicates(), id_, name)
-    moments = columns.impose(frame[[steps]], {steps: column})[steps]
+    moments = column_types.impose(frame[[steps]], {steps: column})[steps]
     if moments.isna().any():
         raise DataError(
             f"{name}: column {steps!r} (data.steps) must hold a {column.kind} in every row. Received: "
@@ -210,12 +210,12 @@ def _learn(
     config: StudyConfig, frame: pd.DataFrame, order: _Order, steps: Column, targets: Sequence[str], name: str
 ) -> tuple[Layout, tuple[str, ...]]:
     """Decide on the training rows what becomes of each column, and how long sequences are; say what is left out."""
-    apart = {*targets, str(config.data.steps), *checks.not_features(config)}
-    features = frame[[column for column in frame.columns if column not in apart and not checks.unnamed(column)]]
-    learnt = columns.learn(features, config)
+    apart = {*targets, str(config.data.steps), *validation.not_features(config)}
+    features = frame[[column for column in frame.columns if column not in apart and not validation.unnamed(column)]]
+    learnt = column_types.learn(features, config)
     odd = {column: kind for column, (kind, _) in learnt.items() if kind in ("date", "text")}
     learnt = {column: each for column, each in learnt.items() if column not in odd}
-    values, dropped = tables.informative(columns.impose(features, learnt), name)
+    values, dropped = tables.informative(column_types.impose(features, learnt), name)
     learnt = {column: each for column, each in learnt.items() if column in values}
     levels = {column: _levels(values[column]) for column, each in learnt.items() if each.kind == "category"}
     within = np.diff(order.sequence) == 0
@@ -338,9 +338,9 @@ def _packed(frame: pd.DataFrame, order: _Order, layout: Layout, cache: Cache | N
     most = max(1, _BLOCK // (size // len(lengths)))
 
     def keep(folder: Path) -> None:
-        stored.keep(folder, len(lengths), _blocks(channels, lengths, layout.length, most))
+        memmap.keep(folder, len(lengths), _blocks(channels, lengths, layout.length, most))
 
-    return stored.kept(cache.entry(made_from, keep))
+    return memmap.kept(cache.entry(made_from, keep))
 
 
 def _blocks(channels: Array, lengths: Array, steps: int, most: int) -> Iterator[Array]:
@@ -363,7 +363,7 @@ def _channels(frame: pd.DataFrame, layout: Layout) -> Array:
     """Return the values of all rows, (rows, channels) float32: a column each, of categories one for each level."""
     made = []
     for name, column in layout.columns.items():
-        values = columns.impose(frame[[name]], {name: column})[name]
+        values = column_types.impose(frame[[name]], {name: column})[name]
         if column.kind != "category":
             # What float32 cannot hold is as good as missing.
             made.append(values.where(values.abs() < _MOST).to_numpy("float32"))

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from workbench.data import stored
+from workbench.data import memmap
 from workbench.data.cache import Cache, Tell, silent
 from workbench.data.dataset import Array
-from workbench.data.folders import Images
-from workbench.data.stored import Stored
+from workbench.data.image_folder import Images
+from workbench.data.memmap import Stored
 from workbench.errors import DataError, SourceError, listed
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def decode(
         return _decoded(images, np.concatenate(blocks), facts)
 
     def make(folder: Path) -> None:
-        with stored.Writer(folder / "x.npy") as writer:
+        with memmap.Writer(folder / "x.npy") as writer:
             made = _decode(images, look, size, skip=skip, append=writer.append, tell=cache.tell)
         (folder / "facts.json").write_text(json.dumps(made))
 

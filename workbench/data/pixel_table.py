@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks
+from workbench.data import validation
 from workbench.data.dataset import Array
 from workbench.errors import DataError, listed
 
@@ -74,8 +74,8 @@ def arrays(frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str,
 
 def names(config: StudyConfig, frame: pd.DataFrame) -> list[str]:
     """Return the columns of the pixels: all that nothing else is known of."""
-    apart = {*config.data.targets, *config.data.time, *checks.not_features(config)}
-    return [name for name in map(str, frame.columns) if name not in apart and not checks.unnamed(name)]
+    apart = {*config.data.targets, *config.data.time, *validation.not_features(config)}
+    return [name for name in map(str, frame.columns) if name not in apart and not validation.unnamed(name)]
 
 
 def _values(frame: pd.DataFrame) -> Array:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from workbench.data import columns, folders
-from workbench.data.folders import Images
+from workbench.data import column_types, image_folder
+from workbench.data.image_folder import Images
 from workbench.errors import DataError, listed
 
 # How many names are looked up to tell whether a column holds names of files, and how many must be there.
@@ -53,7 +53,7 @@ class Index:
         self.folder = images.folder
         # A whole path says more than a name, and a name more than one without its suffix.
         self._tiers: list[dict[str, Path | None]] = [{}, {}, {}, {}]
-        for path, file in zip(folders.paths(images), images.files, strict=True):
+        for path, file in zip(image_folder.paths(images), images.files, strict=True):
             keys = path, file.name, str(PurePosixPath(path).with_suffix("")), file.stem
             for tier, key in zip(self._tiers, keys, strict=True):
                 tier[key] = None if key in tier else file
@@ -70,13 +70,13 @@ class Index:
 
     def alike(self, one: pd.Series[Any], other: pd.Series[Any]) -> bool:
         """Tell whether two columns name the same image in every row."""
-        pairs = zip(columns.texts(one).fillna(""), columns.texts(other).fillna(""), strict=True)
+        pairs = zip(column_types.texts(one).fillna(""), column_types.texts(other).fillna(""), strict=True)
         found = ((self.find(a), self.find(b)) for a, b in pairs)
         return all(a == b and a is not None for a, b in found)
 
     def share(self, series: pd.Series[Any]) -> float:
         """Return which share of the first distinct values name images."""
-        words = columns.texts(series).dropna().unique()[:_TRIED]
+        words = column_types.texts(series).dropna().unique()[:_TRIED]
         return sum(self.find(word) is not None for word in words) / max(1, len(words))
 
 
@@ -103,7 +103,9 @@ class Near:
     @cached_property
     def _index(self) -> Index | None:
         files = (
-            [file for file in folders.beneath(self.folder) if folders.is_image(file)] if self.folder.is_dir() else []
+            [file for file in image_folder.beneath(self.folder) if image_folder.is_image(file)]
+            if self.folder.is_dir()
+            else []
         )
         return Index(Images(self.folder, tuple(files))) if files else None
 
@@ -129,7 +131,7 @@ def files(series: pd.Series[Any], places: Places, name: str, *, blank: bool = Fa
     Raises:
         DataError: a value names none, or more than one.
     """
-    words = columns.texts(series).fillna("")
+    words = column_types.texts(series).fillna("")
     known = {word: places.find(word) if word else None for word in words.unique()}
     lost = [word for word, file in known.items() if file is None and (word or not blank)]
     if lost:
@@ -141,10 +143,10 @@ def files(series: pd.Series[Any], places: Places, name: str, *, blank: bool = Fa
 
 
 def _image(path: Path) -> Path | None:
-    return path if folders.is_image(path) and path.is_file() else None
+    return path if image_folder.is_image(path) and path.is_file() else None
 
 
 def _suffixed(series: pd.Series[Any]) -> bool:
     """Tell whether most of the first distinct values end as files of images do."""
-    words = columns.texts(series).dropna().unique()[:_TRIED]
-    return sum(folders.is_image(Path(word)) for word in words) >= max(1, SHARE * len(words))
+    words = column_types.texts(series).dropna().unique()[:_TRIED]
+    return sum(image_folder.is_image(Path(word)) for word in words) >= max(1, SHARE * len(words))

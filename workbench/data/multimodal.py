@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, decoding, folders, images, named, tables
+from workbench.data import image_dataset, image_decoding, image_folder, image_paths, tables, validation
 from workbench.data.cache import Cache
+from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Array, Dataset
-from workbench.data.decoding import Decoded, Look
-from workbench.data.folders import Images
-from workbench.data.header import form, read_header
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import Pictures
+from workbench.data.image_decoding import Decoded, Look
+from workbench.data.image_folder import Images
 from workbench.errors import DataError, did_you_mean, listed
 
 
@@ -32,7 +32,7 @@ class Table(NamedTuple):
     """Columns that name the same images otherwise, as 7 beside 7.png: they tell nothing more."""
     name: str
     """What messages call it."""
-    places: named.Places
+    places: image_paths.Places
     """Where the images are looked for."""
 
 
@@ -72,8 +72,8 @@ def load_pictured(
     beside = [] if table is None else _beside(config, table)
     rows = _to_predict(config, test, table) if test is not None and table is not None and beside else None
     if table is None or not beside or (rows is not None and not any(name in rows.frame for name in beside)):
-        return images.load_images(config, train, test, sample=sample, cache=cache)
-    checks.check_no_past(config, "mixed")
+        return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
+    validation.check_no_past(config, "mixed")
     if rows is not None:
         _check_pictured(rows, table)
     asked = _without(_identified(config, table, rows), table)
@@ -109,7 +109,9 @@ def show(
         DataError: a value names no image, or images are broken.
         SourceError: a file cannot be opened.
     """
-    found = {name: named.files(table.frame[name], table.places, table.name, blank=True) for name in table.pictured}
+    found = {
+        name: image_paths.files(table.frame[name], table.places, table.name, blank=True) for name in table.pictured
+    }
     each = dict.fromkeys(file for files in found.values() for file in files if file is not None)
     if not each and look is None:
         raise DataError(f"{table.name}: columns {listed(table.pictured)} must name images. Received: none. Name some.")
@@ -117,7 +119,9 @@ def show(
         blank = np.zeros((0, *look.shape), look.dtype)
         decoded = Decoded(blank, look, np.zeros(0, dtype=bool), ())
     else:
-        decoded = decoding.decode(Images(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip)
+        decoded = image_decoding.decode(
+            Images(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip
+        )
     numbers: dict[Path | None, int] = {None: -1}
     numbers |= dict(zip(each, np.where(decoded.kept, np.cumsum(decoded.kept) - 1, -2).tolist(), strict=True))
     places = {name: np.array([numbers[file] for file in files], dtype=np.int64) for name, files in found.items()}
@@ -128,15 +132,15 @@ def show(
 def _table(config: StudyConfig, path: Path) -> Table:
     """Return the training table and the columns in it that name images."""
     data = config.data
-    folder = checks.located(config, "data.images", str(data.images), folder=True)
-    index = named.Index(folders.anywhere(folder, f"{config.file}: data.images"))
+    folder = validation.located(config, "data.images", str(data.images), folder=True)
+    index = image_paths.Index(image_folder.anywhere(folder, f"{config.file}: data.images"))
     as_text = tables.read_table(path, read_header(path).columns if form(path) == "text" else ())
-    targets = checks.check_columns(config, list(map(str, as_text.columns)), path.name)
+    targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
     others = {*targets, data.weight, config.folds.column, *data.drop}
     others |= {name for name, kind in data.types.items() if kind != "image"}
     asked = [name for name, kind in data.types.items() if kind == "image"]
     left = as_text[[name for name in as_text.columns if name not in others]]
-    pictured = named.name_columns(left, index, asked) if len(left.columns) else ()
+    pictured = image_paths.name_columns(left, index, asked) if len(left.columns) else ()
     exact = [*pictured, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in pictured]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
@@ -145,8 +149,8 @@ def _table(config: StudyConfig, path: Path) -> Table:
 
 def _beside(config: StudyConfig, table: Table) -> list[str]:
     """Return the columns beside the images that could tell something."""
-    known = {*config.data.targets, *table.pictured, *table.names, *checks.not_features(config), *config.data.time}
-    names = [name for name in map(str, table.frame.columns) if name not in known and not checks.unnamed(name)]
+    known = {*config.data.targets, *table.pictured, *table.names, *validation.not_features(config), *config.data.time}
+    names = [name for name in map(str, table.frame.columns) if name not in known and not validation.unnamed(name)]
     return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
 
 
@@ -179,7 +183,7 @@ def _check_pictured(rows: Table, train: Table) -> None:
 
 def _without(config: StudyConfig, table: Table) -> StudyConfig:
     """Return the study of the other columns alone."""
-    data, apart = config.data, checks.not_features(config)
+    data, apart = config.data, validation.not_features(config)
     drop = (*data.drop, *(name for name in (*table.pictured, *table.names) if name not in apart))
     types = {name: kind for name, kind in data.types.items() if kind != "image"}
     return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import folders, remote
-from workbench.data.header import SUFFIXES, form, is_arrays, read_header
+from workbench.data import image_folder, remote
+from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
 from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, listed
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
@@ -301,7 +301,7 @@ def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> No
 def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
     """Check that there are images where the study file says that there are."""
     if config.data.images is None:
-        folders.by_class(train, f"{config.file}: data.train")
+        image_folder.by_class(train, f"{config.file}: data.train")
         if test is not None and not test.is_dir():
             hint = " Name a folder with the images to predict."
             raise config.error("data.test", f"must be a folder, as {train.name} is", config.data.test, hint)
@@ -310,8 +310,8 @@ def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
         raise config.error("data.images", "must go with a table as data.train", config.data.images, hint)
     else:
         folder = located(config, "data.images", config.data.images, folder=True)
-        folders.anywhere(folder, f"{config.file}: data.images")
+        image_folder.anywhere(folder, f"{config.file}: data.images")
     if test is not None and test.is_dir():
-        folders.unsorted(test, f"{config.file}: data.test")
+        image_folder.unsorted(test, f"{config.file}: data.test")
     elif test is not None and is_arrays(test):
         raise config.error("data.test", "must be a folder of images, or a table that names them", config.data.test)

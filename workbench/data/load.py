@@ -10,10 +10,20 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import arrays, checks, images, long, mixed, pixels, remote, tables, target
+from workbench.data import (
+    arrays,
+    image_dataset,
+    long_format,
+    multimodal,
+    pixel_table,
+    remote,
+    tables,
+    target,
+    validation,
+)
 from workbench.data.cache import Cache
+from workbench.data.csv_header import is_arrays
 from workbench.data.dataset import Array, Dataset
-from workbench.data.header import is_arrays
 from workbench.errors import DataError
 
 # The rows that a sklearn: source sets apart, always the same.
@@ -33,7 +43,7 @@ def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
         SourceError: a file or a remote source cannot be reached.
         DataError: the data cannot be learnt from.
     """
-    scheme, name = checks.source(config)
+    scheme, name = validation.source(config)
     if scheme == "kaggle":
         return _kaggle(config, name, cache)
     sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
@@ -42,7 +52,7 @@ def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
     test = _file(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
         return _openml(config, name, test, sample)
-    train = checks.located(config, "data.train", name, folder=None)
+    train = validation.located(config, "data.train", name, folder=None)
     return _from_files(config, train, test, sample, cache)
 
 
@@ -51,7 +61,7 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
 
     For a scorer, once, when a study is at its end: no search and no blend may see it.
     """
-    scheme, name = checks.source(config)
+    scheme, name = validation.source(config)
     if scheme != "sklearn":
         return None
     rows = _rows(name)
@@ -147,22 +157,22 @@ def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
     """Return a file of the competition, or else one that lies here."""
     inside = folder / value
-    return inside if inside.exists() else checks.located(config, key, value)
+    return inside if inside.exists() else validation.located(config, key, value)
 
 
 def _from_files(
     config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
 ) -> Dataset:
-    if checks.is_long(config):
-        return long.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
+    if validation.is_long(config):
+        return long_format.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
     if config.data.images is not None and not train.is_dir():
-        return mixed.load_pictured(config, train, test, sample=sample, cache=cache)
+        return multimodal.load_pictured(config, train, test, sample=sample, cache=cache)
     if train.is_dir():
-        return images.load_images(config, train, test, sample=sample, cache=cache)
+        return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
     if is_arrays(train):
         return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
-    if pixels.asked(config):
+    if pixel_table.asked(config):
         return _pixels(config, train, test, sample)
     return tables.load_tables(config, train, test, sample=sample)
 
@@ -171,12 +181,12 @@ def _pixels(config: StudyConfig, train: Path, test: Path | None, sample: pd.Data
     """Load a table whose columns are the pixels of images."""
     exact = [config.data.id] if config.data.id else []
     frame = tables.read_table(train, exact)
-    checks.check_columns(config, list(map(str, frame.columns)), train.name)
-    names = pixels.names(config, frame)
+    validation.check_columns(config, list(map(str, frame.columns)), train.name)
+    names = pixel_table.names(config, frame)
     rows = None if test is None else tables.read_table(test, exact)
     called = (train.name, test.name if test else "")
-    x = pixels.arrays(frame, called[0], names)
-    x_test = None if rows is None else pixels.arrays(rows, called[1], names)
+    x = pixel_table.arrays(frame, called[0], names)
+    x_test = None if rows is None else pixel_table.arrays(rows, called[1], names)
     dataset = arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
     return replace(dataset, pixels=tuple(names))
 
@@ -188,7 +198,7 @@ def _labels(config: StudyConfig, train: Path) -> Path | None:
 
 
 def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
-    return None if value is None else checks.located(config, key, value, folder=folder)
+    return None if value is None else validation.located(config, key, value, folder=folder)
 
 
 def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import columns
-from workbench.data.columns import Column
+from workbench.data import column_types
+from workbench.data.column_types import Column
 from workbench.data.dataset import Array
 from workbench.errors import DataError
 
@@ -48,7 +48,7 @@ class Clock:
             DataError: the columns are not the parts of a date.
         """
         names = config.data.time
-        first = columns.learn(frame[[names[0]]], config)[names[0]]
+        first = column_types.learn(frame[[names[0]]], config)[names[0]]
         most = {"number": len(_PARTS), "date": 1 + len(_OF_DAY)}.get(first.kind, 1)
         if len(names) > most:
             raise DataError(
@@ -65,7 +65,7 @@ class Clock:
             DataError: a row has none.
         """
         name = self.names[0]
-        values = columns.impose(frame[[name]], {name: self.first})[name]
+        values = column_types.impose(frame[[name]], {name: self.first})[name]
         _check(values.isna(), name, "have a value", table)
         if len(self.names) == 1:
             moments: Array = values.to_numpy()
@@ -133,7 +133,7 @@ class Steps:
 def _part(series: pd.Series[Any], part: str, table: str) -> pd.Series[Any]:
     """Return a part of dates, checked."""
     name, (least, most) = str(series.name), _PARTS[part]
-    values = columns.impose(series.to_frame(), {name: Column("number")})[name]
+    values = column_types.impose(series.to_frame(), {name: Column("number")})[name]
     _check(~(values.between(least, most) & (values % 1 == 0)), name, f"be the {part}, {least} to {most},", table)
     return values.astype("int64")
 

@@ -12,15 +12,25 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import arrays, columns, decoding, folders, long, mixed, named, pixels, tables
+from workbench.data import (
+    arrays,
+    column_types,
+    image_decoding,
+    image_folder,
+    image_paths,
+    long_format,
+    multimodal,
+    pixel_table,
+    tables,
+)
 from workbench.data.cache import Cache
-from workbench.data.columns import Column
+from workbench.data.column_types import Column
+from workbench.data.csv_header import is_arrays
 from workbench.data.dataset import Array, Dataset, Kind, Rows
-from workbench.data.decoding import Look
-from workbench.data.header import is_arrays
-from workbench.data.long import Layout
-from workbench.data.pictures import Pictures
-from workbench.data.windows import Windows
+from workbench.data.image_column import Pictures
+from workbench.data.image_decoding import Look
+from workbench.data.lags import Windows
+from workbench.data.long_format import Layout
 from workbench.errors import DataError, did_you_mean, listed
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
@@ -157,9 +167,9 @@ class Reader:
             raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
 
     def _images(self, folder: Path, look: Look, cache: Cache | None) -> NewData:
-        images = folders.unsorted(folder, folder.name)
-        decoded = decoding.decode(images, cache, look=look)
-        return NewData(decoded.x, np.array(folders.names(images), dtype=object))
+        images = image_folder.unsorted(folder, folder.name)
+        decoded = image_decoding.decode(images, cache, look=look)
+        return NewData(decoded.x, np.array(image_folder.names(images), dtype=object))
 
     @property
     def _pictured(self) -> tuple[str, ...]:
@@ -180,22 +190,22 @@ class Reader:
         if self.kind == "image" and self.images is not None:
             return self._named_images(frame, name, cache, near)
         if self.pixels:
-            return self._arrays(pixels.arrays(frame, name, self.pixels), name)
-        columns.check_numbers(frame, self.numbers, name)
+            return self._arrays(pixel_table.arrays(frame, name, self.pixels), name)
+        column_types.check_numbers(frame, self.numbers, name)
         if self.long is not None:
-            found = long.read(frame, self.long, name, cache)
+            found = long_format.read(frame, self.long, name, cache)
             return NewData(found.x, found.ids)
         own = self.id_column if self.id_column in frame else None
-        x, ids = columns.impose(frame, self.columns), tables.ids(frame, own, name)
+        x, ids = column_types.impose(frame, self.columns), tables.ids(frame, own, name)
         if self._pictured:
-            table = mixed.Table(frame, self._pictured, (), name, named.Near(near, Path(str(self.images))))
-            x = x.assign(**mixed.show(table, cache, look=self.look).columns)
+            table = multimodal.Table(frame, self._pictured, (), name, image_paths.Near(near, Path(str(self.images))))
+            x = x.assign(**multimodal.show(table, cache, look=self.look).columns)
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
 
     def _named_images(self, frame: pd.DataFrame, name: str, cache: Cache | None, near: Path | None) -> NewData:
         """Return the images that a table names in a column, the one with the ids or another."""
-        places = named.Near(near, Path(str(self.images)))
-        words = {column: columns.texts(frame[column]).fillna("") for column in map(str, frame.columns)}
+        places = image_paths.Near(near, Path(str(self.images)))
+        words = {column: column_types.texts(frame[column]).fillna("") for column in map(str, frame.columns)}
         own = [column for column in (self.id_column, *words) if column in words]
         found = next((c for c in own if all(word and places.find(word) for word in words[c].unique())), None)
         if found is None:
@@ -204,8 +214,8 @@ class Reader:
                 f"{listed(frame.columns)}. Correct its values, or name a folder of images."
             )
         ids = tables.ids(frame, self.id_column if self.id_column in frame else None, name)
-        files = tuple(file for file in named.files(frame[found], places, name) if file is not None)
-        return NewData(decoding.decode(folders.Images(places.folder, files), cache, look=self.look).x, ids)
+        files = tuple(file for file in image_paths.files(frame[found], places, name) if file is not None)
+        return NewData(image_decoding.decode(image_folder.Images(places.folder, files), cache, look=self.look).x, ids)
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
