@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from workbench.ensemble import assess
 from workbench.ensemble.assess import Assessment
 from workbench.evaluation import Metric, metric
-from workbench.evaluation.targets import Part, several
+from workbench.evaluation.multi_target import Part, several
 
 Array = NDArray[np.float64]
 

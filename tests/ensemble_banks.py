@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation import metric
-from workbench.evaluation.targets import Part, Several, several
+from workbench.evaluation.multi_target import Part, Several, several
 
 
 @cache

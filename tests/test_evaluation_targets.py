@@ -7,7 +7,7 @@ from workbench import evaluation
 from workbench.config import FoldsConfig
 from workbench.errors import EvaluationError
 from workbench.evaluation import folds
-from workbench.evaluation.targets import OfTarget, Part, several
+from workbench.evaluation.multi_target import OfTarget, Part, several
 
 ROWS = 50
 RNG = np.random.default_rng(4)

@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.data import Dataset
 from workbench.errors import SubmissionError, listed
 from workbench.evaluation import Metric
-from workbench.evaluation.targets import Several
+from workbench.evaluation.multi_target import Several
 
 Shown = Literal["id", "value", "label"] | int
 """What a column shows: the row's id, its value or probability of the positive class, its label, or the probability of a

@@ -23,7 +23,7 @@ from workbench.data.memmap import Stored
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
-from workbench.evaluation.targets import Part, Several
+from workbench.evaluation.multi_target import Part, Several
 from workbench.home import folder_name
 from workbench.models import architecture
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch

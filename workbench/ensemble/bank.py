@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.ensemble.judge import Judge
 from workbench.ensemble.panel import Panel
 from workbench.errors import EnsembleError, listed
-from workbench.evaluation.targets import Several
+from workbench.evaluation.multi_target import Several
 
 if TYPE_CHECKING:
     from workbench.evaluation import Metric

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from workbench.evaluation.targets import Several
+    from workbench.evaluation.multi_target import Several
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workbench.ensemble.judge import Array, Judge, Threshold, labelled
 
 if TYPE_CHECKING:
-    from workbench.evaluation.targets import Several
+    from workbench.evaluation.multi_target import Several
 
 
 class Panel:

@@ -13,7 +13,7 @@ from workbench.ensemble.deal import Labels
 from workbench.ensemble.joiners import Apart
 from workbench.ensemble.panel import columns, counts, shares
 from workbench.errors import EnsembleError
-from workbench.evaluation.targets import Several
+from workbench.evaluation.multi_target import Several
 
 # The share of the time that is for choosing members, where targets together would have too many.
 _TO_CHOOSE = 0.5

@@ -20,7 +20,7 @@ import pandas as pd
 
 from workbench.config import FoldKind, FoldsConfig, Task
 from workbench.errors import EvaluationError
-from workbench.evaluation import deal
+from workbench.evaluation import splitters
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -122,13 +122,13 @@ def make(
     _check(kind, strata is not None, {"data.group": groups, "data.time": time, "folds.column": column})
     order = None
     if kind == "time" and time is not None:
-        order = deal.ranks(time)
-        deals = [deal.blocks(order, config.folds)]
+        order = splitters.ranks(time)
+        deals = [splitters.blocks(order, config.folds)]
     elif kind == "column" and column is not None:
-        deals = [deal.brought(column)]
+        deals = [splitters.brought(column)]
     else:
-        codes = None if groups is None else deal.codes(groups)
-        deals = [deal.once(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)]
+        codes = None if groups is None else splitters.codes(groups)
+        deals = [splitters.once(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)]
     assignment = np.stack(deals).astype(np.int16)
     return Folds(kind, assignment, order, fingerprint(task=task, y=y, ids=ids, assignment=assignment))
 

@@ -106,11 +106,11 @@ class Metric:
         Raises:
             EvaluationError: shapes or classes do not fit each other, or a prediction is not finite.
         """
-        from workbench.evaluation import scores
+        from workbench.evaluation import metric_functions
 
         y, predictions, weight = self._checked(y, predictions, sample_weight)
         if self.wants == "labels":
-            predictions = scores.labels(y, predictions)
+            predictions = metric_functions.labels(y, predictions)
         return self.function(y, predictions, weight)
 
     @property
@@ -263,11 +263,11 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: Task |
     check(name, base)
     if name not in METRICS:
         return _custom(name, base, task)
-    from workbench.evaluation import scores
+    from workbench.evaluation import metric_functions
 
     entry = METRICS[name]
     loss = entry.loss if _of_values(entry.tasks, task) else "log_loss"
-    function = getattr(scores, name)
+    function = getattr(metric_functions, name)
     return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from workbench import ensemble
 from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
-from workbench.evaluation.targets import OfTarget, Several
+from workbench.evaluation.multi_target import OfTarget, Several
 from workbench.study.candidates import Candidate, Model
 from workbench.study.competition import Competition
 from workbench.submission import Threshold

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
-    from workbench.evaluation.targets import Several
+    from workbench.evaluation.multi_target import Several
     from workbench.study.facts import Facts
     from workbench.study.targets import Transform
     from workbench.tracking import Vault

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workbench.data import Dataset
     from workbench.data.dataset import Target
     from workbench.evaluation import Metric
-    from workbench.evaluation.targets import OfTarget, Part, Several
+    from workbench.evaluation.multi_target import OfTarget, Part, Several
 
 Transform = Literal["none", "log1p"]
 
@@ -26,7 +26,7 @@ def metric(config: StudyConfig, dataset: "Dataset") -> "Several":
     """
     from workbench import evaluation
     from workbench.errors import EvaluationError
-    from workbench.evaluation.targets import several
+    from workbench.evaluation.multi_target import several
 
     parts = []
     for place, target in enumerate(dataset.targets):
@@ -52,7 +52,7 @@ def also(config: StudyConfig, dataset: "Dataset", of: "Several") -> "tuple[Sever
         ConfigError: a metric suits no target.
     """
     from workbench import evaluation
-    from workbench.evaluation.targets import OfTarget, several
+    from workbench.evaluation.multi_target import OfTarget, several
 
     found: list[Several | OfTarget] = []
     for number, name in enumerate(config.also):
@@ -120,7 +120,7 @@ def _own(config: StudyConfig, target: "Target") -> TargetConfig:
 def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "Part":
     """Return where a target stands, and how it is scored."""
     from workbench.data.dataset import spans
-    from workbench.evaluation.targets import Part
+    from workbench.evaluation.multi_target import Part
 
     target, span = dataset.targets[place], spans(dataset.targets)[place]
     return Part(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
