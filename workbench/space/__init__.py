@@ -5,7 +5,7 @@ A family's code calls `hp.Int`, `hp.Float`, `hp.Choice`, `hp.Boolean` and `hp.Fi
 Here is the light `Space` for families that are not Keras; `space.keras` answers KerasTuner's own class.
 """
 
-from workbench.space.question import Question, Suggest, answer_choice, answer_number, defaults
+from workbench.space.distributions import Question, Suggest, answer_choice, answer_number, defaults
 from workbench.space.space import Space
 
 __all__ = ["Question", "Space", "Suggest", "answer_choice", "answer_number", "defaults"]
