@@ -103,7 +103,7 @@ def test_what_is_seen_in_blocks_is_seen_as_a_whole(monkeypatch):
     x = np.concatenate([ragged(seed) for seed in range(4)])
     whole = steps(x)
     made = whole.transform(x)
-    monkeypatch.setattr(sys.modules["workbench.features.steps"], "_BLOCK", 60)
+    monkeypatch.setattr(sys.modules["workbench.features.sequence_scaler"], "_BLOCK", 60)
     np.testing.assert_allclose(steps(x).deviation, whole.deviation, rtol=1e-12)
     np.testing.assert_array_equal(whole.transform(x), made)
 

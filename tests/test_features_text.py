@@ -5,7 +5,7 @@ from miniatures import objects
 
 from workbench import features
 from workbench.features import Grams, Looks
-from workbench.features.words import words
+from workbench.features.tokenizer import words
 
 SHORT = ["a red house", "a red boat", "the old mill", "the old boat"] * 10
 UNITS = [("words", 1, 2), ("characters", 2, 4)]
@@ -66,10 +66,10 @@ def test_tfidf_is_that_of_scikit_learn():
 
 
 def test_texts_that_are_hashed_in_several_goes_count_the_same(monkeypatch):
-    from workbench.features import grams
+    from workbench.features import tfidf
 
     whole = Grams("characters", 2, 4).fit_transform(objects(SHORT))
-    monkeypatch.setattr(grams, "_CHUNK", 50)
+    monkeypatch.setattr(tfidf, "_CHUNK", 50)
     parted = Grams("characters", 2, 4).fit_transform(objects(SHORT))
     assert (whole != parted).nnz == 0
 

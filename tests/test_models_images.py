@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workbench import models
-from workbench.models.histograms import Histograms, resized
+from workbench.features.hog import Histograms, resized
 from workbench.models.mixing import Mixing
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Space, defaults

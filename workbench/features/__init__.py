@@ -14,17 +14,11 @@ words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
 
-from workbench.features.branches import Branches, branches, tabled
-from workbench.features.grams import Grams, Topics
-from workbench.features.kernels import Kernels
-from workbench.features.looks import Looks
-from workbench.features.pieces import Pieces
-from workbench.features.sparse import sparse
-from workbench.features.steps import Steps, lengths, steps
-from workbench.features.stored import foreign, load, save
-from workbench.features.summaries import Summaries
-from workbench.features.tokens import PADDING, Tokens, tokens
-from workbench.features.views import (
+from workbench.features.minirocket import Kernels
+from workbench.features.multi_input_encoder import Branches, branches, tabled
+from workbench.features.persistence import foreign, load, save
+from workbench.features.piecewise_linear import Pieces
+from workbench.features.preprocessors import (
     MOST_LEVELS,
     Codes,
     Coding,
@@ -42,6 +36,12 @@ from workbench.features.views import (
     dense,
     parts,
 )
+from workbench.features.sequence_scaler import Steps, lengths, steps
+from workbench.features.sequence_statistics import Summaries
+from workbench.features.sparse import sparse
+from workbench.features.text_statistics import Looks
+from workbench.features.text_vectorizer import PADDING, Tokens, tokens
+from workbench.features.tfidf import Grams, Topics
 
 __all__ = [
     "MOST_LEVELS",

@@ -9,9 +9,9 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 
-from workbench.features.grams import Grams
-from workbench.features.looks import Looks
-from workbench.features.views import Columns
+from workbench.features.preprocessors import Columns
+from workbench.features.text_statistics import Looks
+from workbench.features.tfidf import Grams
 
 
 class Stored(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

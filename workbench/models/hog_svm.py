@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from workbench.models import estimator, histograms
+from workbench.features import hog
+from workbench.models import estimator
 from workbench.models.estimator import load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -39,7 +40,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     c = hp.Float("C", 0.1, 300.0, sampling="log", default=100.0 if rows < _FEW_ROWS else 10.0)
     gamma = hp.Float("gamma", 0.1, 10.0, sampling="log", default=1.0)
     most = hp.Int("components", 30, 300, sampling="log", default=150)
-    view = make_pipeline(histograms.searched(hp, train.x))
+    view = make_pipeline(hog.searched(hp, train.x))
     matrix = view.fit_transform(train.x)
     view.steps.append(("components", PCA(min(most, *matrix.shape), random_state=setting.seed)))
     with np.errstate(invalid="ignore"):

@@ -4,7 +4,8 @@ from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from workbench.models import forest, histograms
+from workbench.features import hog
+from workbench.models import forest
 from workbench.models.estimator import Estimator, load
 from workbench.models.protocol import Problem, Rows, Setting
 
@@ -16,5 +17,5 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
     # Of a thousand values or more a few say enough, and every one that is looked at costs time.
     shares = {"share": 0.05, "least_share": 0.02} if problem.classes else {"share": 0.3, "least_share": 0.1}
-    view = histograms.searched(hp, train.x)
+    view = hog.searched(hp, train.x)
     return forest.fit(kind, hp, problem, train, setting, leaf=1, bootstrap=False, view=view, **shares)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVR
 
 from workbench import features
-from workbench.features.words import texts
+from workbench.features.tokenizer import texts
 from workbench.models import estimator
 from workbench.models.estimator import load
 from workbench.models.protocol import Problem, Rows, Setting

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
-from workbench.features.words import plain, texts, words
+from workbench.features.tokenizer import plain, texts, words
 
 Unit = Literal["words", "characters"]
 _BITS = 20

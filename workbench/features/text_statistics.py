@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from workbench.features.words import texts
+from workbench.features.tokenizer import texts
 
 _MOST = 20_000
 # Digits, capitals and exclamation marks tell spam; marks and lines tell a form of writing.

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind
-from workbench.features import stored
-from workbench.features.views import Scaling, dense
-from workbench.features.words import texts, words
+from workbench.features import persistence
+from workbench.features.preprocessors import Scaling, dense
+from workbench.features.tokenizer import texts, words
 
 PADDING, UNKNOWN, START = 0, 1, 2
 """What a row is filled up with (to be masked), what was not in training, and what each column's text begins with."""
@@ -67,14 +67,14 @@ class Tokens:
         facts = {"lengths": dict(self.lengths), "vocabulary": self.vocabulary}
         (folder / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
         if self.beside is not None:
-            stored.save(self.beside, folder / "beside.skops")
+            persistence.save(self.beside, folder / "beside.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
         """Read what `save` wrote."""
         facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         file = folder / "beside.skops"
-        beside = stored.load(file) if file.exists() else None
+        beside = persistence.load(file) if file.exists() else None
         return cls(facts["lengths"], tuple(facts["vocabulary"]), beside)
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from workbench.config import ColumnKind
 from workbench.data.image_column import Pictures
-from workbench.features import stored
-from workbench.features.tokens import Tokens, tokens
-from workbench.features.views import Scaling, dense, wide
+from workbench.features import persistence
+from workbench.features.preprocessors import Scaling, dense, wide
+from workbench.features.text_vectorizer import Tokens, tokens
 
 # What the column of images is called where there is nothing else.
 ALONE = "image"
@@ -66,7 +66,7 @@ class Branches:
         (folder / _FILE).write_text(json.dumps(known), encoding="utf-8")
         for name, view in (("dense", self.dense), ("wide", self.wide)):
             if view is not None:
-                stored.save(view, folder / f"{name}.skops")
+                persistence.save(view, folder / f"{name}.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "Branches":
@@ -74,7 +74,7 @@ class Branches:
         known = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         views = {name: folder / f"{name}.skops" for name in ("dense", "wide")}
         return cls(
-            **{name: stored.load(file) if file.exists() else None for name, file in views.items()},
+            **{name: persistence.load(file) if file.exists() else None for name, file in views.items()},
             levels={name: tuple(levels) for name, levels in known["levels"].items()},
             texts={name: Tokens(each["lengths"], tuple(each["words"]), None) for name, each in known["texts"].items()},
             images=tuple(known["images"]),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from workbench.features.steps import lengths
+from workbench.features.sequence_scaler import lengths
 
 # Values looked at together; what is made of them takes some ten times as much memory.
 _AT_A_TIME = 1_000_000

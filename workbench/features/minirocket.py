@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from workbench.features.steps import lengths, steps
+from workbench.features.sequence_scaler import lengths, steps
 
 _SPAN = 9
 _HEAVY = np.array(list(combinations(range(_SPAN), 3)))

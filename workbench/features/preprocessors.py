@@ -28,11 +28,11 @@ from sklearn.preprocessing import (
 )
 
 from workbench.config import ColumnKind
-from workbench.features.grams import Grams, Topics
-from workbench.features.looks import Looks
-from workbench.features.pieces import Pieces
-from workbench.features.stored import load, save
-from workbench.features.words import written
+from workbench.features.persistence import load, save
+from workbench.features.piecewise_linear import Pieces
+from workbench.features.text_statistics import Looks
+from workbench.features.tfidf import Grams, Topics
+from workbench.features.tokenizer import written
 
 Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
