@@ -258,7 +258,7 @@ def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) ->
     import keras
     import keras_tuner
 
-    from workbench.models import callbacks, heads, network, optimizer
+    from workbench.models.nn import callbacks, heads, optimizer, training
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
@@ -267,9 +267,9 @@ def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) ->
             # Its own space cannot ask one name under two conditions, as that of the optimizers does.
             hp = trial.restored("mlp", hp.values)
             entrance = keras.Input(shape[1:])
-            hidden = network.dense_stack(hp, entrance, units=128)
+            hidden = training.dense_stack(hp, entrance, units=128)
             net = keras.Model(entrance, heads.outputs(hidden, spec.problem))
-            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=network.usual_batch(shape[0]))
+            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=training.usual_batch(shape[0]))
             moved, self.schedule = optimizer.searched(hp, **optimizer.FEW)
             net.compile(
                 optimizer=moved,

@@ -117,7 +117,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     """Return the CPU seconds of the first epoch and of the fastest of two more; others use this machine, too."""
     import keras
 
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
 
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "x.npy", x)
         stored = np.load(Path(folder) / "x.npy", mmap_mode="r")
-        fed = (feed.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
+        fed = (data_loader.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
         seconds = []
         for _ in range(3):
             began = time.process_time()

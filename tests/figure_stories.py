@@ -9,7 +9,7 @@ import ensemble_banks
 import numpy as np
 
 from workbench import evaluation
-from workbench.models.looking import Look
+from workbench.models.nn.inspection import Look
 from workbench.report import Architecture, Question, Story
 from workbench.search.books import Row
 from workbench.study import blending

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from workbench import features, models
 from workbench.data.memmap import Stored
 from workbench.models.protocol import Problem, Rows, Setting
-from workbench.models.rocket import Spanned
+from workbench.models.sequence.rocket import Spanned
 from workbench.space import Space, defaults
 
 QUANTILES = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_models import cases, fit, rows
 
-from workbench.models import architecture
+from workbench.models.nn import architecture
 
 graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot of graphviz is not installed")
 

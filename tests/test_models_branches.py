@@ -12,7 +12,7 @@ from workbench import features, models
 from workbench.config import TrainingConfig
 from workbench.data.image_column import Pictures
 from workbench.data.memmap import Stored
-from workbench.models import feed
+from workbench.models.nn import data_loader
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Question, defaults
 
@@ -106,7 +106,7 @@ def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkey
     model = fit(family, train, valid)
     whole = model.predict(valid.x.assign(photo=photo))
     np.testing.assert_allclose(whole, model.predict(valid.x), rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr(feed, "WHOLE", 0)
+    monkeypatch.setattr(data_loader, "WHOLE", 0)
     np.testing.assert_allclose(model.predict(valid.x.assign(photo=photo)), whole, rtol=1e-5, atol=1e-6)
     # Learnt from in batches, too, with weights.
     again = fit(family, train, valid, suggest=answering(merge="add"))

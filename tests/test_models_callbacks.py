@@ -10,7 +10,7 @@ from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import ConfigError, FamilyError
 from workbench.evaluation import folds
-from workbench.models import callbacks
+from workbench.models.nn import callbacks
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import defaults
 from workbench.study.checks import check

@@ -5,7 +5,7 @@ import pytest
 
 from workbench import models
 from workbench.features.hog import Histograms, resized
-from workbench.models.mixing import Mixing
+from workbench.models.nn.mixup import Mixing
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Space, defaults
 
@@ -114,11 +114,11 @@ def test_mixed_rows_have_targets_in_the_share_of_their_pixels(kind, dtype):
 
 @pytest.mark.slow
 def test_batches_hold_every_row_once_an_epoch_in_an_order_of_its_own():
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
 
     read: list[int] = []
     x = np.arange(23)[:, None].astype(np.float32)
-    batches = feed.Batches(Lazy(x, read), np.arange(23), batch=5, seed=1)
+    batches = data_loader.Batches(Lazy(x, read), np.arange(23), batch=5, seed=1)
     epochs = []
     for _ in range(2):
         pairs = [batches[index] for index in range(len(batches))]
@@ -133,11 +133,11 @@ def test_batches_hold_every_row_once_an_epoch_in_an_order_of_its_own():
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_a_net_trains_and_predicts_from_a_large_array_without_reading_it_whole(task, monkeypatch):
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
     from workbench.space.keras import HyperParameters
 
-    monkeypatch.setattr(feed, "WHOLE", 1000)
-    monkeypatch.setattr(feed, "PREDICTED_VALUES", 20 * 64)
+    monkeypatch.setattr(data_loader, "WHOLE", 1000)
+    monkeypatch.setattr(data_loader, "PREDICTED_VALUES", 20 * 64)
     read: list[int] = []
     x, y = pictures(90, 8, 8), np.arange(90) % 3 if task == "multiclass" else (np.arange(90) % 2) * 7.0
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
@@ -170,7 +170,7 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
 def test_a_shifted_image_is_as_sharp_as_it_was():
     import keras
 
-    from workbench.models import augmentation
+    from workbench.models.nn import augmentation
 
     x = pictures(40, 28, 28, 1).astype("float32") / 255
     start = keras.Input((28, 28, 1))
@@ -185,7 +185,7 @@ def test_a_shifted_image_is_as_sharp_as_it_was():
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "step"])
 @pytest.mark.parametrize("name", ["adamw", "adam", "rmsprop", "sgd", "adagrad"])
 def test_every_optimizer_has_a_rate_in_its_own_range_and_no_other_question(name, schedule):
-    from workbench.models import optimizer
+    from workbench.models.nn import optimizer
     from workbench.space.keras import HyperParameters
 
     asked = []
@@ -204,7 +204,7 @@ def test_every_optimizer_has_a_rate_in_its_own_range_and_no_other_question(name,
 
 @pytest.mark.slow
 def test_the_rate_rises_while_it_warms_up_and_falls_over_the_horizon():
-    from workbench.models.optimizer import Schedule
+    from workbench.models.nn.optimizer import Schedule
 
     cosine = [Schedule("cosine", 1.0, 2, 10).at(epoch, 0.5) for epoch in range(10)]
     np.testing.assert_allclose(cosine[:3], [1 / 3, 2 / 3, 1])

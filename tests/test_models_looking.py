@@ -9,8 +9,8 @@ from test_models_images import CONVOLUTIONAL, Lazy, pictures
 
 from workbench import models
 from workbench.config import PretrainedConfig, TrainingConfig
-from workbench.models import looking
-from workbench.models.looking import Look, chosen, look
+from workbench.models.nn import inspection
+from workbench.models.nn.inspection import Look, chosen, look
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import defaults
 
@@ -26,8 +26,8 @@ def grey(rows: int = 5, seed: int = 1) -> np.ndarray:
 
 def seen_by(*nets: Any) -> Any:
     """Return a model as families give them, of nets that rows go through one after another."""
-    from workbench.models.extraction import Extraction
-    from workbench.models.network import Network
+    from workbench.models.nn.feature_extractor import Extraction
+    from workbench.models.nn.training import Network
 
     return Network(Extraction(nets[0]) if len(nets) > 1 else None, nets[-1], 0.0, 1.0)
 
@@ -67,7 +67,7 @@ def parts(nets: list[Any]) -> tuple[Any, Any]:
     """Return the net from images to the last map, and the weights of the layer on its averages."""
     import keras
 
-    leaves = {leaf.name: leaf for leaf in looking.leaves(nets)}
+    leaves = {leaf.name: leaf for leaf in inspection.leaves(nets)}
     inner = next(
         net for net in [*nets, *nets[0].layers] if any(each.name == "last" for each in getattr(net, "layers", []))
     )
@@ -83,7 +83,7 @@ def test_with_a_linear_layer_on_averages_the_heat_is_the_class_activation_map(he
     plain = np.einsum("nijk,kn->nij", to_map(x).numpy(), weights[:, classes])
     assert (plain.max(axis=(1, 2)) > 0).all()
     expected = np.maximum(plain, 0) / plain.max(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(looking.grad_cam(nets, x, classes), expected, atol=1e-5)
+    np.testing.assert_allclose(inspection.grad_cam(nets, x, classes), expected, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_of_two_classes_with_one_output_what_speaks_for_one_speaks_against_the_o
     plain = to_map(x).numpy() @ weights[:, 0]
     for number, sign in ((1, 1), (0, -1)):
         expected = np.maximum(sign * plain, 0)
-        found = looking.grad_cam(nets, x, np.full(len(x), number))
+        found = inspection.grad_cam(nets, x, np.full(len(x), number))
         strongest = expected.max(axis=(1, 2), keepdims=True)
         np.testing.assert_allclose(found, expected / np.where(strongest > 0, strongest, 1), atol=1e-5)
 
@@ -120,7 +120,7 @@ def test_on_a_head_that_is_not_linear_the_weights_are_the_slopes_of_the_score() 
     for image in range(len(x)):
         slopes = [score(image, step * unit) - score(image, -step * unit) for unit in np.eye(maps.shape[3])]
         expected = np.maximum(maps[image] @ np.array(slopes), 0)
-        found = looking.grad_cam([net], x, classes)[image]
+        found = inspection.grad_cam([net], x, classes)[image]
         np.testing.assert_allclose(found, expected / max(expected.max(), 1e-12), atol=2e-3)
 
 
@@ -131,7 +131,7 @@ def test_a_class_that_is_as_good_as_certain_has_heat() -> None:
     last.set_weights([1e4 * weight for weight in last.get_weights()])
     sure = np.asarray(nets[0](x)).argmax(axis=1)
     assert np.asarray(nets[0](x)).max(axis=1) == pytest.approx(1, abs=0)
-    assert looking.grad_cam(nets, x, sure).max(axis=(1, 2)) == pytest.approx(1)
+    assert inspection.grad_cam(nets, x, sure).max(axis=(1, 2)) == pytest.approx(1)
 
 
 def striped(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,7 +157,7 @@ def test_heat_lands_on_the_patch_that_tells_the_class() -> None:
     model = models.family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, setting)
     predicted = (model.predict(valid.x) > 0.5).astype(int)
     assert (predicted == valid.y).mean() > 0.95
-    heat = looking.grad_cam(list(model.nets.values()), valid.x, predicted)
+    heat = inspection.grad_cam(list(model.nets.values()), valid.x, predicted)
     side = 15 / heat.shape[1]
     hottest = np.stack(np.unravel_index(heat.reshape(100, -1).argmax(axis=1), heat.shape[1:]), axis=1)
     off = np.abs((hottest + 0.5) * side - middles[400:]).max(axis=1)
@@ -178,11 +178,11 @@ def test_every_family_of_convolutions_is_looked_into_and_stays_as_it_is(family: 
     assert found.heat.max() <= 1
     assert found.heat.shape[1] * found.heat.shape[2] > 1
     assert np.array_equal(model.predict(x), before)
-    for leaf in looking.leaves(list(model.nets.values())):
+    for leaf in inspection.leaves(list(model.nets.values())):
         assert "call" not in vars(leaf)
     check(found)
-    found.save(tmp_path / looking.FILE)
-    again = Look.load(tmp_path / looking.FILE)
+    found.save(tmp_path / inspection.FILE)
+    again = Look.load(tmp_path / inspection.FILE)
     check(again)
     assert (again.layers, again.filters_in_all) == (found.layers, found.filters_in_all)
     for name in ("images", "heat", "truth", "predicted", "probability", "filters"):

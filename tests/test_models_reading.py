@@ -21,7 +21,7 @@ def trained():
     """A small recurrent net over words, with its training rows and its entrance."""
     import keras
 
-    from workbench.models import heads, network, reading
+    from workbench.models.nn import heads, text_input, training
     from workbench.space import defaults
     from workbench.space.keras import HyperParameters
 
@@ -29,16 +29,16 @@ def trained():
     problem = Problem("text", "binary", 2, KINDS, "log_loss")
     setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     hp, train, valid = HyperParameters(defaults), Rows(x[:60], y[:60]), Rows(x[60:], y[60:])
-    view, matrices = reading.view(hp, problem, train, setting)
+    view, matrices = text_input.view(hp, problem, train, setting)
     entrances = []
 
     def build():
-        entrance = reading.entrance(hp, view, matrices)
+        entrance = text_input.entrance(hp, view, matrices)
         entrances.append(entrance)
         read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
         return keras.Model(entrance.inputs, heads.outputs(read, problem))
 
-    model = network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
+    model = training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
     return model, valid, entrances[0]
 
 
@@ -59,12 +59,12 @@ def test_what_a_row_is_filled_up_with_is_masked(trained):
 
 
 def test_a_saved_net_that_reads_predicts_the_same(trained, tmp_path):
-    from workbench.models import network
+    from workbench.models.nn import training
 
     model, valid, _ = trained
     strange = pd.DataFrame({"note": objects(["", np.nan, "never seen 😀"]), "size": [np.nan, 1e9, 0.0]})
     model.save(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".keras", ".skops"}
-    loaded = network.load(tmp_path)
+    loaded = training.load(tmp_path)
     for x in (valid.x, strange, strange[:1]):
         np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)

@@ -69,18 +69,18 @@ def test_a_long_sequence_is_read_several_steps_at_a_time(family):
 
 def test_a_net_trains_and_predicts_from_sequences_on_disk_without_reading_them_whole(tmp_path, monkeypatch):
     from workbench.features import Steps
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
 
     x, y = waves()
     np.save(tmp_path / "x.npy", ragged(x))
     lying = Stored(tmp_path / "x.npy")
-    monkeypatch.setattr(feed, "WHOLE", 1000)
-    monkeypatch.setattr(feed, "PREDICTED_VALUES", 0)
+    monkeypatch.setattr(data_loader, "WHOLE", 1000)
+    monkeypatch.setattr(data_loader, "PREDICTED_VALUES", 0)
     seen = []
     transform = Steps.transform
     monkeypatch.setattr(Steps, "transform", lambda view, x: seen.append(len(x)) or transform(view, x))
     model = fit("conv1d", lying, y)
     lazy = model.predict(lying)
     assert max(seen) == 32
-    monkeypatch.setattr(feed, "WHOLE", 10**9)
+    monkeypatch.setattr(data_loader, "WHOLE", 10**9)
     np.testing.assert_allclose(model.predict(ragged(x)), lazy, rtol=1e-4, atol=1e-5)

@@ -115,7 +115,7 @@ def test_separate_trainings_are_told_as_one_whose_length_all_can_be_trained_for(
 def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_units():
     import keras
 
-    from workbench.models import heads
+    from workbench.models.nn import heads
 
     x = np.random.default_rng(0).normal(size=(400, 2)).astype("float32")
     y = x.astype(np.float64)
@@ -138,7 +138,7 @@ def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_unit
 
 @pytest.mark.slow
 def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
-    from workbench.models import heads
+    from workbench.models.nn import heads
 
     targets = (
         Problem("table", "binary", 2, {}, "log_loss", name="a", weight=2.0),

@@ -10,7 +10,7 @@ from miniatures import objects
 from workbench import config, models
 from workbench.config import TrainingConfig, WordVectorsConfig
 from workbench.errors import ConfigError, FamilyError
-from workbench.models import callbacks, vectors
+from workbench.models.nn import callbacks, word_vectors
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.study.checks import check
 
@@ -23,7 +23,7 @@ def test_only_the_words_that_are_asked_for_are_read_and_capitals_come_last(tmp_p
     file = tmp_path / ("v.txt.gz" if form == "gzipped" else "v.txt")
     text = f"5 3\n{LINES}" if form == "word2vec" else LINES
     file.write_bytes(gzip.compress(text.encode()) if form == "gzipped" else text.encode())
-    found = vectors.read(file, ["blue", "nothing", "green", "red"])
+    found = word_vectors.read(file, ["blue", "nothing", "green", "red"])
     np.testing.assert_allclose(found.matrix, [[3, 3, 3], [0, 0, 0], [4, 5, 6], [1, 0, 2.5]])
     assert found.known.tolist() == [True, False, True, True]
 
@@ -53,10 +53,10 @@ def test_a_later_line_a_missing_file_and_a_file_of_other_words_are_refused_too(t
     file = tmp_path / "v.txt"
     file.write_text(f"{LINES}last 1 2\n")
     with pytest.raises(FamilyError, match=r"v.txt, line 6: must be a word and 3 numbers, not 2."):
-        vectors.read(file, ["red"])
+        word_vectors.read(file, ["red"])
     file.write_text(LINES)
     with pytest.raises(FamilyError, match=r"v.txt must have words of the texts. Received: none of rouge, bleu."):
-        vectors.read(file, ["rouge", "bleu"])
+        word_vectors.read(file, ["rouge", "bleu"])
     study = tmp_path / "study.yaml"
     study.write_text(f"{STUDY}training: {{word_vectors: {{file: no.txt}}}}\n")
     with pytest.raises(
@@ -76,14 +76,14 @@ def test_what_was_found_is_kept_for_the_same_words_and_the_same_file(tmp_path):
     file, cache = tmp_path / "v.txt", tmp_path / "cache"
     file.write_text(LINES)
     asked = WordVectorsConfig(file=str(file))
-    first = vectors.learnt(asked, ["red", "green"], cache)
-    again = vectors.learnt(asked, ["red", "green"], cache)
+    first = word_vectors.learnt(asked, ["red", "green"], cache)
+    again = word_vectors.learnt(asked, ["red", "green"], cache)
     np.testing.assert_array_equal(first.matrix, again.matrix)
     assert len(list(cache.rglob("*.npz"))) == 1
     file.write_text(LINES.replace("2.5", "7.5"))
-    assert vectors.learnt(asked, ["red", "green"], cache).matrix[0, 2] == 7.5
+    assert word_vectors.learnt(asked, ["red", "green"], cache).matrix[0, 2] == 7.5
     assert len(list(cache.rglob("*.npz"))) == 2
-    assert vectors.learnt(WordVectorsConfig(), ["red"], cache) is None
+    assert word_vectors.learnt(WordVectorsConfig(), ["red"], cache) is None
 
 
 def texts(rows: int, words: list[list[str]]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -54,7 +54,7 @@ def finish(books: Books, family: str, score: float) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"])
+    return Pool(["workbench.trial", "workbench.models.tabular.linear", "workbench.models.tabular.xgboost"])
 
 
 class Recorder:
@@ -426,7 +426,9 @@ def test_gpus_are_shared_or_assigned_to_workers(
     # A metric is called in the trial's process, and can tell what that process sees.
     metric = evaluation.metric(f"{tmp_path}/own.py:device", Path, task="binary")
     spec = replace(spec_of("binary", "linear"), metric=metric)
-    workers = Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"], gpus=gpus)
+    workers = Pool(
+        ["workbench.trial", "workbench.models.tabular.linear", "workbench.models.tabular.xgboost"], gpus=gpus
+    )
     for slot, device in enumerate(seen):
         process = workers.start(spec, 0, tmp_path / str(slot), slot=slot)
         while isinstance(message := process.receive(), Question):

@@ -10,9 +10,9 @@ import pytest
 from test_models_looking import averaged, grey, seen_by
 
 from workbench.data.image_column import Pictures
-from workbench.models import architecture, looking
-from workbench.models.portion import Fitted, Portion
-from workbench.models.separate import Separate
+from workbench.models.nn import architecture, inspection
+from workbench.models.wrappers.modality import Fitted, Portion
+from workbench.models.wrappers.multi_output import Separate
 from workbench.search import portrait
 from workbench.trial import FoldResult
 
@@ -40,7 +40,7 @@ def test_without_graphviz_there_is_everything_but_the_diagram(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert made(tmp_path, whole=True) == {*TABLE, looking.FILE}
+    assert made(tmp_path, whole=True) == {*TABLE, inspection.FILE}
 
 
 def test_a_program_that_fails_costs_the_diagram_and_nothing_else(
@@ -51,7 +51,7 @@ def test_a_program_that_fails_costs_the_diagram_and_nothing_else(
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    assert made(tmp_path, whole=True) == {*TABLE, looking.FILE}
+    assert made(tmp_path, whole=True) == {*TABLE, inspection.FILE}
 
 
 def test_nets_of_other_rows_than_images_are_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +80,11 @@ def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: P
     given = Fitted(seen_by(*nets), Portion({}, "photo"))
     portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
     assert architecture.size(given)["parameters"] > 0
-    found = looking.Look.load(tmp_path / "nets" / looking.FILE)
+    found = inspection.Look.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
     beside = Fitted(seen_by(*nets), Portion({"age": "number"}))
     portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
-    assert not (tmp_path / "beside" / looking.FILE).exists()
+    assert not (tmp_path / "beside" / inspection.FILE).exists()
 
 
 def test_the_nets_of_several_targets_are_counted_together() -> None:

@@ -28,7 +28,7 @@ from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
 from workbench.models import FAMILIES
-from workbench.models.constant import Constant
+from workbench.models.tabular.constant import Constant
 from workbench.study import Study, bundle
 from workbench.study.bundle import Bundle, Member, Stored
 from workbench.study.exporting import requirements

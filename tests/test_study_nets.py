@@ -14,7 +14,7 @@ from test_models_images import pictures
 
 import workbench
 from workbench.home import Home
-from workbench.models import architecture, looking
+from workbench.models.nn import architecture, inspection
 from workbench.study import Study, telling
 from workbench.tracking.store import client
 
@@ -76,7 +76,7 @@ def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     best = next(row for row in study.rows() if row.family == "cnn")
     folder = study.archive.tracker.nets(best.run_id)
     assert folder is not None
-    look = looking.Look.load(folder / looking.FILE)
+    look = inspection.Look.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)
     assert (folder / architecture.DIAGRAM).exists() == (shutil.which("dot") is not None)
     # What is shown was held out: the model's own predictions of these rows are in the vault.
@@ -108,7 +108,7 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
 def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     study = opened(tmp_path / "copy")
-    for file in (tmp_path / "copy").rglob(looking.FILE):
+    for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
     story = telling.story(study.competition, study.archive, study.rows())
     assert not story.looks

@@ -25,7 +25,7 @@ from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
 from workbench.evaluation.multi_target import Part, Several
 from workbench.home import folder_name
-from workbench.models import architecture
+from workbench.models.nn import architecture
 from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
 from workbench.space import Suggest, defaults
 
@@ -439,7 +439,7 @@ class _Watch:
 def _family(spec: Spec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
     if spec.deterministic and models.entry(spec.located).keras:
-        from workbench.models import network
+        from workbench.models.nn import training as network
 
         network.be_deterministic()
     return models.family(spec.located)

@@ -51,8 +51,8 @@ _TRUSTED = frozenset(
         "workbench.features.preprocessors.Scores",
         "workbench.features.preprocessors.Thumbnails",
         "workbench.features.hog.Histograms",
-        "workbench.models.rocket.Spanned",
-        "workbench.models.tfidf_linear.OneAgainstRest",
+        "workbench.models.sequence.rocket.Spanned",
+        "workbench.models.text.tfidf_linear.OneAgainstRest",
     }
 )
 

@@ -13,7 +13,7 @@ from workbench.data.dataset import Target, spans
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.models.looking import Look
+    from workbench.models.nn.inspection import Look
     from workbench.search.books import Row
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]

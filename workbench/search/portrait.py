@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from workbench.data import Dataset
-from workbench.models import architecture, looking
-from workbench.models.portion import Fitted
+from workbench.models.nn import architecture, inspection
 from workbench.models.protocol import Model
+from workbench.models.wrappers.modality import Fitted
 from workbench.trial import FoldResult, Spec
 
 FOLDER = "nets"
@@ -49,9 +49,9 @@ def _look(spec: Spec, fold: FoldResult, model: Model, folder: Path) -> None:
     seen = _images(model, data, rows)
     if seen is None:
         return
-    found = looking.look(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
+    found = inspection.look(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
     if found is not None:
-        found.save(folder / looking.FILE)
+        found.save(folder / inspection.FILE)
 
 
 class _Seen(NamedTuple):

@@ -7,7 +7,8 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
-from workbench.models import bases, callbacks, scripts, vectors
+from workbench.models.nn import backbones, callbacks, word_vectors
+from workbench.models.wrappers import user_code
 from workbench.search.pruners import pruner
 from workbench.search.samplers import check_goal, check_sampler
 
@@ -36,14 +37,14 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     for number, metric in enumerate(config.also):
         yield f"also[{number}]", partial(evaluation.check, metric, config.resolve)
     for number, callback in enumerate(config.training.callbacks):
-        yield f"training.callbacks[{number}]", partial(scripts.check, callback, config.resolve)
+        yield f"training.callbacks[{number}]", partial(user_code.check, callback, config.resolve)
     if config.training.tensorboard is not None:
         yield "training.tensorboard", callbacks.check_tensorboard
     if "pretrained" in config.families:
-        yield "training.pretrained", partial(bases.check_given, config.training.pretrained)
-    yield "training.pretrained.base", partial(bases.check_base, config.training.pretrained, config.resolve)
-    yield "training.pretrained.weights", partial(bases.check_weights, config.training.pretrained, config.resolve)
-    yield "training.word_vectors.file", partial(vectors.check, config.training.word_vectors, config.resolve)
+        yield "training.pretrained", partial(backbones.check_given, config.training.pretrained)
+    yield "training.pretrained.base", partial(backbones.check_base, config.training.pretrained, config.resolve)
+    yield "training.pretrained.weights", partial(backbones.check_weights, config.training.pretrained, config.resolve)
+    yield "training.word_vectors.file", partial(word_vectors.check, config.training.word_vectors, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(pruner, config.search.pruner)

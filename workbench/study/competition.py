@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, FamilyError, did_you_mean, listed
-from workbench.models import bases, callbacks
+from workbench.models.nn import backbones, callbacks
 from workbench.study import targets
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Competition:
         self._check_shared()
         if "pretrained" in self.config.families:
             try:
-                bases.check_reachable(self.config.training.pretrained)
+                backbones.check_reachable(self.config.training.pretrained)
             except FamilyError as error:
                 raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
 

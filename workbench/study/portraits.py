@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
-from workbench.models.architecture import DIAGRAM, SIZES, TABLE
-from workbench.models.looking import FILE, Look
+from workbench.models.nn.architecture import DIAGRAM, SIZES, TABLE
+from workbench.models.nn.inspection import FILE, Look
 from workbench.report import Architecture
 from workbench.tracking import Tracker
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.looking import Look
+from workbench.models.nn.inspection import Look
 from workbench.report import drawing, notes
 from workbench.report.story import Story
 
