@@ -14,7 +14,7 @@ from workbench.report import Architecture, Question, Story
 from workbench.search.books import Row
 from workbench.study import blending
 from workbench.study.candidates import Candidate
-from workbench.tracking.vault import Predictions
+from workbench.tracking.prediction_schema import Predictions
 
 FAMILIES = ("linear", "xgboost", "mlp")
 TASKS = ("binary", "multiclass", "regression")

@@ -96,7 +96,7 @@ def test_a_set_of_a_library_is_told_by_its_name(tmp_path: Path) -> None:
 def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.tracking import store
+    from workbench.tracking import mlflow_store
 
     a_competition(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -104,11 +104,11 @@ def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
     said = []
 
     def listen(event: Any) -> None:
-        found = store.client(study.home).get_experiment_by_name("small")
+        found = mlflow_store.client(study.home).get_experiment_by_name("small")
         said.append(found.tags["mlflow.note.content"])
 
     summary = study.run(listen=listen)
-    client = store.client(study.home)
+    client = mlflow_store.client(study.home)
     experiment = client.get_experiment_by_name("small")
     runs = {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
     note = experiment.tags["mlflow.note.content"]

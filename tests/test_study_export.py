@@ -33,8 +33,8 @@ from workbench.study import Study, bundle
 from workbench.study.bundle import Bundle, Member, Stored
 from workbench.study.exporting import requirements
 from workbench.submission import Layout
-from workbench.tracking import store
-from workbench.tracking.logged import Logged
+from workbench.tracking import mlflow_store
+from workbench.tracking.model_registry import Logged
 
 JOINERS: dict[str, Joiner] = {
     "mean": Mean(),
@@ -206,7 +206,7 @@ class Ran(NamedTuple):
         app([verb, self.file, *options, "--home", str(self.home.path)], standalone_mode=False)
 
     def models(self, kind: str) -> list[Any]:
-        client = store.client(self.home)
+        client = mlflow_store.client(self.home)
         experiment = client.get_experiment_by_name(self.name).experiment_id
         return list(client.search_logged_models([experiment], f"tags.`workbench.model` = '{kind}'"))
 
@@ -354,9 +354,9 @@ def test_a_run_logs_the_ensemble_and_its_members_and_the_next_frees_them(ran: Ra
     assert {each.source_run_id for each in members} == {member["run_id"] for member in document["members"]}
     assert {each.status.name for each in [ensemble, *members]} == {"READY"}
     assert [(metric.key, metric.value) for metric in ensemble.metrics] == [("f1_macro", document["score"])]
-    outputs = store.client(ran.home).get_run(document["run_id"]).outputs.model_outputs
+    outputs = mlflow_store.client(ran.home).get_run(document["run_id"]).outputs.model_outputs
     assert [each.model_id for each in outputs] == [ensemble.model_id]
-    client = store.client(ran.home)
+    client = mlflow_store.client(ran.home)
     killed = client.create_logged_model(ensemble.experiment_id, "ensemble", tags={"workbench.model": "ensemble"})
     Path(killed.artifact_location.removeprefix("file://")).mkdir(parents=True)
     again = study.export()
@@ -399,7 +399,7 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
     assert len(ran.models("ensemble")) == 2
     shutil.move(ran.folder, tmp_path / "moved")
     moved = Ran(tmp_path / "moved", "labels")
-    client = store.client(moved.home)
+    client = mlflow_store.client(moved.home)
     version = client.get_model_version_by_alias("labels", "newest")
     assert int(version.version) == 2
     for number in ("1", "2"):

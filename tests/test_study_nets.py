@@ -16,7 +16,7 @@ import workbench
 from workbench.home import Home
 from workbench.models.nn import architecture, inspection
 from workbench.study import Study, telling
-from workbench.tracking.store import client
+from workbench.tracking.mlflow_store import client
 
 pytestmark = pytest.mark.slow
 

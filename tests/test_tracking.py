@@ -13,7 +13,7 @@ import pytest
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Data, Origin, Tracker, Vault, store
+from workbench.tracking import Data, Origin, Tracker, Vault, mlflow_store
 from workbench.trial import Result
 
 SECRET = "s3cret-of-kaggle"
@@ -79,7 +79,7 @@ def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
 def client(home):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=store.url(home.database))
+    return MlflowClient(tracking_uri=mlflow_store.url(home.database))
 
 
 def runs(home, tracker):

@@ -24,7 +24,7 @@ from workbench import servers
 from workbench.cli.commands import app
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, Vault, moved, store, ui
+from workbench.tracking import Tracker, Vault, mlflow_store, mlflow_ui, relocate
 from workbench.trial import Result
 
 VAULT = Vault(
@@ -92,7 +92,7 @@ def copy(old: Home, place: str = "elsewhere") -> Home:
 def test_a_moved_home_gives_back_what_was_kept_in_it(old: Home, run_id: str, place: str) -> None:
     new = move(old, place)
     for now in (new, old):
-        client = store.client(now)
+        client = mlflow_store.client(now)
         assert [file.path for file in client.list_artifacts(run_id)] == ["oof.parquet"]
         read = pd.read_parquet(client.download_artifacts(run_id, "oof.parquet"))
         assert np.array_equal(read["prediction"], a_result().oof)
@@ -117,7 +117,7 @@ def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: st
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    client = store.client(old)
+    client = mlflow_store.client(old)
     experiment = Tracker(old, "small").experiment_id
     model = client.create_logged_model(experiment, "net")
     client.create_registered_model("net")
@@ -130,14 +130,14 @@ def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: st
     assert before.count(str(old.path)) >= 10
 
     new = move(old, place)
-    moved.mend(new)
+    relocate.mend(new)
     after = dump(new)
     assert str(old.path) not in after
     # What was one spelling of the old home is that of the new one, and all else is as it was.
     back = after.replace(new.artifacts.as_uri(), old.artifacts.as_uri()).replace(str(new.path), str(old.path))
     assert back == before
     folder = new.artifacts / "small" / run_id / "artifacts"
-    assert store.client(new).get_model_version_download_uri("net", "2") == str(folder)
+    assert mlflow_store.client(new).get_model_version_download_uri("net", "2") == str(folder)
     assert folder.is_dir()
 
 
@@ -193,7 +193,7 @@ def test_a_home_that_was_several_before_is_mended_of_all(old: Home, run_id: str)
 
 @pytest.mark.parametrize("place", ["mine", "nas/artifacts/shared", "mlruns/artifacts-of-mine/shared", "nas/artifacts/"])
 def test_artifacts_that_the_user_put_elsewhere_stay_there(old: Home, run_id: str, tmp_path: Path, place: str) -> None:
-    client = store.client(old)
+    client = mlflow_store.client(old)
     location = f"{tmp_path.as_uri()}/{place}"
     own = client.create_run(client.create_experiment("shared", artifact_location=location)).info.run_id
     far = client.create_run(client.create_experiment("far", artifact_location="s3://mine/artifacts/small")).info.run_id
@@ -202,7 +202,7 @@ def test_artifacts_that_the_user_put_elsewhere_stay_there(old: Home, run_id: str
     before = [client.get_run(each).info.artifact_uri for each in (own, far)]
     shared = client.get_experiment_by_name("shared").artifact_location
     new = copy(old)
-    client = store.client(new)
+    client = mlflow_store.client(new)
     assert [client.get_run(each).info.artifact_uri for each in (own, far)] == before
     assert client.get_experiment_by_name("shared").artifact_location == shared
     assert Path(client.download_artifacts(own, "note.txt")).read_text() == "kept"
@@ -214,7 +214,7 @@ def test_a_home_that_has_not_moved_is_not_written_to(old: Home) -> None:
     # A writer elsewhere would be waited for, by one who wants to write.
     with contextlib.closing(sqlite3.connect(old.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        moved.mend(old)
+        relocate.mend(old)
     assert (old.database.read_bytes(), old.database.stat().st_mtime_ns) == before
 
 
@@ -224,7 +224,7 @@ def test_several_processes_may_open_a_moved_home_at_once(old: Home, run_id: str)
 
     def opened(_: int) -> None:
         together.wait()
-        moved.mend(new)
+        relocate.mend(new)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(opened, range(8)))
@@ -309,14 +309,14 @@ def test_a_home_that_may_only_be_read_is_opened_as_it_is_or_refused_in_one_line(
         Path(folder).chmod(0o755)
         new = Home(Path(shutil.copytree(old.path, Path(folder) / "mlruns")))
         with read_only(new.path), pytest.raises(StudyError) as refused:
-            store.client(new)
+            mlflow_store.client(new)
         said = str(refused.value)
         assert said.startswith(f"{new.path}: the home was {old.path} before, and the paths in mlflow.db must be mended")
         assert said.endswith("Make it writable, or copy the home to where it is.")
         assert "\n" not in said
-        moved.mend(new)
+        relocate.mend(new)
         with read_only(new.path):
-            moved.mend(new)
+            relocate.mend(new)
 
 
 def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp_path: Path) -> None:
@@ -324,13 +324,13 @@ def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp
     for text in (b"no database" * 100, b""):
         home.database.write_bytes(text)
         with pytest.raises(StudyError, match=r"mlflow\.db: must be MLflow's store. It cannot be read"):
-            store.client(home)
+            mlflow_store.client(home)
 
 
 @pytest.mark.slow
 def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
     new = move(old, PLACES[1])
-    with servers.reserved(5000) as port, ui.serve(new, port) as server:
+    with servers.reserved(5000) as port, mlflow_ui.serve(new, port) as server:
         server.wait()
         url = f"{server.address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
         with urllib.request.urlopen(url, timeout=10) as response:

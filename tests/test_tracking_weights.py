@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.home import Home, folder_name
-from workbench.tracking import Weights, weights
+from workbench.tracking import Weights, checkpoints
 
 
 def made(folder: Path, size: int = 1000) -> Path:
@@ -42,13 +42,13 @@ def test_what_is_not_ranked_is_freed_and_told(store: Weights, tmp_path: Path) ->
 def test_where_room_is_scarce_the_worst_go_first_and_what_is_needed_stays(
     store: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "_MOST", 2500)
+    monkeypatch.setattr(checkpoints, "_MOST", 2500)
     ranked = [("mlp", number) for number in range(4)]
     for key in ranked:
         store.take(key, made(tmp_path / "made"))
     assert store.keep(ranked) == 2000
     assert kept(tmp_path) == {"mlp-0", "mlp-1"}
-    monkeypatch.setattr(weights, "_MOST", 10)
+    monkeypatch.setattr(checkpoints, "_MOST", 10)
     store.keep(ranked, needed={("mlp", 1)})
     assert kept(tmp_path) == {"mlp-1"}
 

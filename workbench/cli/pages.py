@@ -59,9 +59,9 @@ def show(home: Home, port: int, *, dashboard: bool, tensorboard: bool, browser: 
 
 def _wanted(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Wanted]:
     """Return what is wanted, MLflow first, having seen that it is installed."""
-    from workbench.tracking import ui
+    from workbench.tracking import mlflow_ui
 
-    wanted = [_Wanted(ui.serve, port, "", "")]
+    wanted = [_Wanted(mlflow_ui.serve, port, "", "")]
     if dashboard:
         servers.require("optuna_dashboard", option="--dashboard", extra="dashboard")
         from workbench.search import dashboard as optuna
@@ -77,15 +77,15 @@ def _wanted(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Wanted]:
 
 def _tell_of_studies(home: Home, server: servers.Server) -> str:
     """Print the links of the studies, the newest one's first, and return that."""
-    from workbench.tracking import ui, view
+    from workbench.tracking import mlflow_ui, run_view
 
-    pages = ui.pages(home, server)
-    link = next(iter(pages.values()), f"{server.address}/{view.ALL}")
+    pages = mlflow_ui.pages(home, server)
+    link = next(iter(pages.values()), f"{server.address}/{run_view.ALL}")
     print(f"MLflow shows the studies at {link}")
     older = list(pages.items())[1 : _MOST + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
         print(f"  {study:<{width}}  {page}")
     if len(pages) > _MOST + 1:
-        print(f"  … and {len(pages) - _MOST - 1} more at {server.address}/{view.ALL}")
+        print(f"  … and {len(pages) - _MOST - 1} more at {server.address}/{run_view.ALL}")
     return link

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.search.books import Books, Row
     from workbench.search.goal import Goal
     from workbench.tracking import Tracker, Weights
-    from workbench.tracking.weights import Key
+    from workbench.tracking.checkpoints import Key
     from workbench.trial import Result
 
 # How many trials of each family keep the weights of their models while the search goes on.
@@ -151,7 +151,7 @@ class Archive:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import portrait, usage, worker
         from workbench.search.books import Row
-        from workbench.tracking.weights import best
+        from workbench.tracking.checkpoints import best
 
         made = folder / worker.WEIGHTS
         if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.competition.folds.pairs()):

@@ -21,9 +21,9 @@ def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] |
         ensemble: the document of its newest ensemble.
         experiment: the id that MLflow has given the study; links lead to runs of it.
     """
-    from workbench.tracking import view
+    from workbench.tracking import run_view
 
-    data, folds, link = own.dataset, own.folds, partial(view.of_run, experiment)
+    data, folds, link = own.dataset, own.folds, partial(run_view.of_run, experiment)
     lines = [f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {masked(own.config.data.train)}", ""]
     if best is not None:
         lines += [f"- best so far: [{_name(best)}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
@@ -51,7 +51,7 @@ def title(best: "Row | None") -> str:
 def origin(own: Competition) -> "Origin":
     """Return where the study comes from: its file, the commit that is in, its data."""
     from workbench.tracking import Data
-    from workbench.tracking.origin import of
+    from workbench.tracking.provenance import of
 
     data, named, facts = own.dataset, own.config.data, own.facts
     known: dict[str, Any] = {"columns": data.columns, "shape": () if data.columns else data.x.shape[1:]}

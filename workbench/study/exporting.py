@@ -18,7 +18,7 @@ from workbench.data import Dataset
 from workbench.errors import ConfigError, StudyError
 from workbench.study.archive import Archive
 from workbench.study.bundle import Bundle
-from workbench.tracking.logged import NEWEST, Logged, Portable
+from workbench.tracking.model_registry import NEWEST, Logged, Portable
 
 # What a run's models may take together, in bytes; the ensemble's own is logged on request whatever its size.
 MOST = 500_000_000

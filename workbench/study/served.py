@@ -3,6 +3,6 @@
 from pathlib import Path
 
 from workbench.study import bundle
-from workbench.tracking import logged
+from workbench.tracking import model_registry
 
-MODEL = logged.offer(Path(__file__).parent, lambda folder: bundle.read(folder).in_memory().serve)
+MODEL = model_registry.offer(Path(__file__).parent, lambda folder: bundle.read(folder).in_memory().serve)

@@ -13,7 +13,7 @@ from workbench.search import history
 from workbench.study import portraits
 from workbench.study.archive import Archive
 from workbench.study.competition import Competition
-from workbench.tracking.origin import versions
+from workbench.tracking.provenance import versions
 
 if TYPE_CHECKING:
     from workbench.search.books import Row

@@ -15,9 +15,9 @@ ui       MLflow's own pages
 tensorboard  the curves of trials in TensorBoard
 """
 
-from workbench.tracking.origin import Data, Origin
+from workbench.tracking.checkpoints import Weights
+from workbench.tracking.prediction_schema import Imported, Predictions, Vault
+from workbench.tracking.provenance import Data, Origin
 from workbench.tracking.tracker import Tracker
-from workbench.tracking.vault import Imported, Predictions, Vault
-from workbench.tracking.weights import Weights
 
 __all__ = ["Data", "Imported", "Origin", "Predictions", "Tracker", "Vault", "Weights"]

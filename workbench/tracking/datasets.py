@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.config import masked
-from workbench.tracking.origin import Data
+from workbench.tracking.provenance import Data
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput

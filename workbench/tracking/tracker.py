@@ -19,10 +19,10 @@ import pandas as pd
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import datasets, origin, points, store, view
-from workbench.tracking.origin import Origin
-from workbench.tracking.points import Point
-from workbench.tracking.vault import Imported, Predictions, Vault
+from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_view
+from workbench.tracking.prediction_schema import Imported, Predictions, Vault
+from workbench.tracking.provenance import Origin
+from workbench.tracking.run_metrics import Point
 from workbench.trial import Result
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Tracker:
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        return store.client(self._home)
+        return mlflow_store.client(self._home)
 
     @cached_property
     def _origin(self) -> Origin:
@@ -96,10 +96,10 @@ class Tracker:
             direction: `minimize` or `maximize`.
             folds: how many there are.
         """
-        columns = [points.word(name) for name in also]
-        shown = view.state(points.word(metric), columns, ascending=direction == "minimize", folds=folds)
-        facts = {"workbench.metric": points.word(metric), "workbench.direction": direction}
-        for key, value in {view.TAG: shown, **facts}.items():
+        columns = [run_metrics.word(name) for name in also]
+        shown = run_view.state(run_metrics.word(metric), columns, ascending=direction == "minimize", folds=folds)
+        facts = {"workbench.metric": run_metrics.word(metric), "workbench.direction": direction}
+        for key, value in {run_view.TAG: shown, **facts}.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
     def tell(self, markdown: str, name: str) -> None:
@@ -116,7 +116,7 @@ class Tracker:
         run_id = self.study_run()
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "study.yaml").write_text(self._origin.text, encoding="utf-8")
-            Path(folder, "versions.json").write_text(json.dumps(origin.versions(), indent=1))
+            Path(folder, "versions.json").write_text(json.dumps(provenance.versions(), indent=1))
             shutil.copy(folds, folder)
             self._client.log_artifacts(run_id, folder)
         self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in self._origin.tags.items()])
@@ -148,7 +148,7 @@ class Tracker:
         note = {_NOTE: result.reason} if result.reason else {}
         key = f"{result.family}/{result.number}"
         with self._run("trial", key, shown, tags, note, seconds=result.seconds) as (run, folder):
-            self._write(run, [*points.of(result, metric), *points.used(usage)], result.hyperparameters)
+            self._write(run, [*run_metrics.of(result, metric), *run_metrics.used(usage)], result.hyperparameters)
             _write_frames(result, vault, folder)
             if result.state == "failed" and log is not None and log.exists():
                 (folder / "log.txt").write_bytes(log.read_bytes())
@@ -203,7 +203,7 @@ class Tracker:
         shown = f"{result.family}, imported · {_end(result)}"
         with self._run("imported", f"{time.time_ns()}", shown, tags, {}) as made:
             run, folder = made
-            self._write(run, points.of(result, metric), {})
+            self._write(run, run_metrics.of(result, metric), {})
             _write_frames(result, vault, folder)
         # Ensembles that were made with them name their run, so it is not written over.
         for old in before:
@@ -219,9 +219,9 @@ class Tracker:
         runs = self._search("tags.`workbench.kind` = 'imported' AND status = 'FINISHED'")
         newest = {run.data.tags["workbench.family"]: run for run in reversed(runs)}
         return [
-            Imported(run.info.run_id, name, run.data.metrics[points.word(metric)])
+            Imported(run.info.run_id, name, run.data.metrics[run_metrics.word(metric)])
             for name, run in newest.items()
-            if points.word(metric) in run.data.metrics
+            if run_metrics.word(metric) in run.data.metrics
         ]
 
     def close(self) -> None:
@@ -284,7 +284,7 @@ class Tracker:
         every = {"workbench.kind": "study", "workbench.study": self._study}
         experiment = self.experiment_id
         # A report may be asked for while the study runs: two processes must not make one each.
-        with store.lock(self._home):
+        with mlflow_store.lock(self._home):
             found = self._search("tags.`workbench.kind` = 'study'", most=1)
             run = found[0] if found else self._client.create_run(experiment, tags=every, run_name="study")
         if run.info.status != "FINISHED":
@@ -336,11 +336,11 @@ class Tracker:
         # With the run's own time as their stamp, points written twice are the same points.
         own = run.info.start_time
         made = [
-            Metric(points.word(each.name), each.value, each.stamp or own, each.step)
+            Metric(run_metrics.word(each.name), each.value, each.stamp or own, each.step)
             for each in values
             if np.isfinite(each.value)
         ]
-        given = [Param(points.word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
+        given = [Param(run_metrics.word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
         for start in range(0, max(len(made), 1), _MOST_METRICS):
             self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
 
@@ -393,7 +393,7 @@ def _links(document: Mapping[str, Any], members: "Sequence[Run]") -> str:
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]
     for each in document["members"]:
-        link = view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
+        link = run_view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
         lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
     return "\n".join(lines)
 

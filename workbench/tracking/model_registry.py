@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.home import Home
-from workbench.tracking import store
+from workbench.tracking import mlflow_store
 from workbench.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Logged:
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        return store.client(self._home)
+        return mlflow_store.client(self._home)
 
     @cached_property
     def _experiment(self) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import view
+from workbench.tracking import run_view
 
 _STUDIES = """
     SELECT e.experiment_id, e.name FROM experiments e
@@ -50,7 +50,7 @@ def studies(home: Home) -> dict[str, str]:
     Raises:
         StudyError: there is no database, or it cannot be read.
     """
-    return {name: str(experiment) for experiment, name in _ask(home, _STUDIES, {"view": view.TAG})}
+    return {name: str(experiment) for experiment, name in _ask(home, _STUDIES, {"view": run_view.TAG})}
 
 
 def trials(home: Home) -> list[Trial]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.home import Home
-from workbench.tracking import moved
+from workbench.tracking import relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +31,7 @@ def client(home: Home) -> "MlflowClient":
     """
     # Said before MLflow takes its seconds to load.
     if home.database.exists():
-        moved.mend(home)
+        relocate.mend(home)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)

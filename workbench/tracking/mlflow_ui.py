@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from workbench import servers
 from workbench.home import Home
-from workbench.tracking import index, moved, store, view
+from workbench.tracking import home_index, mlflow_store, relocate, run_view
 
 _QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -23,15 +23,20 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
     Raises:
         StudyError: there is nothing to show, or it cannot be read.
     """
-    index.studies(home)
-    moved.mend(home)
+    home_index.studies(home)
+    relocate.mend(home)
     words = ["server", "--host", servers.HOST, "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", store.url(home.database), "--default-artifact-root", home.artifacts.as_uri()]
+    stores = [
+        "--backend-store-uri",
+        mlflow_store.url(home.database),
+        "--default-artifact-root",
+        home.artifacts.as_uri(),
+    ]
     with servers.start("MLflow", "mlflow", *words, *stores, port=port, environment=_QUIET) as server:
         yield server
 
 
 def pages(home: Home, server: servers.Server) -> dict[str, str]:
     """Return the link of each study, the one that was written to last first."""
-    found = index.studies(home).items()
-    return {study: f"{server.address}/{view.of_study(experiment)}" for study, experiment in found}
+    found = home_index.studies(home).items()
+    return {study: f"{server.address}/{run_view.of_study(experiment)}" for study, experiment in found}
