@@ -376,7 +376,7 @@ def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
 def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) -> dict[str, Any]:
     from workbench import evaluation
     from workbench.ensemble import assess, blend
-    from workbench.ensemble.judge import labelled
+    from workbench.ensemble.scorer import labelled
 
     bank = banks.read(Path(file))
     chosen, drawn = bank.draw(_HELD_MODELS, rows, seed=seed)

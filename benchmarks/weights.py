@@ -20,7 +20,7 @@ import table
 from numpy.typing import NDArray
 
 from workbench.ensemble import assess
-from workbench.ensemble.assess import Assessment
+from workbench.ensemble.cross_fitting import Assessment
 from workbench.evaluation import Metric, metric
 from workbench.evaluation.multi_target import Part, several
 

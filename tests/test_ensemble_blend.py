@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from workbench.ensemble import blend, check, methods, minimise
-from workbench.ensemble.joiners import Stack
-from workbench.ensemble.judge import labelled
+from workbench.ensemble.aggregation import Stack
 from workbench.ensemble.objectives import LogLoss
+from workbench.ensemble.scorer import labelled
 from workbench.errors import EnsembleError
 from workbench.evaluation import metric
 

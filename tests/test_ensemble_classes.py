@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.ensemble import assess, blend, diversity
-from workbench.ensemble.classes import ClassLoss
-from workbench.ensemble.joiners import Apart
+from workbench.ensemble.aggregation import Apart
+from workbench.ensemble.per_class import ClassLoss
 from workbench.errors import EnsembleError
 from workbench.evaluation import metric
 

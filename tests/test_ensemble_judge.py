@@ -4,7 +4,7 @@ from ensemble_banks import breast_cancer, digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.ensemble.judge import Judge, labelled
+from workbench.ensemble.scorer import Judge, labelled
 from workbench.evaluation import metric
 
 BY_COUNTS = ["accuracy", "f1_micro", "balanced_accuracy", "f1_macro", "mcc", "qwk"]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from ensemble_banks import breast_cancer, diabetes, digits
 
-from workbench.ensemble.bank import gather
-from workbench.ensemble.joiners import Mean
+from workbench.ensemble.aggregation import Mean
 from workbench.ensemble.objectives import AbsoluteError, General, LogLoss, SquaredError, objective_for
+from workbench.ensemble.prediction_matrix import gather
 
 REDUCED = [(digits, "log_loss", LogLoss), (breast_cancer, "log_loss", LogLoss), (diabetes, "rmse", SquaredError)]
 ALL = [*REDUCED, (diabetes, "r2", SquaredError), (breast_cancer, "roc_auc", General), (diabetes, "mae", AbsoluteError)]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from workbench.ensemble import assess, blend, check_weights, diversity, labelled
-from workbench.ensemble.bank import gather
-from workbench.ensemble.joiners import Apart
+from workbench.ensemble.aggregation import Apart
 from workbench.ensemble.objectives import Root, Total, objective_for
+from workbench.ensemble.prediction_matrix import gather
 from workbench.errors import EnsembleError
 from workbench.search.books import Row
 from workbench.search.goal import Goal

@@ -24,7 +24,7 @@ import workbench
 from workbench.cli.commands import app
 from workbench.data import Reader
 from workbench.data.column_types import Column
-from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
+from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
 from workbench.models import FAMILIES

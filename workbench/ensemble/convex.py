@@ -8,9 +8,9 @@ solved for exactly.
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.objectives import AbsoluteError, Objective, Total
+from workbench.ensemble.prediction_matrix import Array
 
 # Far below what is asked of a certificate; Newton's last step usually overshoots it.
 _RELATIVE_GAP = 1e-9

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank, Predictions, gather
-from workbench.ensemble.classes import class_shares
-from workbench.ensemble.joiners import Apart, Joiner, Mean
+from workbench.ensemble.aggregation import Apart, Joiner, Mean
+from workbench.ensemble.blend import blend
+from workbench.ensemble.multi_target_scorer import counts
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY, true_class
-from workbench.ensemble.panel import counts
-from workbench.ensemble.weigh import blend
+from workbench.ensemble.per_class import class_shares
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, Bank, Predictions, gather
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:

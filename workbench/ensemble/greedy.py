@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.objectives import General, Objective
+from workbench.ensemble.prediction_matrix import Array
 
 ROUNDS = 50
 _PATIENCE = 10

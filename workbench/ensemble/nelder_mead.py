@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.objectives import Expansion, General, Indices, Objective
+from workbench.ensemble.prediction_matrix import Array
 
 RELATIVE_GAP = 1e-6
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.aggregation import Stack, linked, logits
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.deal import Labels, deal
-from workbench.ensemble.joiners import Stack, linked, logits
+from workbench.ensemble.prediction_matrix import Array, Bank
+from workbench.ensemble.resampling import Labels, deal
 from workbench.errors import EnsembleError
 
 # In the order in which they are tried: what is likely first, should the time be out.

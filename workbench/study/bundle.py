@@ -14,7 +14,7 @@ from workbench import models, trial
 from workbench.data import NewRows, Reader
 from workbench.data.dataset import Rows
 from workbench.data.new_data import NewData
-from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
+from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
 from workbench.models.protocol import Model
 from workbench.submission import Layout, Threshold
 from workbench.trial import Transforms

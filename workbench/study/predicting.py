@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench import models, submission, trial
 from workbench.config import StudyConfig
-from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
+from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import FamilyError, StudyError, listed
 from workbench.models.protocol import Model
 from workbench.search.books import Row

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.data import NewRows
-    from workbench.ensemble.blend import Whose
+    from workbench.ensemble.methods import Whose
     from workbench.search.books import Row
     from workbench.search.events import Event
     from workbench.study.bundle import Bundle

@@ -14,7 +14,7 @@ All but the last are convex, so they also give slopes, curvature and a bound bel
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.multi_target_scorer import shares
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.expansion import Expansion
 from workbench.ensemble.objectives.general import General
@@ -23,7 +23,7 @@ from workbench.ensemble.objectives.protocol import Indices, Objective
 from workbench.ensemble.objectives.root import Root
 from workbench.ensemble.objectives.squared_error import SquaredError
 from workbench.ensemble.objectives.total import Convex, Total
-from workbench.ensemble.panel import shares
+from workbench.ensemble.prediction_matrix import Array, Bank
 
 __all__ = [
     "AbsoluteError",

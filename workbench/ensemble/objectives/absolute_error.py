@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.prediction_matrix import Array, Bank
 
 # Kinks are rounded off by so much of the error, unless a width is given.
 _ROUNDING = 0.1

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench.ensemble.bank import Array
+from workbench.ensemble.prediction_matrix import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.judge import Judge
+from workbench.ensemble.multi_target_scorer import Panel, shares
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
 from workbench.ensemble.objectives.total import Total
-from workbench.ensemble.panel import Panel, shares
+from workbench.ensemble.prediction_matrix import Array, Bank
+from workbench.ensemble.scorer import Judge
 
 Surrogate = LogLoss | SquaredError | Total
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.prediction_matrix import Array, Bank
 
 LEAST_PROBABILITY = 1e-15
 # Numbers that are looked at together, to bound memory.

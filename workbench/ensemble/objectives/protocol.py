@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.prediction_matrix import Array, Bank
 
 Indices = NDArray[np.intp]
 

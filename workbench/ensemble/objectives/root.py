@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.prediction_matrix import Array
 
 
 class Root:

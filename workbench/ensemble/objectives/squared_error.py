@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.prediction_matrix import Array, Bank
 
 
 class SquaredError:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.root import Root
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.prediction_matrix import Array
 
 Convex = LogLoss | SquaredError | AbsoluteError | Root
 

@@ -7,12 +7,12 @@ optimum that is bagged is the surrogate's, log loss or squared error, where the 
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
-from workbench.ensemble.deal import Labels, resamples
 from workbench.ensemble.greedy import SHARE, greedy
 from workbench.ensemble.objectives import General, Objective, objective_for, plain_loss
+from workbench.ensemble.prediction_matrix import Array, Bank
+from workbench.ensemble.resampling import Labels, resamples
 
 _BAGS = 10
 # Rows of a bag; where there are many more, weights hardly depend on which they are.

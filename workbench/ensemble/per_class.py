@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank
-from workbench.ensemble.blend import SECONDS, Blend, blend_bank
+from workbench.ensemble.aggregation import Apart, scaled
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.deal import Labels, deal
-from workbench.ensemble.joiners import Apart, scaled
+from workbench.ensemble.methods import SECONDS, Blend, blend_bank
 from workbench.ensemble.nelder_mead import minimum, on_simplex
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY
-from workbench.ensemble.shrink import MANY_ROWS
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, Bank
+from workbench.ensemble.regularization import MANY_ROWS
+from workbench.ensemble.resampling import Labels, deal
 from workbench.errors import EnsembleError
 
 METHODS = ("nelder_mead", "convex")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.judge import Judge
-from workbench.ensemble.panel import Panel
+from workbench.ensemble.multi_target_scorer import Panel
+from workbench.ensemble.scorer import Judge
 from workbench.errors import EnsembleError, listed
 from workbench.evaluation.multi_target import Several
 

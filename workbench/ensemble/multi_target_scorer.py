@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.judge import Array, Judge, Threshold, labelled
+from workbench.ensemble.scorer import Array, Judge, Threshold, labelled
 
 if TYPE_CHECKING:
     from workbench.evaluation.multi_target import Several

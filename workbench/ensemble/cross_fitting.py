@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.bank import Array, Bank, Predictions, gather
-from workbench.ensemble.blend import Blend, Whose, check
-from workbench.ensemble.deal import Drawn, Labels, deal, labels, resamples
-from workbench.ensemble.judge import labelled
-from workbench.ensemble.shrink import MANY_ROWS
-from workbench.ensemble.weigh import check_weights, facts, weigh
+from workbench.ensemble.blend import check_weights, facts, weigh
+from workbench.ensemble.methods import Blend, Whose, check
+from workbench.ensemble.prediction_matrix import Array, Bank, Predictions, gather
+from workbench.ensemble.regularization import MANY_ROWS
+from workbench.ensemble.resampling import Drawn, Labels, deal, labels, resamples
+from workbench.ensemble.scorer import labelled
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.blend import SECONDS, Blend, blend_bank
-from workbench.ensemble.deal import Labels
-from workbench.ensemble.joiners import Apart
-from workbench.ensemble.panel import columns, counts, shares
+from workbench.ensemble.aggregation import Apart
+from workbench.ensemble.methods import SECONDS, Blend, blend_bank
+from workbench.ensemble.multi_target_scorer import columns, counts, shares
+from workbench.ensemble.prediction_matrix import Array, Bank
+from workbench.ensemble.resampling import Labels
 from workbench.errors import EnsembleError
 from workbench.evaluation.multi_target import Several
 
