@@ -11,7 +11,7 @@ import numpy as np
 from workbench import evaluation
 from workbench.models.nn.inspection import Look
 from workbench.report import Architecture, Question, Story
-from workbench.search.books import Row
+from workbench.search.storage import Row
 from workbench.study import blending
 from workbench.study.candidates import Candidate
 from workbench.tracking.prediction_schema import Predictions

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from workbench.cli.progress import Lines, Log, Screen
 from workbench.errors import StudyError
-from workbench.search.books import Row
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -20,6 +19,7 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
+from workbench.search.storage import Row
 
 
 def row(number: int, score: float | None, state: str = "complete", reason: str | None = None) -> Row:

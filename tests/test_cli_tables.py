@@ -6,7 +6,7 @@ from rich.console import Console
 
 from workbench.cli import tables
 from workbench.ensemble import diversity
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 
 def drawn(table):

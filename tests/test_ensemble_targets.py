@@ -12,8 +12,8 @@ from workbench.ensemble.aggregation import Apart
 from workbench.ensemble.objectives import Root, Total, objective_for
 from workbench.ensemble.prediction_matrix import gather
 from workbench.errors import EnsembleError
-from workbench.search.books import Row
-from workbench.search.goal import Goal
+from workbench.search.ensemble_objective import Goal
+from workbench.search.storage import Row
 
 CONVEX = [
     (("log_loss", "log_loss", "log_loss"), (2, 2, 3)),

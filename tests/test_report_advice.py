@@ -10,7 +10,7 @@ import pytest
 
 from workbench.report import Question, Story
 from workbench.report.advice import advice
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 QUESTION = Question(
     "miniature", "y", "binary", "log_loss", "minimize", "train.csv", "table", 2000, None, "stratified, 5 folds × 1",

@@ -17,7 +17,7 @@ from workbench import evaluation, space, trial
 from workbench.errors import SearchError
 from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import Standing
-from workbench.search.books import Books
+from workbench.search.bounded_history import Horizon, _Part
 from workbench.search.events import (
     Event,
     FamilySetAside,
@@ -27,10 +27,10 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
-from workbench.search.horizon import Horizon, _Part
 from workbench.search.pool import Pool
 from workbench.search.pruners import END, STRIDE
 from workbench.search.scheduler import Plan, Search
+from workbench.search.storage import Books
 from workbench.search.worker import Done, Epoch, FoldDone
 from workbench.space import Question
 from workbench.trial import Result, Spec

@@ -15,8 +15,8 @@ from test_study import STUDY, made
 import workbench
 from workbench import evaluation
 from workbench.errors import ConfigError
-from workbench.search.books import Books, Row
-from workbench.search.goal import Goal
+from workbench.search.ensemble_objective import Goal
+from workbench.search.storage import Books, Row
 from workbench.space import Question
 from workbench.trial import Result
 

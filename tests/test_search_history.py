@@ -12,8 +12,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 from test_search import DEPTH, KIND, RATE, books_in, finish
 
-from workbench.search import history
-from workbench.search.books import Books
+from workbench.search import trial_history
+from workbench.search.storage import Books
 from workbench.space import Question
 from workbench.trial import Result
 
@@ -64,16 +64,16 @@ def test_a_trial_ended_so_many_seconds_after_the_first_began(tmp_path: Path) -> 
     finish(books, "x", 1.0)
     finish(books, "y", 2.0)
     passed = time.time() - began
-    found = history.ended(books_in(tmp_path))
+    found = trial_history.ended(books_in(tmp_path))
     assert set(found) == {("x", 0), ("y", 0)}
     assert 0 <= found["x", 0] <= found["y", 0] <= passed
 
 
 def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
     books = books_in(tmp_path)
-    assert history.ended(books) == {}
+    assert trial_history.ended(books) == {}
     books.ask("x")
-    assert history.ended(books) == {}
+    assert trial_history.ended(books) == {}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
     ],
 )
 def test_pauses_between_runs_are_left_out(spans: list[tuple[float, float]], ends: list[float]) -> None:
-    found = history.ended(Told(spanned(spans)))  # type: ignore[arg-type]
+    found = trial_history.ended(Told(spanned(spans)))  # type: ignore[arg-type]
     assert [found["x", number] for number in range(len(spans))] == pytest.approx(ends)
 
 
@@ -100,7 +100,7 @@ def test_the_hyperparameter_that_the_score_hangs_on_is_the_most_important(tmp_pa
             asked = {question.name: live.answer(question) for question in (DEPTH, RATE, KIND)}
             score = sign * (abs(asked["depth"] - 8) + 0.01 * asked["rate"])
             live.end(Result("x", live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
-        found = history.importances(books)["x"]
+        found = trial_history.importances(books)["x"]
         assert set(found) == {"depth", "rate", "kind"}
         assert sum(found.values()) == pytest.approx(1)
         assert list(found.values()) == sorted(found.values(), reverse=True)
@@ -109,7 +109,7 @@ def test_the_hyperparameter_that_the_score_hangs_on_is_the_most_important(tmp_pa
 
 def test_families_with_too_few_trials_or_one_score_or_one_value_are_left_out(tmp_path: Path) -> None:
     books = books_in(tmp_path, sampler="random")
-    for number in range(history.LEAST_TRIALS):
+    for number in range(trial_history.LEAST_TRIALS):
         finish(books, "same", 1.0)
         if number:
             finish(books, "few", float(number))
@@ -118,7 +118,7 @@ def test_families_with_too_few_trials_or_one_score_or_one_value_are_left_out(tmp
         score = float(number)
         live.end(Result("fixed", live.number, "complete", 1.0, asked, [score], score), f"run-{number}")
         finish(books, "enough", float(number))
-    assert list(history.importances(books)) == ["enough"]
+    assert list(trial_history.importances(books)) == ["enough"]
 
 
 def test_a_conditional_hyperparameter_goes_by_its_plain_name_and_says_nothing_on_the_way(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_conditional_hyperparameter_goes_by_its_plain_name_and_says_nothing_on
         keep(books, "x", {"kind": branch, name: value}, distributions, value + (branch == "b"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = history.importances(books)["x"]
+        found = trial_history.importances(books)["x"]
     assert set(found) == {"kind", "rate"}
     assert sum(found.values()) == pytest.approx(1)
 
@@ -155,7 +155,7 @@ def test_importances_of_many_trials_take_little_time(tmp_path: Path) -> None:
         )
     study.add_trials(made)
     began = time.monotonic()
-    found = history.importances(books)["x"]
+    found = trial_history.importances(books)["x"]
     assert time.monotonic() - began < 5
     assert next(iter(found)) == "h0"
 
@@ -166,7 +166,7 @@ def test_a_place_is_where_in_its_range_a_number_is_on_the_scale_of_the_search(tm
     given = RANGES | {"kind": CategoricalDistribution(("a", "b")), "one": IntDistribution(3, 3)}
     for depth, rate in ((2, 0.01), (10, 0.1), (6, 1.0)):
         keep(books, "x", {"depth": depth, "rate": rate, "kind": "a", "one": 3}, given, 1.0)
-    found = history.places(books)
+    found = trial_history.places(books)
     assert found["x", 0] == pytest.approx({"depth": 0, "rate": 0})
     assert found["x", 1] == pytest.approx({"depth": 1, "rate": 0.5})
     assert found["x", 2] == pytest.approx({"depth": 0.5, "rate": 1})

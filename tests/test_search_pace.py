@@ -1,6 +1,6 @@
 """The pace of a trial: what it needs is told from folds, epochs, or at least from the time gone."""
 
-from workbench.search.pace import Pace
+from workbench.search.time_estimate import Pace
 
 
 def test_without_any_end_of_a_fold_a_trial_needs_at_least_what_each_fold_has_taken() -> None:

@@ -13,7 +13,7 @@ from workbench.data.image_column import Pictures
 from workbench.models.nn import architecture, inspection
 from workbench.models.wrappers.modality import Fitted, Portion
 from workbench.models.wrappers.multi_output import Separate
-from workbench.search import portrait
+from workbench.search import net_artifacts
 from workbench.trial import FoldResult
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def made(folder: Path, *, whole: bool, kind: str = "image") -> set[str]:
     data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, np.arange(30))))
     fold = FoldResult(0, 2, oof, None, 0.5, 1.0, {})
-    portrait.make(spec, fold, seen_by(*nets), folder / "nets", whole=whole)
+    net_artifacts.make(spec, fold, seen_by(*nets), folder / "nets", whole=whole)
     return {file.name for file in (folder / "nets").iterdir()}
 
 
@@ -64,7 +64,7 @@ def test_the_search_needs_no_keras_to_know_of_it() -> None:
     import sys
 
     code = (
-        "import sys, workbench.search.portrait, workbench.study.portraits, workbench.report.figures.grad_cam\n"
+        "import sys, workbench.search.net_artifacts, workbench.study.portraits, workbench.report.figures.grad_cam\n"
         "assert not {'keras', 'tensorflow', 'mlflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -78,12 +78,12 @@ def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: P
     rows = np.arange(5, 30)
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
     given = Fitted(seen_by(*nets), Portion({}, "photo"))
-    portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
+    net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
     assert architecture.size(given)["parameters"] > 0
     found = inspection.Look.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
     beside = Fitted(seen_by(*nets), Portion({"age": "number"}))
-    portrait.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
+    net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
     assert not (tmp_path / "beside" / inspection.FILE).exists()
 
 

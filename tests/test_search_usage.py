@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.search.usage import FILE, Meter, read
+from workbench.search.resource_usage import FILE, Meter, read
 
 
 class Told:

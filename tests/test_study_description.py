@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import workbench
-from workbench.search.books import Row
+from workbench.search.storage import Row
 from workbench.study import description
 from workbench.study.competition import Competition
 

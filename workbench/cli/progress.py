@@ -16,7 +16,6 @@ from rich.text import Text
 from workbench.cli.document import text
 from workbench.cli.tables import clock, number
 from workbench.errors import StudyError
-from workbench.search.books import Row
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -28,6 +27,7 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
+from workbench.search.storage import Row
 
 _ENDS = {
     "trials": "the trials are done",

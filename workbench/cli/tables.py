@@ -10,7 +10,7 @@ from workbench.report.words import clock as clock
 from workbench.report.words import number as number
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 # Of more targets or classes than these only the range of a member's weights is shown.
 _MOST_PARTS = 8

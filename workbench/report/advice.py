@@ -16,7 +16,7 @@ from workbench.report.story import Story
 from workbench.report.words import command, counted, listing
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 # A family is only searched when it has had so many trials: TPE learns from the seventh on.
 _TRIALS_A_FAMILY = 12

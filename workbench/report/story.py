@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from workbench.models.nn.inspection import Look
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
 """By (repeat, fold): losses by epoch or boosting round; `epoch` holds the numbers, from 0."""

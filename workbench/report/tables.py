@@ -9,7 +9,7 @@ from workbench.report.story import Story
 from workbench.report.words import clock, given, number, spread
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
     from workbench.trial import State
 
 # Of more targets or classes than these only the least and the most that a member weighs are shown.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 
 @dataclass

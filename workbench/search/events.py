@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 Why = Literal["trials", "minutes", "families", "exhausted", "disk"]
 

@@ -10,7 +10,7 @@ from workbench.errors import SearchError, did_you_mean, listed
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from workbench.search.horizon import Judge
+    from workbench.search.bounded_history import Judge
 
 # Name: Optuna's class and its options. TPE's default of 10 random trials is much for a family's share of a study.
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -84,7 +84,7 @@ def make_sampler(name: str, *, seed: int, family: str, number: int, judge: "Judg
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=own, **options)
     if name == "tpe":
-        from workbench.search.horizon import Horizon
+        from workbench.search.bounded_history import Horizon
 
         return Horizon(sampler, judge)
     return sampler

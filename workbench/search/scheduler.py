@@ -13,7 +13,6 @@ from workbench.errors import EvaluationError, SearchError
 from workbench.models import BASELINE
 from workbench.search import worker
 from workbench.search.allocation import Standing, choose
-from workbench.search.books import Books, Live, Row
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -27,10 +26,11 @@ from workbench.search.events import (
     Why,
 )
 from workbench.search.limits import Limits
-from workbench.search.pace import Pace
 from workbench.search.pool import Process
 from workbench.search.pruners import END
-from workbench.search.usage import Meter
+from workbench.search.resource_usage import Meter
+from workbench.search.storage import Books, Live, Row
+from workbench.search.time_estimate import Pace
 from workbench.space import Question
 from workbench.trial import Cut, FoldResult, Result, Spec
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from workbench import trial
 from workbench.errors import WorkbenchError
-from workbench.search import portrait
+from workbench.search import net_artifacts
 from workbench.search.pruners import rung_of
 from workbench.space import Question
 
@@ -155,7 +155,7 @@ class _Work:
             trial.save(model, folder / WEIGHTS / f"{repeat}-{fold}")
         if self._fold is not None and (repeat, fold) == list(spec.folds.pairs())[-1]:
             whole = self._answer == "keep, show and go on"
-            portrait.make(spec, self._fold, model, folder / portrait.FOLDER, whole=whole)
+            net_artifacts.make(spec, self._fold, model, folder / net_artifacts.FOLDER, whole=whole)
 
     def _ask(self, message: Message) -> Any:
         self._line.send(message)

@@ -12,8 +12,8 @@ from workbench.study import description
 from workbench.study.competition import Competition
 
 if TYPE_CHECKING:
-    from workbench.search.books import Books, Row
-    from workbench.search.goal import Goal
+    from workbench.search.ensemble_objective import Goal
+    from workbench.search.storage import Books, Row
     from workbench.tracking import Tracker, Weights
     from workbench.tracking.checkpoints import Key
     from workbench.trial import Result
@@ -55,7 +55,7 @@ class Archive:
     @cached_property
     def books(self) -> "Books":
         """Optuna's: every trial, and what was asked and told."""
-        from workbench.search.books import Books
+        from workbench.search.storage import Books
 
         search = self.config.search
         return Books(
@@ -73,7 +73,7 @@ class Archive:
         """What trials are worth to the ensemble, judged on some thousand rows of the first repeat."""
         import numpy as np
 
-        from workbench.search.goal import Goal
+        from workbench.search.ensemble_objective import Goal
 
         own, vault = self.competition, self.competition.vault
         first = np.flatnonzero(vault.repeats == 0)
@@ -149,8 +149,8 @@ class Archive:
 
     def record(self, result: "Result", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
-        from workbench.search import portrait, usage, worker
-        from workbench.search.books import Row
+        from workbench.search import net_artifacts, resource_usage, worker
+        from workbench.search.storage import Row
         from workbench.tracking.checkpoints import best
 
         made = folder / worker.WEIGHTS
@@ -161,8 +161,8 @@ class Archive:
             ranked = sorted(scores, key=lambda key: self.competition.metric.loss_of(scores[key] or 0.0))
             needed = self.needed(rows)
             self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
-        used, log, metric = usage.read(folder), folder / worker.LOG, self.competition.metric.name
-        vault, nets = self.competition.vault, folder / portrait.FOLDER
+        used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.competition.metric.name
+        vault, nets = self.competition.vault, folder / net_artifacts.FOLDER
         run_id = self.tracker.record(result, vault, metric=metric, log=log, usage=used, nets=nets)
         row = Row.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):

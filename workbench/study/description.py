@@ -8,7 +8,7 @@ from workbench.config import masked
 from workbench.study.competition import Competition
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
     from workbench.tracking import Origin
 
 

@@ -13,7 +13,7 @@ from workbench.report import Architecture
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 
 @dataclass

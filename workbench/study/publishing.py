@@ -16,7 +16,7 @@ from workbench.study.archive import Archive
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 # With fewer seconds left of a budget nothing is drawn; this many are kept for writing what was drawn.
 _LEAST_SECONDS = 10.0

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from workbench.data import NewRows
     from workbench.ensemble.methods import Whose
-    from workbench.search.books import Row
     from workbench.search.events import Event
+    from workbench.search.storage import Row
     from workbench.study.bundle import Bundle
 
 # A study file without a budget gets this one.
@@ -148,8 +148,8 @@ class Study:
         """
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
+        from workbench.search.resource_usage import Meter
         from workbench.search.scheduler import Plan, Search
-        from workbench.search.usage import Meter
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():

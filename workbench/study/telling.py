@@ -9,14 +9,14 @@ import numpy as np
 from workbench import config as configs
 from workbench.errors import StudyError
 from workbench.report import Curves, Question, Recipe, Story
-from workbench.search import history
+from workbench.search import trial_history
 from workbench.study import portraits
 from workbench.study.archive import Archive
 from workbench.study.competition import Competition
 from workbench.tracking.provenance import versions
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import Row
 
 
 def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> Story:
@@ -39,15 +39,15 @@ def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> 
     return Story(
         question=_question(competition),
         trials=rows,
-        ended=history.ended(books),
-        importances=history.importances(books),
+        ended=trial_history.ended(books),
+        importances=trial_history.importances(books),
         curves=_curves(archive, rows),
         y=competition.dataset.y[vault.rows],
         fold=vault.folds,
         ensemble=blend.document,
         oof=blend.oof,
         members=blend.members,
-        places=history.places(books),
+        places=trial_history.places(books),
         architectures=seen.architectures,
         looks=seen.looks,
         recipe=_recipe(archive.config),

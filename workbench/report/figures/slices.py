@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.report import drawing, notes
 from workbench.report.story import Story
 from workbench.report.window import Window, window
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from workbench.search.books import Books
+from workbench.search.storage import Books
 
 # Of fewer complete trials a family's importances would say more about chance than about hyperparameters.
 LEAST_TRIALS = 10

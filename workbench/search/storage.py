@@ -17,7 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
-from workbench.search.defaults import Defaults
+from workbench.search.default_sampler import Defaults
 from workbench.search.journal import storage as storage_of
 from workbench.search.pruners import END, Board, Place, place_of, step_of
 from workbench.search.pruners import pruner as pruner_of

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from workbench import ensemble
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
-from workbench.search.books import Row
+from workbench.search.storage import Row
 
 Array = NDArray[np.float64]
 
