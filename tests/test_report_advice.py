@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.report import Question, Story
-from workbench.report.advice import advice
+from workbench.report.recommendations import advice
 from workbench.search.storage import Row
 
 QUESTION = Question(
@@ -148,7 +148,7 @@ def test_a_rule_speaks_with_a_reason_and_something_to_do(case: str) -> None:
 
 
 def test_every_rule_is_heard_somewhere() -> None:
-    from workbench.report import advice as rules
+    from workbench.report import recommendations as rules
 
     for rule in rules._RULES:
         assert any(rule(make()) is not None for make, _, _ in SPEAKING.values()), rule.__name__

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import figure_stories as stories
 import pytest
 
-from workbench.report import Recipe, Story, markdown, page, tables, words
-from workbench.report.pictures import Picture, pictures
+from workbench.report import Recipe, Story, formatting, markdown, page, report_tables
+from workbench.report.render import Picture, pictures
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -158,9 +158,9 @@ def test_a_page_shows_every_trial_and_what_the_study_came_to() -> None:
     for row in known.trials:
         assert f"{row.family} #{row.number}" in heads
     values = found.texts["dd"]
-    assert words.number(known.complete[0].score) in values
+    assert formatting.number(known.complete[0].score) in values
     document = known.ensemble
-    assert words.spread(document["honest_score"], document["honest_se"]) in values
+    assert formatting.spread(document["honest_score"], document["honest_se"]) in values
     figures = [str(attributes["id"]) for tag, attributes in found.tags if tag == "figure"]
     assert figures == [f"figure-{each.name}" for each in sorted(drawn("binary"), key=lambda each: each.group)]
 
@@ -233,7 +233,7 @@ def test_a_study_file_with_backticks_stays_in_its_block() -> None:
 
 def test_tables_say_the_same_as_the_story() -> None:
     known = story("multiclass")
-    leaderboard = tables.families(known)
+    leaderboard = report_tables.families(known)
     for row in leaderboard.rows:
         own = known.families[row[0].text]
         counts = {column.title: cell.value for column, cell in zip(leaderboard.columns, row, strict=True)}
@@ -241,18 +241,24 @@ def test_tables_say_the_same_as_the_story() -> None:
         assert counts["pruned"] == sum(each.state == "pruned" for each in own)
         assert counts["time"] == pytest.approx(sum(each.seconds for each in own))
         assert counts[known.question.metric] == own[0].score
-    members = tables.members(known)
+    members = report_tables.members(known)
     assert members is not None
     assert [row[1].value for row in members.rows] == [each["weight"] for each in known.ensemble["members"]]
-    assert len(tables.trials(known).rows) == len(known.trials)
-    for table in (leaderboard, members, tables.rivals(known), tables.trials(known), *tables.hyperparameters(known)):
+    assert len(report_tables.trials(known).rows) == len(known.trials)
+    for table in (
+        leaderboard,
+        members,
+        report_tables.rivals(known),
+        report_tables.trials(known),
+        *report_tables.hyperparameters(known),
+    ):
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
 def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
     known = story("binary")
     asked = replace(known.question, families=("linear", "catboost"))
-    table = tables.families(replace(known, question=asked))
+    table = report_tables.families(replace(known, question=asked))
     assert table.rows[-1][0].text == "catboost"
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
@@ -260,21 +266,21 @@ def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (words.number(None), "–"),
-        (words.number(0.123456789), "0.12346"),
-        (words.spread(0.81234567, 0.00412), "0.81235 ± 0.0041"),
-        (words.spread(0.5, None), "0.5"),
-        (words.clock(8.24), "8.2 s"),
-        (words.clock(200), "3 min 20 s"),
-        (words.clock(25500), "7 h 5 min"),
-        (words.counted(1, "row"), "1 row"),
-        (words.counted(12357, "row"), "12,357 rows"),
-        (words.listing(["a"]), "a"),
-        (words.listing(["a", "b", "c"]), "a, b and c"),
-        (words.listing(list("abcdef")), "a, b, c and 3 more"),
-        (words.command("run", "my study.yaml", "--trials 3"), "workbench run 'my study.yaml' --trials 3"),
-        (words.given(0.000123456), "0.0001235"),
-        (words.given(None), "None"),
+        (formatting.number(None), "–"),
+        (formatting.number(0.123456789), "0.12346"),
+        (formatting.spread(0.81234567, 0.00412), "0.81235 ± 0.0041"),
+        (formatting.spread(0.5, None), "0.5"),
+        (formatting.clock(8.24), "8.2 s"),
+        (formatting.clock(200), "3 min 20 s"),
+        (formatting.clock(25500), "7 h 5 min"),
+        (formatting.counted(1, "row"), "1 row"),
+        (formatting.counted(12357, "row"), "12,357 rows"),
+        (formatting.listing(["a"]), "a"),
+        (formatting.listing(["a", "b", "c"]), "a, b and c"),
+        (formatting.listing(list("abcdef")), "a, b, c and 3 more"),
+        (formatting.command("run", "my study.yaml", "--trials 3"), "workbench run 'my study.yaml' --trials 3"),
+        (formatting.given(0.000123456), "0.0001235"),
+        (formatting.given(None), "None"),
     ],
 )
 def test_numbers_are_said_in_few_words(said: str, expected: str) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from workbench.cli.document import text
 from workbench.errors import SearchError, WorkbenchError
-from workbench.report.words import command
+from workbench.report.formatting import command
 
 if TYPE_CHECKING:
     from workbench.cli.progress import Progress

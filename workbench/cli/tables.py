@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from workbench.report.tables import KINDS, others
-from workbench.report.words import clock as clock
-from workbench.report.words import number as number
+from workbench.report.formatting import clock as clock
+from workbench.report.formatting import number as number
+from workbench.report.report_tables import KINDS, others
 
 if TYPE_CHECKING:
     from workbench.search.storage import Row

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from urllib.parse import quote
 
-from workbench.report import answer, tables
-from workbench.report.advice import advice
-from workbench.report.pictures import Picture
-from workbench.report.story import Story
-from workbench.report.tables import Table
-from workbench.report.words import command, counted
+from workbench.report import report_tables
+from workbench.report import summary as answer
+from workbench.report.formatting import command, counted
+from workbench.report.recommendations import advice
+from workbench.report.render import Picture
+from workbench.report.report_data import Story
+from workbench.report.report_tables import Table
 
 # What would be read as markup anywhere in a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~$#])")
@@ -34,7 +35,7 @@ def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
         *_shown(pictures, "study", folder),
         *_best(story),
         "## Trials",
-        _folded(counted(len(story.trials), "finished trial"), [_table(tables.trials(story))]),
+        _folded(counted(len(story.trials), "finished trial"), [_table(report_tables.trials(story))]),
         *_data(story),
         *_again(story),
     ]
@@ -60,7 +61,7 @@ def _head(story: Story) -> str:
     cells = [[plain(each) for each in (fact.name, fact.value, fact.what)] for fact in facts]
     lines += ["\n".join(_grid(["", "", ""], cells))]
     lines += [plain(fact.remark) for fact in facts if fact.name == "Ensemble" and fact.remark]
-    return "\n\n".join([*lines, "## Leaderboard", _table(tables.families(story))])
+    return "\n\n".join([*lines, "## Leaderboard", _table(report_tables.families(story))])
 
 
 def _next(story: Story) -> str:
@@ -72,10 +73,10 @@ def _next(story: Story) -> str:
 
 
 def _ensemble(story: Story) -> str:
-    members, rivals = tables.members(story), tables.rivals(story)
+    members, rivals = report_tables.members(story), report_tables.rivals(story)
     if members is None or rivals is None:
         return ""
-    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", tables.targets(story)
+    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", report_tables.targets(story)
     shown = [_table(members), _table(rivals), *([] if targets is None else [_table(targets)])]
     return "\n\n".join(["## Ensemble", plain(words), *shown])
 
@@ -96,7 +97,7 @@ def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str
 
 
 def _best(story: Story) -> Iterator[str]:
-    found = tables.hyperparameters(story)
+    found = report_tables.hyperparameters(story)
     if found:
         yield "### Hyperparameters of the best trials"
     for table in found:
@@ -112,15 +113,17 @@ def _data(story: Story) -> Iterator[str]:
     )
     if asked.notes or story.notes:
         yield "\n".join(f"- {plain(note)}" for note in (*asked.notes, *story.notes))
-    columns = tables.columns(story)
+    columns = report_tables.columns(story)
     if columns is not None:
-        yield _folded(f"{counted(len(columns.rows), 'column')}: {tables.kinds(story)}", [_table(columns)])
+        yield _folded(f"{counted(len(columns.rows), 'column')}: {report_tables.kinds(story)}", [_table(columns)])
 
 
 def _again(story: Story) -> Iterator[str]:
     yield "## How to make it again"
-    yield _block(command("run", story.question.file, f"--trials {tables.finished(story)}", "--workers 1"), "console")
-    versions = tables.versions(story)
+    yield _block(
+        command("run", story.question.file, f"--trials {report_tables.finished(story)}", "--workers 1"), "console"
+    )
+    versions = report_tables.versions(story)
     if story.recipe is not None and versions is not None:
         yield f"Seed {story.recipe.seed}."
         yield _folded(f"The study file, {story.question.file}", [_block(story.recipe.text.rstrip(), "yaml")])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report.story import Story
+from workbench.report.report_data import Story
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import ConfigError
 from workbench.report import Story, markdown, page
-from workbench.report.pictures import Picture, pictures
+from workbench.report.render import Picture, pictures
 from workbench.study import telling
 from workbench.study.archive import Archive
 from workbench.tracking import Tracker

@@ -398,7 +398,7 @@ class Study:
         path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
         publishing.place(path, pictured=markdown)
         rows = self.rows()
-        from workbench.report.pictures import pictures
+        from workbench.report.render import pictures
         from workbench.study import telling
 
         story = telling.story(self.competition, self.archive, rows)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.report import notes
-from workbench.report.story import Story
+from workbench.report import captions
+from workbench.report.report_data import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,12 +202,12 @@ def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tupl
         story: what to tell.
         wanted: the names of the figures, all unless given.
     """
-    from workbench.report import drawing
+    from workbench.report import plot_style
 
     for entry, numbers in computed(story, wanted):
         figure = _module(entry.name).draw(numbers)
         if entry.target:
-            figure.suptitle(drawing.cut(entry.title, 60), x=0.02, ha="left")
+            figure.suptitle(plot_style.cut(entry.title, 60), x=0.02, ha="left")
         yield entry, figure
 
 
@@ -218,7 +218,7 @@ def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
         yield entry, story
         return
     shown = targets[:_MOST_TARGETS]
-    left = notes.best_of(len(shown), len(targets), "targets", "first")
+    left = captions.best_of(len(shown), len(targets), "targets", "first")
     for place, target in enumerate(shown):
         title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
         yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
-from workbench.report.window import window
+from workbench.report import captions, plot_style
+from workbench.report.axis_limits import window
+from workbench.report.report_data import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,9 +62,9 @@ def compute(story: Story) -> FoldScores | None:
     near = [each for each in found if seen.within(each.mean)]
     far = [f"{each.name} ({each.mean:.3g})" for each in found if not seen.within(each.mean)]
     shown = tuple(near[:_MOST_TRIALS])
-    note = notes.joined(
-        f"Far worse and left out: {notes.listed(far)}." if far else "",
-        notes.best_of(len(shown), len(near), "trials"),
+    note = captions.joined(
+        f"Far worse and left out: {captions.listed(far)}." if far else "",
+        captions.best_of(len(shown), len(near), "trials"),
     )
     return FoldScores(shown, story.score_label, note)
 
@@ -75,16 +75,16 @@ def _runs(member: object) -> list[str]:
     return [known.get("run_id", ""), *known.get("run_ids", ())]
 
 
-@drawing.styled
+@plot_style.styled
 def draw(numbers: FoldScores) -> "Figure":
     """Draw a line of dots for each trial."""
     trials = numbers.trials
-    figure, grid = drawing.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))
-    axes, ink, mark = grid[0, 0], drawing.INKS[0], drawing.INKS[1]
-    drawing.bars(axes, [drawing.cut(each.name) for each in trials], numbers.label)
+    figure, grid = plot_style.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))
+    axes, ink, mark = grid[0, 0], plot_style.INKS[0], plot_style.INKS[1]
+    plot_style.bars(axes, [plot_style.cut(each.name) for each in trials], numbers.label)
     for place, each in enumerate(trials):
         axes.plot([each.mean - each.std, each.mean + each.std], [place, place], color=mark, linewidth=2.2, zorder=1)
-        fill = ink if each.member else drawing.GROUND
+        fill = ink if each.member else plot_style.GROUND
         dots = {"markerfacecolor": fill, "markeredgecolor": ink, "markersize": 4.5, "markeredgewidth": 0.8}
         axes.plot(each.scores, np.full(len(each.scores), place), linestyle="", marker="o", alpha=0.8, **dots)
         axes.plot(each.mean, place, marker="|", markersize=15, markeredgewidth=2.4, color=mark)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workbench.report import drawing, figures
+from workbench.report import figures, plot_style
 from workbench.report.figures import Group
-from workbench.report.story import Story
+from workbench.report.report_data import Story
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def pictures(story: Story, group: Group | None = None, *, until: float | None = 
         until: when to begin no further one, in seconds of `time.monotonic`.
     """
     for entry, figure in figures.drawn(story, figures.names(group)):
-        svg, png = drawing.svg(figure), drawing.png(figure)
+        svg, png = plot_style.svg(figure), plot_style.png(figure)
         yield Picture(entry.file, entry.title, entry.caption, entry.group, svg, png)
         if until is not None and time.monotonic() > until:
             return

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench import models
-from workbench.report.story import Story
-from workbench.report.words import command, counted, listing
+from workbench.report.formatting import command, counted, listing
+from workbench.report.report_data import Story
 
 if TYPE_CHECKING:
     from workbench.search.storage import Row

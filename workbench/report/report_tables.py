@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.story import Story
-from workbench.report.words import clock, given, number, spread
+from workbench.report.formatting import clock, given, number, spread
+from workbench.report.report_data import Story
 
 if TYPE_CHECKING:
     from workbench.search.storage import Row

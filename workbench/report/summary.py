@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from workbench.errors import listed
-from workbench.report.story import Story
-from workbench.report.words import clock, counted, number, spread
+from workbench.report.formatting import clock, counted, number, spread
+from workbench.report.report_data import Story
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing
+from workbench.report import plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def wide(values: Array) -> bool:
     return bool(values.min() > 0 and values.max() / np.median(values) >= _WIDE)
 
 
-def scatter(axes: "Axes", cloud: Cloud, *, ink: str = drawing.INKS[0]) -> None:
+def scatter(axes: "Axes", cloud: Cloud, *, ink: str = plot_style.INKS[0]) -> None:
     """Draw rows; those in a cell by the logarithm of their number."""
     if cloud.counts is None or cloud.x_edges is None or cloud.y_edges is None:
         # The fewer there are, the less they lie on each other.
@@ -70,7 +70,7 @@ def scatter(axes: "Axes", cloud: Cloud, *, ink: str = drawing.INKS[0]) -> None:
         )
         return
     strength = np.log1p(cloud.counts) / np.log1p(cloud.counts.max())
-    drawing.shades(axes, strength, ink=ink, edges=(cloud.y_edges, cloud.x_edges))
+    plot_style.shades(axes, strength, ink=ink, edges=(cloud.y_edges, cloud.x_edges))
 
 
 def _edges(values: Array, logarithmic: bool) -> Array:
