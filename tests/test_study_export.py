@@ -27,10 +27,11 @@ from workbench.data.column_types import Column
 from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
+from workbench.inference import predictor
+from workbench.inference.predictor import Bundle, Member, Stored
 from workbench.models import FAMILIES
 from workbench.models.tabular.constant import Constant
-from workbench.study import Study, bundle
-from workbench.study.bundle import Bundle, Member, Stored
+from workbench.study import Study
 from workbench.study.exporting import requirements
 from workbench.submission import Layout
 from workbench.tracking import mlflow_store
@@ -70,7 +71,7 @@ def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
     made.write(tmp_path / "leaves" / "bundle")
     shutil.rmtree(tmp_path / "home")
     shutil.move(tmp_path / "leaves", tmp_path / "elsewhere")
-    again = bundle.read(tmp_path / "elsewhere" / "bundle")
+    again = predictor.read(tmp_path / "elsewhere" / "bundle")
     pd.testing.assert_frame_equal(again.predict(ROWS), expected)
     loaded = again.in_memory()
     shutil.rmtree(tmp_path / "elsewhere")
@@ -116,7 +117,7 @@ def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_wri
     assert expected.sold.tolist() == ["yes", "yes"]
     assert expected.price.tolist() == pytest.approx([10.0, 10.0])
     several.write(tmp_path / "bundle")
-    pd.testing.assert_frame_equal(bundle.read(tmp_path / "bundle").predict(ROWS), expected)
+    pd.testing.assert_frame_equal(predictor.read(tmp_path / "bundle").predict(ROWS), expected)
     assert several.alone(1).predict(ROWS).price.tolist() == pytest.approx([11.0, 11.0])
 
 

@@ -86,10 +86,10 @@ def test_families_that_see_a_part_are_blended_and_leave_the_house_together(made,
          str(home)], standalone_mode=False)  # fmt: skip
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv"), expected, check_dtype=False, rtol=1e-4)
     opened.export(out=tmp_path / "model")
-    from workbench.study import bundle
+    from workbench.inference import predictor
 
     (place,) = (tmp_path / "model").rglob("bundle.json")
-    served = bundle.read(place.parent).in_memory()
+    served = predictor.read(place.parent).in_memory()
     assert {member.family for member in served.members} >= {"multi_input", "xgboost", "hog_svm"}
     rows = pd.DataFrame(json.loads(later.head(5).to_json(orient="records")))
     pd.testing.assert_frame_equal(served.serve(rows), expected.head(5), check_dtype=False, rtol=1e-4)

@@ -16,15 +16,15 @@ import workbench
 from workbench import models
 from workbench.data import Dataset
 from workbench.errors import ConfigError, StudyError
+from workbench.inference.predictor import Bundle
 from workbench.study.archive import Archive
-from workbench.study.bundle import Bundle
 from workbench.tracking.model_registry import NEWEST, Logged, Portable
 
 # What a run's models may take together, in bytes; the ensemble's own is logged on request whatever its size.
 MOST = 500_000_000
 # What writing a model takes at least, in seconds, on a slow disk.
 _SECONDS = 2.0
-# What `workbench.study.bundle` imports, whatever the members are; MLflow is what serves.
+# What `workbench.inference.predictor` imports, whatever the members are; MLflow is what serves.
 _ALWAYS = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "skops", "yaml")
 _KERAS = ("keras", "tensorflow")
 # Libraries that are installed under other names than they are imported by, the likelier name first.

@@ -14,11 +14,11 @@ from workbench import models, submission, trial
 from workbench.config import StudyConfig
 from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
 from workbench.errors import FamilyError, StudyError, listed
+from workbench.inference.predictor import Bundle, Member, Stored
 from workbench.models.protocol import Model
 from workbench.search.pool import cores
 from workbench.search.storage import Row
 from workbench.study.archive import Archive
-from workbench.study.bundle import Bundle, Member, Stored
 from workbench.study.competition import Competition
 from workbench.trial import Spec
 

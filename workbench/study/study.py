@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from workbench.data import NewRows
     from workbench.ensemble.methods import Whose
+    from workbench.inference.predictor import Bundle
     from workbench.search.events import Event
     from workbench.search.storage import Row
-    from workbench.study.bundle import Bundle
 
 # A study file without a budget gets this one.
 MINUTES = 10.0

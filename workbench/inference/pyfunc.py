@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workbench.study import bundle
+from workbench.inference import predictor
 from workbench.tracking import model_registry
 
-MODEL = model_registry.offer(Path(__file__).parent, lambda folder: bundle.read(folder).in_memory().serve)
+MODEL = model_registry.offer(Path(__file__).parent, lambda folder: predictor.read(folder).in_memory().serve)
