@@ -25,8 +25,8 @@ import table
 
 import workbench
 from workbench import config, models, trial
+from workbench.autoconfig.draft import draft
 from workbench.space import defaults
-from workbench.study.draft import draft
 
 _SETS = ("digits", "clothing", "sms_spam", "walking")
 _ROWS = 2048

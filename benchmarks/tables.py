@@ -26,10 +26,10 @@ import table
 
 import workbench
 from workbench import trial
+from workbench.autoconfig.draft import draft
 from workbench.data import read_table
 from workbench.data.target import encode
 from workbench.space import defaults
-from workbench.study.draft import draft
 
 _SETS = ("online_shoppers", "california_housing", "bank_marketing")
 _FAMILIES = ("mlp", "tabm", "dae_mlp", "xgboost", "dae_xgboost")

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from workbench import config, data
+from workbench.autoconfig.draft import draft
 from workbench.data import image_decoding
 from workbench.data.cache import Cache
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError, SourceError, WorkbenchError
-from workbench.study.draft import draft
 from workbench.study.facts import Facts
 
 

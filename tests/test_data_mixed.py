@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from workbench import config, data
+from workbench.autoconfig.draft import draft
 from workbench.data import image_paths
 from workbench.data.cache import Cache
 from workbench.data.image_column import Pictures
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
 from workbench.study.competition import Competition
-from workbench.study.draft import draft
 from workbench.study.facts import Facts
 
 KEYS = {"train": "train.csv", "images": "pics", "target": "price"}

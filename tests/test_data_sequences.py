@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from workbench import config, data
+from workbench.autoconfig.draft import draft
 from workbench.data import long_format, npz
 from workbench.data.cache import Cache
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
-from workbench.study.draft import draft
 from workbench.study.facts import Facts
 
 NAN = np.nan

@@ -12,10 +12,10 @@ import yaml
 
 import workbench
 from workbench import config, data
+from workbench.autoconfig.draft import MANY_ROWS, draft, study_name
 from workbench.errors import ConfigError, DataError, SourceError
 from workbench.evaluation import folds
 from workbench.study.checks import check
-from workbench.study.draft import MANY_ROWS, draft, study_name
 
 ROWS = 60
 SCHEMA = Path(config.__file__).parent.with_name("study.schema.json")
@@ -477,7 +477,7 @@ def test_a_missing_file_is_refused_with_the_word_meant_before_anything_heavy_loa
     program = (
         "import sys\n"
         "from workbench.errors import SourceError\n"
-        "from workbench.study.draft import draft\n"
+        "from workbench.autoconfig.draft import draft\n"
         "try:\n"
         f"    draft({str(folder / 'trian.csv')!r})\n"
         "except SourceError as error:\n"

@@ -83,7 +83,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Look at the data, and write a commented study file."""
-    from workbench.study.draft import draft
+    from workbench.autoconfig.draft import draft
 
     files = {"test": test, "sample_submission": sample_submission}
     made = draft(train, **files, target=target, metric=metric, out=out, force=force)

@@ -15,14 +15,14 @@ import yaml
 
 from workbench import config as configs
 from workbench import ensemble, evaluation, models
+from workbench.autoconfig import infer, profile
+from workbench.autoconfig.infer import Guess
+from workbench.autoconfig.profile import Evidence, Sources
 from workbench.config import FoldKind, Task
 from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruners
 from workbench.search.samplers import samplers
-from workbench.study import evidence, inference
 from workbench.study.checks import check
-from workbench.study.evidence import Evidence, Sources
-from workbench.study.inference import Guess
 from workbench.study.study import MINUTES
 
 # With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.
@@ -75,13 +75,13 @@ def draft(
         SourceError: a file or a source cannot be reached.
         DataError: the data cannot be read.
     """
-    sources = evidence.find(train, test, sample_submission)
+    sources = profile.find(train, test, sample_submission)
     path = Path(out) if out is not None else Path(f"{_default_name(sources)}.yaml")
     _check_free(path, force)
     _check_metric(metric, path)
     targets = [target] if isinstance(target, str) else list(target or ())
-    seen = evidence.read(sources, targets)
-    guess = inference.infer(seen, targets, metric)
+    seen = profile.read(sources, targets)
+    guess = infer.infer(seen, targets, metric)
     text = "\n".join(_document(path, seen, guess)) + "\n"
     _write(path, text)
     named = guess.targets[0] if len(guess.targets) == 1 else list(guess.targets)
@@ -99,7 +99,7 @@ def _default_name(sources: Sources) -> str:
     if sources.train is None:
         words = sources.name.partition("/")[0]
         return study_name(f"{sources.scheme}_{words}" if words.isdigit() else words)
-    stem = evidence.stem(sources.train)
+    stem = profile.stem(sources.train)
     return study_name(sources.train.parent.name if stem.lower() == "train" else stem)
 
 

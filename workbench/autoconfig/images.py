@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.autoconfig.profile import Evidence, Sources
 from workbench.data import image_folder
 from workbench.data.csv_header import form, read_header
 from workbench.data.image_folder import Images
 from workbench.errors import DataError, listed
-from workbench.study.evidence import Evidence, Sources
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -139,7 +139,7 @@ def read(sources: Sources, targets: Sequence[str] = ()) -> Evidence:
         test = None if sources.test is None else _table(sources.test)
         return Evidence(sources, "table", frame, test, _sample(sources), known)
     if sources.train.is_dir():
-        from workbench.study import pictures
+        from workbench.autoconfig import images as pictures
 
         return pictures.from_folder(sources, sources.train, _sample(sources))
     if form(sources.train) == "idx":
@@ -211,7 +211,7 @@ def _test_stem(train: Path) -> str:
 def _test_beside(train: Path) -> Path | None:
     """Return the rows to predict that lie beside the training data, in their form."""
     if train.is_dir():
-        from workbench.study import pictures
+        from workbench.autoconfig import images as pictures
 
         return pictures.test_beside(train)[0]
     known = [_test_stem(train)]
@@ -251,7 +251,8 @@ def _sample(sources: Sources) -> pd.DataFrame | None:
 
 def _from_tables(sources: Sources, file: Path) -> Evidence:
     """Read tables, and look for images that they name; what may be an id as it is written."""
-    from workbench.study import pictures, sequences
+    from workbench.autoconfig import images as pictures
+    from workbench.autoconfig import sequences
 
     sample = _sample(sources)
     columns = read_header(file).columns if form(file) == "text" else ()

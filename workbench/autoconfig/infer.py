@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import evaluation, models
+from workbench.autoconfig import target_columns
+from workbench.autoconfig.profile import Evidence, looks_like_id
+from workbench.autoconfig.target_columns import Aim, shown
+from workbench.autoconfig.time_series import Chronology, look
 from workbench.config import SingleTask, Task
 from workbench.data.dataset import Kind
 from workbench.data.validation import unnamed
 from workbench.errors import ConfigError, DataError, listed
-from workbench.study import aim
-from workbench.study.aim import Aim, shown
-from workbench.study.chronology import Chronology, look
-from workbench.study.evidence import Evidence, looks_like_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
     """
     from workbench.data import pixel_table
 
-    aimed = aim.aim(evidence, targets)
+    aimed = target_columns.aim(evidence, targets)
     id_, id_note = _id(evidence, aimed.targets)
     drop, drop_note = _drop(evidence, {*aimed.targets, id_})
     asked = _asked(evidence, aimed, metric)
@@ -160,8 +160,8 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
 def _asked(evidence: Evidence, aimed: Aim, metric: str | None) -> _Asked:
     """Return what is asked of the targets, and how it is scored."""
     if aimed.several:
-        tasks = tuple(aim.tasks(evidence, aimed.targets, metric).values())
-        chosen, note = (metric, "") if metric is not None else aim.metric(tasks)
+        tasks = tuple(target_columns.tasks(evidence, aimed.targets, metric).values())
+        chosen, note = (metric, "") if metric is not None else target_columns.metric(tasks)
         what = ", ".join(f"{name} {task}" for name, task in zip(aimed.targets[:6], tasks, strict=False))
         also = _ALSO.get(chosen or "", ()) if set(tasks) == {"binary"} or set(tasks) == {"regression"} else ()
         return _Asked(tasks, chosen, also, None, (f"tasks: {what}{', …' if len(tasks) > 6 else ''}", note))

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from workbench.autoconfig.profile import Evidence, looks_like_id
 from workbench.data.csv_header import form, is_arrays, read_header
 from workbench.errors import DataError
-from workbench.study.evidence import Evidence, looks_like_id
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.autoconfig.profile import Evidence
 from workbench.config import StudyConfig
 from workbench.errors import DataError, listed
-from workbench.study.evidence import Evidence
 
 if TYPE_CHECKING:
     import pandas as pd

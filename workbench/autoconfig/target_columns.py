@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench import evaluation
+from workbench.autoconfig.profile import Evidence, looks_like_id
 from workbench.config import SingleTask
 from workbench.data.validation import unnamed
 from workbench.errors import ConfigError, did_you_mean, listed
-from workbench.study.evidence import Evidence, looks_like_id
 
 if TYPE_CHECKING:
     import pandas as pd
