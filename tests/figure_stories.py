@@ -13,7 +13,7 @@ from workbench.models.nn.inspection import Look
 from workbench.report import Architecture, Question, Story
 from workbench.search.storage import Row
 from workbench.study import blending
-from workbench.study.candidates import Candidate
+from workbench.study.candidate_pool import Candidate
 from workbench.tracking.prediction_schema import Predictions
 
 FAMILIES = ("linear", "xgboost", "mlp")

@@ -20,7 +20,7 @@ from workbench.data import image_decoding
 from workbench.data.cache import Cache
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError, SourceError, WorkbenchError
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Facts
 
 
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10), mode: str = "RGB", **options: object) -> Path:

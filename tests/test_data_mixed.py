@@ -17,8 +17,8 @@ from workbench.data.cache import Cache
 from workbench.data.image_column import Pictures
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
-from workbench.study.competition import Competition
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Facts
+from workbench.study.task import Competition
 
 KEYS = {"train": "train.csv", "images": "pics", "target": "price"}
 

@@ -15,7 +15,7 @@ from workbench.data import long_format, npz
 from workbench.data.cache import Cache
 from workbench.data.memmap import Stored
 from workbench.errors import ConfigError, DataError
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Facts
 
 NAN = np.nan
 

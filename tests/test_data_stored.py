@@ -17,7 +17,7 @@ from workbench.data.cache import Cache
 from workbench.data.memmap import Stored, Writer
 from workbench.errors import DataError, SourceError
 from workbench.features import Thumbnails
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Facts
 
 X = np.random.default_rng(0).integers(0, 256, (50, 4, 3)).astype("uint8")
 

@@ -13,7 +13,7 @@ from workbench.evaluation import folds
 from workbench.models.nn import callbacks
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import defaults
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 OWN = """
 import keras

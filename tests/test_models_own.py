@@ -11,7 +11,7 @@ from workbench.errors import ConfigError, FamilyError
 from workbench.home import folder_name
 from workbench.models.protocol import Problem, Rows, Setting
 from workbench.space import Space, defaults
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 ESTIMATORS = """

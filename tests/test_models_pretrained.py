@@ -10,7 +10,7 @@ from workbench.config import PretrainedConfig, TrainingConfig
 from workbench.errors import ConfigError, FamilyError
 from workbench.models.nn import backbones
 from workbench.models.protocol import Problem, Rows, Setting
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 STUDY = "name: x\ndata: {train: 'sklearn:digits'}\nfamilies: [pretrained]\n"
 PROBLEM = Problem("image", "binary", 2, {}, "log_loss")

@@ -12,7 +12,7 @@ from workbench.config import TrainingConfig, WordVectorsConfig
 from workbench.errors import ConfigError, FamilyError
 from workbench.models.nn import callbacks, word_vectors
 from workbench.models.protocol import Problem, Rows, Setting
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 STUDY = "name: x\ndata: {train: 'sklearn:wine'}\nfamilies: [linear]\n"
 LINES = "red 1 0 2.5\nBlue -1 0 1e-2\nblue 3 3 3\n. . . 7 8 9\nGreen 4 5 6\n"

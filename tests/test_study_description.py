@@ -10,7 +10,7 @@ import pytest
 import workbench
 from workbench.search.storage import Row
 from workbench.study import description
-from workbench.study.competition import Competition
+from workbench.study.task import Competition
 
 STUDY = """
 name: small

@@ -15,7 +15,7 @@ from workbench import config, data
 from workbench.autoconfig.draft import MANY_ROWS, draft, study_name
 from workbench.errors import ConfigError, DataError, SourceError
 from workbench.evaluation import folds
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 ROWS = 60
 SCHEMA = Path(config.__file__).parent.with_name("study.schema.json")

@@ -32,7 +32,7 @@ from workbench.inference.predictor import Bundle, Member, Stored
 from workbench.models import FAMILIES
 from workbench.models.tabular.constant import Constant
 from workbench.study import Study
-from workbench.study.exporting import requirements
+from workbench.study.export import requirements
 from workbench.submission import Layout
 from workbench.tracking import mlflow_store
 from workbench.tracking.model_registry import Logged
@@ -376,7 +376,7 @@ def test_a_run_trains_nothing_for_its_models_and_leaves_them_out_without_time_or
     assert summary.model_uri == f"models:/{ran.models('ensemble')[0].model_id}"
     short = ran.study.run(minutes=0.001, out=ran.folder / "s.csv")
     assert short.model_uri is None
-    monkeypatch.setattr("workbench.study.exporting.MOST", 1000)
+    monkeypatch.setattr("workbench.study.export.MOST", 1000)
     assert ran.study.run(trials=5, out=ran.folder / "s.csv").model_uri is None
     monkeypatch.undo()
     shutil.rmtree(ran.home.weights("labels"))

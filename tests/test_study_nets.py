@@ -15,7 +15,7 @@ from test_models_images import pictures
 import workbench
 from workbench.home import Home
 from workbench.models.nn import architecture, inspection
-from workbench.study import Study, telling
+from workbench.study import Study, report_inputs
 from workbench.tracking.mlflow_store import client
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     study = opened(tmp_path / "copy")
     study.gc()
     shutil.rmtree(study.home.weights("bright"))
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.story(study.competition, study.archive, study.rows())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None
     assert [member["name"] for member in story.ensemble["members"] if "cnn" in member["name"]] == named
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     study = opened(tmp_path / "copy")
     for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.story(study.competition, study.archive, study.rows())
     assert not story.looks
     assert story.architectures
     assert [note for note in story.notes if "What there is to see of the nets of cnn" in note]

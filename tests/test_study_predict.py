@@ -14,7 +14,7 @@ import workbench
 from workbench.cli.commands import app
 from workbench.errors import DataError, SourceError, StudyError
 from workbench.study import Study
-from workbench.study.candidates import gather
+from workbench.study.candidate_pool import gather
 from workbench.trial import Result, State
 
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ from workbench.cli.commands import app
 from workbench.errors import ConfigError, DataError, SourceError, StudyError
 from workbench.home import Home
 from workbench.study.alignment import align
-from workbench.study.candidates import Candidate
-from workbench.study.competition import Competition
-from workbench.study.imports import read
+from workbench.study.candidate_pool import Candidate
+from workbench.study.external_predictions import read
 from workbench.study.nomination import nominated
+from workbench.study.task import Competition
 
 STUDY = """
 name: NAME

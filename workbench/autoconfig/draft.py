@@ -22,8 +22,8 @@ from workbench.config import FoldKind, Task
 from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruners
 from workbench.search.samplers import samplers
-from workbench.study.checks import check
 from workbench.study.study import MINUTES
+from workbench.study.study_validation import check
 
 # With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.
 MANY_ROWS = 200_000

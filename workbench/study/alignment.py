@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.errors import StudyError, listed
 from workbench.evaluation import folds
-from workbench.study.competition import Competition
+from workbench.study.task import Competition
 from workbench.tracking import Predictions
 
 # How many ids a message names.

@@ -11,8 +11,8 @@ from workbench import ensemble
 from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
 from workbench.evaluation.multi_target import OfTarget, Several
-from workbench.study.candidates import Candidate, Model
-from workbench.study.competition import Competition
+from workbench.study.candidate_pool import Candidate, Model
+from workbench.study.task import Competition
 from workbench.submission import Threshold
 
 # The share of the time in which is found out what each member adds.

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import masked
-from workbench.study.competition import Competition
+from workbench.study.task import Competition
 
 if TYPE_CHECKING:
     from workbench.search.storage import Row

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from workbench.errors import ConfigError
 from workbench.report import Story, markdown, page
 from workbench.report.render import Picture, pictures
-from workbench.study import telling
-from workbench.study.archive import Archive
+from workbench.study import report_inputs
+from workbench.study.study_store import Archive
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def keep(archive: Archive, story: Story, drawn: Sequence[Picture]) -> None:
 def picture(archive: Archive, rows: "Sequence[Row]") -> None:
     """Put the figures of the newest ensemble on its run."""
     with _forgiven("The ensemble's figures could not be drawn"):
-        story = telling.story(archive.competition, archive, rows)
+        story = report_inputs.story(archive.competition, archive, rows)
         if story.ensemble is not None:
             _attach(archive.tracker, story.ensemble["run_id"], list(pictures(story, "ensemble")))
 
@@ -103,7 +103,7 @@ def publish(archive: Archive, rows: "Sequence[Row]", end: float | None) -> None:
         _say(f"No time is left for figures. They are made by: workbench report {archive.config.file}")
         return
     with _forgiven("The figures could not be drawn"):
-        story = telling.story(archive.competition, archive, rows)
+        story = report_inputs.story(archive.competition, archive, rows)
         keep(archive, story, list(pictures(story, until=end and end - _TO_WRITE)))
 
 

@@ -15,10 +15,10 @@ from workbench import home as homes
 from workbench.config import StudyConfig
 from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError, SubmissionError
-from workbench.study.archive import TRIALS_WITH_WEIGHTS, Archive
-from workbench.study.checks import check
-from workbench.study.competition import Competition
 from workbench.study.ensemble import Ensemble
+from workbench.study.study_store import TRIALS_WITH_WEIGHTS, Archive
+from workbench.study.study_validation import check
+from workbench.study.task import Competition
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,7 +234,7 @@ class Study:
     ) -> Ensemble:
         """Blend as `ensemble` does, and draw nothing."""
         from workbench.study.blending import blended
-        from workbench.study.candidates import gather
+        from workbench.study.candidate_pool import gather
 
         own, tracker = self.competition, self.archive.tracker
         if self.home.facts(self.name).exists():
@@ -281,11 +281,11 @@ class Study:
             DataError: the predictions do not fit the study's rows and folds.
             StudyError: the study is being run, or was begun with something else.
         """
-        from workbench.study import imports
+        from workbench.study import external_predictions
 
         file = None if test is None else Path(test)
-        imports.check(self.competition, name, file)
-        result = imports.read(self.competition, name, Path(oof), file)
+        external_predictions.check(self.competition, name, file)
+        result = external_predictions.read(self.competition, name, Path(oof), file)
         self.home.create()
         with self.home.lock(self.name), self.home.room():
             self.archive.begin()
@@ -371,12 +371,12 @@ class Study:
             StudyError: there is no ensemble yet, or members of it cannot be trained here.
             ConfigError: there is something in `out`.
         """
-        from workbench.study import exporting
+        from workbench.study import export
 
         folder = None if out is None else Path(out).resolve()
-        exporting.check_out(folder)
+        export.check_out(folder)
         document = self.archive.tracker.newest_ensemble()
-        made = exporting.Export(self.archive, self._assemble(document, listen), document)
+        made = export.Export(self.archive, self._assemble(document, listen), document)
         model_id = cast("str", made.log())
         if folder is not None:
             made.copy(model_id, folder)
@@ -399,9 +399,9 @@ class Study:
         publishing.place(path, pictured=markdown)
         rows = self.rows()
         from workbench.report.render import pictures
-        from workbench.study import telling
+        from workbench.study import report_inputs
 
-        story = telling.story(self.competition, self.archive, rows)
+        story = report_inputs.story(self.competition, self.archive, rows)
         drawn = list(pictures(story))
         publishing.write(story, drawn, path, pictured=markdown)
         publishing.keep(self.archive, story, drawn)
@@ -432,9 +432,9 @@ class Study:
 
     def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
         """Return the ensemble of `document` with its models."""
-        from workbench.study import predicting
+        from workbench.study import assemble
 
-        return predicting.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
+        return assemble.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
 
     def _publish(self, end: float | None) -> None:
         """Put figures and page into MLflow, as far as there is time until `end`."""
@@ -453,13 +453,13 @@ class Study:
 
     def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
         """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
-        from workbench.study import exporting, predicting
+        from workbench.study import assemble, export
 
-        if self.home.full(self.config.search.disk) or not predicting.complete(
+        if self.home.full(self.config.search.disk) or not assemble.complete(
             self.competition, self.archive, document, self.rows()
         ):
             return None
-        return exporting.Export(self.archive, self._assemble(document), document).log(end, exporting.MOST)
+        return export.Export(self.archive, self._assemble(document), document).log(end, export.MOST)
 
     def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()

@@ -11,7 +11,7 @@ from workbench import data, models
 from workbench.data.dataset import spans
 from workbench.errors import ConfigError, DataError, listed
 from workbench.evaluation import folds
-from workbench.study.competition import Competition
+from workbench.study.task import Competition
 from workbench.trial import Result
 
 # How many ids a message names.

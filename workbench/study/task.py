@@ -7,7 +7,7 @@ from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, FamilyError, did_you_mean, listed
 from workbench.models.nn import backbones, callbacks
-from workbench.study import targets
+from workbench.study import target_metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
     from workbench.evaluation.multi_target import Several
-    from workbench.study.facts import Facts
-    from workbench.study.targets import Transform
+    from workbench.study.fingerprint import Facts
+    from workbench.study.target_metrics import Transform
     from workbench.tracking import Vault
     from workbench.trial import Spec
 
@@ -65,7 +65,7 @@ class Competition:
 
     @cached_property
     def _several(self) -> "Several":
-        return targets.metric(self.config, self.dataset)
+        return target_metrics.metric(self.config, self.dataset)
 
     @property
     def scored_by(self) -> "Metric":
@@ -79,7 +79,7 @@ class Competition:
     def also(self) -> "tuple[Metric, ...]":
         """What else is shown; of several targets, the score of each."""
         if self.dataset.targets:
-            return targets.also(self.config, self.dataset, self._several)
+            return target_metrics.also(self.config, self.dataset, self._several)
         return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
 
     @cached_property
@@ -99,7 +99,7 @@ class Competition:
     @cached_property
     def facts(self) -> "Facts":
         """What must stay the same as long as the study keeps its name."""
-        from workbench.study.facts import Facts
+        from workbench.study.fingerprint import Facts
 
         return Facts.of(self.dataset, self.metric.facts, self.folds.hash)
 
@@ -111,7 +111,7 @@ class Competition:
         data, (repeats, rows) = self.dataset, self.folds.rows()
         outputs: tuple[str, ...] = ("prediction",)
         if data.targets:
-            outputs = targets.outputs(data.targets)
+            outputs = target_metrics.outputs(data.targets)
         elif data.classes is not None and len(data.classes) > 2:
             outputs = tuple(f"prediction_{label}" for label in data.classes)
         return Vault(
@@ -137,11 +137,11 @@ class Competition:
     def transform(self) -> "Transform | tuple[Transform, ...]":
         """What the target is trained on; of several, each."""
         if self.dataset.targets:
-            return targets.transforms(self.config, self.dataset, self._several)
+            return target_metrics.transforms(self.config, self.dataset, self._several)
         if self.dataset.task != "regression":
             return "none"
         asked = self.config.data.target_transform
-        return targets.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
+        return target_metrics.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
 
     def check(self) -> None:
         """Refuse families, metrics and a transform that do not suit the data.

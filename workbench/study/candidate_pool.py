@@ -9,8 +9,8 @@ import numpy as np
 
 from workbench.errors import StudyError
 from workbench.study.alignment import Alignment, align
-from workbench.study.archive import Archive
 from workbench.study.nomination import nominated
+from workbench.study.study_store import Archive
 from workbench.tracking import Predictions
 
 

@@ -17,7 +17,7 @@ from workbench import models
 from workbench.data import Dataset
 from workbench.errors import ConfigError, StudyError
 from workbench.inference.predictor import Bundle
-from workbench.study.archive import Archive
+from workbench.study.study_store import Archive
 from workbench.tracking.model_registry import NEWEST, Logged, Portable
 
 # What a run's models may take together, in bytes; the ensemble's own is logged on request whatever its size.

@@ -18,8 +18,8 @@ from workbench.inference.predictor import Bundle, Member, Stored
 from workbench.models.protocol import Model
 from workbench.search.pool import cores
 from workbench.search.storage import Row
-from workbench.study.archive import Archive
-from workbench.study.competition import Competition
+from workbench.study.study_store import Archive
+from workbench.study.task import Competition
 from workbench.trial import Spec
 
 Listen = Callable[[str], object]

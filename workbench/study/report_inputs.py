@@ -11,8 +11,8 @@ from workbench.errors import StudyError
 from workbench.report import Curves, Question, Recipe, Story
 from workbench.search import trial_history
 from workbench.study import portraits
-from workbench.study.archive import Archive
-from workbench.study.competition import Competition
+from workbench.study.study_store import Archive
+from workbench.study.task import Competition
 from workbench.tracking.provenance import versions
 
 if TYPE_CHECKING:

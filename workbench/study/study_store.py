@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.study import description
-from workbench.study.competition import Competition
+from workbench.study.task import Competition
 
 if TYPE_CHECKING:
     from workbench.search.ensemble_objective import Goal
@@ -141,7 +141,7 @@ class Archive:
 
     def setting(self) -> list[Any]:
         """Return what all trials of the study were given beside hyperparameters and seed."""
-        from workbench.study.facts import Facts
+        from workbench.study.fingerprint import Facts
 
         own = self.competition
         features = Facts.features_of(self.home.facts(self.config.name))
