@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.document import text
-from workbench.cli.tables import clock, number
+from workbench.cli.console_tables import clock, number
+from workbench.cli.json_output import text
 from workbench.errors import StudyError
 from workbench.search.events import (
     EpochEnded,
