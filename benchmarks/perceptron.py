@@ -85,5 +85,5 @@ def _loss(net: Perceptron, rows: Rows) -> float:
     return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
 
 
-models.FAMILIES[NAME] = models.Entry("a perceptron in numpy, for benchmarks", "numpy")
-sys.modules[f"workbench.models.{NAME}"] = sys.modules[__name__]
+models.FAMILIES[NAME] = models.Entry("tabular", "a perceptron in numpy, for benchmarks", "numpy")
+sys.modules[f"workbench.models.tabular.{NAME}"] = sys.modules[__name__]
