@@ -28,7 +28,7 @@ import yaml
 import workbench
 from workbench.search import worker
 from workbench.search.pool import Pool
-from workbench.space import Question
+from workbench.space import Hyperparameter
 
 _CLASSES = 10
 _KINDS = ("rss", "pss", "uss")
@@ -121,7 +121,7 @@ def train(folder: Path, images: int, fraction: float, line: Any) -> None:
 def answer(process: Any, trained: set[int]) -> None:
     """Give a worker the smallest net, in batches of one size; note when it has ended an epoch."""
     match process.receive():
-        case Question() as question:
+        case Hyperparameter() as question:
             name = question.name.split()[0]
             small = question.low if name in _SMALL else question.default
             process.send(_BATCH if name == "batch_size" else small)

@@ -22,9 +22,9 @@ import pandas as pd
 import table
 
 import workbench
-from workbench.space import Question
+from workbench.space import Hyperparameter
 from workbench.study import Study
-from workbench.trial import Result
+from workbench.trial import TrialResult
 
 _STUDY = """
 name: five_hundred
@@ -36,9 +36,9 @@ families: [linear, xgboost, lightgbm, extra_trees, random_forest, mlp]
 search: {sampler: random}
 """
 _QUESTIONS = (
-    *(Question(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
-    *(Question(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
-    Question("kind", "categorical", "a", choices=("a", "b", "c")),
+    *(Hyperparameter(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
+    *(Hyperparameter(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
+    Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c")),
 )
 _EPOCHS = 60
 
@@ -96,7 +96,7 @@ def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generato
         facts |= {"also": {metric.name: metric.score(y, oof) for metric in own.also}}
     else:
         facts |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
-    result = Result(state=state, **facts)
+    result = TrialResult(state=state, **facts)
     run_id = archive.tracker.record(result, own.vault, metric=own.metric.name)
     live.end(result, run_id)
 

@@ -65,7 +65,7 @@ def _row(data: Path, family: str, seeds: int, minutes: float, most: int) -> dict
             began = time.process_time()
             folds = list(trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial"))
             seconds.append(time.process_time() - began)
-            scores.append(spec.metric.score(truth, trial.result(spec, 0, folds).test))
+            scores.append(spec.metric.score(truth, trial.join_folds(spec, 0, folds).test))
             if seed == 0 and minutes:
                 found = _searched(study, truth, minutes)
     deviation = f" ± {np.std(scores):.4g}" if seeds > 1 else ""

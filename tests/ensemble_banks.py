@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation import metric
-from workbench.evaluation.multi_target import Part, Several, several
+from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric, multi_target_metric
 
 
 @cache
@@ -78,16 +78,18 @@ def random_targets(seed: int, models: int, rows: int, kinds: tuple[int, ...]) ->
     return np.concatenate(columns, axis=2), np.column_stack(targets).astype(np.float64)
 
 
-def metric_of(names: tuple[str, ...], kinds: tuple[int, ...], y: Any, weights: tuple[float, ...] = ()) -> Several:
+def metric_of(
+    names: tuple[str, ...], kinds: tuple[int, ...], y: Any, weights: tuple[float, ...] = ()
+) -> MultiTargetMetric:
     """Return the metric of targets of some kinds."""
     parts, start = [], 0
     tasks: dict[int, Any] = {0: "regression", 2: "binary"}
     for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         stop = start + (kind if kind > 2 else 1)
         asked = metric(name, task=tasks.get(kind, "multiclass"))
-        parts.append(Part(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
+        parts.append(TargetMetric(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
         start = stop
-    return several(parts, y)
+    return multi_target_metric(parts, y)
 
 
 def _classifiers() -> list[Any]:

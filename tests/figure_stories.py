@@ -9,9 +9,9 @@ import ensemble_banks
 import numpy as np
 
 from workbench import evaluation
-from workbench.models.nn.inspection import Look
-from workbench.report import Architecture, Question, Story
-from workbench.search.storage import Row
+from workbench.models.nn.inspection import ImageInspection
+from workbench.report import Architecture, ReportData, StudyFacts
+from workbench.search.storage import TrialRecord
 from workbench.study import blending
 from workbench.study.candidate_pool import Candidate
 from workbench.tracking.prediction_schema import Predictions
@@ -24,20 +24,20 @@ METRICS = {"binary": "log_loss", "multiclass": "accuracy", "regression": "rmse"}
 
 
 @cache
-def of_task(task: str) -> Story:
+def of_task(task: str) -> ReportData:
     """Return a study with an ensemble of real models, pruned and failed trials among the others."""
     bank = {"binary": "breast_cancer", "multiclass": "digits", "regression": "diabetes"}[task]
     return blended(task, *getattr(ensemble_banks, bank)())
 
 
 @cache
-def crowd() -> Story:
+def crowd() -> ReportData:
     """Return a study with much of everything: trials, hyperparameters, members, classes, families, rows."""
     predictions, y = ensemble_banks.random_classes(0, 25, 900, 30)
     return blended("multiclass", predictions, y, trials=500, hyperparameters=60, families=12)
 
 
-def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Story:
+def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> ReportData:
     """Return a study whose ensemble is a blend of some predictions, (models, rows) or (models, rows, classes)."""
     metric = evaluation.metric(METRICS[task], task=task)
     shown = trials(task, **counts)
@@ -59,7 +59,7 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Story:
         "seed": 0,
         "seconds": 1.0,
     }
-    document, oof, _ = blending.blended(models, competition, **options)
+    document, oof, _ = blending.blend_candidates(models, competition, **options)
     by_name = {candidate.name: found.oof for candidate, found in models}
     members = {member["name"]: by_name[member["name"]] for member in document["members"]}
     classes = predictions.shape[2] if predictions.ndim == 3 else 2
@@ -73,13 +73,13 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Story:
     return story(task, shown, y=y, fold=fold, ensemble=document, oof=oof, members=members, classes=names, **nets)
 
 
-def look(task: str, classes: int = 0) -> Look:
+def look(task: str, classes: int = 0) -> ImageInspection:
     """Return what a net looks at: in grey for classes, with heat; in colours for values, without."""
     rng = np.random.default_rng(3)
     known = task != "regression"
     images, channels = (6, 1) if known else (5, 3)
     truth = np.arange(images) % classes if known else rng.normal(size=images)
-    return Look(
+    return ImageInspection(
         images=rng.integers(0, 256, (images, 56, 42, channels), dtype=np.uint8),
         heat=rng.random((images, 4, 3), dtype=np.float32) if known else np.zeros((0, 0, 0), np.float32),
         truth=truth,
@@ -92,7 +92,7 @@ def look(task: str, classes: int = 0) -> Look:
     )
 
 
-def story(task: str, rows: list[Row], *, classes: Any = None, **known: Any) -> Story:
+def story(task: str, rows: list[TrialRecord], *, classes: Any = None, **known: Any) -> ReportData:
     """Return a study of trials, with whatever else is known of it."""
     metric = evaluation.metric(METRICS[task], task=task)
     y = known.pop("y", np.zeros(0))
@@ -104,7 +104,9 @@ def story(task: str, rows: list[Row], *, classes: Any = None, **known: Any) -> S
     loss = metric.loss_of
     ranked = sorted(rows, key=lambda row: (row.state != "complete", loss(row.score or 0), row.state != "pruned"))
     ended = {row.key: 2.0 * place + 1 for place, row in enumerate(rows)}
-    found = Story(Question(**question), ranked, ended, {}, {}, y, known.pop("fold", np.zeros(len(y), int)), **known)
+    found = ReportData(
+        StudyFacts(**question), ranked, ended, {}, {}, y, known.pop("fold", np.zeros(len(y), int)), **known
+    )
     for family, own in found.scored.items():
         shares = {name: 0.5**place for place, name in enumerate(own[0].hyperparameters, 1)}
         found.importances[family] = {name: share / sum(shares.values()) for name, share in shares.items()}  # type: ignore[index]
@@ -112,14 +114,14 @@ def story(task: str, rows: list[Row], *, classes: Any = None, **known: Any) -> S
     return found
 
 
-def trials(task: str, trials: int = 24, hyperparameters: int = 4, families: int = 3) -> list[Row]:
+def trials(task: str, trials: int = 24, hyperparameters: int = 4, families: int = 3) -> list[TrialRecord]:
     """Return trials in the order in which they ended, every seventh pruned and every eleventh failed."""
     rng = np.random.default_rng(trials)
     names = [*FAMILIES, *(f"family_with_a_long_name_{index}" for index in range(families))][:families]
     return [_trial(task, number, names[number % families], hyperparameters, rng) for number in range(trials)]
 
 
-def _trial(task: str, number: int, family: str, hyperparameters: int, rng: np.random.Generator) -> Row:
+def _trial(task: str, number: int, family: str, hyperparameters: int, rng: np.random.Generator) -> TrialRecord:
     state: Any = "pruned" if number % 7 == 6 else "failed" if number % 11 == 10 else "complete"
     scale = 50.0 if task == "regression" else 0.3
     # The first trial is as poor as a constant.
@@ -128,13 +130,13 @@ def _trial(task: str, number: int, family: str, hyperparameters: int, rng: np.ra
     values |= {f"hyperparameter_number_{index}": int(rng.integers(1, 9)) for index in range(2, hyperparameters)}
     reasons = {"pruned": f"pruned in fold 1 after epoch {number}", "failed": f"ValueError: {number} rows\nand more"}
     complete = state == "complete"
-    return Row(
+    return TrialRecord(
         f"run{number}", family, number, float(folds.mean()) if complete else None, float(folds.std()),
         folds.tolist() if complete else [], state, float(rng.uniform(0.2, 30)), values, {}, reasons.get(state),
     )  # fmt: skip
 
 
-def _candidate(row: Row, score: float) -> Candidate:
+def _candidate(row: TrialRecord, score: float) -> Candidate:
     name = f"{row.family} #{row.number}"
     return Candidate(row.run_id, "miniature", row.family, name, score, name, (row.run_id,))
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from workbench.cli import console_tables
 from workbench.ensemble import diversity
-from workbench.search.storage import Row
+from workbench.search.storage import TrialRecord
 
 
 def drawn(table):
@@ -45,7 +45,7 @@ def test_diversity_of_one_member_has_dashes():
 
 
 def a_row(family, parameters=None):
-    return Row("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
+    return TrialRecord("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
 
 
 def test_the_leaderboard_says_how_many_parameters_nets_have():

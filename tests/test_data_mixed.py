@@ -14,11 +14,11 @@ from workbench import config, data
 from workbench.autoconfig.draft import draft
 from workbench.data import image_paths
 from workbench.data.cache import Cache
-from workbench.data.image_column import Pictures
-from workbench.data.memmap import Stored
+from workbench.data.image_column import ImageArray
+from workbench.data.memmap import MemmapArray
 from workbench.errors import ConfigError, DataError
-from workbench.study.fingerprint import Facts
-from workbench.study.task import Competition
+from workbench.study.fingerprint import Fingerprint
+from workbench.study.task import Task
 
 KEYS = {"train": "train.csv", "images": "pics", "target": "price"}
 
@@ -52,7 +52,7 @@ def load(folder: Path, **keys: object) -> data.Dataset:
 
 
 def levels(column: object) -> list[int]:
-    assert isinstance(column, Pictures)
+    assert isinstance(column, ImageArray)
     return (column.read()[:, 0, 0, 0] // 10).tolist()
 
 
@@ -67,7 +67,7 @@ def test_every_column_of_images_is_one_and_the_others_are_what_they_are_in_any_t
     assert (dataset.id_name, dataset.ids[:2].tolist()) == ("front", ["0.png", "1.png"])
     assert dataset.example.front.tolist() == [f"{i}.png" for i in range(5)]
     # Every image is decoded once, into the cache; workers are sent where it lies.
-    assert isinstance(dataset.x.front.array._sources[0], Stored)
+    assert isinstance(dataset.x.front.array._sources[0], MemmapArray)
     assert len(dataset.x.front.array._sources[0]) == 12
     assert len(pickle.dumps(dataset.x)) < 10_000
 
@@ -180,10 +180,10 @@ def test_new_rows_find_their_images_beside_them_below_the_folder_and_by_their_pa
 
 def test_the_facts_tell_other_images_under_the_same_names(tmp_path):
     table(tmp_path)
-    before = Facts.of(load(tmp_path), "rmse", "")
-    assert before == Facts.of(load(tmp_path), "rmse", "")
+    before = Fingerprint.of(load(tmp_path), "rmse", "")
+    assert before == Fingerprint.of(load(tmp_path), "rmse", "")
     PIL.Image.fromarray(np.full((6, 8, 3), 200, "uint8")).save(tmp_path / "pics" / "4.png")
-    assert before.features != Facts.of(load(tmp_path), "rmse", "").features
+    assert before.features != Fingerprint.of(load(tmp_path), "rmse", "").features
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_columns_that_cannot_share_layers_are_refused_before_work_starts(tmp_pat
     def check() -> None:
         made = study(tmp_path, training={"shared": shared})
         data.peek(made)
-        Competition(made).check()
+        Task(made).check()
 
     with pytest.raises(ConfigError, match=sentence):
         check()
@@ -226,7 +226,7 @@ def test_a_study_is_drafted_with_families_of_each_sort(tmp_path):
     dataset = data.load(said)
     assert (dataset.kind, dataset.columns["note"]) == ("mixed", "text")
     assert len(dataset.x_test) == 30
-    Competition(said).check()
+    Task(said).check()
 
 
 def test_rows_without_a_file_do_not_reach_images_beyond_the_folders_that_are_open_to_them(tmp_path, monkeypatch):
@@ -234,10 +234,10 @@ def test_rows_without_a_file_do_not_reach_images_beyond_the_folders_that_are_ope
         (tmp_path / folder).mkdir()
         PIL.Image.new("L", (4, 4)).save(tmp_path / folder / f"{folder}.png")
     monkeypatch.chdir(tmp_path / "here")
-    served = image_paths.Near(None, tmp_path / "photos")
+    served = image_paths.NearbyImages(None, tmp_path / "photos")
     assert served.find("photos.png") == tmp_path / "photos" / "photos.png"
     assert served.find("here.png") == tmp_path / "here" / "here.png"
     assert served.find("../elsewhere/elsewhere.png") is None
     assert served.find(str(tmp_path / "elsewhere" / "elsewhere.png")) is None
-    own = image_paths.Near(tmp_path / "here", tmp_path / "photos")
+    own = image_paths.NearbyImages(tmp_path / "here", tmp_path / "photos")
     assert own.find("../elsewhere/elsewhere.png") is not None

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.data.image_column import Pictures
-from workbench.data.memmap import Stored
+from workbench.data.image_column import ImageArray
+from workbench.data.memmap import MemmapArray
 
 
 def levels(count: int = 4, first: int = 0) -> np.ndarray:
@@ -20,7 +20,7 @@ def source(request, tmp_path):
     if request.param == "memory":
         return levels()
     np.save(tmp_path / "x.npy", levels())
-    return Stored(tmp_path / "x.npy", digest="known")
+    return MemmapArray(tmp_path / "x.npy", digest="known")
 
 
 def shown(column) -> list[int]:
@@ -28,7 +28,7 @@ def shown(column) -> list[int]:
 
 
 def test_rows_are_taken_sliced_masked_and_copied(source):
-    x = pd.DataFrame({"n": range(4), "photo": Pictures(source)})
+    x = pd.DataFrame({"n": range(4), "photo": ImageArray(source)})
     assert x.photo.dtype == "pictures"
     assert shown(x.iloc[[2, 0, 2]].photo.array) == [2, 0, 2]
     assert shown(x.iloc[1:3].photo.array) == [1, 2]
@@ -41,7 +41,7 @@ def test_rows_are_taken_sliced_masked_and_copied(source):
 
 
 def test_a_row_without_an_image_is_missing_and_read_as_a_blank_one(source):
-    column = Pictures(source, [3, -1, 0])
+    column = ImageArray(source, [3, -1, 0])
     assert column.isna().tolist() == [False, True, False]
     assert shown(column) == [3, 0, 0]
     assert column[1] is None
@@ -52,7 +52,7 @@ def test_a_row_without_an_image_is_missing_and_read_as_a_blank_one(source):
 
 
 def test_columns_are_joined_whether_their_images_lie_in_one_place_or_in_two(source):
-    one, two = pd.DataFrame({"p": Pictures(source)}), pd.DataFrame({"p": Pictures(levels(2, 7), [1, -1])})
+    one, two = pd.DataFrame({"p": ImageArray(source)}), pd.DataFrame({"p": ImageArray(levels(2, 7), [1, -1])})
     joined = pd.concat([one.iloc[1:3], two, one.iloc[:1]], ignore_index=True).p.array
     assert shown(joined) == [1, 2, 8, 0, 0]
     assert joined.isna().tolist() == [False, False, False, True, False]
@@ -63,7 +63,7 @@ def test_columns_are_joined_whether_their_images_lie_in_one_place_or_in_two(sour
 
 def test_pickled_it_is_where_the_images_lie(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((50, 64, 64), "uint8"))
-    column = Pictures(Stored(tmp_path / "x.npy", digest="known"))[10:20]
+    column = ImageArray(MemmapArray(tmp_path / "x.npy", digest="known"))[10:20]
     words = pickle.dumps(column)
     assert len(words) < 2000
     assert (pickle.loads(words) == column).all()
@@ -71,7 +71,7 @@ def test_pickled_it_is_where_the_images_lie(tmp_path):
 
 
 def test_what_is_seen_is_an_array_that_is_read_when_rows_are_asked_for(source):
-    seen = Pictures(source, [3, -1, 0, 1]).seen
+    seen = ImageArray(source, [3, -1, 0, 1]).seen
     assert (seen.shape, seen.dtype, seen.ndim, len(seen)) == ((4, 2, 3), np.uint8, 3, 4)
     assert seen[1:3][:, 0, 0].tolist() == [0, 0]
     assert seen[np.array([3, 0])][:, 0, 0].tolist() == [1, 3]
@@ -82,13 +82,13 @@ def test_what_is_seen_is_an_array_that_is_read_when_rows_are_asked_for(source):
 
 
 def test_the_digest_tells_other_images_and_other_rows(source):
-    column = Pictures(source)
-    assert column.digest == Pictures(source).digest
-    assert len({column.digest, column[:3].digest, column[[1, 0, 2, 3]].digest, Pictures(levels(4, 1)).digest}) == 4
+    column = ImageArray(source)
+    assert column.digest == ImageArray(source).digest
+    assert len({column.digest, column[:3].digest, column[[1, 0, 2, 3]].digest, ImageArray(levels(4, 1)).digest}) == 4
 
 
 def test_images_of_two_shapes_and_numbers_of_none_are_refused():
     with pytest.raises(ValueError, match="must have one shape and type"):
-        Pictures([levels(), np.zeros((1, 5, 5), "uint8")])
+        ImageArray([levels(), np.zeros((1, 5, 5), "uint8")])
     with pytest.raises(ValueError, match="must lie between -1 and 3"):
-        Pictures(levels(), [4])
+        ImageArray(levels(), [4])

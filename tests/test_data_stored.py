@@ -14,20 +14,20 @@ import yaml
 from workbench import config, data
 from workbench.data import npz
 from workbench.data.cache import Cache
-from workbench.data.memmap import Stored, Writer
+from workbench.data.memmap import MemmapArray, NpyWriter
 from workbench.errors import DataError, SourceError
 from workbench.features import Thumbnails
-from workbench.study.fingerprint import Facts
+from workbench.study.fingerprint import Fingerprint
 
 X = np.random.default_rng(0).integers(0, 256, (50, 4, 3)).astype("uint8")
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Stored:
-    with Writer(tmp_path / "x.npy") as writer:
+def stored(tmp_path: Path) -> MemmapArray:
+    with NpyWriter(tmp_path / "x.npy") as writer:
         for start in range(0, len(X), 7):
             writer.append(X[start : start + 7])
-    return Stored(tmp_path / "x.npy", digest="abc")
+    return MemmapArray(tmp_path / "x.npy", digest="abc")
 
 
 def test_what_was_written_block_by_block_is_a_plain_npy_file(stored):
@@ -49,7 +49,7 @@ def test_it_has_the_shape_and_the_values_of_an_array(stored):
 @pytest.mark.parametrize("rows", [np.array([9, 2, 2, 41]), np.arange(50) % 3 == 0, [5, 1], np.array([], dtype=int)])
 def test_rows_are_a_view_that_reads_nothing_until_it_is_asked(stored, rows):
     view = stored[rows]
-    assert isinstance(view, Stored)
+    assert isinstance(view, MemmapArray)
     assert view.shape == X[rows].shape
     assert np.array_equal(np.asarray(view), X[rows])
     assert np.array_equal(view[1:], X[rows][1:])
@@ -70,7 +70,7 @@ def test_a_file_that_is_cut_off_is_said_so(stored):
 
 def test_what_is_in_use_is_seen_to_be(stored):
     os.utime(stored.path, (1, 1))
-    assert Stored(stored.path).shape == X.shape
+    assert MemmapArray(stored.path).shape == X.shape
     assert time.time() - stored.path.stat().st_mtime < 60
 
 
@@ -96,7 +96,7 @@ def test_a_pickle_is_a_path_and_row_numbers(stored):
 
 def test_a_file_that_went_away_is_said_so(tmp_path):
     with pytest.raises(SourceError, match=r"x.npy: must stay there .* made anew"):
-        np.asarray(Stored(tmp_path / "x.npy"))
+        np.asarray(MemmapArray(tmp_path / "x.npy"))
 
 
 READER = """
@@ -114,10 +114,10 @@ print(total, most - before)
 
 def test_processes_that_read_everything_at_once_have_no_copy_of_their_own(tmp_path):
     rows = 64
-    with Writer(tmp_path / "big.npy") as writer:
+    with NpyWriter(tmp_path / "big.npy") as writer:
         for _ in range(rows):
             writer.append(np.ones((1, 1024, 1024), np.uint8))
-    command = [sys.executable, "-c", READER, pickle.dumps(Stored(tmp_path / "big.npy")).hex()]
+    command = [sys.executable, "-c", READER, pickle.dumps(MemmapArray(tmp_path / "big.npy")).hex()]
     readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for reader in readers:
         total, grown = map(int, reader.communicate()[0].split())
@@ -217,12 +217,12 @@ def test_large_arrays_are_read_from_disk_and_known_by_the_same_digest(tmp_path, 
     assert isinstance(small.x, np.ndarray)
     monkeypatch.setattr(npz, "_LARGE", 100)
     large = data.load(study, cache=Cache(tmp_path / "cache"))
-    assert isinstance(large.x, Stored)
-    assert isinstance(large.x_test, Stored)
+    assert isinstance(large.x, MemmapArray)
+    assert isinstance(large.x_test, MemmapArray)
     assert large.x.dtype == small.x.dtype
     assert np.array_equal(np.asarray(large.x), small.x)
     assert np.array_equal(np.asarray(large.x_test), small.x_test)
-    assert Facts.of(large, "log_loss", "f") == Facts.of(small, "log_loss", "f")
+    assert Fingerprint.of(large, "log_loss", "f") == Fingerprint.of(small, "log_loss", "f")
 
 
 def test_a_large_table_stays_a_table(tmp_path, monkeypatch):

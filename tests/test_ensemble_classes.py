@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.ensemble import assess, blend, diversity
-from workbench.ensemble.aggregation import Apart
-from workbench.ensemble.per_class import ClassLoss
+from workbench.ensemble.aggregation import PerOutput
+from workbench.ensemble.per_class import PerClassLogLoss
 from workbench.errors import EnsembleError
 from workbench.evaluation import metric
 
@@ -33,7 +33,7 @@ def experts(seed, rows, classes=4, spread=3.0):
 def test_the_gradient_is_that_of_finite_differences(seed, models, classes):
     predictions, y = random_classes(seed, models, 20, classes)
     rng = np.random.default_rng(seed)
-    loss = ClassLoss(predictions, y, rng.uniform(0.5, 2, 20))
+    loss = PerClassLogLoss(predictions, y, rng.uniform(0.5, 2, 20))
     weights = rng.dirichlet(np.ones(models), classes).T
     value, slopes = loss.slopes(weights)
     assert value == pytest.approx(loss.loss(loss.totals(weights)))
@@ -119,9 +119,11 @@ def test_the_honest_score_is_near_the_score_on_fresh_rows():
 def test_a_joiner_that_was_written_as_json_joins_alike_and_rows_without_any_probability_are_told_nothing():
     predictions, y = experts(2, 100)
     found = blend(predictions, y, "log_loss", weights="class")
-    again = Apart.read(json.loads(json.dumps(found.joiner.document())))
+    again = PerOutput.read(json.loads(json.dumps(found.joiner.document())))
     np.testing.assert_allclose(again(list(predictions), found.apart), found.combine(predictions), rtol=1e-12)
-    empty = Apart.of_classes(3)([np.array([[1.0, 0, 0]]), np.array([[0, 1.0, 0]])], np.array([[0.0, 1, 1], [1, 0, 0]]))
+    empty = PerOutput.of_classes(3)(
+        [np.array([[1.0, 0, 0]]), np.array([[0, 1.0, 0]])], np.array([[0.0, 1, 1], [1, 0, 0]])
+    )
     np.testing.assert_allclose(empty, np.full((1, 3), 1 / 3))
 
 

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from workbench.ensemble import assess, blend, check_weights, diversity, labelled
-from workbench.ensemble.aggregation import Apart
-from workbench.ensemble.objectives import Root, Total, objective_for
+from workbench.ensemble import apply_threshold, assess, blend, check_weights, diversity
+from workbench.ensemble.aggregation import PerOutput
+from workbench.ensemble.objectives import RootMeanSquaredError, WeightedSum, objective_for
 from workbench.ensemble.prediction_matrix import gather
 from workbench.errors import EnsembleError
-from workbench.search.ensemble_objective import Goal
-from workbench.search.storage import Row
+from workbench.search.ensemble_objective import EnsembleObjective
+from workbench.search.storage import TrialRecord
 
 CONVEX = [
     (("log_loss", "log_loss", "log_loss"), (2, 2, 3)),
@@ -73,7 +73,7 @@ def test_weights_are_on_the_simplex_and_score_what_the_blend_says(names, kinds, 
     found = blend(predictions, y, metric, weights=whose, method=method, seconds=2)
     assert found.weights.sum() == pytest.approx(1, abs=1e-12)
     assert found.weights.min() >= 0
-    assert found.score == pytest.approx(metric.score(y, labelled(found.combine(predictions), found.threshold)))
+    assert found.score == pytest.approx(metric.score(y, apply_threshold(found.combine(predictions), found.threshold)))
     assert found.whose == whose
     if whose == "target":
         assert found.apart.sum(axis=0) == pytest.approx(np.ones(len(kinds)), abs=1e-12)
@@ -133,7 +133,7 @@ def test_weights_do_not_depend_on_the_order_of_models(seed):
 def test_the_sum_of_losses_has_the_slopes_and_the_curvature_of_finite_differences(seed, which):
     predictions, y, metric = case(*which, seed=seed, rows=30)
     objective = objective_for(gather(predictions, y, metric))
-    assert isinstance(objective, Total)
+    assert isinstance(objective, WeightedSum)
     rng = np.random.default_rng(seed)
     weights, step = rng.dirichlet(np.ones(objective.models)), 1e-5
     for direction in np.eye(objective.models):
@@ -147,7 +147,7 @@ def test_the_sum_of_losses_has_the_slopes_and_the_curvature_of_finite_difference
 def test_a_mean_of_rmse_is_not_the_rmse_of_all_targets_together():
     predictions, y, metric = case(*CONVEX[1])
     objective = objective_for(gather(predictions, y, metric))
-    assert all(isinstance(part, Root) for part in objective.parts)
+    assert all(isinstance(part, RootMeanSquaredError) for part in objective.parts)
     weights = np.full(len(predictions), 1 / len(predictions))
     expected = metric.score(y, predictions.mean(axis=0))
     assert objective.score(objective.loss(weights)) == pytest.approx(expected)
@@ -168,7 +168,7 @@ def test_a_target_of_labels_has_a_threshold_and_the_others_none():
     metric = metric_of(("accuracy", "f1_macro", "roc_auc"), kinds, y)
     found = blend(predictions, y, metric, weights="target")
     assert [threshold is None for threshold in found.threshold] == [False, True, True, True, True]
-    decided = labelled(found.combine(predictions), found.threshold)
+    decided = apply_threshold(found.combine(predictions), found.threshold)
     assert set(np.unique(decided[:, 0])) <= {0.0, 1.0}
     np.testing.assert_array_equal(decided[:, 1:], found.combine(predictions)[:, 1:])
 
@@ -225,7 +225,7 @@ def test_targets_share_the_time():
 def test_a_joiner_that_was_written_as_json_joins_alike(method):
     predictions, y, metric = case(("log_loss", "rmse", "log_loss"), (3, 0, 2))
     found = blend(predictions, y, metric, weights="target", method=method)
-    again = Apart.read(json.loads(json.dumps(found.joiner.document())))
+    again = PerOutput.read(json.loads(json.dumps(found.joiner.document())))
     np.testing.assert_allclose(again(list(predictions), found.apart), found.combine(predictions), rtol=1e-12)
 
 
@@ -250,9 +250,10 @@ def test_contributions_and_figures_are_means_over_targets():
 def test_a_trial_is_judged_by_what_it_adds_to_an_ensemble_of_several_targets():
     predictions, y, metric = case(*CONVEX[0], models=4, rows=90)
     rows = [
-        Row(f"r{i}", f"f{i % 2}", i, metric.score(y, predictions[i]), None, [], "complete", 1.0, {}) for i in range(4)
+        TrialRecord(f"r{i}", f"f{i % 2}", i, metric.score(y, predictions[i]), None, [], "complete", 1.0, {})
+        for i in range(4)
     ]
-    goal = Goal(metric, y, np.arange(90) % 3, lambda name: predictions[int(name[1:])])
+    goal = EnsembleObjective(metric, y, np.arange(90) % 3, lambda name: predictions[int(name[1:])])
     values = goal.values([rows[0], rows[2]], rows)
     assert set(values) == {0, 2}
     assert np.isfinite(list(values.values())).all()

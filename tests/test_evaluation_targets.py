@@ -7,7 +7,7 @@ from workbench import evaluation
 from workbench.config import FoldsConfig
 from workbench.errors import EvaluationError
 from workbench.evaluation import folds
-from workbench.evaluation.multi_target import OfTarget, Part, several
+from workbench.evaluation.multi_target import SingleTargetMetric, TargetMetric, multi_target_metric
 
 ROWS = 50
 RNG = np.random.default_rng(4)
@@ -16,11 +16,11 @@ SHARES = RNG.dirichlet([1, 1, 1], ROWS)
 PREDICTED = np.column_stack([RNG.uniform(size=ROWS), SHARES, RNG.normal(5, 1, ROWS)])
 
 
-def parts(*metrics: str, weights: tuple[float, ...] = (1, 1, 1)) -> list[Part]:
+def parts(*metrics: str, weights: tuple[float, ...] = (1, 1, 1)) -> list[TargetMetric]:
     places = [("sold", 0, 0, 1, 2), ("colour", 1, 1, 4, 3), ("the price, €", 2, 4, 5, 0)]
     tasks = ("binary", "multiclass", "regression")
     return [
-        Part(place[0], evaluation.metric(metric, task=task), *place[1:], weight)  # type: ignore[arg-type]
+        TargetMetric(place[0], evaluation.metric(metric, task=task), *place[1:], weight)  # type: ignore[arg-type]
         for place, metric, task, weight in zip(places, metrics, tasks, weights, strict=False)
     ]
 
@@ -31,7 +31,7 @@ def alone(metrics: list[str]) -> list[float]:
 
 
 def test_one_metric_of_all_targets_is_averaged_by_their_weights():
-    metric = several(parts("roc_auc", "roc_auc", weights=(3, 1)), Y[:, :2])
+    metric = multi_target_metric(parts("roc_auc", "roc_auc", weights=(3, 1)), Y[:, :2])
     first, second = alone(["roc_auc", "roc_auc"])
     assert metric.name == "roc_auc"
     assert metric.direction == "maximize"
@@ -39,7 +39,7 @@ def test_one_metric_of_all_targets_is_averaged_by_their_weights():
 
 
 def test_different_metrics_are_shares_of_what_the_best_constant_has():
-    metric = several(parts("log_loss", "log_loss", "rmse"), Y)
+    metric = multi_target_metric(parts("log_loss", "log_loss", "rmse"), Y)
     assert metric.name == "relative_loss"
     frequencies = [np.bincount(Y[:, place].astype(int)) / ROWS for place in (0, 1)]
     constant = np.column_stack(
@@ -55,14 +55,14 @@ def test_different_metrics_are_shares_of_what_the_best_constant_has():
 def test_the_scale_of_a_metric_of_values_is_what_its_own_best_constant_has(name, best):
     y = np.column_stack([Y[:, 0], np.abs(Y[:, 2])])
     found = parts("log_loss")
-    found.append(Part("price", evaluation.metric(name), 1, 1, 2, 0))
+    found.append(TargetMetric("price", evaluation.metric(name), 1, 1, 2, 0))
     least = np.expm1(np.log1p(y[:, 1]).mean()) if best is None else best(y[:, 1])
-    metric = several(found, y)
+    metric = multi_target_metric(found, y)
     assert metric.parts[1].scale == pytest.approx(evaluation.metric(name).score(y[:, 1], np.full(ROWS, least)))
 
 
 def test_metrics_of_which_more_is_better_are_averaged_as_they_are():
-    metric = several(parts("roc_auc", "accuracy", "r2"), Y)
+    metric = multi_target_metric(parts("roc_auc", "accuracy", "r2"), Y)
     assert metric.name == "mean_score"
     assert metric.score(Y, PREDICTED) == pytest.approx(np.mean(alone(["roc_auc", "accuracy", "r2"])))
 
@@ -71,20 +71,20 @@ def test_metrics_that_point_different_ways_are_refused():
     with pytest.raises(
         EvaluationError, match=r"must all be minimised or all be maximised.*Choose log_loss beside rmse"
     ):
-        several(parts("roc_auc", "log_loss", "rmse"), Y)
+        multi_target_metric(parts("roc_auc", "log_loss", "rmse"), Y)
 
 
 def test_a_target_is_scored_by_itself_under_a_name_that_is_its_own():
     found = parts("log_loss", "log_loss", "mae")
-    names = [OfTarget.of(part).name for part in found]
+    names = [SingleTargetMetric.of(part).name for part in found]
     assert names == ["sold.log_loss", "colour.log_loss", "the price_ _.mae"]
-    scores = [OfTarget.of(part).score(Y, PREDICTED) for part in found]
+    scores = [SingleTargetMetric.of(part).score(Y, PREDICTED) for part in found]
     assert scores == pytest.approx(alone(["log_loss", "log_loss", "mae"]))
 
 
 def test_weights_of_rows_reach_every_target():
     weight = RNG.uniform(0.5, 2, ROWS)
-    metric = several(parts("log_loss", "log_loss"), Y[:, :2])
+    metric = multi_target_metric(parts("log_loss", "log_loss"), Y[:, :2])
     scores = [evaluation.metric("log_loss").score(Y[:, 0].astype(int), PREDICTED[:, 0], weight)]
     scores += [evaluation.metric("log_loss").score(Y[:, 1].astype(int), SHARES, weight)]
     assert metric.score(Y[:, :2], PREDICTED[:, :4], weight) == pytest.approx(np.mean(scores))
@@ -92,11 +92,11 @@ def test_weights_of_rows_reach_every_target():
 
 def test_predictions_of_another_shape_are_refused():
     with pytest.raises(EvaluationError, match=r"must get targets \(rows, targets\)"):
-        several(parts("log_loss", "log_loss"), Y[:, :2]).score(Y[:, 0], PREDICTED[:, 0])
+        multi_target_metric(parts("log_loss", "log_loss"), Y[:, :2]).score(Y[:, 0], PREDICTED[:, 0])
 
 
 def test_what_must_stay_the_same_names_targets_metrics_and_weights():
-    metric = several(parts("log_loss", "log_loss", weights=(2, 1)), Y[:, :2])
+    metric = multi_target_metric(parts("log_loss", "log_loss", weights=(2, 1)), Y[:, :2])
     assert metric.facts == "log_loss of sold.log_loss × 2, colour.log_loss × 1"
 
 

@@ -10,14 +10,14 @@ from miniatures import ALBUM, TRAIN, album, objects
 
 from workbench import features, models
 from workbench.config import TrainingConfig
-from workbench.data.image_column import Pictures
-from workbench.data.memmap import Stored
+from workbench.data.image_column import ImageArray
+from workbench.data.memmap import MemmapArray
 from workbench.models.nn import data_loader
-from workbench.models.protocol import Problem, Rows, Setting
-from workbench.space import Question, defaults
+from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.space import Hyperparameter, defaults
 
 PROBLEM = Problem("mixed", "binary", 2, ALBUM, "log_loss")
-SETTING = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+SETTING = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
 
 
 def rows(**columns: Any) -> tuple[Rows, Rows]:
@@ -36,7 +36,7 @@ def fit(
 
 
 def answering(**values: Any) -> Any:
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         return values.get(question.name, defaults(question))
 
     return suggest
@@ -44,7 +44,7 @@ def answering(**values: Any) -> Any:
 
 def test_levels_and_words_are_those_of_the_training_rows_and_rare_levels_are_none():
     train, valid = rows(town=objects(["Rome", "Oslo", "Bern", "once"] + ["Rome", "Oslo"] * 38))
-    view = features.branches(ALBUM, train.x, train.y, numbers="standard", seed=0, longest=20)
+    view = features.fit_multi_input(ALBUM, train.x, train.y, numbers="standard", seed=0, longest=20)
     assert view.levels["town"] == ("Oslo", "Rome")
     assert view.levels["street"] == ()
     seen = view.transform(valid.x.assign(town=objects(["Paris", np.nan, *["Oslo"] * 18])))
@@ -61,14 +61,16 @@ def test_shared_columns_have_words_and_levels_in_common():
     train, _ = rows(street=towns[::-1], town=towns, more=objects(["good tea"] * 40 + ["bad tea"] * 40))
     columns = {**ALBUM, "more": "text"}
     shared = [["town", "street"], ["note", "more"], ["photo", "back"], ["gone", "town"]]
-    view = features.branches(columns, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:3])
+    view = features.fit_multi_input(
+        columns, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:3]
+    )
     assert view.levels["town"] == view.levels["street"] == ("Bern", "Oslo", "Rome")
     assert view.texts["note"].vocabulary == view.texts["more"].vocabulary
     assert {"tea", "house"} <= set(view.texts["more"].vocabulary)
     assert [view.key(name) for name in ("street", "more", "back", "size")] == ["town", "note", "photo", "size"]
     # Of a list of which one column alone is there, nothing is shared.
     few = {"town": ALBUM["town"], "size": "number"}
-    view = features.branches(few, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:1])
+    view = features.fit_multi_input(few, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:1])
     assert view.shared == ()
 
 
@@ -102,7 +104,7 @@ def test_shared_columns_go_through_one_branch(reader, tmp_path):
 def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkeypatch):
     train, valid = rows()
     np.save(tmp_path / "x.npy", valid.x.photo.array.read())
-    photo = Pictures(Stored(tmp_path / "x.npy", digest="known"))
+    photo = ImageArray(MemmapArray(tmp_path / "x.npy", digest="known"))
     model = fit(family, train, valid)
     whole = model.predict(valid.x.assign(photo=photo))
     np.testing.assert_allclose(whole, model.predict(valid.x), rtol=1e-5, atol=1e-6)
@@ -117,7 +119,7 @@ def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkey
 def test_rows_may_lack_everything_or_hold_what_was_never_seen():
     train, valid = rows()
     model = fit("multi_input", train, valid)
-    blank = Pictures(valid.x.photo.array.read(), np.full(20, -1))
+    blank = ImageArray(valid.x.photo.array.read(), np.full(20, -1))
     empty: dict[str, Any] = {"size": np.nan, "old": np.nan, "town": objects([np.nan] * 20)}
     strange = valid.x.assign(**empty, street="unseen", note=objects([np.nan] * 20), photo=blank, back=blank)
     predictions = model.predict(strange)

@@ -10,8 +10,8 @@ from test_models_images import CONVOLUTIONAL, Lazy, pictures
 from workbench import models
 from workbench.config import PretrainedConfig, TrainingConfig
 from workbench.models.nn import inspection
-from workbench.models.nn.inspection import Look, chosen, look
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.nn.inspection import ImageInspection, choose_rows, inspect_images
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
 
 SIDE, CLASSES = 12, 3
@@ -26,10 +26,10 @@ def grey(rows: int = 5, seed: int = 1) -> np.ndarray:
 
 def seen_by(*nets: Any) -> Any:
     """Return a model as families give them, of nets that rows go through one after another."""
-    from workbench.models.nn.feature_extractor import Extraction
+    from workbench.models.nn.feature_extractor import FeatureExtractor
     from workbench.models.nn.training import Network
 
-    return Network(Extraction(nets[0]) if len(nets) > 1 else None, nets[-1], 0.0, 1.0)
+    return Network(FeatureExtractor(nets[0]) if len(nets) > 1 else None, nets[-1], 0.0, 1.0)
 
 
 def begun(filters: int = 6) -> tuple[Any, Any]:
@@ -67,7 +67,7 @@ def parts(nets: list[Any]) -> tuple[Any, Any]:
     """Return the net from images to the last map, and the weights of the layer on its averages."""
     import keras
 
-    leaves = {leaf.name: leaf for leaf in inspection.leaves(nets)}
+    leaves = {leaf.name: leaf for leaf in inspection.leaf_layers(nets)}
     inner = next(
         net for net in [*nets, *nets[0].layers] if any(each.name == "last" for each in getattr(net, "layers", []))
     )
@@ -152,7 +152,7 @@ def test_heat_lands_on_the_patch_that_tells_the_class() -> None:
     x, y, middles = striped(500)
     told = {"stride": 1, "blocks": 2, "batch_size": 32}
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     train, valid = Rows(x[:400], y[:400]), Rows(x[400:], y[400:])
     model = models.family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, setting)
     predicted = (model.predict(valid.x) > 0.5).astype(int)
@@ -171,18 +171,18 @@ def test_every_family_of_convolutions_is_looked_into_and_stays_as_it_is(family: 
     x, y = pictures(48, 16, 16), np.arange(48) % 2
     model = fitted(family, x, y)
     before = model.predict(x)
-    found = look(model, x, y, before, classes=2)
+    found = inspect_images(model, x, y, before, classes=2)
     assert found is not None
     assert found.heat.ndim == 3
     assert (found.heat >= 0).all()
     assert found.heat.max() <= 1
     assert found.heat.shape[1] * found.heat.shape[2] > 1
     assert np.array_equal(model.predict(x), before)
-    for leaf in inspection.leaves(list(model.nets.values())):
+    for leaf in inspection.leaf_layers(list(model.nets.values())):
         assert "call" not in vars(leaf)
     check(found)
     found.save(tmp_path / inspection.FILE)
-    again = Look.load(tmp_path / inspection.FILE)
+    again = ImageInspection.load(tmp_path / inspection.FILE)
     check(again)
     assert (again.layers, again.filters_in_all) == (found.layers, found.filters_in_all)
     for name in ("images", "heat", "truth", "predicted", "probability", "filters"):
@@ -202,11 +202,11 @@ def fitted(family: str, x: np.ndarray, y: np.ndarray, task: Any = "binary", **tr
         "image", task, 2 if task == "binary" else 0, {}, "log_loss" if task == "binary" else "squared_error"
     )
     known = TrainingConfig(pretrained=PretrainedConfig(base="MobileNetV2", weights="none"))
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1, training=known)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1, training=known)
     return models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
 
 
-def check(found: Look) -> None:
+def check(found: ImageInspection) -> None:
     count = len(found.images)
     assert found.images.dtype == np.uint8
     assert len(found.truth) == len(found.predicted) == len(found.probability) == count == 6
@@ -224,7 +224,7 @@ def check(found: Look) -> None:
 def test_a_base_that_has_learnt_before_is_looked_into(way: str) -> None:
     x, y = pictures(24, 32, 32, 3), np.arange(24) % 2
     model = fitted("pretrained", x, y, way=way, cut=0.5, head_epochs=2)
-    found = look(model, x, y, model.predict(x), classes=2)
+    found = inspect_images(model, x, y, model.predict(x), classes=2)
     assert found is not None
     check(found)
     # Colours come in as they are, and the base's last map has places.
@@ -237,7 +237,7 @@ def test_a_base_that_has_learnt_before_is_looked_into(way: str) -> None:
 def test_models_without_convolutions_of_places_have_nothing_to_show(family: str) -> None:
     x, y = pictures(24, 16, 16), np.arange(24) % 2
     model = fitted(family, x, y)
-    assert look(model, x, y, model.predict(x), classes=2) is None
+    assert inspect_images(model, x, y, model.predict(x), classes=2) is None
 
 
 @pytest.mark.slow
@@ -246,7 +246,7 @@ def test_where_values_are_predicted_there_are_filters_and_no_heat() -> None:
     y = x.mean(axis=(1, 2))
     model = fitted("cnn", x, y, task="regression")
     predictions = model.predict(x)
-    found = look(model, x, y, predictions, classes=0)
+    found = inspect_images(model, x, y, predictions, classes=0)
     assert found is not None
     assert found.heat.shape == (0, 0, 0)
     off = np.abs(found.truth - found.predicted)
@@ -261,10 +261,10 @@ def test_of_images_on_disk_those_that_are_shown_are_read_in_their_order() -> Non
     read: list[int] = []
     predictions = np.asarray(nets[0](x))
     y = np.roll(predictions.argmax(axis=1), 1)
-    found = look(seen_by(*nets), Lazy(x, read), y, predictions, classes=CLASSES)
+    found = inspect_images(seen_by(*nets), Lazy(x, read), y, predictions, classes=CLASSES)
     assert found is not None
     assert read == [6]
-    rows = chosen(y, predictions.argmax(axis=1), predictions.max(axis=1))
+    rows = choose_rows(y, predictions.argmax(axis=1), predictions.max(axis=1))
     low, high = x[rows].min(), x[rows].max()
     np.testing.assert_allclose(found.images[..., 0], 255 * (x[rows] - low) / (high - low), atol=0.51)
 
@@ -273,18 +273,18 @@ def test_right_images_are_of_many_classes_and_the_surest_and_so_are_wrong_ones()
     y = np.array([0, 0, 0, 1, 2, 2, 1, 0, 1, 2])
     predicted = np.array([0, 0, 0, 1, 2, 2, 2, 1, 0, 0])
     sure = np.array([0.99, 0.98, 0.97, 0.6, 0.7, 0.65, 0.5, 0.9, 0.8, 0.7])
-    assert chosen(y, predicted, sure).tolist() == [0, 4, 3, 7, 8, 9]
+    assert choose_rows(y, predicted, sure).tolist() == [0, 4, 3, 7, 8, 9]
     # Without wrong ones all are right: one of each class, then the surest of all.
     right = predicted == y
-    assert chosen(y[right], predicted[right], sure[right]).tolist() == [0, 4, 3, 1, 2, 5]
+    assert choose_rows(y[right], predicted[right], sure[right]).tolist() == [0, 4, 3, 1, 2, 5]
     # And without right ones all are wrong.
-    assert chosen(y[~right], predicted[~right], sure[~right]).tolist() == [1, 2, 3, 0]
+    assert choose_rows(y[~right], predicted[~right], sure[~right]).tolist() == [1, 2, 3, 0]
 
 
 def test_of_values_the_best_and_the_worst_are_shown() -> None:
     y, predicted = np.zeros(8), np.array([0.1, -0.2, 5, 0.3, -9, 1, 2, 7])
-    assert chosen(y, predicted, np.full(8, np.nan)).tolist() == [0, 1, 3, 4, 7, 2]
-    assert chosen(y[:1], predicted[:1], np.full(1, np.nan)).tolist() == [0]
+    assert choose_rows(y, predicted, np.full(8, np.nan)).tolist() == [0, 1, 3, 4, 7, 2]
+    assert choose_rows(y[:1], predicted[:1], np.full(1, np.nan)).tolist() == [0]
 
 
 @pytest.mark.slow
@@ -321,7 +321,7 @@ def test_convolutions_in_layers_and_nets_of_the_users_own_are_found(whole: bool)
         net = keras.Model(start, layers.Dense(CLASSES, "softmax")(layers.GlobalAveragePooling2D()(last)))
     x = grey(30)
     predictions = np.asarray(net(x))
-    found = look(seen_by(net), x, predictions.argmax(axis=1), predictions, classes=CLASSES)
+    found = inspect_images(seen_by(net), x, predictions.argmax(axis=1), predictions, classes=CLASSES)
     assert found is not None
     assert found.heat.shape == (6, 10, 10)
     assert found.filters.shape == (4, 3, 3, 1)

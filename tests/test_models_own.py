@@ -9,7 +9,7 @@ from miniatures import COLUMNS, TRAIN, arrays, table
 from workbench import config, models
 from workbench.errors import ConfigError, FamilyError
 from workbench.home import folder_name
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import Space, defaults
 from workbench.study.study_validation import check
 
@@ -143,7 +143,7 @@ def fitted(name, kind, task, *, told=None, weight=None, **changes):
         if told is not None:
             told.append(epoch)
 
-    setting = Setting(3, 1, watch, **{"epochs": 8, **changes})
+    setting = FitContext(3, 1, watch, **{"epochs": 8, **changes})
     model = models.family(name).fit(hp, problem_of(kind, task), train, valid, setting)
     return model, hp, valid
 
@@ -236,8 +236,8 @@ def test_a_file_is_looked_at_and_not_run(own):
     check(loaded)
     assert not models.entry("loud.py:f", loaded.resolve).keras
     assert models.entry("nets.py:Tuned", loaded.resolve).keras
-    assert models.located("nets.py:Tuned", loaded.resolve) == f"{own}/nets.py:Tuned"
-    assert models.located("linear", loaded.resolve) == "linear"
+    assert models.resolve_family("nets.py:Tuned", loaded.resolve) == f"{own}/nets.py:Tuned"
+    assert models.resolve_family("linear", loaded.resolve) == "linear"
     with pytest.raises(RuntimeError, match="run"):
         fitted(f"{own}/loud.py:f", "table", "binary")
 

@@ -9,7 +9,7 @@ from workbench import config, models
 from workbench.config import PretrainedConfig, TrainingConfig
 from workbench.errors import ConfigError, FamilyError
 from workbench.models.nn import backbones
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.study.study_validation import check
 
 STUDY = "name: x\ndata: {train: 'sklearn:digits'}\nfamilies: [pretrained]\n"
@@ -79,7 +79,7 @@ def fit(
 
     x, y = drawn(rows + 20, 2, seed=5)
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
-    setting = Setting(
+    setting = FitContext(
         3,
         1,
         watch or (lambda epoch, losses, progress=None, of=None: None),
@@ -137,7 +137,7 @@ def test_a_base_and_its_weights_are_those_beside_the_study(tmp_path):
     study.write_text(f"{STUDY}training: {{pretrained: {{weights: .}}}}\n")
     loaded = config.load(study)
     check(loaded)
-    assert backbones.resolved(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
+    assert backbones.resolve_paths(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
 
 
 def test_weights_that_cannot_be_fetched_are_missed_before_work_starts(tmp_path, monkeypatch):

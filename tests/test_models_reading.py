@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from miniatures import objects
 
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 pytestmark = pytest.mark.slow
 KINDS = {"note": "text", "size": "number"}
@@ -27,16 +27,16 @@ def trained():
 
     x, y = rows()
     problem = Problem("text", "binary", 2, KINDS, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     hp, train, valid = HyperParameters(defaults), Rows(x[:60], y[:60]), Rows(x[60:], y[60:])
-    view, matrices = text_input.view(hp, problem, train, setting)
+    view, matrices = text_input.fit_text_input(hp, problem, train, setting)
     entrances = []
 
     def build():
-        entrance = text_input.entrance(hp, view, matrices)
+        entrance = text_input.text_input(hp, view, matrices)
         entrances.append(entrance)
         read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
-        return keras.Model(entrance.inputs, heads.outputs(read, problem))
+        return keras.Model(entrance.inputs, heads.output_layer(read, problem))
 
     model = training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
     return model, valid, entrances[0]

@@ -9,7 +9,7 @@ from test_models import CLASSES, LEARNERS, UNSETTLED, Case, asked, cases, enough
 
 from workbench import models
 from workbench.models import protocol
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -49,7 +49,7 @@ def told(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
 
 def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: Any = None, **options: Any) -> Any:
     # One trunk serves several targets: a net has more to settle than for one.
-    setting = Setting(
+    setting = FitContext(
         3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=2 * enough(case.family), **options
     )
     return models.family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
@@ -128,7 +128,7 @@ def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_unit
         problem = Problem("table", "multitarget", 0, {}, "squared_error", targets=targets)
         keras.utils.set_random_seed(1)
         start = keras.Input((2,))
-        net = keras.Model(start, heads.outputs(keras.layers.Dense(1)(start), problem))
+        net = keras.Model(start, heads.output_layer(keras.layers.Dense(1)(start), problem))
         net.compile(keras.optimizers.Adam(0.05), heads.loss(problem, mixed=False))
         net.fit(x, y, epochs=30, batch_size=50, verbose=0)
         left.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
@@ -159,5 +159,5 @@ def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
     expected = np.average(each, axis=0, weights=[target.weight for target in targets])
     found = np.asarray(heads.loss(problem, mixed=False)(y.astype("float32"), predicted))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    for metric, own in zip(heads.told(problem), each, strict=True):
+    for metric, own in zip(heads.target_losses(problem), each, strict=True):
         np.testing.assert_allclose(np.asarray(metric(y.astype("float32"), predicted)), own, rtol=1e-4)

@@ -11,7 +11,7 @@ from workbench import config, models
 from workbench.config import TrainingConfig, WordVectorsConfig
 from workbench.errors import ConfigError, FamilyError
 from workbench.models.nn import callbacks, word_vectors
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.study.study_validation import check
 
 STUDY = "name: x\ndata: {train: 'sklearn:wine'}\nfamilies: [linear]\n"
@@ -69,21 +69,21 @@ def test_a_later_line_a_missing_file_and_a_file_of_other_words_are_refused_too(t
     study.write_text(f"{STUDY}training: {{word_vectors: {{file: v.txt}}}}\n")
     loaded = config.load(study)
     check(loaded)
-    assert callbacks.resolved(loaded.training, loaded.resolve).word_vectors.file == str(file)
+    assert callbacks.resolve_paths(loaded.training, loaded.resolve).word_vectors.file == str(file)
 
 
 def test_what_was_found_is_kept_for_the_same_words_and_the_same_file(tmp_path):
     file, cache = tmp_path / "v.txt", tmp_path / "cache"
     file.write_text(LINES)
     asked = WordVectorsConfig(file=str(file))
-    first = word_vectors.learnt(asked, ["red", "green"], cache)
-    again = word_vectors.learnt(asked, ["red", "green"], cache)
+    first = word_vectors.load_vectors(asked, ["red", "green"], cache)
+    again = word_vectors.load_vectors(asked, ["red", "green"], cache)
     np.testing.assert_array_equal(first.matrix, again.matrix)
     assert len(list(cache.rglob("*.npz"))) == 1
     file.write_text(LINES.replace("2.5", "7.5"))
-    assert word_vectors.learnt(asked, ["red", "green"], cache).matrix[0, 2] == 7.5
+    assert word_vectors.load_vectors(asked, ["red", "green"], cache).matrix[0, 2] == 7.5
     assert len(list(cache.rglob("*.npz"))) == 2
-    assert word_vectors.learnt(WordVectorsConfig(), ["red"], cache) is None
+    assert word_vectors.load_vectors(WordVectorsConfig(), ["red"], cache) is None
 
 
 def texts(rows: int, words: list[list[str]]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -104,7 +104,7 @@ def test_vectors_tell_a_net_what_words_mean_and_stay_as_they_are_unless_tuned(tm
     file.write_text("".join(f"{word} {' '.join(f'{each:.4f}' for each in m)}\n" for word, m in meanings.items()))
     x, y = texts(80, words)
     asked = WordVectorsConfig(file=str(file), tuned=tuned)
-    setting = Setting(
+    setting = FitContext(
         3,
         1,
         lambda epoch, losses, progress=None, of=None: None,

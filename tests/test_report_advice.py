@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.report import Question, Story
-from workbench.report.recommendations import advice
-from workbench.search.storage import Row
+from workbench.report import ReportData, StudyFacts
+from workbench.report.recommendations import recommend
+from workbench.search.storage import TrialRecord
 
-QUESTION = Question(
+QUESTION = StudyFacts(
     "miniature", "y", "binary", "log_loss", "minimize", "train.csv", "table", 2000, None, "stratified, 5 folds × 1",
     "abc", families=("linear", "xgboost"), file="my study.yaml",
 )  # fmt: skip
@@ -21,31 +21,31 @@ TRIALS = 60
 BEST = 38
 
 
-def row(number: int, **known: Any) -> Row:
+def row(number: int, **known: Any) -> TrialRecord:
     family = QUESTION.families[number % 2]
     score = 0.2 if number == BEST else 0.3 + number / 1000
     facts: dict[str, Any] = {"family": family, "score": score, "state": "complete", "reason": None} | known
-    return Row(
+    return TrialRecord(
         run_id=f"run{number}", number=number, std=0.01, fold_scores=[0.3, 0.3], seconds=1.0,
         hyperparameters={"depth": 5}, **facts,
     )  # fmt: skip
 
 
-def study(rows: list[Row], **known: Any) -> Story:
+def study(rows: list[TrialRecord], **known: Any) -> ReportData:
     """Return a study of trials in the order in which they ended."""
     ranks = {"complete": 0, "pruned": 1, "failed": 2}
     ranked = sorted(rows, key=lambda each: (ranks[each.state], each.score or 0))
     ended = {each.key: float(place) for place, each in enumerate(rows)}
     told: dict[str, Any] = {"importances": {}, "curves": {}, "y": np.zeros(0), "fold": np.zeros(0)} | known
-    return Story(QUESTION, ranked, ended, **told)
+    return ReportData(QUESTION, ranked, ended, **told)
 
 
-def baseline() -> Row:
+def baseline() -> TrialRecord:
     return row(0, family="constant")
 
 
 @cache
-def calm() -> Story:
+def calm() -> ReportData:
     """A study that has been searched long enough, with an ensemble that is clearly better and says what is so."""
     rng = np.random.default_rng(1)
     oof = rng.random(2000)
@@ -64,15 +64,15 @@ def calm() -> Story:
     return study(rows, y=y, fold=np.arange(2000) % 5, ensemble=document, oof=oof, members={}, places=places)
 
 
-def changed(**document: Any) -> Story:
+def changed(**document: Any) -> ReportData:
     return replace(calm(), ensemble={**(calm().ensemble or {}), **document})
 
 
-def gaining(gain: float, error: float = 0.005) -> Story:
+def gaining(gain: float, error: float = 0.005) -> ReportData:
     return changed(rivals={"best": {"gain": gain, "gain_se": error}})
 
 
-def ending(state: str, reason: str, every: int) -> Story:
+def ending(state: str, reason: str, every: int) -> ReportData:
     made = [
         row(number, state=state, score=None, reason=reason) if number % every == 0 else row(number)
         for number in range(1, TRIALS)
@@ -81,34 +81,34 @@ def ending(state: str, reason: str, every: int) -> Story:
     return study([baseline(), *made], ensemble=rest.ensemble, oof=rest.oof, y=rest.y, places=rest.places)
 
 
-def only(*rows: Row) -> Story:
+def only(*rows: TrialRecord) -> ReportData:
     return study([baseline(), *rows])
 
 
-def best_at(number: int) -> Story:
+def best_at(number: int) -> ReportData:
     made = [row(each, score=0.2 if each == number else 0.4) for each in range(1, TRIALS)]
     rest = calm()
     return study([baseline(), *made], ensemble=rest.ensemble, oof=rest.oof, y=rest.y, places=rest.places)
 
 
-def leaning() -> Story:
+def leaning() -> ReportData:
     members = [
         {**each, "weight": weight} for each, weight in zip(calm().ensemble["members"], (0.95, 0.05), strict=True)
     ]
     return changed(members=members)
 
 
-def at_edge(place: float) -> Story:
+def at_edge(place: float) -> ReportData:
     return replace(calm(), places={key: {"depth": place} for key in calm().places})
 
 
-def sure_of_itself() -> Story:
+def sure_of_itself() -> ReportData:
     """An ensemble whose probabilities are further from a half than the truth is."""
     oof = calm().oof
     return replace(calm(), oof=np.clip(0.5 + 1.6 * (oof - 0.5), 0.001, 0.999))
 
 
-SPEAKING: dict[str, tuple[Callable[[], Story], str, str]] = {
+SPEAKING: dict[str, tuple[Callable[[], ReportData], str, str]] = {
     "nothing but the baseline": (only, "Let it run", "workbench run 'my study.yaml' --minutes 10"),
     "out of time": (lambda: ending("failed", "out of time: 9 s", 3), "Give trials more time", "trial_seconds"),
     "out of memory": (lambda: ending("failed", "out of memory", 3), "Trials need more memory", "workers: 1"),
@@ -134,13 +134,13 @@ SPEAKING: dict[str, tuple[Callable[[], Story], str, str]] = {
 
 
 def test_where_all_is_well_nothing_is_said() -> None:
-    assert advice(calm()) == []
+    assert recommend(calm()) == []
 
 
 @pytest.mark.parametrize("case", SPEAKING)
 def test_a_rule_speaks_with_a_reason_and_something_to_do(case: str) -> None:
     make, title, line = SPEAKING[case]
-    found = {each.title: each for each in advice(make())}
+    found = {each.title: each for each in recommend(make())}
     assert title in found, list(found)
     assert line in found[title].line
     assert len(found[title].reason) > 30
@@ -166,7 +166,7 @@ def test_every_rule_is_heard_somewhere() -> None:
 )
 def test_more_folds_are_asked_for_in_the_words_of_a_study_file(folds: str, line: str) -> None:
     story = replace(gaining(0.002), question=replace(QUESTION, folds=folds))
-    assert line in [each.line for each in advice(story)]
+    assert line in [each.line for each in recommend(story)]
 
 
 def test_rows_that_are_dealt_repeatedly_are_counted_once() -> None:
@@ -175,9 +175,9 @@ def test_rows_that_are_dealt_repeatedly_are_counted_once() -> None:
     y = (rng.random(400) < np.clip(oof + rng.choice([-0.05, 0.05], 400), 0, 1)).astype(int)
     once = replace(calm(), oof=oof, y=y, question=replace(QUESTION, rows=400))
     often = replace(once, oof=np.tile(oof, 30), y=np.tile(y, 30))
-    assert [each.title for each in advice(often)] == [each.title for each in advice(once)]
+    assert [each.title for each in recommend(often)] == [each.title for each in recommend(once)]
 
 
 def test_advice_is_given_in_every_state_of_a_study() -> None:
-    assert advice(study([])) != []
-    assert advice(only(row(1, state="pruned", score=None)))[0].title == "Let it run"
+    assert recommend(study([])) != []
+    assert recommend(only(row(1, state="pruned", score=None)))[0].title == "Let it run"

@@ -20,7 +20,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from workbench.report import figures, plot_style, ranking
-from workbench.report.axis_limits import window
+from workbench.report.axis_limits import choose_limits
 from workbench.report.density_scatter import MOST_POINTS, gather
 from workbench.report.figures import (
     calibration,
@@ -74,7 +74,7 @@ NAMES = [*stories.TASKS, "empty", "failed only", "one trial", "no ensemble", "on
 
 @cache
 def numbers(name: str) -> dict[str, Any]:
-    return {entry.name: (entry, found) for entry, found in figures.computed(story(name))}
+    return {entry.name: (entry, found) for entry, found in figures.compute_figures(story(name))}
 
 
 def expected(name: str) -> set[str]:
@@ -289,7 +289,10 @@ def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
 
 
 def test_figures_can_be_chosen():
-    assert [entry.name for entry, _ in figures.drawn(story("binary"), ("weights", "history"))] == ["history", "weights"]
+    assert [entry.name for entry, _ in figures.draw_figures(story("binary"), ("weights", "history"))] == [
+        "history",
+        "weights",
+    ]
     assert set(figures.names("study")) | set(figures.names("ensemble")) == set(figures.names())
 
 
@@ -301,7 +304,7 @@ def test_captions_say_what_was_left_out():
 
 @pytest.mark.slow
 def test_a_crowd_is_drawn_small_and_quickly():
-    shown = {entry.name: (entry, plot_style.svg(whole)) for entry, whole in figures.drawn(stories.crowd())}
+    shown = {entry.name: (entry, plot_style.svg(whole)) for entry, whole in figures.draw_figures(stories.crowd())}
     assert set(shown) == set(figures.names()) - OF_VALUES
     assert max(len(text) for _, text in shown.values()) < LARGEST_SVG
     for left in ("families", "hyperparameter"):
@@ -462,7 +465,7 @@ def test_many_members_with_long_names_fit(draw):
         "error_correlation": lambda: error_correlation.draw(
             error_correlation.ErrorCorrelation(names, np.full((25, 25), 0.9), "", "")
         ),
-        "weights": lambda: weights.draw(weights.Weights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
+        "weights": lambda: weights.draw(weights.MemberWeights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
         "contribution": lambda: contribution.draw(
             contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
         ),
@@ -636,22 +639,22 @@ def test_a_cloud_of_one_value_has_room():
 
 def test_a_window_shows_the_best_and_leaves_out_what_is_far():
     scores = [0.1, 0.11, 0.12, 0.13, 0.7]
-    assert window(scores, 1).within(scores).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).within(scores).tolist() == [True] * 4 + [False]
     high = [-score for score in scores]
-    assert window(high, -1).within(high).tolist() == [True] * 4 + [False]
-    assert window(scores, 1).clipped([0.7]).tolist() == [0.13]
+    assert choose_limits(high, -1).within(high).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).clipped([0.7]).tolist() == [0.13]
 
 
 @pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5], [0.1, 0.2, 0.3], [1, 1, 1, 1, 2]])
 def test_a_window_of_few_or_like_scores_shows_them(scores):
-    assert window(scores, 1).within(scores).all()
+    assert choose_limits(scores, 1).within(scores).all()
 
 
 def test_a_thinned_curve_keeps_its_ends_and_its_shape():
     rng = np.random.default_rng(0)
     positive = rng.random(50_000) < 0.3
     whole = ranking.Ranking.of(positive, positive * 0.5 + rng.random(50_000))
-    x, y = ranking.thinned(*whole.roc())
+    x, y = ranking.thin_points(*whole.roc())
     assert len(x) <= ranking.MOST_POINTS + 1
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(whole.area(), abs=1e-3)
@@ -677,17 +680,17 @@ def test_heat_lies_on_the_place_that_it_is_of():
     assert seen.name == name
     heat = np.zeros((4, 3), np.float32)
     heat[3, 0] = 1
-    orange = np.argwhere(grad_cam.heated(np.zeros((56, 42, 1), np.uint8), heat)[..., 0] > 200)
+    orange = np.argwhere(grad_cam.overlay_heat(np.zeros((56, 42, 1), np.uint8), heat)[..., 0] > 200)
     assert len(orange) > 0
     assert orange[:, 0].min() > 56 * 0.7
     assert orange[:, 1].max() < 42 * 0.35
-    plain = grad_cam.heated(look.images[0], np.zeros((4, 3), np.float32))
+    plain = grad_cam.overlay_heat(look.images[0], np.zeros((4, 3), np.float32))
     assert (np.ptp(plain, axis=2) == 0).all()
 
 
 def test_small_images_are_enlarged_under_their_heat_without_becoming_others():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
-    found = grad_cam.heated(image, np.zeros((2, 2), np.float32))
+    found = grad_cam.overlay_heat(image, np.zeros((2, 2), np.float32))
     assert found.shape == (40, 40, 3)
     assert (np.diff(found[::5, ::5, 0].ravel().astype(int)) >= 0).all()
 

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import figure_stories as stories
 import pytest
 
-from workbench.report import Recipe, Story, formatting, markdown, page, report_tables
-from workbench.report.render import Picture, pictures
+from workbench.report import Recipe, ReportData, formatting, markdown, page, report_tables
+from workbench.report.render import RenderedFigure, render_figures
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -56,11 +56,11 @@ class Page(HTMLParser):
         return "".join(self.texts.get(tag, []))
 
 
-def told(story: Story) -> Story:
+def told(story: ReportData) -> ReportData:
     return replace(story, recipe=Recipe("name: miniature\n", 7, {"python": "3.11.7", "optuna": "5.0.0"}))
 
 
-def strange() -> Story:
+def strange() -> ReportData:
     """A study in which everything that somebody can name has a name that would do harm."""
     known = stories.of_task("multiclass")
     rows = [replace(row, hyperparameters={BAD: BAD}, reason=row.reason and BAD) for row in known.trials]
@@ -80,7 +80,7 @@ def strange() -> Story:
 
 
 @cache
-def story(name: str) -> Story:
+def story(name: str) -> ReportData:
     if name in stories.TASKS:
         return told(stories.of_task(name))
     failed = [row for row in stories.trials("binary") if row.state == "failed"]
@@ -95,9 +95,9 @@ def story(name: str) -> Story:
 
 
 @cache
-def drawn(name: str) -> tuple[Picture, ...]:
+def drawn(name: str) -> tuple[RenderedFigure, ...]:
     """All figures of one study, and the first of the others; figures have tests of their own."""
-    return tuple(pictures(story(name), until=None if name == "binary" else 0.0))
+    return tuple(render_figures(story(name), until=None if name == "binary" else 0.0))
 
 
 @cache
@@ -273,14 +273,14 @@ def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
         (formatting.clock(8.24), "8.2 s"),
         (formatting.clock(200), "3 min 20 s"),
         (formatting.clock(25500), "7 h 5 min"),
-        (formatting.counted(1, "row"), "1 row"),
-        (formatting.counted(12357, "row"), "12,357 rows"),
+        (formatting.count_noun(1, "row"), "1 row"),
+        (formatting.count_noun(12357, "row"), "12,357 rows"),
         (formatting.listing(["a"]), "a"),
         (formatting.listing(["a", "b", "c"]), "a, b and c"),
         (formatting.listing(list("abcdef")), "a, b, c and 3 more"),
         (formatting.command("run", "my study.yaml", "--trials 3"), "workbench run 'my study.yaml' --trials 3"),
-        (formatting.given(0.000123456), "0.0001235"),
-        (formatting.given(None), "None"),
+        (formatting.format_parameter(0.000123456), "0.0001235"),
+        (formatting.format_parameter(None), "None"),
     ],
 )
 def test_numbers_are_said_in_few_words(said: str, expected: str) -> None:
@@ -288,8 +288,8 @@ def test_numbers_are_said_in_few_words(said: str, expected: str) -> None:
 
 
 def test_pictures_stop_when_the_time_is_up_and_may_be_of_one_group() -> None:
-    assert len(list(pictures(story("multiclass"), until=0.0))) == 1
-    assert [each.group for each in pictures(story("multiclass"), "ensemble", until=0.0)] == ["ensemble"]
+    assert len(list(render_figures(story("multiclass"), until=0.0))) == 1
+    assert [each.group for each in render_figures(story("multiclass"), "ensemble", until=0.0)] == ["ensemble"]
 
 
 def test_a_picture_is_there_for_a_page_and_for_a_file() -> None:

@@ -15,17 +15,17 @@ from test_study import STUDY, made
 import workbench
 from workbench import evaluation
 from workbench.errors import ConfigError
-from workbench.search.ensemble_objective import Goal
-from workbench.search.storage import Books, Row
-from workbench.space import Question
-from workbench.trial import Result
+from workbench.search.ensemble_objective import EnsembleObjective
+from workbench.search.storage import TrialRecord, TrialStorage
+from workbench.space import Hyperparameter
+from workbench.trial import TrialResult
 
 FOLDS = np.arange(120) % 3
-DEPTH = Question("depth", "int", 50, 1, 100, step=1)
+DEPTH = Hyperparameter("depth", "int", 50, 1, 100, step=1)
 
 
-def row(family: str, number: int, score: float) -> Row:
-    return Row(f"{family}-{number}", family, number, score, None, [], "complete", 1.0, {})
+def row(family: str, number: int, score: float) -> TrialRecord:
+    return TrialRecord(f"{family}-{number}", family, number, score, None, [], "complete", 1.0, {})
 
 
 class Record:
@@ -34,22 +34,22 @@ class Record:
     def __init__(self, metric: str, y: np.ndarray, folds: np.ndarray = FOLDS) -> None:
         self.metric, self.y = evaluation.metric(metric), y
         self.oof: dict[str, np.ndarray] = {}
-        self.rows: list[Row] = []
+        self.rows: list[TrialRecord] = []
         self.read: list[str] = []
-        self.goal = Goal(self.metric, y, folds, self.predictions)
+        self.goal = EnsembleObjective(self.metric, y, folds, self.predictions)
 
     def predictions(self, run_id: str) -> np.ndarray:
         self.read.append(run_id)
         return self.oof[run_id]
 
-    def add(self, family: str, predictions: np.ndarray) -> Row:
+    def add(self, family: str, predictions: np.ndarray) -> TrialRecord:
         number = sum(each.family == family for each in self.rows)
         added = row(family, number, self.metric.score(self.y, predictions))
         self.oof[added.run_id] = predictions
         self.rows.append(added)
         return added
 
-    def values(self, family: str, candidates: Sequence[Row] | None = None) -> dict[int, float]:
+    def values(self, family: str, candidates: Sequence[TrialRecord] | None = None) -> dict[int, float]:
         trials = [each for each in self.rows if each.family == family]
         return self.goal.values(trials, self.rows if candidates is None else candidates)
 
@@ -181,19 +181,19 @@ def test_of_a_long_history_the_best_are_judged_and_the_others_add_nothing() -> N
     assert len(record.read) == before
 
 
-def studied(folder: Path, **options: Any) -> tuple[Books, list[int]]:
+def studied(folder: Path, **options: Any) -> tuple[TrialStorage, list[int]]:
     """Run trials whose score is their depth, and return the depths."""
-    books = Books(folder / "optuna.journal", "s", direction="minimize", **options)
+    books = TrialStorage(folder / "optuna.journal", "s", direction="minimize", **options)
     asked = []
     for _ in range(30):
         live = books.ask("x")
         asked.append(int(live.answer(DEPTH)))
-        live.end(Result("x", live.number, "complete", 1.0, {}, [asked[-1]], asked[-1]), f"run-{live.number}")
+        live.end(TrialResult("x", live.number, "complete", 1.0, {}, [asked[-1]], asked[-1]), f"run-{live.number}")
     return books, asked
 
 
 def test_the_sampler_learns_from_what_the_judge_says_and_the_books_keep_the_score(tmp_path: Path) -> None:
-    def deepest(trials: Sequence[Row], rows: Sequence[Row]) -> Mapping[int, float]:
+    def deepest(trials: Sequence[TrialRecord], rows: Sequence[TrialRecord]) -> Mapping[int, float]:
         assert len(rows) >= len(trials) > 0
         return {each.number: -(each.score or 0.0) for each in trials}
 

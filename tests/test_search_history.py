@@ -13,15 +13,15 @@ from optuna.trial import FrozenTrial, TrialState
 from test_search import DEPTH, KIND, RATE, books_in, finish
 
 from workbench.search import trial_history
-from workbench.search.storage import Books
-from workbench.space import Question
-from workbench.trial import Result
+from workbench.search.storage import TrialStorage
+from workbench.space import Hyperparameter
+from workbench.trial import TrialResult
 
 DAY = datetime(2026, 11, 21, 12)
 RANGES = {"depth": IntDistribution(2, 10), "rate": FloatDistribution(0.01, 1.0, log=True)}
 
 
-def keep(books: Books, family: str, params: dict[str, Any], distributions: dict[str, Any], value: float) -> None:
+def keep(books: TrialStorage, family: str, params: dict[str, Any], distributions: dict[str, Any], value: float) -> None:
     """Put a complete trial into the journal under Optuna's names; the leaderboard's have no conditions."""
     plain = {name.partition(" ")[0]: value for name, value in params.items()}
     number = len(books.trials(family))
@@ -64,16 +64,16 @@ def test_a_trial_ended_so_many_seconds_after_the_first_began(tmp_path: Path) -> 
     finish(books, "x", 1.0)
     finish(books, "y", 2.0)
     passed = time.time() - began
-    found = trial_history.ended(books_in(tmp_path))
+    found = trial_history.end_times(books_in(tmp_path))
     assert set(found) == {("x", 0), ("y", 0)}
     assert 0 <= found["x", 0] <= found["y", 0] <= passed
 
 
 def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
     books = books_in(tmp_path)
-    assert trial_history.ended(books) == {}
+    assert trial_history.end_times(books) == {}
     books.ask("x")
-    assert trial_history.ended(books) == {}
+    assert trial_history.end_times(books) == {}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
     ],
 )
 def test_pauses_between_runs_are_left_out(spans: list[tuple[float, float]], ends: list[float]) -> None:
-    found = trial_history.ended(Told(spanned(spans)))  # type: ignore[arg-type]
+    found = trial_history.end_times(Told(spanned(spans)))  # type: ignore[arg-type]
     assert [found["x", number] for number in range(len(spans))] == pytest.approx(ends)
 
 
@@ -99,7 +99,7 @@ def test_the_hyperparameter_that_the_score_hangs_on_is_the_most_important(tmp_pa
             live = books.ask("x")
             asked = {question.name: live.answer(question) for question in (DEPTH, RATE, KIND)}
             score = sign * (abs(asked["depth"] - 8) + 0.01 * asked["rate"])
-            live.end(Result("x", live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
+            live.end(TrialResult("x", live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
         found = trial_history.importances(books)["x"]
         assert set(found) == {"depth", "rate", "kind"}
         assert sum(found.values()) == pytest.approx(1)
@@ -114,9 +114,9 @@ def test_families_with_too_few_trials_or_one_score_or_one_value_are_left_out(tmp
         if number:
             finish(books, "few", float(number))
         live = books.ask("fixed")
-        asked = {"depth": live.answer(Question("depth", "int", 3, 3, 3, step=1))}
+        asked = {"depth": live.answer(Hyperparameter("depth", "int", 3, 3, 3, step=1))}
         score = float(number)
-        live.end(Result("fixed", live.number, "complete", 1.0, asked, [score], score), f"run-{number}")
+        live.end(TrialResult("fixed", live.number, "complete", 1.0, asked, [score], score), f"run-{number}")
         finish(books, "enough", float(number))
     assert list(trial_history.importances(books)) == ["enough"]
 
@@ -166,7 +166,7 @@ def test_a_place_is_where_in_its_range_a_number_is_on_the_scale_of_the_search(tm
     given = RANGES | {"kind": CategoricalDistribution(("a", "b")), "one": IntDistribution(3, 3)}
     for depth, rate in ((2, 0.01), (10, 0.1), (6, 1.0)):
         keep(books, "x", {"depth": depth, "rate": rate, "kind": "a", "one": 3}, given, 1.0)
-    found = trial_history.places(books)
+    found = trial_history.relative_positions(books)
     assert found["x", 0] == pytest.approx({"depth": 0, "rate": 0})
     assert found["x", 1] == pytest.approx({"depth": 1, "rate": 0.5})
     assert found["x", 2] == pytest.approx({"depth": 0.5, "rate": 1})

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from test_models_looking import averaged, grey, seen_by
 
-from workbench.data.image_column import Pictures
+from workbench.data.image_column import ImageArray
 from workbench.models.nn import architecture, inspection
-from workbench.models.wrappers.modality import Fitted, Portion
-from workbench.models.wrappers.multi_output import Separate
+from workbench.models.wrappers.modality import ModalityModel, ModalitySelection
+from workbench.models.wrappers.multi_output import MultiOutputModel
 from workbench.search import net_artifacts
 from workbench.trial import FoldResult
 
@@ -72,17 +72,17 @@ def test_the_search_needs_no_keras_to_know_of_it() -> None:
 
 def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: Path) -> None:
     nets, x = averaged("dense", 3), grey(30)
-    frame = pd.DataFrame({"age": np.arange(30.0), "photo": Pictures(x)})
+    frame = pd.DataFrame({"age": np.arange(30.0), "photo": ImageArray(x)})
     oof = np.asarray(nets[0](x))
     data = SimpleNamespace(kind="mixed", x=frame, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     rows = np.arange(5, 30)
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
-    given = Fitted(seen_by(*nets), Portion({}, "photo"))
+    given = ModalityModel(seen_by(*nets), ModalitySelection({}, "photo"))
     net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
-    assert architecture.size(given)["parameters"] > 0
-    found = inspection.Look.load(tmp_path / "nets" / inspection.FILE)
+    assert architecture.parameter_counts(given)["parameters"] > 0
+    found = inspection.ImageInspection.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
-    beside = Fitted(seen_by(*nets), Portion({"age": "number"}))
+    beside = ModalityModel(seen_by(*nets), ModalitySelection({"age": "number"}))
     net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
     assert not (tmp_path / "beside" / inspection.FILE).exists()
 
@@ -90,6 +90,6 @@ def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: P
 def test_the_nets_of_several_targets_are_counted_together() -> None:
     nets = averaged("dense", 3)
     one = seen_by(*nets)
-    several = Separate([one, one])
-    assert architecture.size(several)["parameters"] == 2 * architecture.size(one)["parameters"]
+    several = MultiOutputModel([one, one])
+    assert architecture.parameter_counts(several)["parameters"] == 2 * architecture.parameter_counts(one)["parameters"]
     assert next(iter(architecture.nets(several))).startswith("target 0")

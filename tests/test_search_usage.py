@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.search.resource_usage import FILE, Meter, read
+from workbench.search.resource_usage import FILE, ResourceMeter, read
 
 
 class Told:
@@ -36,7 +36,7 @@ def no_gpus() -> dict[str, float]:
 
 
 def test_a_busy_process_is_seen_to_be_busy(tmp_path: Path) -> None:
-    meter, process = Meter(every=0.2, gpus=no_gpus), Itself()
+    meter, process = ResourceMeter(every=0.2, gpus=no_gpus), Itself()
     end = time.monotonic() + 5
     while not read(tmp_path) and time.monotonic() < end:
         meter.look(tmp_path, process)
@@ -48,7 +48,7 @@ def test_a_busy_process_is_seen_to_be_busy(tmp_path: Path) -> None:
 
 
 def test_looks_come_no_faster_than_asked_for(tmp_path: Path) -> None:
-    meter = Meter(every=3600, gpus=no_gpus)
+    meter = ResourceMeter(every=3600, gpus=no_gpus)
     for seconds in range(5):
         meter.look(tmp_path, Told((seconds, 1_000_000)))
     assert read(tmp_path) == []
@@ -58,14 +58,14 @@ def test_looks_come_no_faster_than_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_gone_used_nothing_more(tmp_path: Path) -> None:
-    meter = Meter(every=0, gpus=no_gpus)
+    meter = ResourceMeter(every=0, gpus=no_gpus)
     meter.look(tmp_path, Told((1.0, 5)))
     meter.look(tmp_path, Told(None), last=True)
     assert read(tmp_path) == []
 
 
 def test_a_trial_that_goes_on_in_another_process_is_measured_from_its_start(tmp_path: Path) -> None:
-    meter = Meter(every=0, gpus=no_gpus)
+    meter = ResourceMeter(every=0, gpus=no_gpus)
     meter.look(tmp_path, Told((50.0, 5)))
     meter.look(tmp_path, Told((50.0, 5)), last=True)
     meter.look(tmp_path, Told((0.5, 5)))
@@ -75,7 +75,7 @@ def test_a_trial_that_goes_on_in_another_process_is_measured_from_its_start(tmp_
 
 
 def test_gpus_are_told_of_beside(tmp_path: Path) -> None:
-    meter = Meter(every=0, gpus=lambda: {"gpu_0_utilization_percentage": 70.0})
+    meter = ResourceMeter(every=0, gpus=lambda: {"gpu_0_utilization_percentage": 70.0})
     meter.look(tmp_path, Told((1.0, 5)))
     time.sleep(0.01)
     meter.look(tmp_path, Told((1.0, 5)))
@@ -91,7 +91,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
 def test_a_trial_that_was_not_measured_has_nothing(tmp_path: Path, there: bool) -> None:
     folder = tmp_path if there else tmp_path / "gone"
     assert read(folder) == []
-    meter = Meter(every=0, gpus=no_gpus)
+    meter = ResourceMeter(every=0, gpus=no_gpus)
     meter.look(folder, Told((1.0, 5)))
     time.sleep(0.01)
     meter.look(folder, Told((1.0, 5)))

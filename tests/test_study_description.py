@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import workbench
-from workbench.search.storage import Row
+from workbench.search.storage import TrialRecord
 from workbench.study import description
-from workbench.study.task import Competition
+from workbench.study.task import Task
 
 STUDY = """
 name: small
@@ -32,7 +32,7 @@ def frame(rows: int = 90) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(rows), "length": kind + rng.normal(size=rows) / 2, "species": names})
 
 
-def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = STUDY) -> Competition:
+def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = STUDY) -> Task:
     folder.mkdir(exist_ok=True)
     (frame() if train is None else train).to_csv(folder / "train.csv", index=False)
     frame(30).drop(columns="species").to_csv(folder / "test.csv", index=False)
@@ -40,8 +40,8 @@ def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = S
     return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).competition
 
 
-def a_row(number: int, score: float | None) -> Row:
-    return Row(f"r{number}", "linear", number, score, None, [], "complete", 1.0, {})
+def a_row(number: int, score: float | None) -> TrialRecord:
+    return TrialRecord(f"r{number}", "linear", number, score, None, [], "complete", 1.0, {})
 
 
 def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:

@@ -23,28 +23,28 @@ import pytest
 import workbench
 from workbench.cli.commands import app
 from workbench.data import Reader
-from workbench.data.column_types import Column
-from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
+from workbench.data.column_types import FittedColumn
+from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
 from workbench.inference import predictor
-from workbench.inference.predictor import Bundle, Member, Stored
+from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models import FAMILIES
 from workbench.models.tabular.constant import Constant
 from workbench.study import Study
 from workbench.study.export import requirements
-from workbench.submission import Layout
+from workbench.submission import SubmissionLayout
 from workbench.tracking import mlflow_store
-from workbench.tracking.model_registry import Logged
+from workbench.tracking.model_registry import ModelRegistry
 
-JOINERS: dict[str, Joiner] = {
-    "mean": Mean(),
-    "ranks": Ranks((np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.5, 0.9]))),
-    "stack": Stack(1.5, np.array([-0.2]), classified=True),
+JOINERS: dict[str, Aggregation] = {
+    "mean": WeightedMean(),
+    "ranks": RankAverage((np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.5, 0.9]))),
+    "stack": LinearStack(1.5, np.array([-0.2]), classified=True),
 }
 
 
-def two_constants(folder: Path, joiner: Joiner) -> Bundle:
+def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
     """Return a bundle of two members, one of two models, that say 0.2 and 0.4 + 0.6 for every row."""
     members = []
     for number, (weight, values) in enumerate([(0.25, [0.2]), (0.75, [0.4, 0.6])]):
@@ -52,20 +52,22 @@ def two_constants(folder: Path, joiner: Joiner) -> Bundle:
         for place, value in zip(places, values, strict=True):
             place.mkdir(parents=True)
             Constant([value]).save(place)
-        stored = [Stored("constant", place) for place in places]
+        stored = [StoredModel("constant", place) for place in places]
         members.append(Member(f"constant #{number}", "constant", weight, [stored]))
-    columns = {"a": Column("number"), "day": Column("date", "%d.%m.%Y")}
+    columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
     shapes: dict[str, Any] = {"source": "t.csv", "npz": False, "shape": ()}
     reader = Reader("table", id_column="id", columns=columns, numbers=("a",), optional=("day",), **shapes)
-    layout = Layout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
-    return Bundle(reader, members, joiner, layout, threshold=0.45)
+    layout = SubmissionLayout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
+    return Predictor(reader, members, joiner, layout, threshold=0.45)
 
 
 ROWS = pd.DataFrame({"day": ["1.5.2026", None], "a": [1, 2], "id": ["x", "y"]})
 
 
 @pytest.mark.parametrize("joiner", JOINERS.values(), ids=JOINERS.keys())
-def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(tmp_path: Path, joiner: Joiner) -> None:
+def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
+    tmp_path: Path, joiner: Aggregation
+) -> None:
     made = two_constants(tmp_path / "home", joiner)
     expected = made.predict(ROWS)
     made.write(tmp_path / "leaves" / "bundle")
@@ -83,7 +85,7 @@ def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
 def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member_alone_at_a_half(
     tmp_path: Path,
 ) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     assert made.predict(ROWS).p_yes.tolist() == pytest.approx([0.25 * 0.2 + 0.75 * 0.5] * 2)
     assert made.predict(ROWS).y.tolist() == ["no", "no"]
     alone = made.alone(1).predict(ROWS)
@@ -91,7 +93,7 @@ def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member
 
 
 def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(tmp_path: Path) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     assert made.serve(ROWS[["a"]]).id.tolist() == [0, 1]
     with pytest.raises(ValueError, match=r"must have the feature columns of t.csv. It lacks 'a'"):
         made.serve(ROWS[["day"]])
@@ -100,18 +102,18 @@ def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(t
 
 
 def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_written(tmp_path: Path) -> None:
-    made = two_constants(tmp_path / "home", Mean())
+    made = two_constants(tmp_path / "home", WeightedMean())
     weights = [{"sold": 0.25, "price": 1.0}, {"sold": 0.75, "price": 0.0}]
     members = []
     for number, (member, own) in enumerate(zip(made.members, weights, strict=True)):
         place = tmp_path / f"several-{number}"
         place.mkdir()
         Constant([0.2 + 0.3 * number, 10.0 + number]).save(place)
-        members.append(replace(member, trials=[[Stored("constant", place)]], weights=own))
+        members.append(replace(member, trials=[[StoredModel("constant", place)]], weights=own))
     shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
     owners = {"sold": "sold", "price": "price"}
-    layout = Layout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
-    joiner = Apart(((0, 1), (1, 2)), (Mean(), Mean()))
+    layout = SubmissionLayout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
+    joiner = PerOutput(((0, 1), (1, 2)), (WeightedMean(), WeightedMean()))
     several = replace(made, members=members, joiner=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
     expected = several.predict(ROWS)
     assert expected.sold.tolist() == ["yes", "yes"]
@@ -122,7 +124,7 @@ def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_wri
 
 
 def test_what_must_be_installed_is_pinned_and_no_more_than_the_members_need(tmp_path: Path) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     pinned = requirements(made)
     names = [line.partition("==")[0] for line in pinned]
     assert all(line.partition("==")[2] for line in pinned)
@@ -407,7 +409,7 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
         place = Path(client.get_model_version_download_uri("labels", number).removeprefix("file://"))
         assert place.is_relative_to(moved.home.artifacts)
         same(elsewhere(place, rows, tmp_path / f"away{number}")[0], expected)
-    assert Logged(moved.home, "labels").folder(told["model_uri"].removeprefix("models:/")) == place
+    assert ModelRegistry(moved.home, "labels").folder(told["model_uri"].removeprefix("models:/")) == place
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     best = next(row for row in study.rows() if row.family == "cnn")
     folder = study.archive.tracker.nets(best.run_id)
     assert folder is not None
-    look = inspection.Look.load(folder / inspection.FILE)
+    look = inspection.ImageInspection.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)
     assert (folder / architecture.DIAGRAM).exists() == (shutil.which("dot") is not None)
     # What is shown was held out: the model's own predictions of these rows are in the vault.
@@ -91,7 +91,7 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     study = opened(tmp_path / "copy")
     study.gc()
     shutil.rmtree(study.home.weights("bright"))
-    story = report_inputs.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.competition, study.archive, study.rows())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None
     assert [member["name"] for member in story.ensemble["members"] if "cnn" in member["name"]] == named
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     study = opened(tmp_path / "copy")
     for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
-    story = report_inputs.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.competition, study.archive, study.rows())
     assert not story.looks
     assert story.architectures
     assert [note for note in story.notes if "What there is to see of the nets of cnn" in note]

@@ -15,7 +15,7 @@ from workbench.cli.commands import app
 from workbench.errors import DataError, SourceError, StudyError
 from workbench.study import Study
 from workbench.study.candidate_pool import gather
-from workbench.trial import Result, State
+from workbench.trial import State, TrialResult
 
 pytestmark = pytest.mark.slow
 
@@ -351,7 +351,7 @@ def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:
     states: list[State] = ["pruned", "failed"]
     for state in states:
         live = archive.books.ask("linear")
-        ended = Result("linear", live.number, state, 1.0, {}, [0.01])
+        ended = TrialResult("linear", live.number, state, 1.0, {}, [0.01])
         live.end(ended, archive.record(ended, classes.folder))
     assert {row.state for row in archive.rows()} == {"complete", "pruned", "failed"}
     assert {each.run_id for each, _ in gather(archive, [], 60)} == whole

@@ -94,7 +94,7 @@ def test_an_ensemble_gets_its_figures_when_it_is_made(finished: Path, caplog: py
 
 def test_the_story_is_that_of_the_study(finished: Path) -> None:
     study = opened(finished)
-    story = report_inputs.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.competition, study.archive, study.rows())
     assert story.oof is not None
     assert story.ensemble is not None
     assert story.question.families == ("linear", "xgboost")
@@ -117,7 +117,7 @@ def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: P
     gone = document["members"][0]
     for run in gone["run_ids"]:
         (tmp_path / "copy/mlruns/artifacts/small" / run / "artifacts/oof.parquet").unlink()
-    story = report_inputs.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.competition, study.archive, study.rows())
     assert gone["name"] not in story.members
     assert len(story.members) == len(document["members"]) - 1
     assert [note for note in story.notes if gone["name"] in note]
@@ -141,7 +141,7 @@ def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path:
         search.close()
     ended = [row for row in running.rows() if row.state in ("complete", "pruned")]
     assert len(ended) >= 3
-    story = report_inputs.story(running.competition, running.archive, running.rows())
+    story = report_inputs.gather_report(running.competition, running.archive, running.rows())
     assert story.under_way >= 0
     assert story.ensemble is None
     assert story.oof is None
@@ -158,7 +158,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_drawn(finished: Pa
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ConfigError, match="must not be a file"):
         study.report(tmp_path / "notes.md", markdown=True)
-    story = report_inputs.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.competition, study.archive, study.rows())
     with pytest.raises(ConfigError, match="cannot be written"):
         publishing.write(story, [], Path("/proc/r.html"), pictured=False)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]

@@ -18,8 +18,8 @@ from workbench.home import Home
 from workbench.study.alignment import align
 from workbench.study.candidate_pool import Candidate
 from workbench.study.external_predictions import read
-from workbench.study.nomination import nominated
-from workbench.study.task import Competition
+from workbench.study.nomination import nominate
+from workbench.study.task import Task
 
 STUDY = """
 name: NAME
@@ -86,8 +86,8 @@ def given(folder: Path, oof: pd.DataFrame, test: pd.DataFrame | None) -> list[ob
     return words
 
 
-def competition(file: Path) -> Competition:
-    return Competition(configs.load(file))
+def competition(file: Path) -> Task:
+    return Task(configs.load(file))
 
 
 def frame(file: Path, run_id: str, name: str = "oof.parquet") -> pd.DataFrame:
@@ -445,8 +445,8 @@ def candidate(study: str, family: str, number: int, score: float) -> Candidate:
 def test_studies_take_turns_and_the_best_of_each_family_come_first() -> None:
     one = [candidate("a", "mlp", 0, 0.1), candidate("a", "mlp", 1, 0.2), candidate("a", "linear", 0, 0.3)]
     two = [candidate("b", "constant", 0, 0.0), candidate("b", "mlp", 0, 0.9)]
-    names = [each.name for each in nominated([one, two], 4)]
+    names = [each.name for each in nominate([one, two], 4)]
     assert len(names) == 4
     assert set(names[:3]) == {"a/mlp #0", "a/linear #0", "b/mlp #0"}
     assert names[3] == "a/mlp #1"
-    assert [each.name for each in nominated([[], two[:1]], 4)] == ["b/constant #0"]
+    assert [each.name for each in nominate([[], two[:1]], 4)] == ["b/constant #0"]

@@ -24,10 +24,10 @@ from workbench import servers
 from workbench.cli.commands import app
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, Vault, mlflow_store, mlflow_ui, relocate
-from workbench.trial import Result
+from workbench.tracking import PredictionSchema, Tracker, mlflow_store, mlflow_ui, relocate
+from workbench.trial import TrialResult
 
-VAULT = Vault(
+VAULT = PredictionSchema(
     id_name="id",
     ids=np.arange(6),
     test_ids=None,
@@ -40,9 +40,9 @@ VAULT = Vault(
 PLACES = ["elsewhere", "mein höchster Ort #1/100% of it/100%"]
 
 
-def a_result(number: int = 0) -> Result:
+def a_result(number: int = 0) -> TrialResult:
     oof = np.random.default_rng(number).random(6)
-    return Result("linear", number, "complete", 1.0, {"c": 1}, fold_scores=[0.5, 0.3], score=0.4, oof=oof)
+    return TrialResult("linear", number, "complete", 1.0, {"c": 1}, fold_scores=[0.5, 0.3], score=0.4, oof=oof)
 
 
 def record(home: Home, study: str = "small", number: int = 0) -> str:
@@ -330,7 +330,7 @@ def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp
 @pytest.mark.slow
 def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
     new = move(old, PLACES[1])
-    with servers.reserved(5000) as port, mlflow_ui.serve(new, port) as server:
+    with servers.reserve_port(5000) as port, mlflow_ui.serve(new, port) as server:
         server.wait()
         url = f"{server.address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
         with urllib.request.urlopen(url, timeout=10) as response:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from workbench.tracking import Data, provenance
+from workbench.tracking import DataOrigin, provenance
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 SECRET = "s3cret-0f-mine"
@@ -41,7 +41,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def tags(repository: Path) -> dict[str, str]:
-    found = provenance.of(repository / "studies" / "s.yaml", ()).tags
+    found = provenance.read_provenance(repository / "studies" / "s.yaml", ()).tags
     return {name.removeprefix("mlflow.source."): value for name, value in found.items()}
 
 
@@ -108,7 +108,7 @@ def test_without_a_repository_the_file_is_told_as_it_was_named(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", "")
     monkeypatch.setattr(provenance, "_git", lambda *words: None)
-    found = provenance.of(Path("studies/s.yaml"), ()).tags
+    found = provenance.read_provenance(Path("studies/s.yaml"), ()).tags
     assert found["mlflow.source.name"] == "studies/s.yaml"
     assert not [name for name in found if "git" in name]
 
@@ -139,7 +139,7 @@ def test_git_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch:
 
 def test_the_study_file_is_kept_word_for_word_but_for_secrets(tmp_path: Path) -> None:
     text = f"name: s  # password: {SECRET}\ndata: {{train: 'https://me:{SECRET}@example.org/train.csv'}}\n\n# é\n"
-    found = provenance.of(a_study(tmp_path, text), (Data("t.csv", "0", "training", 3),))
+    found = provenance.read_provenance(a_study(tmp_path, text), (DataOrigin("t.csv", "0", "training", 3),))
     assert SECRET not in found.text
     assert found.text.replace("***", SECRET) == text
     assert [each.source for each in found.data] == ["t.csv"]

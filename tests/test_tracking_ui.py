@@ -21,7 +21,7 @@ from workbench import servers
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.tracking import Tracker, home_index, mlflow_ui, tensorboard
-from workbench.trial import Result
+from workbench.trial import TrialResult
 
 CURVES = {
     (0, 0): {"epoch": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "val_loss": [3.5, 2.5, 2.6]},
@@ -33,7 +33,9 @@ SHOWN = "workflowType=machine_learning&viewStateShareKey=workbench"
 def tell(home: Home, study: str, number: int = 0, *, family: str = "mlp", curves: Any = CURVES) -> str:
     """Write a trial of a study as a search does."""
     score = 0.25 + number
-    result = Result(family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves)
+    result = TrialResult(
+        family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves
+    )
     return tracker_of(home, study).record(result, VAULT, metric="log_loss")
 
 
@@ -169,7 +171,7 @@ def ask(address: str) -> Any:
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_mlflow_shows_every_study_on_this_machine_only(shelf):
     run_id = tell(shelf, "second", 3)
-    with servers.reserved(5000) as port, mlflow_ui.serve(shelf, port) as server:
+    with servers.reserve_port(5000) as port, mlflow_ui.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
         experiments = home_index.studies(shelf)
@@ -192,7 +194,7 @@ def test_mlflow_shows_every_study_on_this_machine_only(shelf):
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
     pytest.importorskip("tensorboard")
-    with servers.reserved(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
+    with servers.reserve_port(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
 

@@ -16,8 +16,8 @@ import yaml
 from workbench import config as configs
 from workbench import ensemble, evaluation, models
 from workbench.autoconfig import infer, profile
-from workbench.autoconfig.infer import Guess
-from workbench.autoconfig.profile import Evidence, Sources
+from workbench.autoconfig.infer import InferredConfig
+from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.config import FoldKind, Task
 from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruners
@@ -94,7 +94,7 @@ def study_name(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:100] or "study"
 
 
-def _default_name(sources: Sources) -> str:
+def _default_name(sources: DataFiles) -> str:
     """Return the name after the training file, or after its folder where it is just `train`."""
     if sources.train is None:
         words = sources.name.partition("/")[0]
@@ -133,7 +133,7 @@ def _write(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
+def _document(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
     """Yield the lines of the study file."""
     schema = Path(configs.__file__).parent.with_name("study.schema.json")
     yield f"# yaml-language-server: $schema={_seen_from(path, schema)}"
@@ -175,7 +175,7 @@ def _document(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield _line("seed", configs.StudyConfig.model_fields["seed"].default, "of samplers and models")
 
 
-def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
+def _data(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
     """Yield the files, and the columns that are not features."""
     sources = seen.sources
     source = f"{sources.scheme}:{sources.name}"
@@ -194,7 +194,7 @@ def _data(path: Path, seen: Evidence, guess: Guess) -> Iterator[str]:
     yield from _columns(seen, guess)
 
 
-def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
+def _columns(seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
     """Yield what the columns are."""
     if len(guess.targets) == 1:
         yield _line("target", guess.targets[0], "the column to predict", 1)
@@ -227,7 +227,7 @@ def _columns(seen: Evidence, guess: Guess) -> Iterator[str]:
     yield from _time(guess)
 
 
-def _time(guess: Guess) -> Iterator[str]:
+def _time(guess: InferredConfig) -> Iterator[str]:
     """Yield what orders the rows, and what they are shown of their past where later ones are to be predicted."""
     found = guess.chronology
     if not found.time:
@@ -246,7 +246,7 @@ def _time(guess: Guess) -> Iterator[str]:
             yield _hint("horizon", found.ahead, "shows rows the target, too, from so many steps back", 1)
 
 
-def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
+def _folds(seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
     """Yield how the rows are dealt, and what the columns suggest instead."""
     rows, usual = len(seen.train), configs.FoldsConfig.model_validate({})
     if guess.chronology.later:
@@ -270,7 +270,7 @@ def _folds(seen: Evidence, guess: Guess) -> Iterator[str]:
     yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
 
 
-def _families(guess: Guess) -> Iterator[str]:
+def _families(guess: InferredConfig) -> Iterator[str]:
     """Yield the families, and below them those that could be there, too."""
     yield "families:  # in the order of their first turn; a line less is a family less"
     for name in guess.families:
@@ -287,13 +287,13 @@ def _families(guess: Guess) -> Iterator[str]:
         yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.about}{remedy}"
 
 
-def _others(guess: Guess) -> str:
+def _others(guess: InferredConfig) -> str:
     """Return the other metrics for the task."""
     tasks = set(guess.tasks)
     return ", ".join(m["name"] for m in evaluation.describe() if tasks <= set(m["tasks"]) and m["name"] != guess.metric)
 
 
-def _kinds(kind: str, guess: Guess) -> str:
+def _kinds(kind: str, guess: InferredConfig) -> str:
     """Return the other kinds of folds; without classes, nothing is stratified."""
     others = [other for other in get_args(FoldKind) if other != kind]
     return ", ".join(other for other in others if guess.stratified or "stratified" not in other)

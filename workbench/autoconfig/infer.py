@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import evaluation, models
 from workbench.autoconfig import target_columns
-from workbench.autoconfig.profile import Evidence, looks_like_id
-from workbench.autoconfig.target_columns import Aim, shown
-from workbench.autoconfig.time_series import Chronology, look
+from workbench.autoconfig.profile import DataProfile, looks_like_id
+from workbench.autoconfig.target_columns import InferredTargets, list_answer_columns
+from workbench.autoconfig.time_series import TimeStructure, infer_time
 from workbench.config import SingleTask, Task
 from workbench.data.dataset import Kind
-from workbench.data.validation import unnamed
-from workbench.errors import ConfigError, DataError, listed
+from workbench.data.validation import is_unnamed
+from workbench.errors import ConfigError, DataError, format_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ _ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Guess:
+class InferredConfig:
     """What a study would say, and why."""
 
     targets: tuple[str, ...]
@@ -84,7 +84,7 @@ class Guess:
     """As models number them; None for a regression, or where the target cannot be learnt as it is."""
     group: str | None
     """A column that looks as if rows of equal values belong together."""
-    chronology: Chronology
+    chronology: TimeStructure
     """What the columns say of time."""
     kind: Kind
     """What a row is: the evidence's kind, text where a column of the table holds texts, mixed beside one of images."""
@@ -116,7 +116,7 @@ class _Asked(NamedTuple):
     notes: tuple[str, ...]
 
 
-def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = None) -> Guess:
+def infer(evidence: DataProfile, targets: Sequence[str] = (), metric: str | None = None) -> InferredConfig:
     """Infer what a study of this evidence would say; `targets` and `metric` are the user's word, if any.
 
     Raises:
@@ -124,23 +124,23 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
     """
     from workbench.data import pixel_table
 
-    aimed = target_columns.aim(evidence, targets)
+    aimed = target_columns.infer_targets(evidence, targets)
     id_, id_note = _id(evidence, aimed.targets)
     drop, drop_note = _drop(evidence, {*aimed.targets, id_})
     asked = _asked(evidence, aimed, metric)
     apart = {*aimed.targets, id_, *drop}
-    left = [name for name in map(str, evidence.train.columns) if name not in apart and not unnamed(name)]
-    flat = evidence.columnar and not evidence.pictured and pixel_table.recognised(left)
+    left = [name for name in map(str, evidence.train.columns) if name not in apart and not is_unnamed(name)]
+    flat = evidence.columnar and not evidence.pictured and pixel_table.is_pixel_table(left)
     beside = [name for name in left if name not in evidence.pictured]
     texts = not flat and evidence.columnar and _wordy(evidence, beside)
     kind: Kind = "image" if flat else _kind(evidence, beside, texts=texts)
     notes = [f"images: the {len(left)} columns are pixels"] if flat else []
-    group, chronology = _group(evidence.train[beside]), Chronology()
+    group, chronology = _group(evidence.train[beside]), TimeStructure()
     if kind not in ("image", "mixed"):
-        chronology = look(evidence, left)
+        chronology = infer_time(evidence, left)
     notes += [aimed.note, id_note, drop_note, *asked.notes]
     notes += [_group_note(evidence, group), chronology.note]
-    return Guess(
+    return InferredConfig(
         targets=aimed.targets,
         tasks=asked.tasks,
         metric=asked.metric,
@@ -157,11 +157,11 @@ def infer(evidence: Evidence, targets: Sequence[str] = (), metric: str | None = 
     )
 
 
-def _asked(evidence: Evidence, aimed: Aim, metric: str | None) -> _Asked:
+def _asked(evidence: DataProfile, aimed: InferredTargets, metric: str | None) -> _Asked:
     """Return what is asked of the targets, and how it is scored."""
     if aimed.several:
-        tasks = tuple(target_columns.tasks(evidence, aimed.targets, metric).values())
-        chosen, note = (metric, "") if metric is not None else target_columns.metric(tasks)
+        tasks = tuple(target_columns.infer_tasks(evidence, aimed.targets, metric).values())
+        chosen, note = (metric, "") if metric is not None else target_columns.choose_metric(tasks)
         what = ", ".join(f"{name} {task}" for name, task in zip(aimed.targets[:6], tasks, strict=False))
         also = _ALSO.get(chosen or "", ()) if set(tasks) == {"binary"} or set(tasks) == {"regression"} else ()
         return _Asked(tasks, chosen, also, None, (f"tasks: {what}{', …' if len(tasks) > 6 else ''}", note))
@@ -196,7 +196,7 @@ def _place(name: str, first: tuple[str, ...]) -> int:
     return first.index(name) if name in first else len(first)
 
 
-def _kind(evidence: Evidence, beside: list[str], *, texts: bool) -> Kind:
+def _kind(evidence: DataProfile, beside: list[str], *, texts: bool) -> Kind:
     """Return what a row is; `beside` are the features that are no images."""
     if evidence.pictured and evidence.columnar:
         return "mixed" if any(evidence.train[name].nunique(dropna=False) > 1 for name in beside) else "image"
@@ -205,7 +205,7 @@ def _kind(evidence: Evidence, beside: list[str], *, texts: bool) -> Kind:
     return "text" if texts else "table"
 
 
-def _wordy(evidence: Evidence, features: list[str]) -> bool:
+def _wordy(evidence: DataProfile, features: list[str]) -> bool:
     """Tell whether a column holds texts."""
     from workbench import data
 
@@ -213,7 +213,7 @@ def _wordy(evidence: Evidence, features: list[str]) -> bool:
     return "text" in data.kinds(evidence.train[words]).values()
 
 
-def _id(evidence: Evidence, targets: Sequence[str]) -> tuple[str | None, str]:
+def _id(evidence: DataProfile, targets: Sequence[str]) -> tuple[str | None, str]:
     """Return the column that names the rows, and how it was found."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
     if evidence.id is not None:
@@ -240,7 +240,7 @@ def _id(evidence: Evidence, targets: Sequence[str]) -> tuple[str | None, str]:
     return None, "no id: rows are numbered in their order"
 
 
-def _names_rows(evidence: Evidence, name: str) -> bool:
+def _names_rows(evidence: DataProfile, name: str) -> bool:
     """Tell whether a column names each row once, in training and test."""
     frames = [evidence.train] if evidence.test is None else [evidence.train, evidence.test]
     return all(
@@ -252,23 +252,23 @@ def _names_rows(evidence: Evidence, name: str) -> bool:
     )
 
 
-def _drop(evidence: Evidence, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
+def _drop(evidence: DataProfile, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
     """Return the columns that cannot be features, and why."""
     if evidence.steps is not None:
         names = [name for name in evidence.drop if name not in set(kept)]
-        return tuple(names), f"drop: {listed(names)}, no part of a sequence to predict" if names else ""
+        return tuple(names), f"drop: {format_list(names)}, no part of a sequence to predict" if names else ""
     if not evidence.columnar:
         return (), ""
     kept, test = set(kept), evidence.test
-    columns = [name for name in map(str, evidence.train.columns) if name not in kept and not unnamed(name)]
+    columns = [name for name in map(str, evidence.train.columns) if name not in kept and not is_unnamed(name)]
     lacking = [] if test is None else [name for name in columns if name not in test.columns]
     names = [name for name in columns if name not in lacking and looks_like_id(name) and _names_rows(evidence, name)]
-    reasons = [f"{listed(lacking)}, which the rows to predict lack"] if lacking else []
-    reasons += [f"{listed(names)}, different in every row"] if names else []
+    reasons = [f"{format_list(lacking)}, which the rows to predict lack"] if lacking else []
+    reasons += [f"{format_list(names)}, different in every row"] if names else []
     return (*lacking, *names), f"drop: {'; '.join(reasons)}" if reasons else ""
 
 
-def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[SingleTask, str]:
+def _task(evidence: DataProfile, target: str, metric: str | None) -> tuple[SingleTask, str]:
     """Return the task that target, sample submission and the user's metric show.
 
     Raises:
@@ -282,12 +282,17 @@ def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[SingleTa
     if task not in tasks:
         if "regression" in tasks and series.dtype.kind in "iuf":
             return "regression", f"task: regression, which {metric} is for; {target} has {series.nunique()} values"
-        others = listed([each["name"] for each in evaluation.describe() if task in each["tasks"]], 20)
+        others = format_list([each["name"] for each in evaluation.describe() if task in each["tasks"]], 20)
         raise ConfigError(
             f"--metric must suit {target}, which is {task}. Received: {metric!r}. Choose one of: {others}."
         )
     distinct = series.dropna().unique()
-    if task == "multiclass" and series.dtype.kind in "iuf" and len(shown(evidence)) == 1 and _fractions(evidence):
+    if (
+        task == "multiclass"
+        and series.dtype.kind in "iuf"
+        and len(list_answer_columns(evidence)) == 1
+        and _fractions(evidence)
+    ):
         return "regression", f"task: regression; {target} has few values, but the sample submission shows fractions"
     if task == "regression":
         return task, f"task: regression; {target} has numbers from {series.min():g} to {series.max():g}"
@@ -296,7 +301,7 @@ def _task(evidence: Evidence, target: str, metric: str | None) -> tuple[SingleTa
     return task, f"task: {task}; {target} has {len(distinct)} classes: {few}"
 
 
-def _fractions(evidence: Evidence) -> bool:
+def _fractions(evidence: DataProfile) -> bool:
     """Tell whether the sample's predictions are numbers that are not whole."""
     if evidence.sample is None:
         return False
@@ -304,7 +309,7 @@ def _fractions(evidence: Evidence) -> bool:
     return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
 
 
-def _classes(evidence: Evidence, target: str, task: SingleTask) -> tuple[tuple[Any, ...] | None, str]:
+def _classes(evidence: DataProfile, target: str, task: SingleTask) -> tuple[tuple[Any, ...] | None, str]:
     """Return the classes; or what must be mended before the target can be learnt."""
     from workbench.data.target import encode
 
@@ -314,12 +319,12 @@ def _classes(evidence: Evidence, target: str, task: SingleTask) -> tuple[tuple[A
         return None, f"before it can run: {error}"
 
 
-def _metric(evidence: Evidence, target: str, task: SingleTask) -> tuple[str, str]:
+def _metric(evidence: DataProfile, target: str, task: SingleTask) -> tuple[str, str]:
     """Return a metric for the task, and for what the sample submission shows."""
     if task == "regression":
         return "rmse", "metric: rmse, the usual one for numbers; the competition's rules may say another"
     usual = "roc_auc" if task == "binary" else "log_loss"
-    asked = shown(evidence)
+    asked = list_answer_columns(evidence)
     if evidence.sample is None or not asked:
         return usual, f"metric: {usual}, a usual one for {task}; the competition's rules may say another"
     name = asked[0]
@@ -328,7 +333,7 @@ def _metric(evidence: Evidence, target: str, task: SingleTask) -> tuple[str, str
     if not _shows_labels(evidence.sample[name], evidence.train[target]):
         if task == "binary":
             return usual, f"metric: {usual}; the sample submission shows probabilities"
-        values = listed(evidence.sample[name].unique(), 3)
+        values = format_list(evidence.sample[name].unique(), 3)
         return "accuracy", f"metric: accuracy; one column for {task} must hold labels, though the sample has {values}"
     doubt = ""
     if task == "binary" and evidence.sample[name].nunique() == 1 and evidence.sample[name].dtype.kind in "iu":
@@ -358,7 +363,7 @@ def _group(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def _group_note(evidence: Evidence, group: str | None) -> str:
+def _group_note(evidence: DataProfile, group: str | None) -> str:
     if not group:
         return ""
     advice = "to be judged on values not seen before, set data.group (see the file)"

@@ -14,7 +14,7 @@ from workbench.data import image_folder, remote
 from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
 from workbench.data.dataset import Kind
 from workbench.data.validation import SCHEMES, SKLEARN
-from workbench.errors import ConfigError, SourceError, did_you_mean, listed
+from workbench.errors import ConfigError, SourceError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ _ID = re.compile(r"(?i:^id$|[_\s.-]id$)|[a-z]I[dD]$")
 
 
 @dataclass(frozen=True)
-class Sources:
+class DataFiles:
     """Where the rows are to come from; nothing has been read yet."""
 
     train: Path | None
@@ -45,10 +45,10 @@ class Sources:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class DataProfile:
     """What was read."""
 
-    sources: Sources
+    sources: DataFiles
     """Where from; files of a competition are filled in."""
     kind: Kind
     """What a row is."""
@@ -85,7 +85,7 @@ def looks_like_id(name: str) -> bool:
     return _ID.search(name) is not None
 
 
-def find(train: str, test: str | None, sample: str | None) -> Sources:
+def find(train: str, test: str | None, sample: str | None) -> DataFiles:
     """Find the files, named or beside `train`, reading no more than their headers.
 
     Raises:
@@ -100,17 +100,17 @@ def find(train: str, test: str | None, sample: str | None) -> Sources:
         raise ConfigError(f"--sample-submission must be a table. Received: {sample!r}. Name a .csv file.")
     if scheme:
         _check_source(scheme, name, test)
-        return Sources(None, named_test, named_sample, scheme, name)
+        return DataFiles(None, named_test, named_sample, scheme, name)
     file = _located("TRAIN", train)
     if file.is_dir():
-        image_folder.by_class(file, "TRAIN")
+        image_folder.list_by_class(file, "TRAIN")
     if named_test is not None and (
         is_arrays(file) != is_arrays(named_test) or (file.is_dir() and not named_test.is_dir())
     ):
         raise ConfigError(f"--test must be of the same form as {file.name}. Received: {test!r}. Convert one of them.")
     beside_test = None if named_test else _test_beside(file)
     beside_sample = None if named_sample else _beside(file, _SAMPLES)
-    sources = Sources(
+    sources = DataFiles(
         train=file,
         test=named_test or beside_test,
         sample=named_sample or beside_sample,
@@ -122,7 +122,7 @@ def find(train: str, test: str | None, sample: str | None) -> Sources:
     return sources
 
 
-def read(sources: Sources, targets: Sequence[str] = ()) -> Evidence:
+def read(sources: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
     """Read what was found; `targets` are the columns that the user names, if any.
 
     Raises:
@@ -137,7 +137,7 @@ def read(sources: Sources, targets: Sequence[str] = ()) -> Evidence:
     if sources.train is None:
         frame, known = remote.openml(sources.name)
         test = None if sources.test is None else _table(sources.test)
-        return Evidence(sources, "table", frame, test, _sample(sources), known)
+        return DataProfile(sources, "table", frame, test, _sample(sources), known)
     if sources.train.is_dir():
         from workbench.autoconfig import images as pictures
 
@@ -165,12 +165,12 @@ def _scheme(train: str) -> tuple[str, str]:
 
 def _check_source(scheme: str, name: str, test: str | None) -> None:
     if scheme not in SCHEMES:
-        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {listed(f'{s}:' for s in SCHEMES)}."
+        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {format_list(f'{s}:' for s in SCHEMES)}."
         raise ConfigError(f"TRAIN must be a file or a known source. Received: '{scheme}:{name}'.{hint}")
     if not name.strip():
         raise ConfigError(f"TRAIN must say what to take, as in '{scheme}:NAME'. Received: '{scheme}:'. Name it.")
     if scheme == "sklearn" and name not in SKLEARN:
-        hint = did_you_mean(name, SKLEARN) or f" Known: {listed(SKLEARN)}."
+        hint = did_you_mean(name, SKLEARN) or f" Known: {format_list(SKLEARN)}."
         raise ConfigError(f"TRAIN must be a known data set of sklearn:. Received: '{scheme}:{name}'.{hint}")
     if scheme == "sklearn" and test is not None:
         raise ConfigError(
@@ -245,11 +245,11 @@ def _table(path: Path, exact: Iterable[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def _sample(sources: Sources) -> pd.DataFrame | None:
+def _sample(sources: DataFiles) -> pd.DataFrame | None:
     return None if sources.sample is None else _table(sources.sample)
 
 
-def _from_tables(sources: Sources, file: Path) -> Evidence:
+def _from_tables(sources: DataFiles, file: Path) -> DataProfile:
     """Read tables, and look for images that they name; what may be an id as it is written."""
     from workbench.autoconfig import images as pictures
     from workbench.autoconfig import sequences
@@ -260,7 +260,7 @@ def _from_tables(sources: Sources, file: Path) -> Evidence:
     train = _table(file, exact)
     test = None if sources.test is None or sources.test.is_dir() else _table(sources.test, exact)
     aside: list[str] = []
-    evidence = Evidence(sources, "table", train, test, sample, notes=_found(sources))
+    evidence = DataProfile(sources, "table", train, test, sample, notes=_found(sources))
     pictured = pictures.from_table(evidence, file)
     if pictured.images is not None:
         return pictured
@@ -271,21 +271,21 @@ def _from_tables(sources: Sources, file: Path) -> Evidence:
             sources, test = replace(sources, test=None), None
         elif not shared:
             raise ConfigError(
-                f"--test must have the feature columns of {file.name}. Received: {listed(test.columns)}. "
+                f"--test must have the feature columns of {file.name}. Received: {format_list(test.columns)}. "
                 "Name another file."
             )
-    found = Evidence(sources, "table", train, test, sample, notes=(*_found(sources), *aside))
+    found = DataProfile(sources, "table", train, test, sample, notes=(*_found(sources), *aside))
     return sequences.from_table(found, file)
 
 
-def _from_arrays(sources: Sources, file: Path, targets: Sequence[str]) -> Evidence:
+def _from_arrays(sources: DataFiles, file: Path, targets: Sequence[str]) -> DataProfile:
     """Read arrays; beside the kind of x, only those with one value for each row are looked at."""
     from workbench import data
 
     names = _arrays(file)
     named = next((name for name in targets if name not in names), targets[0] if targets else "y")
     if names and not {named, "y"} & names:
-        hint = did_you_mean(named, names) or f" Arrays: {listed(sorted(names))}."
+        hint = did_you_mean(named, names) or f" Arrays: {format_list(sorted(names))}."
         raise ConfigError(f"--target must be an array of {file.name}. Received: {named!r}.{hint} Set --target to it.")
     loaded = data.load(_least(sources, targets))
     train = _beside_x(file)
@@ -293,11 +293,11 @@ def _from_arrays(sources: Sources, file: Path, targets: Sequence[str]) -> Eviden
         told = {target.name: target.values(column) for target, column in zip(loaded.targets, loaded.y.T, strict=True)}
         frame = train.drop(columns=[name for name in told if name in train]).assign(**told)
         rows = None if sources.test is None else _beside_x(sources.test)
-        return Evidence(sources, loaded.kind, frame, rows, loaded.sample, tuple(told), False, _found(sources))
+        return DataProfile(sources, loaded.kind, frame, rows, loaded.sample, tuple(told), False, _found(sources))
     # `data` takes y under whatever name the study file gives the target.
     train = train if named in train else train.rename(columns={"y": named})
     test = None if sources.test is None else _beside_x(sources.test)
-    return Evidence(sources, loaded.kind, train, test, loaded.sample, named, False, _found(sources))
+    return DataProfile(sources, loaded.kind, train, test, loaded.sample, named, False, _found(sources))
 
 
 def _arrays(file: Path) -> set[str]:
@@ -319,7 +319,7 @@ def _beside_x(file: Path) -> pd.DataFrame:
     return pd.DataFrame({name: each.reshape(rows) for name, each in beside.items() if each.size == len(each) == rows})
 
 
-def _from_sklearn(sources: Sources, targets: Sequence[str]) -> Evidence:
+def _from_sklearn(sources: DataFiles, targets: Sequence[str]) -> DataProfile:
     """Read a data set that ships with scikit-learn; its columns are known to be features."""
     import numpy as np
     import pandas as pd
@@ -329,10 +329,10 @@ def _from_sklearn(sources: Sources, targets: Sequence[str]) -> Evidence:
     loaded = data.load(_least(sources, targets))
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
-    return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False)
+    return DataProfile(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False)
 
 
-def _from_idx(sources: Sources, targets: Sequence[str]) -> Evidence:
+def _from_idx(sources: DataFiles, targets: Sequence[str]) -> DataProfile:
     """Read IDX files, which hold images and labels and nothing else."""
     import numpy as np
     import pandas as pd
@@ -342,10 +342,10 @@ def _from_idx(sources: Sources, targets: Sequence[str]) -> Evidence:
     loaded = data.load(_least(sources, targets))
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
-    return Evidence(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False, _found(sources))
+    return DataProfile(sources, loaded.kind, frame, None, loaded.sample, loaded.target, False, _found(sources))
 
 
-def _least(sources: Sources, targets: Sequence[str]) -> StudyConfig:
+def _least(sources: DataFiles, targets: Sequence[str]) -> StudyConfig:
     """Return the least that `data.load` needs to know."""
     named = {"train": sources.train, "test": sources.test, "sample_submission": sources.sample}
     files = {key: str(path) for key, path in named.items() if path is not None}
@@ -356,7 +356,7 @@ def _least(sources: Sources, targets: Sequence[str]) -> StudyConfig:
     )
 
 
-def _competition(sources: Sources) -> Sources:
+def _competition(sources: DataFiles) -> DataFiles:
     """Fetch a competition; its own test and sample serve where the user names none."""
     files = remote.kaggle(sources.name)
     own = frozenset(path for path in (files.test, files.sample) if path)
@@ -364,7 +364,7 @@ def _competition(sources: Sources) -> Sources:
     return replace(sources, train=files.train, test=test, sample=sample, found=own - {sources.test, sources.sample})
 
 
-def _found(sources: Sources) -> tuple[str, ...]:
+def _found(sources: DataFiles) -> tuple[str, ...]:
     """Say which files nobody named."""
     found = [path for path in (sources.test, sources.sample) if path in sources.found]
     return tuple(f"{path.name} was found beside {sources.label}" for path in found if path)

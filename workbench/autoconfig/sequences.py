@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from workbench.autoconfig.profile import Evidence, looks_like_id
+from workbench.autoconfig.profile import DataProfile, looks_like_id
 from workbench.data.csv_header import form, is_arrays, read_header
 from workbench.errors import DataError
 
@@ -34,7 +34,7 @@ class _Labels(NamedTuple):
     frame: pd.DataFrame
 
 
-def from_table(evidence: Evidence, table: Path) -> Evidence:
+def from_table(evidence: DataProfile, table: Path) -> DataProfile:
     """Return what a long table shows, a row for each sequence; the evidence as it is where the table is not long.
 
     It is long where ids repeat that the sample submission, or a table of labels beside it, has once each; where a
@@ -52,7 +52,7 @@ def from_table(evidence: Evidence, table: Path) -> Evidence:
     return evidence
 
 
-def _long(evidence: Evidence, id_: str, steps: str, once: pd.DataFrame, labels: _Labels | None) -> Evidence:
+def _long(evidence: DataProfile, id_: str, steps: str, once: pd.DataFrame, labels: _Labels | None) -> DataProfile:
     """Return the evidence of sequences."""
     train, test, name = evidence.train, evidence.test, evidence.sources.label
     lacking = [] if test is None else [column for column in train if column not in test]
@@ -75,7 +75,7 @@ def _long(evidence: Evidence, id_: str, steps: str, once: pd.DataFrame, labels: 
     )
 
 
-def _ids(evidence: Evidence, table: Path) -> Iterator[str]:
+def _ids(evidence: DataProfile, table: Path) -> Iterator[str]:
     """Yield the columns whose equal values may be sequences."""
     train, test, sample = evidence.train, evidence.test, evidence.sample
     if sample is not None:
@@ -114,7 +114,7 @@ def _once(train: pd.DataFrame, id_: str, steps: str) -> pd.DataFrame:
     return train[kept].drop_duplicates(id_).reset_index(drop=True)
 
 
-def _tables(evidence: Evidence, table: Path) -> Iterator[Path]:
+def _tables(evidence: DataProfile, table: Path) -> Iterator[Path]:
     """Yield the tables that may hold labels, those that are called so first."""
     known = {table, evidence.sources.test, evidence.sources.sample}
     files = [file for file in sorted(table.parent.iterdir()) if file.is_file() and file not in known]
@@ -127,7 +127,7 @@ def _tables(evidence: Evidence, table: Path) -> Iterator[Path]:
             yield file
 
 
-def _labels(evidence: Evidence, table: Path, id_: str) -> Iterator[_Labels]:
+def _labels(evidence: DataProfile, table: Path, id_: str) -> Iterator[_Labels]:
     """Yield the tables with one row for each id, and something to predict."""
     from workbench import data
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench import evaluation
-from workbench.autoconfig.profile import Evidence, looks_like_id
+from workbench.autoconfig.profile import DataProfile, looks_like_id
 from workbench.config import SingleTask
-from workbench.data.validation import unnamed
-from workbench.errors import ConfigError, did_you_mean, listed
+from workbench.data.validation import is_unnamed
+from workbench.errors import ConfigError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ _ROWS = 2000
 
 
 @dataclass(frozen=True)
-class Aim:
+class InferredTargets:
     """The targets, and how they were found."""
 
     targets: tuple[str, ...]
@@ -33,30 +33,34 @@ class Aim:
         return len(self.targets) > 1
 
 
-def aim(evidence: Evidence, given: Sequence[str]) -> Aim:
+def infer_targets(evidence: DataProfile, given: Sequence[str]) -> InferredTargets:
     """Return what is to be predicted; `given` are the columns that the user names, if any.
 
     Raises:
         ConfigError: one of them is no column, or none can be told.
     """
-    columns = [name for name in map(str, evidence.train.columns) if not unnamed(name)]
+    columns = [name for name in map(str, evidence.train.columns) if not is_unnamed(name)]
     for name in given:
         if name not in columns:
-            hint = f"{did_you_mean(name, columns)} Columns: {listed(columns)}."
+            hint = f"{did_you_mean(name, columns)} Columns: {format_list(columns)}."
             where = evidence.sources.label
             raise ConfigError(f"--target must be a column of {where}. Received: {name!r}.{hint} Name one of them.")
     if given:
         found = tuple(dict.fromkeys(given))
-        return Aim(found, f"{'target' if len(found) == 1 else 'targets'}: {', '.join(found)}, as asked")
+        return InferredTargets(found, f"{'target' if len(found) == 1 else 'targets'}: {', '.join(found)}, as asked")
     if isinstance(evidence.target, tuple):
-        return Aim(evidence.target, f"targets: {listed(evidence.target)}, as {evidence.sources.label} has them")
+        return InferredTargets(
+            evidence.target, f"targets: {format_list(evidence.target)}, as {evidence.sources.label} has them"
+        )
     several = _several(evidence, columns)
     if several:
-        return Aim(several, f"targets: {listed(several)}, which the sample submission has and the rows to predict lack")
+        return InferredTargets(
+            several, f"targets: {format_list(several)}, which the sample submission has and the rows to predict lack"
+        )
     return _one(evidence, columns)
 
 
-def tasks(evidence: Evidence, targets: Sequence[str], metric: str | None) -> dict[str, SingleTask]:
+def infer_tasks(evidence: DataProfile, targets: Sequence[str], metric: str | None) -> dict[str, SingleTask]:
     """Return what is asked of each of several targets.
 
     Raises:
@@ -78,7 +82,7 @@ def tasks(evidence: Evidence, targets: Sequence[str], metric: str | None) -> dic
     return found
 
 
-def metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
+def choose_metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
     """Return a metric for several targets, where one suits all of them, and why."""
     kinds = set(tasks)
     rules = "the competition's rules may say another"
@@ -90,44 +94,46 @@ def metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
     return usual, f"metric: the mean of the targets' {usual}; {rules}"
 
 
-def shown(evidence: Evidence) -> list[str]:
+def list_answer_columns(evidence: DataProfile) -> list[str]:
     """Return the columns of the sample submission that a prediction fills."""
     return [] if evidence.sample is None else [str(name) for name in evidence.sample.columns[1:]]
 
 
-def _several(evidence: Evidence, columns: Sequence[str]) -> tuple[str, ...]:
+def _several(evidence: DataProfile, columns: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that the sample submission asks for, where these are two or more of the training rows."""
     if evidence.target is not None or evidence.test is None:
         return ()
-    asked = shown(evidence)
+    asked = list_answer_columns(evidence)
     lacking = {name for name in columns if name not in evidence.test.columns}
     told = len(asked) > 1 and all(name in lacking and _learnable(evidence.train[name]) for name in asked)
     return tuple(asked) if told else ()
 
 
-def _one(evidence: Evidence, columns: Sequence[str]) -> Aim:
+def _one(evidence: DataProfile, columns: Sequence[str]) -> InferredTargets:
     """Return the one target that the files tell of."""
     train, where = evidence.train, evidence.sources.label
     if isinstance(evidence.target, str):
-        return Aim((evidence.target,), f"target: {evidence.target}, as {where} has it")
+        return InferredTargets((evidence.target,), f"target: {evidence.target}, as {where} has it")
     lacking = [] if evidence.test is None else [name for name in columns if name not in evidence.test.columns]
     if len(lacking) == 1 and not looks_like_id(lacking[0]):
-        return Aim((lacking[0],), f"target: {lacking[0]}, the only column that the rows to predict lack")
+        return InferredTargets((lacking[0],), f"target: {lacking[0]}, the only column that the rows to predict lack")
     candidates = [name for name in lacking if not looks_like_id(name)] or list(columns)
     among = " among the columns that the rows to predict lack" if lacking else ""
-    asked = shown(evidence)
+    asked = list_answer_columns(evidence)
     for name in candidates:
         if asked and _named_by(asked, name, train[name]):
-            return Aim((name,), f"target: {name}, which the sample submission names")
+            return InferredTargets((name,), f"target: {name}, which the sample submission names")
     usual = {name.lower(): name for name in candidates}
     for word in _USUAL_TARGETS:
         if word in usual and _learnable(train[usual[word]]):
-            return Aim((usual[word],), f"target: {usual[word]}, by its name{among}; name another with --target")
+            return InferredTargets(
+                (usual[word],), f"target: {usual[word]}, by its name{among}; name another with --target"
+            )
     last = candidates[-1] if candidates else ""
     if last and not looks_like_id(last) and _learnable(train[last]):
-        return Aim((last,), f"target: {last}, the last column{among}; name another with --target")
+        return InferredTargets((last,), f"target: {last}, the last column{among}; name another with --target")
     raise ConfigError(
-        f"{where}: the column to predict cannot be told. Columns: {listed(columns)}. Name it with --target COLUMN."
+        f"{where}: the column to predict cannot be told. Columns: {format_list(columns)}. Name it with --target COLUMN."
     )
 
 

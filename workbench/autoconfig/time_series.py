@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.autoconfig.profile import Evidence
+from workbench.autoconfig.profile import DataProfile
 from workbench.config import StudyConfig
-from workbench.errors import DataError, listed
+from workbench.errors import DataError, format_list
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.data.dataset import Array
-    from workbench.data.timestamps import Steps
+    from workbench.data.timestamps import TimeSteps
 
 _PARTS = {
     "year": re.compile(r"(?i)^(year|yr|yyyy)$"),
@@ -36,7 +36,7 @@ _DAY = 86_400e9
 
 
 @dataclass(frozen=True)
-class Chronology:
+class TimeStructure:
     """What a study would say of time."""
 
     time: tuple[str, ...] = ()
@@ -55,16 +55,16 @@ class Chronology:
         """What was found, in a line; empty where there is no time."""
         if not self.time:
             return ""
-        named = listed(self.time, 6)
+        named = format_list(self.time, 6)
         if not self.later:
             return f"perhaps a time: {named}; if later rows are to be predicted, set data.time (see the file)"
-        back = f", and rows are shown their inputs at lags {listed(self.lags)} and over {listed(self.windows)} steps"
+        back = f", and rows are shown their inputs at lags {format_list(self.lags)} and over {format_list(self.windows)} steps"
         return f"time: {named}; all rows to predict are later, so folds are in order of time{back if self.lags else ''}"
 
 
-def look(evidence: Evidence, features: list[str]) -> Chronology:
+def infer_time(evidence: DataProfile, features: list[str]) -> TimeStructure:
     """Look for time in a table; `features` are its columns beside id, target and what is dropped."""
-    from workbench.data.timestamps import Steps
+    from workbench.data.timestamps import TimeSteps
 
     train, test = evidence.train[features], evidence.test
     for time in _times(train):
@@ -75,17 +75,17 @@ def look(evidence: Evidence, features: list[str]) -> Chronology:
         if new is None or not new.min() > moments.max():
             # A year and what follows it are common, and say little unless they tell what is later.
             if len(time) == 1:
-                return Chronology(time)
+                return TimeStructure(time)
             continue
         try:
-            steps = Steps.of(moments, "")
+            steps = TimeSteps.of(moments, "")
         except DataError:
-            return Chronology(time, later=True)
+            return TimeStructure(time, later=True)
         ahead = math.ceil(steps.count(new).max() - steps.count(moments).max())
         series = _series(train, time)
         lags, windows = _spans(steps) if series is not None and _inputs(train, time, series) else ((), ())
-        return Chronology(time, True, (series or ()) if lags else (), lags, windows, ahead)
-    return Chronology()
+        return TimeStructure(time, True, (series or ()) if lags else (), lags, windows, ahead)
+    return TimeStructure()
 
 
 def _times(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
@@ -114,12 +114,12 @@ def _timed(series: pd.Series) -> bool:
 
 def _moments(frame: pd.DataFrame, time: tuple[str, ...]) -> Array | None:
     """Return when rows were; None where these columns do not tell."""
-    from workbench.data.timestamps import Clock
+    from workbench.data.timestamps import TimeColumns
 
     known = {"name": "draft", "data": {"train": "", "time": list(time)}, "families": ["linear"]}
     config = StudyConfig.model_validate(known)
     try:
-        return Clock.of(config, frame, "").moments(frame, "")
+        return TimeColumns.of(config, frame, "").moments(frame, "")
     except DataError:
         return None
 
@@ -143,7 +143,7 @@ def _inputs(frame: pd.DataFrame, time: tuple[str, ...], series: tuple[str, ...])
     return bool(numbers) and len(inputs) <= _MOST_INPUTS
 
 
-def _spans(steps: Steps) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _spans(steps: TimeSteps) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return lags and windows that suit the length of a step: the last one, and the season that is near."""
     if steps.unit in ("month", "month end"):
         return (1, 12), (3, 12)

@@ -20,7 +20,7 @@ from workbench.errors import SearchError, WorkbenchError
 from workbench.report.formatting import command
 
 if TYPE_CHECKING:
-    from workbench.cli.progress import Progress
+    from workbench.cli.progress import ProgressView
     from workbench.search.events import Event
     from workbench.study import Study, Summary
 
@@ -398,17 +398,17 @@ def _progress(
     study: "Study", console: Console, trials: int | None, minutes: float | None, events: str | None
 ) -> "Iterator[Callable[[Event], None]]":
     """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
-    from workbench.cli.progress import Lines, Log, Screen
+    from workbench.cli.progress import EventLog, LineProgress, LiveProgress
 
     maximize = study.competition.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
-    listeners: list[Progress] = [Log(Path(events))] if events is not None else []
+    listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
     if console.is_terminal:
         title = f"{study.name} · {study.competition.scored_by.name}"
-        listeners.append(Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
+        listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
     else:
-        listeners.append(Lines(console, maximize=maximize))
+        listeners.append(LineProgress(console, maximize=maximize))
 
     def listen(event: "Event") -> None:
         for listener in listeners:

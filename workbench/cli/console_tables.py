@@ -10,7 +10,7 @@ from workbench.report.formatting import number as number
 from workbench.report.report_tables import KINDS, others
 
 if TYPE_CHECKING:
-    from workbench.search.storage import Row
+    from workbench.search.storage import TrialRecord
 
 # Of more targets or classes than these only the range of a member's weights is shown.
 _MOST_PARTS = 8
@@ -21,7 +21,7 @@ _RANGE = "from – to"
 _MOST_SCORES = 4
 
 
-def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) -> Table:
+def leaderboard(rows: "Sequence[TrialRecord]", *, metric: str, most: int | None = None) -> Table:
     """Return the trials, best first; `most` cuts the list and says so."""
     also = _also(rows)
     shown = rows if most is None else rows[:most]
@@ -50,13 +50,13 @@ def leaderboard(rows: "Sequence[Row]", *, metric: str, most: int | None = None) 
     return table
 
 
-def _also(rows: "Sequence[Row]") -> list[str]:
+def _also(rows: "Sequence[TrialRecord]") -> list[str]:
     """Return the names of the further scores that a terminal has room for: of many, not those of single targets."""
     names = list(dict.fromkeys(name for row in rows for name in row.also))
     return names if len(names) <= _MOST_SCORES else [name for name in names if "." not in name][:_MOST_SCORES]
 
 
-def by_family(rows: "Sequence[Row]", *, metric: str) -> Table:
+def by_family(rows: "Sequence[TrialRecord]", *, metric: str) -> Table:
     """Return the best trial of each family, and how many it had."""
     table = Table(title="Best of each family", title_justify="left")
     also = _also(rows)

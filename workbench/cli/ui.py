@@ -36,7 +36,7 @@ def show(home: Home, port: int, *, dashboard: bool, tensorboard: bool, browser: 
     with ExitStack() as stack:
         started: list[servers.Server] = []
         for serve, near, _, _ in wanted:
-            given = stack.enter_context(servers.reserved(near))
+            given = stack.enter_context(servers.reserve_port(near))
             started.append(stack.enter_context(serve(home, given)))
             if given != near:
                 print(f"Port {near} is taken; {started[-1].name} gets {given}.", file=sys.stderr)

@@ -23,7 +23,7 @@ from workbench.config.schema import (
     TrainingConfig,
     WordVectorsConfig,
 )
-from workbench.config.secrets import masked
+from workbench.config.secrets import mask_secrets
 from workbench.config.study_config import StudyConfig, schema
 from workbench.config.study_file import load
 
@@ -42,6 +42,6 @@ __all__ = [
     "TrainingConfig",
     "WordVectorsConfig",
     "load",
-    "masked",
+    "mask_secrets",
     "schema",
 ]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from workbench.config.study_config import StudyConfig
-from workbench.errors import did_you_mean, listed, shown
+from workbench.errors import did_you_mean, format_list, format_value
 
 # What pydantic's errors are in our sentence, filled in from their context.
 _MUST = {
@@ -31,7 +31,7 @@ _MUST = {
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
-def sentence(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """Say the first thing that is wrong, and how many more there are."""
     # A key that is misspelt is also missing; the misspelling is what helps.
     first = min(error.errors(), key=lambda e: e["type"] not in _UNKNOWN)
@@ -41,12 +41,12 @@ def sentence(error: ValidationError) -> str:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     key = " ".join(key.split())
     if first["type"] in _UNKNOWN:
-        key = key if first["type"] == "extra_forbidden" else shown(first["input"])
+        key = key if first["type"] == "extra_forbidden" else format_value(first["input"])
         return f"{key} is not a key of a study file.{_right_key(location)}{more}"
     if first["type"] == "missing":
         return f"{key} is missing. Add it to the file.{more}"
     must = _MUST.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
-    return f"{key} {must}. Received: {shown(first['input'])}.{_remedy(first, location)}{more}"
+    return f"{key} {must}. Received: {format_value(first['input'])}.{_remedy(first, location)}{more}"
 
 
 def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
@@ -64,7 +64,7 @@ def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
     if kind == "tuple_type" and isinstance(value, str):
         return f" Write [{value}]."
     if kind == "model_type":
-        return f" Its keys: {listed(_keys(location), 20)}."
+        return f" Its keys: {format_list(_keys(location), 20)}."
     return ""
 
 
@@ -75,7 +75,7 @@ def _right_key(location: tuple[int | str, ...]) -> str:
         if key in known:
             return f" It belongs {f'under {place}' if place else 'at the top of the file'}."
     known = _keys(tuple(above))
-    return did_you_mean(key, known) or f" Known keys: {listed(known, 20)}."
+    return did_you_mean(key, known) or f" Known keys: {format_list(known, 20)}."
 
 
 def _places() -> Iterator[tuple[str, list[str]]]:

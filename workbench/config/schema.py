@@ -64,13 +64,13 @@ def one_class(value: object) -> object:
     return value
 
 
-class Part(BaseModel):
+class ConfigSection(BaseModel):
     """A frozen mapping of the study file in which unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class DataConfig(Part):
+class DataConfig(ConfigSection):
     """Where the rows come from, and what their columns are."""
 
     train: str
@@ -152,7 +152,7 @@ class DataConfig(Part):
         return self
 
 
-class TargetConfig(Part):
+class TargetConfig(ConfigSection):
     """One of several targets, where it is not like the others."""
 
     task: SingleTask | None = None
@@ -174,7 +174,7 @@ class TargetConfig(Part):
         return one_class(value)
 
 
-class FoldsConfig(Part):
+class FoldsConfig(ConfigSection):
     """How rows are set apart for validation."""
 
     kind: FoldKind | None = None
@@ -199,7 +199,7 @@ class FoldsConfig(Part):
         return self
 
 
-class SearchConfig(Part):
+class SearchConfig(ConfigSection):
     """How long and how to search."""
 
     trials: Whole | None = Field(default=None, ge=1)
@@ -226,7 +226,7 @@ class SearchConfig(Part):
     """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
 
 
-class PretrainedConfig(Part):
+class PretrainedConfig(ConfigSection):
     """What the family `pretrained` starts from."""
 
     base: str | None = None
@@ -239,7 +239,7 @@ class PretrainedConfig(Part):
     """Whether the base was trained on images like these; what is tried first follows from it."""
 
 
-class WordVectorsConfig(Part):
+class WordVectorsConfig(ConfigSection):
     """Vectors of words, learnt from other texts, for nets that read."""
 
     file: str | None = None
@@ -254,7 +254,7 @@ class WordVectorsConfig(Part):
         return self
 
 
-class TrainingConfig(Part):
+class TrainingConfig(ConfigSection):
     """How nets are trained; what is not said here is in their search space."""
 
     epochs: Whole = Field(default=100, ge=1)
@@ -294,7 +294,7 @@ class TrainingConfig(Part):
         return shared
 
 
-class EnsembleConfig(Part):
+class EnsembleConfig(ConfigSection):
     """How the trials are blended."""
 
     method: str = "nelder_mead"

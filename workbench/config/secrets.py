@@ -13,7 +13,7 @@ _SECRETS = (
 )
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """Return a text, as of a study file, with stars in the place of what looks like a password, a token or a key."""
     for secret in _SECRETS:
         text = secret.sub(lambda found: f"{found['before']}***", text)

@@ -7,21 +7,21 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from workbench.config.schema import (
+    ConfigSection,
     DataConfig,
     EnsembleConfig,
     FoldsConfig,
     Name,
-    Part,
     SearchConfig,
     TargetConfig,
     Task,
     TrainingConfig,
     Whole,
 )
-from workbench.errors import ConfigError, shown
+from workbench.errors import ConfigError, format_value
 
 
-class StudyConfig(Part):
+class StudyConfig(ConfigSection):
     """One question: data, metric, folds, families, budgets. Read it with `load`."""
 
     name: Name
@@ -79,7 +79,7 @@ class StudyConfig(Part):
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
         """Return the error for a `key` of this file, in the one sentence all errors share."""
-        return ConfigError(f"{self._file}: {key} {expected}. Received: {shown(received)}.{hint}")
+        return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
 
 
 def schema() -> dict[str, Any]:

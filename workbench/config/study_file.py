@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from workbench.config.messages import sentence
+from workbench.config.messages import describe_errors
 from workbench.config.study_config import StudyConfig
-from workbench.errors import ConfigError, did_you_mean, listed, shown
+from workbench.errors import ConfigError, did_you_mean, format_list, format_value
 
 
 def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
@@ -26,12 +26,12 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
     document = _parsed(path, _text(path))
     if not isinstance(document, dict):
         raise ConfigError(
-            f"{path}: must be a mapping with name, data and families. Received: {shown(document)}.{_no_study(path)}"
+            f"{path}: must be a mapping with name, data and families. Received: {format_value(document)}.{_no_study(path)}"
         )
     try:
         return StudyConfig.of({**document, **overrides}, path)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {sentence(error)}") from error
+        raise ConfigError(f"{path}: {describe_errors(error)}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,7 +83,7 @@ def _instead(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     near = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
     if path.is_dir():
-        return f" Name a study file in it: {listed(near)}." if near else " Name a study file."
+        return f" Name a study file in it: {format_list(near)}." if near else " Name a study file."
     if path.exists():
         return " Check who may read it."
     return did_you_mean(path.name, near) or " Make one with 'workbench init TRAIN.csv'."

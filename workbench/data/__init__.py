@@ -36,21 +36,21 @@ from workbench.data.validation import peek
 
 if TYPE_CHECKING:
     from workbench.data.column_types import kinds
-    from workbench.data.load import load, truth
+    from workbench.data.load import load, load_answers
     from workbench.data.new_data import NewRows, Reader
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
 
-__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
+__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "load_answers", "peek", "read_table"]
 
 _HEAVY = {
-    "NewRows": "reader",
-    "Reader": "reader",
+    "NewRows": "new_data",
+    "Reader": "new_data",
     "infer_task": "target",
-    "kinds": "columns",
-    "load": "sources",
+    "kinds": "column_types",
+    "load": "load",
     "read_table": "tables",
-    "truth": "sources",
+    "load_answers": "load",
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.errors import ConfigError, DataError, listed
+from workbench.errors import ConfigError, DataError, format_list
 
 # How a missing number is written among numbers; among categories these stay what they are.
 _MARKERS = frozenset(
@@ -60,7 +60,7 @@ _LONG = 500
 _EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 
 
-class Column(NamedTuple):
+class FittedColumn(NamedTuple):
     """What was learnt about a column."""
 
     kind: ColumnKind
@@ -77,7 +77,7 @@ def kinds(frame: pd.DataFrame) -> dict[str, ColumnKind]:
     return {str(name): _recognised(frame[name]).kind for name in frame.columns}
 
 
-def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, Column]:
+def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, FittedColumn]:
     """Decide on training rows what each column is; `data.types` has the last word.
 
     Raises:
@@ -90,13 +90,15 @@ def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, Column]:
         if name not in types:
             learnt[name] = _recognised(series)
             continue
-        learnt[name] = Column(types[name], _date_format(texts(series), asked=True) if types[name] == "date" else None)
+        learnt[name] = FittedColumn(
+            types[name], _date_format(texts(series), asked=True) if types[name] == "date" else None
+        )
         if series.notna().any() and _imposed(series, learnt[name]).isna().all():
             raise _misfit(config, name, series)
     return learnt
 
 
-def impose(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataFrame:
     """Return the learnt columns, in their order, each as its kind; what does not fit becomes missing."""
     return pd.DataFrame({name: _imposed(frame[name], column) for name, column in columns.items()})
 
@@ -115,7 +117,7 @@ def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None
         words = written[_numbers(written).isna()]
         if len(words):
             raise DataError(
-                f"{table}: column {name!r} must hold numbers, as in training. Received: {listed(map(repr, words), 3)}. "
+                f"{table}: column {name!r} must hold numbers, as in training. Received: {format_list(map(repr, words), 3)}. "
                 "Correct them, or leave them empty."
             )
 
@@ -138,31 +140,31 @@ def _text(value: Any) -> str | float:
 
 def _misfit(config: StudyConfig, name: str, series: pd.Series[Any]) -> ConfigError:
     kind = config.data.types[name]
-    few = listed((repr(value) for value in series.dropna().unique()[:3].tolist()), 3)
+    few = format_list((repr(value) for value in series.dropna().unique()[:3].tolist()), 3)
     hint = f" Its values are like {few}. Try category, or leave it to be recognised."
     return config.error(f"data.types.{name}", "must be what the column holds", kind, hint)
 
 
-def _recognised(series: pd.Series[Any]) -> Column:
+def _recognised(series: pd.Series[Any]) -> FittedColumn:
     """Recognise one column by its dtype, else by its distinct strings."""
     if pd.api.types.is_bool_dtype(series.dtype):
-        return Column("boolean")
+        return FittedColumn("boolean")
     if pd.api.types.is_numeric_dtype(series.dtype) or series.dtype.kind == "m":
-        return Column("number")
+        return FittedColumn("number")
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return Column("date")
+        return FittedColumn("date")
     strings = texts(series).dropna()
     counts = strings.value_counts()
     distinct = [value.strip() for value in counts.index]
     lowered = {value.lower() for value in distinct[:10]}
     if len(distinct) <= 2 and distinct and any(lowered <= pair for pair in _PAIRS):
-        return Column("boolean")
+        return FittedColumn("boolean")
     if _are_numbers(distinct):
-        return Column("number")
+        return FittedColumn("number")
     date_format = _date_format(strings)
     if date_format is not None:
-        return Column("date", date_format)
-    return Column("text" if _is_text(distinct, len(strings)) else "category")
+        return FittedColumn("date", date_format)
+    return FittedColumn("text" if _is_text(distinct, len(strings)) else "category")
 
 
 def _are_numbers(distinct: list[str]) -> bool:
@@ -227,7 +229,7 @@ def _nanoseconds(dates: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(dates.where(possible).dt.as_unit("ns"))
 
 
-def _imposed(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+def _imposed(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
     """Return one column as its kind."""
     if column.kind == "number":
         return _as_numbers(series)

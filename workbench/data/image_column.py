@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype, take
 
 from workbench.data.dataset import Array
-from workbench.data.memmap import Stored
+from workbench.data.memmap import MemmapArray
 
 _MISSING = -1
 # What is read at a time where many rows are gone through, in bytes.
@@ -20,7 +20,7 @@ _BLOCK = 32 * 2**20
 
 
 @register_extension_dtype
-class PicturesDtype(ExtensionDtype):
+class ImageDtype(ExtensionDtype):
     """The type of a column of images."""
 
     name = "pictures"
@@ -31,17 +31,17 @@ class PicturesDtype(ExtensionDtype):
     @classmethod
     def construct_array_type(cls) -> Any:
         """Return the array that goes with the type."""
-        return Pictures
+        return ImageArray
 
 
-class Pictures(ExtensionArray):
+class ImageArray(ExtensionArray):
     """Images of one shape, one a row; a row without an image has a missing value, which is read as a blank image.
 
     It holds its sources, arrays of images in memory or on disk, and for each row the number of its image in all of
     them. Rows are taken, joined, copied and pickled by these numbers alone.
     """
 
-    def __init__(self, sources: Array | Stored | Sequence[Array | Stored], places: Any | None = None) -> None:
+    def __init__(self, sources: Array | MemmapArray | Sequence[Array | MemmapArray], places: Any | None = None) -> None:
         """Take the images with these numbers, or all of them.
 
         Args:
@@ -61,9 +61,9 @@ class Pictures(ExtensionArray):
             raise ValueError(f"numbers of images must lie between -1 and {count - 1}. Received others.")
 
     @property
-    def dtype(self) -> PicturesDtype:
+    def dtype(self) -> ImageDtype:
         """The column's type."""
-        return PicturesDtype()
+        return ImageDtype()
 
     @property
     def nbytes(self) -> int:
@@ -71,16 +71,18 @@ class Pictures(ExtensionArray):
         return int(self._places.nbytes)
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> LazyImages:
         """The images as an array that is read when rows are asked for."""
-        return Seen(self)
+        return LazyImages(self)
 
     @property
     def digest(self) -> str:
         """16 hex digits over the images of all rows; of those that lie on disk, over what they are known by."""
         words = hashlib.sha256(f"{[source.shape[1:] for source in self._sources]}".encode())
         for source in self._sources:
-            known = source.digest.encode() if isinstance(source, Stored) else np.ascontiguousarray(source).tobytes()
+            known = (
+                source.digest.encode() if isinstance(source, MemmapArray) else np.ascontiguousarray(source).tobytes()
+            )
             words.update(known)
         words.update(self._places.tobytes())
         return words.hexdigest()[:16]
@@ -103,12 +105,12 @@ class Pictures(ExtensionArray):
         missing: Array = self._places == _MISSING
         return missing
 
-    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Pictures:
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> ImageArray:
         """Return the rows with these numbers; with `allow_fill`, -1 stands for a row without an image."""
         fill = _MISSING if allow_fill else None
         return self._of(take(self._places, np.asarray(indices, dtype=np.intp), fill_value=fill, allow_fill=allow_fill))
 
-    def copy(self) -> Pictures:
+    def copy(self) -> ImageArray:
         """Return the same rows; the images are not copied."""
         return self._of(self._places.copy())
 
@@ -126,13 +128,13 @@ class Pictures(ExtensionArray):
 
     def __eq__(self, other: Any) -> Any:
         """Return which rows are the same image of the same sources."""
-        if not isinstance(other, Pictures) or len(other) != len(self):
+        if not isinstance(other, ImageArray) or len(other) != len(self):
             return NotImplemented
         sources, moved = _joined([self, other])
         return (moved[0] == moved[1]) & (len(sources) == len(self._sources)) & (moved[0] != _MISSING)
 
-    def _of(self, places: Any) -> Pictures:
-        return Pictures(self._sources, places)
+    def _of(self, places: Any) -> ImageArray:
+        return ImageArray(self._sources, places)
 
     def _values_for_factorize(self) -> tuple[Array, Any]:
         return self._places, _MISSING
@@ -141,17 +143,17 @@ class Pictures(ExtensionArray):
         return lambda image: "none" if image is None else "×".join(map(str, image.shape))
 
     @classmethod
-    def _from_factorized(cls, values: Any, original: Pictures) -> Pictures:
+    def _from_factorized(cls, values: Any, original: ImageArray) -> ImageArray:
         return original._of(values)
 
     @classmethod
-    def _concat_same_type(cls, to_concat: Sequence[Pictures]) -> Pictures:
+    def _concat_same_type(cls, to_concat: Sequence[ImageArray]) -> ImageArray:
         sources, places = _joined(to_concat)
         return cls(sources, np.concatenate(places))
 
     @classmethod
-    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> Pictures:
-        if isinstance(scalars, Pictures):
+    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> ImageArray:
+        if isinstance(scalars, ImageArray):
             return scalars
         images = [image for image in scalars if image is not None]
         if not images:
@@ -160,10 +162,10 @@ class Pictures(ExtensionArray):
         return cls(np.stack(images), np.where(there, np.cumsum(there) - 1, _MISSING))
 
 
-class Seen:
+class LazyImages:
     """The images of a column, read when rows are asked for: in memory they may be larger than they should be there."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: ImageArray) -> None:
         """See all rows."""
         self._pictures = pictures
         one = pictures.read(slice(0, 0))
@@ -193,9 +195,9 @@ class Seen:
             yield part, self[part]
 
 
-def _joined(columns: Sequence[Pictures]) -> tuple[list[Array | Stored], list[Array]]:
+def _joined(columns: Sequence[ImageArray]) -> tuple[list[Array | MemmapArray], list[Array]]:
     """Return the sources of some columns, each once, and each column's numbers among them."""
-    sources: list[Array | Stored] = []
+    sources: list[Array | MemmapArray] = []
     found = []
     for column in columns:
         moved, begin = np.full(len(column), _MISSING, np.int64), 0
@@ -210,8 +212,8 @@ def _joined(columns: Sequence[Pictures]) -> tuple[list[Array | Stored], list[Arr
     return sources, found
 
 
-def _same(one: Array | Stored, other: Array | Stored) -> bool:
+def _same(one: Array | MemmapArray, other: Array | MemmapArray) -> bool:
     """Tell whether two sources are one; views of a file's rows are not looked into."""
-    if isinstance(one, Stored) and isinstance(other, Stored) and one.digest:
+    if isinstance(one, MemmapArray) and isinstance(other, MemmapArray) and one.digest:
         return (one.path, one.digest) == (other.path, other.digest)
     return one is other

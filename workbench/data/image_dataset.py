@@ -12,15 +12,15 @@ from workbench.data import image_decoding, image_folder, image_paths, tables, ta
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Dataset
-from workbench.data.image_decoding import Decoded, Look
-from workbench.data.image_folder import Images
-from workbench.errors import DataError, listed
+from workbench.data.image_decoding import DecodedImages, ImageFormat
+from workbench.data.image_folder import ImageFiles
+from workbench.errors import DataError, format_list
 
 
-class Gallery(NamedTuple):
+class ImageSet(NamedTuple):
     """Images, and what is known of each."""
 
-    images: Images
+    images: ImageFiles
     frame: pd.DataFrame
     """(files,): their ids, and of training images the target and what else the study file names."""
     name: str
@@ -55,7 +55,7 @@ def load_images(
     id_name = str(config.data.id)
     new = None if test is None else _to_predict(config, test, gallery, sample)
     # What is wrong with the rows is said before any image is decoded.
-    target.of(config, gallery.frame)
+    target.encode_targets(config, gallery.frame)
     ids = tables.ids(gallery.frame, id_name, gallery.name)
     test_ids = None if new is None else tables.ids(new.frame, id_name, new.name)
     skip = config.data.corrupt == "skip"
@@ -72,14 +72,14 @@ def load_images(
         sample=sample,
         example=decoded.x[:1],
         notes=(*gallery.images.notes, *gallery.notes, *decoded.notes, *(new.images.notes if new else ())),
-        **target.of(config, frame)._asdict(),
+        **target.encode_targets(config, frame)._asdict(),
         **tables.roles(config, frame, gallery.name),
     )
 
 
-def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
+def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, ImageSet]:
     """Return the images of a folder of classes, and the study with the names of what is known of them."""
-    images = image_folder.by_class(folder, f"{config.file}: data.train")
+    images = image_folder.list_by_class(folder, f"{config.file}: data.train")
     if isinstance(config.data.target, tuple):
         hint = " A folder is a class; name a table with a column for each target, and set data.images."
         raise config.error("data.target", "must be one target for images in folders", config.data.target, hint)
@@ -87,29 +87,29 @@ def _sorted(config: StudyConfig, folder: Path) -> tuple[StudyConfig, Gallery]:
     label, id_name = str(config.data.target), str(config.data.id)
     frame = pd.DataFrame({id_name: image_folder.names(images), label: images.labels}, dtype=object)
     validation.check_columns(config, list(frame.columns), folder.name)
-    return config, Gallery(images, frame, folder.name)
+    return config, ImageSet(images, frame, folder.name)
 
 
-def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, Gallery]:
+def _listed(config: StudyConfig, table: Path) -> tuple[StudyConfig, ImageSet]:
     """Return the images that a table names."""
     images, frame, column = _named(config, table)
     config = _completed(config, id=config.data.id or column)
     targets = validation.check_columns(config, list(map(str, frame.columns)), table.name)
     known = {*targets, column, *validation.not_features(config), *config.data.time}
     aside = [name for name in map(str, frame.columns) if name not in known]
-    notes = (f"left out {listed(map(repr, aside), 5)}: columns beside the images",) if aside else ()
-    return config, Gallery(images, frame, table.name, notes)
+    notes = (f"left out {format_list(map(repr, aside), 5)}: columns beside the images",) if aside else ()
+    return config, ImageSet(images, frame, table.name, notes)
 
 
-def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.DataFrame | None) -> Gallery:
+def _to_predict(config: StudyConfig, test: Path, train: ImageSet, sample: pd.DataFrame | None) -> ImageSet:
     """Return the images to predict: those of a folder, or those that a table names."""
     id_name = str(config.data.id)
     if test.is_dir():
-        images = image_folder.unsorted(test, f"{config.file}: data.test")
+        images = image_folder.list_flat(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
         plain = train.frame[id_name].astype(str).isin(stems).mean() > image_paths.SHARE
         ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
-        return Gallery(images, pd.DataFrame({id_name: ids}), test.name)
+        return ImageSet(images, pd.DataFrame({id_name: ids}), test.name)
     if config.data.images is None:
         raise DataError(
             f"{test.name} must be a folder of images, as {train.name} is. Received: a table. Name a folder."
@@ -117,30 +117,30 @@ def _to_predict(config: StudyConfig, test: Path, train: Gallery, sample: pd.Data
     images, frame, _ = _named(config, test)
     if id_name not in frame:
         raise DataError(
-            f"{test.name} must have the column {id_name!r} that {train.name} has. Received: {listed(frame.columns)}. "
+            f"{test.name} must have the column {id_name!r} that {train.name} has. Received: {format_list(frame.columns)}. "
             "Add it."
         )
-    return Gallery(images, frame, test.name)
+    return ImageSet(images, frame, test.name)
 
 
-def _named(config: StudyConfig, table: Path) -> tuple[Images, pd.DataFrame, str]:
+def _named(config: StudyConfig, table: Path) -> tuple[ImageFiles, pd.DataFrame, str]:
     """Return the images that a table names, the table, and the column that names them."""
-    folder = validation.located(config, "data.images", str(config.data.images), folder=True)
-    images = image_folder.anywhere(folder, f"{config.file}: data.images")
+    folder = validation.find_file(config, "data.images", str(config.data.images), folder=True)
+    images = image_folder.list_recursively(folder, f"{config.file}: data.images")
     as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
-    index = image_paths.Index(images)
+    index = image_paths.ImageIndex(images)
     column = image_paths.name_column(as_text, index)
     if column is None:
         raise DataError(
             f"{table.name} must have a column that names the images of {folder}. Received: columns "
-            f"{listed(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
+            f"{format_list(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
         )
     frame = tables.read_table(table, [column, str(config.data.id)])
     files = image_paths.files(frame[column], index, table.name)
-    return Images(folder, tuple(file for file in files if file is not None)), frame, column
+    return ImageFiles(folder, tuple(file for file in files if file is not None)), frame, column
 
 
-def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
+def _called(images: ImageFiles, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
     """Return what the images to predict are called: as in the sample, else as in training; `plain` has no suffix."""
     names = image_folder.names(images)
     stems = [PurePosixPath(name).stem for name in names]
@@ -152,7 +152,7 @@ def _called(images: Images, id_name: str, sample: pd.DataFrame | None, *, plain:
     return styles[0]
 
 
-def _decoded(new: Gallery, look: Look, cache: Cache | None) -> Decoded:
+def _decoded(new: ImageSet, look: ImageFormat, cache: Cache | None) -> DecodedImages:
     """Decode images to predict; each needs a prediction, so none is left out."""
     return image_decoding.decode(new.images, cache, look=look)
 

@@ -25,9 +25,9 @@ import numpy as np
 from workbench.data import memmap
 from workbench.data.cache import Cache, Tell, silent
 from workbench.data.dataset import Array
-from workbench.data.image_folder import Images
-from workbench.data.memmap import Stored
-from workbench.errors import DataError, SourceError, listed
+from workbench.data.image_folder import ImageFiles
+from workbench.data.memmap import MemmapArray
+from workbench.errors import DataError, SourceError, format_list
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -50,7 +50,7 @@ _TURNED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 
 
-class Look(NamedTuple):
+class ImageFormat(NamedTuple):
     """How every image comes out."""
 
     height: int
@@ -59,7 +59,7 @@ class Look(NamedTuple):
     """`grey` and `colour` are bytes, `deep` is float32: grey levels of more than 8 bits, 0 to 65535 as a rule."""
 
     @classmethod
-    def of(cls, x: Any) -> Look:
+    def of(cls, x: Any) -> ImageFormat:
         """Return the look that images have which came out like this."""
         height, width = x.shape[1:3]
         return cls(height, width, "colour" if x.ndim == 4 else "grey" if x.dtype == np.uint8 else "deep")
@@ -75,17 +75,17 @@ class Look(NamedTuple):
         return "float32" if self.pixel == "deep" else "uint8"
 
 
-class Decoded(NamedTuple):
+class DecodedImages(NamedTuple):
     """Images in an array."""
 
-    x: Array | Stored
-    look: Look
+    x: Array | MemmapArray
+    look: ImageFormat
     kept: Array
     """(files,): whether each file is in the array; a broken one is not."""
     notes: tuple[str, ...]
 
 
-class Seen(NamedTuple):
+class ImageHeader(NamedTuple):
     """What the head of a file tells."""
 
     height: int
@@ -94,13 +94,13 @@ class Seen(NamedTuple):
 
 
 def decode(
-    images: Images,
+    images: ImageFiles,
     cache: Cache | None,
     *,
-    look: Look | None = None,
+    look: ImageFormat | None = None,
     size: tuple[int, int] | None = None,
     skip: bool = False,
-) -> Decoded:
+) -> DecodedImages:
     """Decode images, or take what was decoded earlier.
 
     Args:
@@ -120,17 +120,17 @@ def decode(
         return _decoded(images, np.concatenate(blocks), facts)
 
     def make(folder: Path) -> None:
-        with memmap.Writer(folder / "x.npy") as writer:
+        with memmap.NpyWriter(folder / "x.npy") as writer:
             made = _decode(images, look, size, skip=skip, append=writer.append, tell=cache.tell)
         (folder / "facts.json").write_text(json.dumps(made))
 
     made_from = {"images": _identity(images), "look": look, "size": size, "skip": skip, "version": _VERSION}
     folder = cache.entry(made_from, make)
     facts = json.loads((folder / "facts.json").read_text())
-    return _decoded(images, Stored(folder / "x.npy", digest=facts["digest"]), facts)
+    return _decoded(images, MemmapArray(folder / "x.npy", digest=facts["digest"]), facts)
 
 
-def look_at(images: Images, size: tuple[int, int] | None = None) -> Look:
+def choose_format(images: ImageFiles, size: tuple[int, int] | None = None) -> ImageFormat:
     """Return the look that suits images, by the heads of the files alone.
 
     Raises:
@@ -138,12 +138,12 @@ def look_at(images: Images, size: tuple[int, int] | None = None) -> Look:
         SourceError: a file cannot be opened.
     """
     with ThreadPoolExecutor(_threads()) as pool:
-        return _suiting([seen for seen in pool.map(_head, images.files) if isinstance(seen, Seen)], size, images)
+        return _suiting([seen for seen in pool.map(_head, images.files) if isinstance(seen, ImageHeader)], size, images)
 
 
 def _decode(
-    images: Images,
-    look: Look | None,
+    images: ImageFiles,
+    look: ImageFormat | None,
     size: tuple[int, int] | None,
     *,
     skip: bool,
@@ -178,17 +178,17 @@ def _decode(
     return {"look": look, "broken": list(broken), "digest": words.hexdigest()[:16], "sizes": sizes}
 
 
-def _decoded(images: Images, x: Array | Stored, facts: Mapping[str, Any]) -> Decoded:
+def _decoded(images: ImageFiles, x: Array | MemmapArray, facts: Mapping[str, Any]) -> DecodedImages:
     """Return what was decoded, and say what was done to it."""
-    look, broken = Look(*facts["look"]), set(facts["broken"])
+    look, broken = ImageFormat(*facts["look"]), set(facts["broken"])
     notes = []
     if broken:
-        few = listed((Path(file).name for file in facts["broken"]), 5)
+        few = format_list((Path(file).name for file in facts["broken"]), 5)
         notes.append(f"left out images that cannot be decoded: {few}")
     if facts["sizes"] > 1:
         notes.append(f"images of {facts['sizes']} sizes are stretched to {look.height} × {look.width} pixels")
     kept = np.array([str(file) not in broken for file in images.files])
-    return Decoded(x, look, kept, tuple(notes))
+    return DecodedImages(x, look, kept, tuple(notes))
 
 
 def _sorted_out(files: Sequence[Path], results: Iterable[T | str], broken: dict[str, str]) -> list[tuple[Path, T]]:
@@ -202,13 +202,13 @@ def _sorted_out(files: Sequence[Path], results: Iterable[T | str], broken: dict[
     return whole
 
 
-def _check_whole(images: Images, broken: Mapping[str, str], remedy: str, *, skip: bool) -> None:
+def _check_whole(images: ImageFiles, broken: Mapping[str, str], remedy: str, *, skip: bool) -> None:
     if len(broken) == len(images.files) or (broken and not skip):
-        few = listed((f"{_seen_from(images.folder, Path(f))} ({reason})" for f, reason in broken.items()), 5)
+        few = format_list((f"{_seen_from(images.folder, Path(f))} ({reason})" for f, reason in broken.items()), 5)
         raise DataError(f"{images.folder}: images must be whole. Received broken ones: {few}. {remedy}")
 
 
-def _suiting(seen: Sequence[Seen], size: tuple[int, int] | None, images: Images) -> Look:
+def _suiting(seen: Sequence[ImageHeader], size: tuple[int, int] | None, images: ImageFiles) -> ImageFormat:
     """Return the look that suits images: of the median height and width, both shrunk where one is long."""
     if not seen:
         raise DataError(f"{images.folder}: images must be whole. Received: none of {len(images.files)} is. Mend them.")
@@ -218,10 +218,10 @@ def _suiting(seen: Sequence[Seen], size: tuple[int, int] | None, images: Images)
         height, width = np.median([(head.height, head.width) for head in seen], axis=0)
         shrink = min(1.0, _LONGEST / max(height, width))
         size = max(1, round(height * shrink)), max(1, round(width * shrink))
-    return Look(*size, pixel)
+    return ImageFormat(*size, pixel)
 
 
-def _head(file: Path) -> Seen | str:
+def _head(file: Path) -> ImageHeader | str:
     """Return what the head of a file tells, or why it cannot be read."""
     import PIL.Image
 
@@ -231,7 +231,7 @@ def _head(file: Path) -> Seen | str:
                 width, height = image.size
                 if image.getexif().get(_ORIENTATION) in _TURNED:
                     width, height = height, width
-                return Seen(height, width, image.mode)
+                return ImageHeader(height, width, image.mode)
         except _broken() as error:
             return _reason(error)
 
@@ -242,7 +242,7 @@ class _Pixels(NamedTuple):
     """Of the file, not of the pixels: another version of Pillow may round otherwise."""
 
 
-def _read(file: Path, look: Look) -> _Pixels | str:
+def _read(file: Path, look: ImageFormat) -> _Pixels | str:
     """Decode one image, or say why it cannot be decoded."""
     import PIL.Image
 
@@ -255,7 +255,7 @@ def _read(file: Path, look: Look) -> _Pixels | str:
         return _reason(error)
 
 
-def _pixels(image: PIL.Image.Image, look: Look) -> Array:
+def _pixels(image: PIL.Image.Image, look: ImageFormat) -> Array:
     """Return an image upright, opaque and stretched."""
     import PIL.Image
     import PIL.ImageOps
@@ -316,7 +316,7 @@ def _reason(error: Exception) -> str:
     return sentence or type(error).__name__
 
 
-def _identity(images: Images) -> list[Any]:
+def _identity(images: ImageFiles) -> list[Any]:
     """Return what files are known again by without reading them."""
     stats = ((file, file.stat()) for file in images.files)
     return [(_seen_from(images.folder, file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
@@ -333,7 +333,7 @@ def _threads() -> int:
 class _Progress:
     """Tells now and then how many images are decoded."""
 
-    def __init__(self, images: Images, tell: Tell) -> None:
+    def __init__(self, images: ImageFiles, tell: Tell) -> None:
         self._images, self._tell, self._told = images, tell, time.monotonic()
 
     def __call__(self, done: int) -> None:

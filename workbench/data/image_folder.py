@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.errors import DataError, listed
+from workbench.errors import DataError, format_list
 
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -15,7 +15,7 @@ _PART = re.compile(r"(?i)(seg_)?(train|test|val|valid|pred|eval)(ing|idation|uat
 _DEBRIS = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
-class Images(NamedTuple):
+class ImageFiles(NamedTuple):
     """The images of a folder in the order of their paths."""
 
     folder: Path
@@ -26,7 +26,7 @@ class Images(NamedTuple):
     """What was left out, a sentence each."""
 
 
-def by_class(folder: Path, where: str) -> Images:
+def list_by_class(folder: Path, where: str) -> ImageFiles:
     """Return the images of a folder that has a sub-folder for each class; `where` begins every message.
 
     Raises:
@@ -43,13 +43,13 @@ def by_class(folder: Path, where: str) -> Images:
             (loose if is_image(path) else others).append(path)
     found: dict[str, list[Path]] = {}
     for name, path in folders.items():
-        files = list(beneath(path))
+        files = list(walk_files(path))
         found[name] = [file for file in files if is_image(file)]
         others += [file for file in files if not is_image(file)]
     _check_classes(folder, where, found, loose)
     empty = [name for name, files in found.items() if not files]
-    notes = [f"left out {listed(empty)}: a folder without images"] if empty else []
-    return Images(
+    notes = [f"left out {format_list(empty)}: a folder without images"] if empty else []
+    return ImageFiles(
         folder,
         tuple(file for files in found.values() for file in files),
         tuple(name for name, files in found.items() for _ in files),
@@ -57,7 +57,7 @@ def by_class(folder: Path, where: str) -> Images:
     )
 
 
-def unsorted(folder: Path, where: str) -> Images:
+def list_flat(folder: Path, where: str) -> ImageFiles:
     """Return the images that lie in a folder itself, as those to predict do.
 
     Raises:
@@ -65,38 +65,38 @@ def unsorted(folder: Path, where: str) -> Images:
     """
     inside = _inside(folder)
     files = [path for path in inside if is_image(path)]
-    deeper = [path for path in inside if path.is_dir() and any(map(is_image, beneath(path)))]
+    deeper = [path for path in inside if path.is_dir() and any(map(is_image, walk_files(path)))]
     if deeper:
         only = f" Set it to {str(deeper[0])!r}." if len(deeper) == 1 and not files else ""
         raise DataError(
             f"{where} must be a folder with the images to predict in it, and no sub-folders. Received: {str(folder)!r} "
-            f"with the sub-folders {listed((path.name for path in deeper), 5)}.{only or ' Move their images up.'}"
+            f"with the sub-folders {format_list((path.name for path in deeper), 5)}.{only or ' Move their images up.'}"
         )
     if not files:
         raise DataError(_no_images(folder, where))
     others = [path for path in inside if path.is_file() and not is_image(path)]
-    return Images(folder, tuple(files), notes=_others(others))
+    return ImageFiles(folder, tuple(files), notes=_others(others))
 
 
-def anywhere(folder: Path, where: str) -> Images:
+def list_recursively(folder: Path, where: str) -> ImageFiles:
     """Return the images of a folder and all below it.
 
     Raises:
         DataError: there are none.
     """
-    files = tuple(path for path in beneath(folder) if is_image(path))
+    files = tuple(path for path in walk_files(folder) if is_image(path))
     if not files:
         raise DataError(_no_images(folder, where))
-    return Images(folder, files)
+    return ImageFiles(folder, files)
 
 
-def names(images: Images) -> list[str]:
+def names(images: ImageFiles) -> list[str]:
     """Return what to call the images: their files' names, or where one is there twice the paths of all."""
     plain = [file.name for file in images.files]
     return plain if len(set(plain)) == len(plain) else paths(images)
 
 
-def paths(images: Images) -> list[str]:
+def paths(images: ImageFiles) -> list[str]:
     """Return where the images lie, seen from the folder."""
     return [file.relative_to(images.folder).as_posix() for file in images.files]
 
@@ -106,11 +106,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def beneath(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and of all below it in the order of their paths, hidden ones and debris aside."""
     for path in _inside(folder):
         if path.is_dir():
-            yield from beneath(path)
+            yield from walk_files(path)
         else:
             yield path
 
@@ -127,7 +127,7 @@ def _check_classes(folder: Path, where: str, found: dict[str, list[Path]], loose
         raise DataError(_no_images(folder, where))
     start = f"{where} must be a folder with a sub-folder for each class."
     if loose:
-        few = listed((file.name for file in loose), 3)
+        few = format_list((file.name for file in loose), 3)
         came = "beside the sub-folders" if classes else "and no sub-folders"
         remedy = (
             "Move them into one of them, or away."
@@ -139,7 +139,7 @@ def _check_classes(folder: Path, where: str, found: dict[str, list[Path]], loose
     if twice:
         alike = [name for name in classes if name.casefold() == twice[0]]
         raise DataError(
-            f"{start} Received: {str(folder)!r} with {listed(map(repr, alike))}, which only case tells apart. "
+            f"{start} Received: {str(folder)!r} with {format_list(map(repr, alike))}, which only case tells apart. "
             "Put their images into one folder."
         )
     if len(classes) == 1:
@@ -154,7 +154,7 @@ def _refuse_parts(folder: Path, where: str, found: Sequence[str]) -> None:
     hint = f" Did you mean {str(folder / train)!r}?" if train else ""
     raise DataError(
         f"{where} must be a folder with a sub-folder for each class. Received: {str(folder)!r} with the parts of a "
-        f"data set: {listed(found)}.{hint or ' Name the one to learn from.'}"
+        f"data set: {format_list(found)}.{hint or ' Name the one to learn from.'}"
     )
 
 
@@ -166,4 +166,4 @@ def _no_images(folder: Path, where: str) -> str:
 
 
 def _others(files: Sequence[Path]) -> tuple[str, ...]:
-    return (f"left out files that are no images: {listed((file.name for file in files), 3)}",) if files else ()
+    return (f"left out files that are no images: {format_list((file.name for file in files), 3)}",) if files else ()

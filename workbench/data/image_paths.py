@@ -10,14 +10,14 @@ from typing import Any, Protocol
 import pandas as pd
 
 from workbench.data import column_types, image_folder
-from workbench.data.image_folder import Images
-from workbench.errors import DataError, listed
+from workbench.data.image_folder import ImageFiles
+from workbench.errors import DataError, format_list
 
 # How many names are looked up to tell whether a column holds names of files, and how many must be there.
 _TRIED, SHARE = 200, 0.5
 
 
-def name_column(frame: pd.DataFrame, index: Index) -> str | None:
+def name_column(frame: pd.DataFrame, index: ImageIndex) -> str | None:
     """Return the column of a table whose values name images of a folder best; None where there is none.
 
     Of columns that do so alike it is the one that names most.
@@ -27,7 +27,7 @@ def name_column(frame: pd.DataFrame, index: Index) -> str | None:
     return best if shares[best] >= SHARE else None
 
 
-def name_columns(frame: pd.DataFrame, index: Index, asked: Collection[str] = ()) -> tuple[str, ...]:
+def name_columns(frame: pd.DataFrame, index: ImageIndex, asked: Collection[str] = ()) -> tuple[str, ...]:
     """Return all columns of a table that name images of a folder.
 
     Only values with their files' suffixes show that a column is one of several: numbers alone may be counts. Without
@@ -45,10 +45,10 @@ def name_columns(frame: pd.DataFrame, index: Index, asked: Collection[str] = ())
     return tuple(sure) if best is None else (best,)
 
 
-class Index:
+class ImageIndex:
     """The images of a folder by every way to write where they lie."""
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: ImageFiles) -> None:
         """Look at the files' places."""
         self.folder = images.folder
         # A whole path says more than a name, and a name more than one without its suffix.
@@ -80,7 +80,7 @@ class Index:
         return sum(self.find(word) is not None for word in words) / max(1, len(words))
 
 
-class Near:
+class NearbyImages:
     """Images of rows to predict: where their names lead from the rows' own file, else those of a folder."""
 
     def __init__(self, beside: Path | None, folder: Path) -> None:
@@ -101,16 +101,16 @@ class Near:
         return _image(Path.cwd() / word) if below is None and within else below
 
     @cached_property
-    def _index(self) -> Index | None:
+    def _index(self) -> ImageIndex | None:
         files = (
-            [file for file in image_folder.beneath(self.folder) if image_folder.is_image(file)]
+            [file for file in image_folder.walk_files(self.folder) if image_folder.is_image(file)]
             if self.folder.is_dir()
             else []
         )
-        return Index(Images(self.folder, tuple(files))) if files else None
+        return ImageIndex(ImageFiles(self.folder, tuple(files))) if files else None
 
 
-class Places(Protocol):
+class ImageLocator(Protocol):
     """Where images are looked for."""
 
     folder: Path
@@ -119,7 +119,7 @@ class Places(Protocol):
         """Return the image that a word means."""
 
 
-def files(series: pd.Series[Any], places: Places, name: str, *, blank: bool = False) -> list[Path | None]:
+def files(series: pd.Series[Any], places: ImageLocator, name: str, *, blank: bool = False) -> list[Path | None]:
     """Return the image that each value of a column names.
 
     Args:
@@ -137,7 +137,7 @@ def files(series: pd.Series[Any], places: Places, name: str, *, blank: bool = Fa
     if lost:
         raise DataError(
             f"{name}: column {series.name!r} must name one image of {places.folder} in every row. Received: "
-            f"{listed(map(repr, lost), 3)}, which are none, or more than one. Correct them."
+            f"{format_list(map(repr, lost), 3)}, which are none, or more than one. Correct them."
         )
     return [known[word] for word in words]
 

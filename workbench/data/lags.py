@@ -15,10 +15,10 @@ import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig, Task
 from workbench.data import column_types
-from workbench.data.column_types import Column
+from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Array
-from workbench.data.timestamps import Clock, Steps
-from workbench.errors import DataError, listed
+from workbench.data.timestamps import TimeColumns, TimeSteps
+from workbench.errors import DataError, format_list
 
 # A category with more levels than this is not followed through time.
 _MOST_LEVELS = 10
@@ -27,11 +27,11 @@ _SAME = 1e-4
 
 
 @dataclass(frozen=True)
-class Windows:
+class LagFeatures:
     """What a table's rows are shown beside their own columns, and the rows that new ones may look back at."""
 
-    clock: Clock
-    steps: Steps | None
+    clock: TimeColumns
+    steps: TimeSteps | None
     """None where there is nothing to look back at, but the parts of a date to join."""
     series: tuple[str, ...] = ()
     """The columns that tell series apart."""
@@ -61,14 +61,14 @@ class Windows:
         return {name: "date" if name == self._date else "number" for name in self.kept}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Windows:
+    def from_document(cls, document: Mapping[str, Any]) -> LagFeatures:
         """Return what `dataclasses.asdict` made of one, through JSON."""
         known: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
         }
         clock, steps = document["clock"], document["steps"]
-        known["clock"] = Clock(tuple(clock["names"]), Column(*clock["first"]))
-        known["steps"] = steps and Steps(**steps)
+        known["clock"] = TimeColumns(tuple(clock["names"]), FittedColumn(*clock["first"]))
+        known["steps"] = steps and TimeSteps(**steps)
         known["levels"] = {name: tuple(levels) for name, levels in document["levels"].items()}
         return cls(**known)
 
@@ -139,15 +139,15 @@ class Windows:
         return pd.concat([x, made[list(self.kept)].set_axis(x.index)], axis=1)
 
 
-def asked_for(config: StudyConfig) -> bool:
+def uses_lags(config: StudyConfig) -> bool:
     """Tell whether a study asks for the past of its rows."""
     return bool(config.data.lags or config.data.windows or config.data.horizon)
 
 
-class Shown(NamedTuple):
+class LaggedData(NamedTuple):
     """A study's rows with what they are shown of their past."""
 
-    windows: Windows | None
+    windows: LagFeatures | None
     x: pd.DataFrame
     x_test: pd.DataFrame | None
     notes: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ class Shown(NamedTuple):
         return self.windows.needs if self.windows else ()
 
 
-def show(
+def add_lags(
     config: StudyConfig,
     train: pd.DataFrame,
     test: pd.DataFrame | None,
@@ -171,9 +171,9 @@ def show(
     *,
     y: Array,
     task: Task,
-    learnt: Mapping[str, Column],
+    learnt: Mapping[str, FittedColumn],
     names: tuple[str, str],
-) -> Shown:
+) -> LaggedData:
     """Make the new columns that a study asks for, of training rows and rows to predict together.
 
     Args:
@@ -192,8 +192,8 @@ def show(
     """
     _check(config, task)
     x_test = None if test is None else column_types.impose(test, learnt)
-    if not asked_for(config) and len(config.data.time) < 2:
-        return Shown(None, x, x_test)
+    if not uses_lags(config) and len(config.data.time) < 2:
+        return LaggedData(None, x, x_test)
     windows = _learn(config, train, x, learnt, names[0])
     rows = windows._rows(train, x, names[0], y)
     count, last = len(x), float(rows.steps.max())
@@ -214,7 +214,9 @@ def show(
     )
     if x_test is not None:
         x_test = windows._joined(x_test, made[count:], rows.moments[count:])
-    return Shown(windows, windows._joined(x, made[:count], rows.moments[:count]), x_test, _notes(windows, len(varied)))
+    return LaggedData(
+        windows, windows._joined(x, made[:count], rows.moments[:count]), x_test, _notes(windows, len(varied))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,19 +297,19 @@ class _Look:
 
 
 def _learn(
-    config: StudyConfig, raw: pd.DataFrame, x: pd.DataFrame, learnt: Mapping[str, Column], table: str
-) -> Windows:
+    config: StudyConfig, raw: pd.DataFrame, x: pd.DataFrame, learnt: Mapping[str, FittedColumn], table: str
+) -> LagFeatures:
     """Return what is to be made; nothing is made yet."""
     data = config.data
-    clock = Clock.of(config, raw, table)
-    if not asked_for(config):
-        return Windows(clock, None)
+    clock = TimeColumns.of(config, raw, table)
+    if not uses_lags(config):
+        return LagFeatures(clock, None)
     inputs = [name for name in map(str, x.columns) if name not in (*clock.names, *data.series)]
     inputs = inputs if data.lags or data.windows else []
     found = {name: sorted(set(x[name].dropna())) for name in inputs if learnt[name].kind == "category" and data.windows}
-    return Windows(
+    return LagFeatures(
         clock=clock,
-        steps=Steps.of(clock.moments(raw, table), table),
+        steps=TimeSteps.of(clock.moments(raw, table), table),
         series=data.series,
         lags=data.lags,
         windows=data.windows,
@@ -343,7 +345,7 @@ def _series(raw: pd.DataFrame, names: Sequence[str], table: str) -> Array:
     return found
 
 
-def _check_once(rows: _Rows, windows: Windows, table: str) -> None:
+def _check_once(rows: _Rows, windows: LagFeatures, table: str) -> None:
     """Refuse rows of one series and one time: none of them is the other's past."""
     if windows.steps is None:
         return
@@ -376,11 +378,11 @@ def _check_free(names: Sequence[Any], train: pd.DataFrame, table: str) -> None:
     taken = [str(name) for name in names if name in train]
     if taken:
         raise DataError(
-            f"{table}: columns must not have the names of new ones. Received: {listed(map(repr, taken))}. Rename them."
+            f"{table}: columns must not have the names of new ones. Received: {format_list(map(repr, taken))}. Rename them."
         )
 
 
-def _notes(windows: Windows, made: int) -> tuple[str, ...]:
+def _notes(windows: LagFeatures, made: int) -> tuple[str, ...]:
     if windows.steps is None:
         return ()
     shown = len(windows.numbers) + len(windows.levels)

@@ -52,11 +52,11 @@ def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
     test = _file(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
         return _openml(config, name, test, sample)
-    train = validation.located(config, "data.train", name, folder=None)
+    train = validation.find_file(config, "data.train", name, folder=None)
     return _from_files(config, train, test, sample, cache)
 
 
-def truth(config: StudyConfig) -> tuple[Array, Array] | None:
+def load_answers(config: StudyConfig) -> tuple[Array, Array] | None:
     """Return ids and encoded targets of the rows that a sklearn: source sets apart; None for other sources.
 
     For a scorer, once, when a study is at its end: no search and no blend may see it.
@@ -66,7 +66,7 @@ def truth(config: StudyConfig) -> tuple[Array, Array] | None:
         return None
     rows = _rows(name)
     known = target.encode(
-        rows.y[rows.train], name="target", task=target.single(config.task), positive=config.data.positive
+        rows.y[rows.train], name="target", task=target.single_task(config.task), positive=config.data.positive
     )
     return rows.test, target.codes(rows.y[rows.test], known.classes)
 
@@ -157,7 +157,7 @@ def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
     """Return a file of the competition, or else one that lies here."""
     inside = folder / value
-    return inside if inside.exists() else validation.located(config, key, value)
+    return inside if inside.exists() else validation.find_file(config, key, value)
 
 
 def _from_files(
@@ -166,13 +166,13 @@ def _from_files(
     if validation.is_long(config):
         return long_format.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
     if config.data.images is not None and not train.is_dir():
-        return multimodal.load_pictured(config, train, test, sample=sample, cache=cache)
+        return multimodal.load_multimodal(config, train, test, sample=sample, cache=cache)
     if train.is_dir():
         return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
     if is_arrays(train):
         return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
-    if pixel_table.asked(config):
+    if pixel_table.is_requested(config):
         return _pixels(config, train, test, sample)
     return tables.load_tables(config, train, test, sample=sample)
 
@@ -198,7 +198,7 @@ def _labels(config: StudyConfig, train: Path) -> Path | None:
 
 
 def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
-    return None if value is None else validation.located(config, key, value, folder=folder)
+    return None if value is None else validation.find_file(config, key, value, folder=folder)
 
 
 def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:

@@ -14,10 +14,10 @@ import pandas as pd
 from workbench.config import StudyConfig
 from workbench.data import column_types, memmap, padding, tables, target, validation
 from workbench.data.cache import Cache
-from workbench.data.column_types import Column
+from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Array, Dataset
-from workbench.data.memmap import Stored
-from workbench.errors import DataError, listed
+from workbench.data.memmap import MemmapArray
+from workbench.errors import DataError, format_list
 
 # Of a category's values, so many have a channel of their own: those that are there most often.
 _LEVELS = 20
@@ -31,16 +31,16 @@ _EXAMPLE = 100
 
 
 @dataclass(frozen=True)
-class Layout:
+class LongLayout:
     """How a long table becomes sequences; learnt on the training rows."""
 
     id: str
     """The column whose equal values are one sequence."""
     steps: str
     """The column that orders the rows of a sequence."""
-    order: Column
+    order: FittedColumn
     """What the column of steps holds: numbers or dates."""
-    columns: Mapping[str, Column]
+    columns: Mapping[str, FittedColumn]
     """The columns of values: numbers, booleans and categories."""
     levels: Mapping[str, tuple[str, ...]]
     """Of each category, the values that have a channel of their own, which is 1 where they are."""
@@ -52,23 +52,23 @@ class Layout:
     """The columns in which training rows lack a value."""
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Layout:
+    def from_document(cls, document: Mapping[str, Any]) -> LongLayout:
         """Return what `dataclasses.asdict` made of it, read back from JSON."""
         return cls(
             **{
                 **document,
-                "order": Column(*document["order"]),
-                "columns": {name: Column(*column) for name, column in document["columns"].items()},
+                "order": FittedColumn(*document["order"]),
+                "columns": {name: FittedColumn(*column) for name, column in document["columns"].items()},
                 "levels": {name: tuple(levels) for name, levels in document["levels"].items()},
                 "gaps": tuple(document["gaps"]),
             }
         )
 
 
-class Sequences(NamedTuple):
+class SequenceData(NamedTuple):
     """What a long table became."""
 
-    x: Array | Stored
+    x: Array | MemmapArray
     """(sequences, steps, channels) float32."""
     ids: Array
     """(sequences,): their names, in the order in which the table has them first."""
@@ -112,7 +112,7 @@ def load_long(
     """
     names = train.name, test.name if test else "", labels.name if labels else ""
     exact = [config.data.id] if config.data.id else []
-    frame, notes = tables.read_noted(train, exact)
+    frame, notes = tables.read_with_notes(train, exact)
     rows = None if test is None else tables.read_table(test, exact)
     told = None if labels is None else tables.read_table(labels, exact)
     targets = validation.check_long(config, frame.columns, names[0], None if told is None else (told.columns, names[2]))
@@ -134,19 +134,19 @@ def load_long(
         long=layout,
         sample=sample,
         notes=(*notes, *dropped, *_cut(new, names[1]), *found.notes),
-        **target.of(config, found.frame)._asdict(),
+        **target.encode_targets(config, found.frame)._asdict(),
         **tables.roles(config, found.frame, names[2] or names[0]),
     )
 
 
-def _cut(new: Sequences | None, name: str) -> tuple[str, ...]:
+def _cut(new: SequenceData | None, name: str) -> tuple[str, ...]:
     """Say of how many sequences to predict the end was not looked at."""
     if new is None or not new.cut:
         return ()
     return (f"cut {new.cut} of {len(new.ids)} sequences of {name} at step {new.x.shape[1]:,}, where training ends",)
 
 
-def read(frame: pd.DataFrame, layout: Layout, name: str, cache: Cache | None = None) -> Sequences:
+def read(frame: pd.DataFrame, layout: LongLayout, name: str, cache: Cache | None = None) -> SequenceData:
     """Return the sequences of a long table that is read as the training rows were.
 
     Args:
@@ -159,15 +159,15 @@ def read(frame: pd.DataFrame, layout: Layout, name: str, cache: Cache | None = N
         DataError: an id or a step is missing, or a step is there twice.
     """
     order = _ordered(frame, layout.id, layout.steps, layout.order, name)
-    return Sequences(_packed(frame, order, layout, cache), order.ids, int((order.lengths > layout.length).sum()))
+    return SequenceData(_packed(frame, order, layout, cache), order.ids, int((order.lengths > layout.length).sum()))
 
 
-def _steps(config: StudyConfig, frame: pd.DataFrame, name: str) -> Column:
+def _steps(config: StudyConfig, frame: pd.DataFrame, name: str) -> FittedColumn:
     """Return what the column of steps holds."""
     column = str(config.data.steps)
     order = column_types.learn(frame[[column]], config)[column]
     if order.kind not in ("number", "date"):
-        few = listed((repr(value) for value in frame[column].dropna().unique()[:3].tolist()), 3)
+        few = format_list((repr(value) for value in frame[column].dropna().unique()[:3].tolist()), 3)
         raise DataError(
             f"{name}: column {column!r} (data.steps) must hold numbers or dates. Received: values like {few}. Set "
             "data.steps to the column that orders the rows of an id."
@@ -175,7 +175,7 @@ def _steps(config: StudyConfig, frame: pd.DataFrame, name: str) -> Column:
     return order
 
 
-def _ordered(frame: pd.DataFrame, id_: str, steps: str, column: Column, name: str) -> _Order:
+def _ordered(frame: pd.DataFrame, id_: str, steps: str, column: FittedColumn, name: str) -> _Order:
     """Return the rows by sequence and step.
 
     Raises:
@@ -207,11 +207,11 @@ def _ordered(frame: pd.DataFrame, id_: str, steps: str, column: Column, name: st
 
 
 def _learn(
-    config: StudyConfig, frame: pd.DataFrame, order: _Order, steps: Column, targets: Sequence[str], name: str
-) -> tuple[Layout, tuple[str, ...]]:
+    config: StudyConfig, frame: pd.DataFrame, order: _Order, steps: FittedColumn, targets: Sequence[str], name: str
+) -> tuple[LongLayout, tuple[str, ...]]:
     """Decide on the training rows what becomes of each column, and how long sequences are; say what is left out."""
     apart = {*targets, str(config.data.steps), *validation.not_features(config)}
-    features = frame[[column for column in frame.columns if column not in apart and not validation.unnamed(column)]]
+    features = frame[[column for column in frame.columns if column not in apart and not validation.is_unnamed(column)]]
     learnt = column_types.learn(features, config)
     odd = {column: kind for column, (kind, _) in learnt.items() if kind in ("date", "text")}
     learnt = {column: each for column, each in learnt.items() if column not in odd}
@@ -227,7 +227,7 @@ def _learn(
         for c in levels
         if values[c].nunique() > _LEVELS
     ]
-    return Layout(
+    return LongLayout(
         id=str(config.data.id),
         steps=str(config.data.steps),
         order=steps,
@@ -295,7 +295,7 @@ def _labelled(
     own = pd.Index(pd.Series(tables.ids(labels, id_, names[1])).astype(str))
     places = own.get_indexer(pd.Index(pd.Series(ids).astype(str)))
     if (places < 0).any():
-        lacks = listed(map(repr, ids[places < 0].tolist()), 3)
+        lacks = format_list(map(repr, ids[places < 0].tolist()), 3)
         raise DataError(
             f"{names[1]} must have a row for each {id_} of {names[0]}. It lacks {lacks}. Add them, or remove their "
             f"rows from {names[0]}."
@@ -313,7 +313,7 @@ def _constant(frame: pd.DataFrame, column: str, order: _Order, where: str, id_: 
     changes = codes != codes[starts][order.sequence]
     if changes.any():
         first = order.sequence[changes.argmax()]
-        few = listed(map(repr, series[order.sequence == first].unique()[:3].tolist()), 3)
+        few = format_list(map(repr, series[order.sequence == first].unique()[:3].tolist()), 3)
         raise DataError(
             f"{where} must have one value in all rows of an id. Received: {few} for {id_} {order.ids[first]}. Correct "
             "them, or name a table with a row for each id as data.labels."
@@ -321,7 +321,7 @@ def _constant(frame: pd.DataFrame, column: str, order: _Order, where: str, id_: 
     return series.iloc[starts].reset_index(drop=True)
 
 
-def _packed(frame: pd.DataFrame, order: _Order, layout: Layout, cache: Cache | None) -> Array | Stored:
+def _packed(frame: pd.DataFrame, order: _Order, layout: LongLayout, cache: Cache | None) -> Array | MemmapArray:
     """Return (sequences, steps, channels), on disk where that is large and there is a cache."""
     channels = _channels(frame, layout)[order.rows]
     if layout.uneven:
@@ -338,9 +338,9 @@ def _packed(frame: pd.DataFrame, order: _Order, layout: Layout, cache: Cache | N
     most = max(1, _BLOCK // (size // len(lengths)))
 
     def keep(folder: Path) -> None:
-        memmap.keep(folder, len(lengths), _blocks(channels, lengths, layout.length, most))
+        memmap.save_blocks(folder, len(lengths), _blocks(channels, lengths, layout.length, most))
 
-    return memmap.kept(cache.entry(made_from, keep))
+    return memmap.open_saved(cache.entry(made_from, keep))
 
 
 def _blocks(channels: Array, lengths: Array, steps: int, most: int) -> Iterator[Array]:
@@ -355,11 +355,11 @@ def _padded(channels: Array, lengths: Array, steps: int) -> Array:
     """Return sequences of which nothing is left but so many steps, with NaN behind those that have fewer."""
     x = np.full((len(lengths), steps, channels.shape[1]), np.nan, "float32")
     place = np.arange(len(channels)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    x[padding.real(steps, lengths)] = channels[place < steps]
+    x[padding.real_steps(steps, lengths)] = channels[place < steps]
     return x
 
 
-def _channels(frame: pd.DataFrame, layout: Layout) -> Array:
+def _channels(frame: pd.DataFrame, layout: LongLayout) -> Array:
     """Return the values of all rows, (rows, channels) float32: a column each, of categories one for each level."""
     made = []
     for name, column in layout.columns.items():
@@ -373,7 +373,7 @@ def _channels(frame: pd.DataFrame, layout: Layout) -> Array:
     return np.column_stack(made)
 
 
-def _example(frame: pd.DataFrame, order: _Order, layout: Layout) -> pd.DataFrame:
+def _example(frame: pd.DataFrame, order: _Order, layout: LongLayout) -> pd.DataFrame:
     """Return the first steps of the first sequence, as they came."""
     first = order.rows[order.sequence == 0][: min(_EXAMPLE, layout.length)]
     shown: pd.DataFrame = frame.iloc[first].reset_index(drop=True)

@@ -25,11 +25,11 @@ _BLOCK = 32 * 2**20
 _ROWS, _FACTS = "x.npy", "facts.json"
 
 
-class Stored:
+class MemmapArray:
     """Rows of a `.npy` file that are not in memory.
 
     It has an array's `shape`, `dtype`, `ndim`, `size`, `nbytes` and `len`. Row numbers or a mask give a view:
-    `stored[rows]` is another `Stored`, for which nothing is read, as of a fold's training rows. A number or a slice
+    `stored[rows]` is another `MemmapArray`, for which nothing is read, as of a fold's training rows. A number or a slice
     reads: `stored[7]` and `stored[10:20]` are NumPy arrays of their own, and so is `numpy.asarray(stored)`, whole. A
     batch of any rows is `numpy.asarray(stored[rows])`.
 
@@ -81,8 +81,8 @@ class Stored:
     @overload
     def __getitem__(self, index: int | slice) -> Array: ...
     @overload
-    def __getitem__(self, index: Array | list[int]) -> Stored: ...
-    def __getitem__(self, index: Any) -> Array | Stored:
+    def __getitem__(self, index: Array | list[int]) -> MemmapArray: ...
+    def __getitem__(self, index: Any) -> Array | MemmapArray:
         """Return the values of a row or a slice of rows, or a view of the rows with these numbers."""
         rows = np.arange(len(self)) if self._rows is None else self._rows
         if isinstance(index, slice):
@@ -90,7 +90,7 @@ class Stored:
         if isinstance(index, int | np.integer):
             return np.asarray(self._read(rows[index : index + 1 or None])[0])
         # A list without any number in it would be one of floats.
-        return Stored(self.path, rows[np.asarray(index, dtype=None if len(index) else int)])
+        return MemmapArray(self.path, rows[np.asarray(index, dtype=None if len(index) else int)])
 
     def __iter__(self) -> Iterator[Array]:
         """Yield row after row."""
@@ -123,7 +123,7 @@ class Stored:
         return f"Stored({str(self.path)!r}{'' if self._rows is None else f', {len(self._rows)} rows'})"
 
     @cached_property
-    def _head(self) -> Head:
+    def _head(self) -> NpyHeader:
         with self._opened() as file:
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -131,7 +131,7 @@ class Stored:
         # Whoever sweeps the cache sees that the file is in use.
         with suppress(OSError):
             os.utime(self.path)
-        return Head(shape, dtype, start)
+        return NpyHeader(shape, dtype, start)
 
     def _read(self, rows: Array) -> Array:
         """Return the file's rows with these numbers, those that lie beside each other at once."""
@@ -172,10 +172,10 @@ class Stored:
         )
 
 
-def keep(folder: Path, rows: int, blocks: Iterable[Array]) -> None:
+def save_blocks(folder: Path, rows: int, blocks: Iterable[Array]) -> None:
     """Write an array of so many rows, which come block by block, with the digest that it would have in memory."""
     words = None
-    with Writer(folder / _ROWS) as writer:
+    with NpyWriter(folder / _ROWS) as writer:
         for block in blocks:
             words = words or hashlib.sha256(str((rows, *block.shape[1:])).encode())
             words.update(np.ascontiguousarray(block).data)
@@ -183,12 +183,12 @@ def keep(folder: Path, rows: int, blocks: Iterable[Array]) -> None:
     (folder / _FACTS).write_text(json.dumps({"digest": words.hexdigest()[:16] if words else ""}))
 
 
-def kept(folder: Path) -> Stored:
+def open_saved(folder: Path) -> MemmapArray:
     """Return what `keep` wrote."""
-    return Stored(folder / _ROWS, digest=json.loads((folder / _FACTS).read_text())["digest"])
+    return MemmapArray(folder / _ROWS, digest=json.loads((folder / _FACTS).read_text())["digest"])
 
 
-class Head(NamedTuple):
+class NpyHeader(NamedTuple):
     """What the first bytes of a `.npy` file say, and where its values start."""
 
     shape: tuple[int, ...]
@@ -196,11 +196,11 @@ class Head(NamedTuple):
     start: int
 
 
-def _stored(path: Path, rows: Array | None, digest: str) -> Stored:
-    return Stored(path, rows, digest=digest)
+def _stored(path: Path, rows: Array | None, digest: str) -> MemmapArray:
+    return MemmapArray(path, rows, digest=digest)
 
 
-class Writer:
+class NpyWriter:
     """Writes a `.npy` file block by block, as many rows as come, without ever mapping it."""
 
     def __init__(self, path: Path) -> None:
@@ -217,7 +217,7 @@ class Writer:
         self._file.write(np.ascontiguousarray(block).data)
         self._rows += len(block)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> NpyWriter:
         """Return the writer itself."""
         return self
 

@@ -15,13 +15,13 @@ from workbench.data import image_dataset, image_decoding, image_folder, image_pa
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Array, Dataset
-from workbench.data.image_column import Pictures
-from workbench.data.image_decoding import Decoded, Look
-from workbench.data.image_folder import Images
-from workbench.errors import DataError, did_you_mean, listed
+from workbench.data.image_column import ImageArray
+from workbench.data.image_decoding import DecodedImages, ImageFormat
+from workbench.data.image_folder import ImageFiles
+from workbench.errors import DataError, did_you_mean, format_list
 
 
-class Table(NamedTuple):
+class ImageTable(NamedTuple):
     """A table that names images."""
 
     frame: pd.DataFrame
@@ -32,21 +32,21 @@ class Table(NamedTuple):
     """Columns that name the same images otherwise, as 7 beside 7.png: they tell nothing more."""
     name: str
     """What messages call it."""
-    places: image_paths.Places
+    places: image_paths.ImageLocator
     """Where the images are looked for."""
 
 
-class Shown(NamedTuple):
+class DecodedTable(NamedTuple):
     """What the rows of a table show."""
 
-    columns: Mapping[str, Pictures]
+    columns: Mapping[str, ImageArray]
     """Of every row that is kept."""
-    decoded: Decoded
+    decoded: DecodedImages
     kept: Array
     """(rows,): whether each row is kept; one with a broken image is not."""
 
 
-def load_pictured(
+def load_multimodal(
     config: StudyConfig,
     train: Path,
     test: Path | None,
@@ -80,22 +80,22 @@ def load_pictured(
     called = (table.name, "" if test is None else test.name)
     # What is wrong with the rows is said before any image is decoded.
     dataset = tables.build(asked, table.frame, None if rows is None else rows.frame, names=called, sample=sample)
-    shown = show(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
+    shown = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
     frame = table.frame[shown.kept].reset_index(drop=True)
     if not shown.kept.all():
         dataset = tables.build(asked, frame, None if rows is None else rows.frame, names=called, sample=sample)
-    asked_for = None if rows is None else show(rows, cache, look=shown.decoded.look)
+    asked_for = None if rows is None else decode_columns(rows, cache, look=shown.decoded.look)
     return _joined(dataset, frame, shown, asked_for)
 
 
-def show(
-    table: Table,
+def decode_columns(
+    table: ImageTable,
     cache: Cache | None,
     *,
-    look: Look | None = None,
+    look: ImageFormat | None = None,
     size: tuple[int, int] | None = None,
     skip: bool = False,
-) -> Shown:
+) -> DecodedTable:
     """Decode the images that a table names, each once, whatever columns and rows name it.
 
     Args:
@@ -114,26 +114,28 @@ def show(
     }
     each = dict.fromkeys(file for files in found.values() for file in files if file is not None)
     if not each and look is None:
-        raise DataError(f"{table.name}: columns {listed(table.pictured)} must name images. Received: none. Name some.")
+        raise DataError(
+            f"{table.name}: columns {format_list(table.pictured)} must name images. Received: none. Name some."
+        )
     if not each and look is not None:
         blank = np.zeros((0, *look.shape), look.dtype)
-        decoded = Decoded(blank, look, np.zeros(0, dtype=bool), ())
+        decoded = DecodedImages(blank, look, np.zeros(0, dtype=bool), ())
     else:
         decoded = image_decoding.decode(
-            Images(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip
+            ImageFiles(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip
         )
     numbers: dict[Path | None, int] = {None: -1}
     numbers |= dict(zip(each, np.where(decoded.kept, np.cumsum(decoded.kept) - 1, -2).tolist(), strict=True))
     places = {name: np.array([numbers[file] for file in files], dtype=np.int64) for name, files in found.items()}
     kept = np.all([column != -2 for column in places.values()], axis=0)
-    return Shown({name: Pictures(decoded.x, column[kept]) for name, column in places.items()}, decoded, kept)
+    return DecodedTable({name: ImageArray(decoded.x, column[kept]) for name, column in places.items()}, decoded, kept)
 
 
-def _table(config: StudyConfig, path: Path) -> Table:
+def _table(config: StudyConfig, path: Path) -> ImageTable:
     """Return the training table and the columns in it that name images."""
     data = config.data
-    folder = validation.located(config, "data.images", str(data.images), folder=True)
-    index = image_paths.Index(image_folder.anywhere(folder, f"{config.file}: data.images"))
+    folder = validation.find_file(config, "data.images", str(data.images), folder=True)
+    index = image_paths.ImageIndex(image_folder.list_recursively(folder, f"{config.file}: data.images"))
     as_text = tables.read_table(path, read_header(path).columns if form(path) == "text" else ())
     targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
     others = {*targets, data.weight, config.folds.column, *data.drop}
@@ -144,24 +146,24 @@ def _table(config: StudyConfig, path: Path) -> Table:
     exact = [*pictured, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in pictured]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
-    return Table(tables.read_table(path, exact), pictured, names, path.name, index)
+    return ImageTable(tables.read_table(path, exact), pictured, names, path.name, index)
 
 
-def _beside(config: StudyConfig, table: Table) -> list[str]:
+def _beside(config: StudyConfig, table: ImageTable) -> list[str]:
     """Return the columns beside the images that could tell something."""
     known = {*config.data.targets, *table.pictured, *table.names, *validation.not_features(config), *config.data.time}
-    names = [name for name in map(str, table.frame.columns) if name not in known and not validation.unnamed(name)]
+    names = [name for name in map(str, table.frame.columns) if name not in known and not validation.is_unnamed(name)]
     return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
 
 
-def _to_predict(config: StudyConfig, test: Path, train: Table) -> Table:
+def _to_predict(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
     """Return the table of rows to predict."""
     exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
     frame = tables.read_table(test, exact)
-    return Table(frame, train.pictured, train.names, test.name, train.places)
+    return ImageTable(frame, train.pictured, train.names, test.name, train.places)
 
 
-def _identified(config: StudyConfig, train: Table, test: Table | None) -> StudyConfig:
+def _identified(config: StudyConfig, train: ImageTable, test: ImageTable | None) -> StudyConfig:
     """Return the study with a column of images as its id where none is named and one names every row once."""
     frames = [train.frame, *([] if test is None else [test.frame])]
     naming = [name for name in train.pictured if all(f[name].notna().all() and f[name].is_unique for f in frames)]
@@ -170,18 +172,18 @@ def _identified(config: StudyConfig, train: Table, test: Table | None) -> StudyC
     return config.model_copy(update={"data": config.data.model_copy(update={"id": naming[0]})})
 
 
-def _check_pictured(rows: Table, train: Table) -> None:
+def _check_pictured(rows: ImageTable, train: ImageTable) -> None:
     """Refuse rows to predict without a column of images that the training rows have."""
     lacks = [column for column in train.pictured if column not in rows.frame]
     if lacks:
         hint = did_you_mean(lacks[0], list(map(str, rows.frame.columns)))
         raise DataError(
-            f"{rows.name} must have the columns of images of {train.name}. It lacks {listed(map(repr, lacks))}.{hint} "
+            f"{rows.name} must have the columns of images of {train.name}. It lacks {format_list(map(repr, lacks))}.{hint} "
             "Add them."
         )
 
 
-def _without(config: StudyConfig, table: Table) -> StudyConfig:
+def _without(config: StudyConfig, table: ImageTable) -> StudyConfig:
     """Return the study of the other columns alone."""
     data, apart = config.data, validation.not_features(config)
     drop = (*data.drop, *(name for name in (*table.pictured, *table.names) if name not in apart))
@@ -189,7 +191,7 @@ def _without(config: StudyConfig, table: Table) -> StudyConfig:
     return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})
 
 
-def _joined(dataset: Dataset, frame: pd.DataFrame, shown: Shown, asked: Shown | None) -> Dataset:
+def _joined(dataset: Dataset, frame: pd.DataFrame, shown: DecodedTable, asked: DecodedTable | None) -> Dataset:
     """Return the dataset of the other columns with the images behind them."""
     x: Any = dataset.x
     x_test: Any = dataset.x_test

@@ -24,14 +24,14 @@ from workbench.data import (
     tables,
 )
 from workbench.data.cache import Cache
-from workbench.data.column_types import Column
+from workbench.data.column_types import FittedColumn
 from workbench.data.csv_header import is_arrays
 from workbench.data.dataset import Array, Dataset, Kind, Rows
-from workbench.data.image_column import Pictures
-from workbench.data.image_decoding import Look
-from workbench.data.lags import Windows
-from workbench.data.long_format import Layout
-from workbench.errors import DataError, did_you_mean, listed
+from workbench.data.image_column import ImageArray
+from workbench.data.image_decoding import ImageFormat
+from workbench.data.lags import LagFeatures
+from workbench.data.long_format import LongLayout
+from workbench.errors import DataError, did_you_mean, format_list
 
 NewRows = str | os.PathLike[str] | pd.DataFrame | np.ndarray[Any, np.dtype[Any]]
 """Rows to predict: a file of the form that the training data have, a frame, or an array of images or sequences."""
@@ -56,7 +56,7 @@ class Reader:
     """Whether the training data are arrays."""
     id_column: str | None
     """The column, or array, that names rows; new rows may come without it."""
-    columns: Mapping[str, Column]
+    columns: Mapping[str, FittedColumn]
     """A table's columns in the order in which models take them."""
     numbers: tuple[str, ...]
     """The columns in which a word is a mistake."""
@@ -66,13 +66,13 @@ class Reader:
     """Of an image or a sequence."""
     pixels: tuple[str, ...] = ()
     """Of images that come as a table, the columns of their pixels."""
-    windows: Windows | None = None
+    windows: LagFeatures | None = None
     """What rows are shown of their past, where they are in order of time."""
-    look: Look | None = None
+    look: ImageFormat | None = None
     """How images in files are decoded, where the training data are such."""
     images: str | None = None
     """The folder of the images that a table names, where it is one that does; files beside new rows come first."""
-    long: Layout | None = None
+    long: LongLayout | None = None
     """How a table with a row for each step becomes sequences, where the training data are such."""
 
     @classmethod
@@ -82,7 +82,7 @@ class Reader:
         made = windows.kinds if windows else {}
         kinds = {name: kind for name, kind in dataset.columns.items() if name not in made}
         is_table = isinstance(x, pd.DataFrame)
-        known = {name: Column(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()}
+        known = {name: FittedColumn(kind, dataset.date_formats.get(name)) for name, kind in kinds.items()}
         known = known if layout is None else dict(layout.columns)
         shown = x if example is None or dataset.kind == "sequence" else example
         in_files = config.data.images is not None or config.resolve(config.data.train).is_dir()
@@ -151,13 +151,13 @@ class Reader:
     def from_document(cls, document: Mapping[str, Any]) -> Reader:
         """Return what `document` wrote."""
         known = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
-        look = known.get("look") and Look(*known["look"])
-        layout = Layout.from_document(document["long"]) if document.get("long") else None
-        windows = Windows.from_document(document["windows"]) if document.get("windows") else None
+        look = known.get("look") and ImageFormat(*known["look"])
+        layout = LongLayout.from_document(document["long"]) if document.get("long") else None
+        windows = LagFeatures.from_document(document["windows"]) if document.get("windows") else None
         return cls(
             **known
             | {"look": look, "long": layout, "windows": windows}
-            | {"columns": {name: Column(*column) for name, column in document["columns"].items()}}
+            | {"columns": {name: FittedColumn(*column) for name, column in document["columns"].items()}}
         )
 
     def _check_form(self, name: str, *, npz: bool) -> None:
@@ -166,8 +166,8 @@ class Reader:
             wanted = "a folder of images" if self.look and self.npz else "an .npz file" if self.npz else "a table"
             raise DataError(f"{name} must be {wanted}, as {self.source} is. Received: another form. Convert it.")
 
-    def _images(self, folder: Path, look: Look, cache: Cache | None) -> NewData:
-        images = image_folder.unsorted(folder, folder.name)
+    def _images(self, folder: Path, look: ImageFormat, cache: Cache | None) -> NewData:
+        images = image_folder.list_flat(folder, folder.name)
         decoded = image_decoding.decode(images, cache, look=look)
         return NewData(decoded.x, np.array(image_folder.names(images), dtype=object))
 
@@ -185,7 +185,7 @@ class Reader:
             hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in needed])
             what = "feature columns" if self.long is None else "columns of id, steps and values"
             raise DataError(
-                f"{name} must have the {what} of {self.source}. It lacks {listed(map(repr, lacks))}.{hint} Add them."
+                f"{name} must have the {what} of {self.source}. It lacks {format_list(map(repr, lacks))}.{hint} Add them."
             )
         if self.kind == "image" and self.images is not None:
             return self._named_images(frame, name, cache, near)
@@ -198,24 +198,28 @@ class Reader:
         own = self.id_column if self.id_column in frame else None
         x, ids = column_types.impose(frame, self.columns), tables.ids(frame, own, name)
         if self._pictured:
-            table = multimodal.Table(frame, self._pictured, (), name, image_paths.Near(near, Path(str(self.images))))
-            x = x.assign(**multimodal.show(table, cache, look=self.look).columns)
+            table = multimodal.ImageTable(
+                frame, self._pictured, (), name, image_paths.NearbyImages(near, Path(str(self.images)))
+            )
+            x = x.assign(**multimodal.decode_columns(table, cache, look=self.look).columns)
         return NewData(x if self.windows is None else self.windows.beside(frame, x, name), ids)
 
     def _named_images(self, frame: pd.DataFrame, name: str, cache: Cache | None, near: Path | None) -> NewData:
         """Return the images that a table names in a column, the one with the ids or another."""
-        places = image_paths.Near(near, Path(str(self.images)))
+        places = image_paths.NearbyImages(near, Path(str(self.images)))
         words = {column: column_types.texts(frame[column]).fillna("") for column in map(str, frame.columns)}
         own = [column for column in (self.id_column, *words) if column in words]
         found = next((c for c in own if all(word and places.find(word) for word in words[c].unique())), None)
         if found is None:
             raise DataError(
                 f"{name} must have a column that names an image of {places.folder} in every row. Received: columns "
-                f"{listed(frame.columns)}. Correct its values, or name a folder of images."
+                f"{format_list(frame.columns)}. Correct its values, or name a folder of images."
             )
         ids = tables.ids(frame, self.id_column if self.id_column in frame else None, name)
         files = tuple(file for file in image_paths.files(frame[found], places, name) if file is not None)
-        return NewData(image_decoding.decode(image_folder.Images(places.folder, files), cache, look=self.look).x, ids)
+        return NewData(
+            image_decoding.decode(image_folder.ImageFiles(places.folder, files), cache, look=self.look).x, ids
+        )
 
     def _arrays(self, found: arrays.Arrays, name: str) -> NewData:
         x, own = arrays.values(found, name), self.id_column
@@ -233,12 +237,12 @@ class Reader:
                 f"Received: {x.shape[1:]}. Shape both alike."
             )
         ids = tables.ids(pd.DataFrame(names, index=range(len(x))), own if names else None, name)
-        return NewData(arrays.shaped(found, self.kind, name, ragged=True, steps=steps), ids)
+        return NewData(arrays.to_model_shape(found, self.kind, name, ragged=True, steps=steps), ids)
 
 
-def _look(dataset: Dataset) -> Look | None:
+def _look(dataset: Dataset) -> ImageFormat | None:
     """Return how images in files are decoded; None where there are none."""
     if isinstance(dataset.x, pd.DataFrame):
         columns = [dataset.x[name].array for name, kind in dataset.columns.items() if kind == "image"]
-        return next((Look.of(column.seen) for column in columns if isinstance(column, Pictures)), None)
-    return Look.of(dataset.x)
+        return next((ImageFormat.of(column.seen) for column in columns if isinstance(column, ImageArray)), None)
+    return ImageFormat.of(dataset.x)

@@ -12,14 +12,14 @@ import pandas as pd
 from workbench.config import StudyConfig
 from workbench.data import validation
 from workbench.data.dataset import Array
-from workbench.errors import DataError, listed
+from workbench.errors import DataError, format_list
 
 # pixel0, pixel_17, px3, 28x28: how columns of pixels are named; a table of fewer is not called an image unasked.
 _PIXEL = re.compile(r"(?i)(pixel|px|p)[ _.-]?\d+|\d+x\d+")
 _LEAST = 64
 
 
-def asked(config: StudyConfig) -> bool:
+def is_requested(config: StudyConfig) -> bool:
     """Tell whether the study file says that the table's columns are pixels."""
     return config.data.types.get("x") == "image"
 
@@ -34,7 +34,7 @@ def shape(columns: int) -> tuple[int, ...] | None:
     return None
 
 
-def recognised(names: Collection[str]) -> bool:
+def is_pixel_table(names: Collection[str]) -> bool:
     """Tell whether columns are those of an image by their names and their number."""
     return len(names) >= _LEAST and shape(len(names)) is not None and all(map(_PIXEL.fullmatch, names))
 
@@ -61,7 +61,9 @@ def arrays(frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str,
         )
     lacks = [column for column in names if column not in frame]
     if lacks:
-        raise DataError(f"{name} must have the columns of pixels. It lacks {listed(map(repr, lacks), 5)}. Add them.")
+        raise DataError(
+            f"{name} must have the columns of pixels. It lacks {format_list(map(repr, lacks), 5)}. Add them."
+        )
     for column in names:
         if frame[column].dtype.kind not in "biuf" or frame[column].isna().any():
             raise DataError(
@@ -75,7 +77,7 @@ def arrays(frame: pd.DataFrame, name: str, names: Sequence[str]) -> Mapping[str,
 def names(config: StudyConfig, frame: pd.DataFrame) -> list[str]:
     """Return the columns of the pixels: all that nothing else is known of."""
     apart = {*config.data.targets, *config.data.time, *validation.not_features(config)}
-    return [name for name in map(str, frame.columns) if name not in apart and not validation.unnamed(name)]
+    return [name for name in map(str, frame.columns) if name not in apart and not validation.is_unnamed(name)]
 
 
 def _values(frame: pd.DataFrame) -> Array:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.config import StudyConfig
 from workbench.data import column_types
-from workbench.data.column_types import Column
+from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Array
 from workbench.errors import DataError
 
@@ -27,16 +27,16 @@ _SECONDS = {"hour": 3600, "minute": 60, "second": 1}
 
 
 @dataclass(frozen=True)
-class Clock:
+class TimeColumns:
     """How the columns of `data.time` are read; with one column that sorts, its values are the moments."""
 
     names: tuple[str, ...]
     """The columns: one, or the parts of a date from the largest down."""
-    first: Column
+    first: FittedColumn
     """What the first of them holds."""
 
     @classmethod
-    def of(cls, config: StudyConfig, frame: pd.DataFrame, table: str) -> Clock:
+    def of(cls, config: StudyConfig, frame: pd.DataFrame, table: str) -> TimeColumns:
         """Learn from training rows how `data.time` is written.
 
         Args:
@@ -89,7 +89,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Steps:
+class TimeSteps:
     """What one step of time is, and where steps are counted from."""
 
     unit: Literal["number", "time", "month", "month end"]
@@ -99,7 +99,7 @@ class Steps:
     """How much of the unit a step is: the median distance of two moments that follow each other."""
 
     @classmethod
-    def of(cls, moments: Array, table: str) -> Steps:
+    def of(cls, moments: Array, table: str) -> TimeSteps:
         """Learn from the moments of training rows.
 
         Raises:
@@ -133,7 +133,7 @@ class Steps:
 def _part(series: pd.Series[Any], part: str, table: str) -> pd.Series[Any]:
     """Return a part of dates, checked."""
     name, (least, most) = str(series.name), _PARTS[part]
-    values = column_types.impose(series.to_frame(), {name: Column("number")})[name]
+    values = column_types.impose(series.to_frame(), {name: FittedColumn("number")})[name]
     _check(~(values.between(least, most) & (values % 1 == 0)), name, f"be the {part}, {least} to {most},", table)
     return values.astype("int64")
 

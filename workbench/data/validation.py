@@ -8,7 +8,7 @@ from typing import get_args
 from workbench.config import ColumnKind, StudyConfig
 from workbench.data import image_folder, remote
 from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
-from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, listed
+from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
 SCHEMES = ("sklearn", "openml", "kaggle")
@@ -38,7 +38,7 @@ def peek(config: StudyConfig) -> None:
     elif not scheme:
         _check_files(config)
     if config.data.sample_submission is not None and scheme != "kaggle":
-        path = located(config, "data.sample_submission", config.data.sample_submission)
+        path = find_file(config, "data.sample_submission", config.data.sample_submission)
         if is_arrays(path):
             raise config.error("data.sample_submission", "must be a table", str(path))
         if form(path) == "text":
@@ -57,14 +57,14 @@ def source(config: StudyConfig) -> tuple[str, str]:
         return "", train
     scheme, name = found[1], found[2]
     if scheme not in SCHEMES:
-        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {listed(f'{s}:' for s in SCHEMES)}."
+        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {format_list(f'{s}:' for s in SCHEMES)}."
         raise config.error("data.train", "must be a file or a known source", train, hint)
     if not name.strip():
         raise config.error("data.train", f"must say what to take, as in '{scheme}:NAME'", train)
     return scheme, name
 
 
-def located(config: StudyConfig, key: str, value: str, *, folder: bool | None = False) -> Path:
+def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None = False) -> Path:
     """Return the file that `key` names; with `folder`, the folder; where that is None, one or the other.
 
     Raises:
@@ -97,7 +97,7 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
     Raises:
         ConfigError: a column is missing, or one column is asked to be two things.
     """
-    targets = _needed_targets(config, f" Columns of {train}: {listed(columns)}.")
+    targets = _needed_targets(config, f" Columns of {train}: {format_list(columns)}.")
     for key, column in _named(config):
         if column not in columns:
             raise _no_column(config, key, column, columns, train)
@@ -165,11 +165,11 @@ def check_test(
     data = config.data
     needed = {*data.time, *data.series} if data.lags or data.windows or data.horizon else set()
     apart = {*targets, *not_features(config)} - {data.id, *needed}
-    lacks = [name for name in columns if name not in found and name not in apart and not unnamed(name)]
+    lacks = [name for name in columns if name not in found and name not in apart and not is_unnamed(name)]
     if lacks:
         hint = did_you_mean(lacks[0], [name for name in found if name not in columns])
         raise DataError(
-            f"{test} must have the feature columns and the id of {train}. It lacks {listed(map(repr, lacks))}."
+            f"{test} must have the feature columns and the id of {train}. It lacks {format_list(map(repr, lacks))}."
             f"{hint} Add them, or list them under data.drop."
         )
 
@@ -191,7 +191,7 @@ def not_features(config: StudyConfig) -> set[str]:
     return {name for name in (data.id, data.group, data.weight, config.folds.column, *data.drop) if name}
 
 
-def unnamed(column: str) -> bool:
+def is_unnamed(column: str) -> bool:
     """Tell whether a column has no name of its own, as a row index saved by pandas."""
     return column.startswith("Unnamed: ")
 
@@ -219,7 +219,7 @@ def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
 
 
 def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[str], train: str) -> ConfigError:
-    hint = f"{did_you_mean(column, columns)} Columns: {listed(columns)}."
+    hint = f"{did_you_mean(column, columns)} Columns: {format_list(columns)}."
     return config.error(key, f"must be a column of {train}", column, hint)
 
 
@@ -242,17 +242,17 @@ def _check_targets(config: StudyConfig, scheme: str) -> None:
             hint = " Remove it, or list the targets."
             raise config.error("targets", "must go with a list of columns as data.target", data.target, hint)
         if name not in data.targets:
-            hint = did_you_mean(name, data.targets) or f" Targets: {listed(data.targets)}."
+            hint = did_you_mean(name, data.targets) or f" Targets: {format_list(data.targets)}."
             raise config.error("targets", "must name columns of data.target", name, hint)
     if several and config.class_weight is not None:
         raise config.error("class_weight", "must go with one target", config.class_weight, " Remove it.")
     if several and scheme in ("sklearn", "openml"):
-        raise config.error("data.target", f"must be one target for {scheme}:", listed(data.targets))
+        raise config.error("data.target", f"must be one target for {scheme}:", format_list(data.targets))
 
 
 def _check_sklearn(config: StudyConfig, name: str) -> None:
     if name not in SKLEARN:
-        hint = did_you_mean(name, SKLEARN) or f" Known: {listed(SKLEARN)}."
+        hint = did_you_mean(name, SKLEARN) or f" Known: {format_list(SKLEARN)}."
         raise config.error("data.train", "must be a known data set of sklearn:", config.data.train, hint)
     if config.data.test is not None:
         hint = " Remove it: sklearn: sources set a fifth of their rows apart."
@@ -261,8 +261,8 @@ def _check_sklearn(config: StudyConfig, name: str) -> None:
 
 def _check_files(config: StudyConfig) -> None:
     """Check the files of train and test, the headers of those that are text, and what lies in folders."""
-    train = located(config, "data.train", config.data.train, folder=None)
-    test = None if config.data.test is None else located(config, "data.test", config.data.test, folder=None)
+    train = find_file(config, "data.train", config.data.train, folder=None)
+    test = None if config.data.test is None else find_file(config, "data.test", config.data.test, folder=None)
     if is_long(config):
         _check_long_files(config, train, test)
         return
@@ -286,7 +286,7 @@ def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> No
         if path is not None and (path.is_dir() or is_arrays(path) or config.data.images is not None):
             hint = " Remove data.steps and data.labels, or name a table."
             raise config.error(key, "must be a table for data.steps and data.labels", str(path), hint)
-    labels = None if config.data.labels is None else located(config, "data.labels", config.data.labels)
+    labels = None if config.data.labels is None else find_file(config, "data.labels", config.data.labels)
     if labels is not None and is_arrays(labels):
         raise config.error("data.labels", "must be a table", config.data.labels)
     if form(train) != "text" or (labels is not None and form(labels) != "text"):
@@ -301,7 +301,7 @@ def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> No
 def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
     """Check that there are images where the study file says that there are."""
     if config.data.images is None:
-        image_folder.by_class(train, f"{config.file}: data.train")
+        image_folder.list_by_class(train, f"{config.file}: data.train")
         if test is not None and not test.is_dir():
             hint = " Name a folder with the images to predict."
             raise config.error("data.test", f"must be a folder, as {train.name} is", config.data.test, hint)
@@ -309,9 +309,9 @@ def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
         hint = " Remove it: it goes with a table that names its files."
         raise config.error("data.images", "must go with a table as data.train", config.data.images, hint)
     else:
-        folder = located(config, "data.images", config.data.images, folder=True)
-        image_folder.anywhere(folder, f"{config.file}: data.images")
+        folder = find_file(config, "data.images", config.data.images, folder=True)
+        image_folder.list_recursively(folder, f"{config.file}: data.images")
     if test is not None and test.is_dir():
-        image_folder.unsorted(test, f"{config.file}: data.test")
+        image_folder.list_flat(test, f"{config.file}: data.test")
     elif test is not None and is_arrays(test):
         raise config.error("data.test", "must be a folder of images, or a table that names them", config.data.test)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from workbench.evaluation.multi_target import Several
+    from workbench.evaluation.multi_target import MultiTargetMetric
 
 Array = NDArray[np.float64]
 
 _LEAST = 1e-6
 
 
-class Joiner(Protocol):
+class Aggregation(Protocol):
     """Joins the predictions of the models that were blended, each (rows,), (rows, classes) or (rows, outputs)."""
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
@@ -29,7 +29,7 @@ class Joiner(Protocol):
 
 
 @dataclass(frozen=True)
-class Mean:
+class WeightedMean:
     """The weighted mean."""
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
@@ -45,20 +45,20 @@ class Mean:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranks:
+class RankAverage:
     """The weighted mean of ranks, for models whose scales differ; a rank is the share of fitted rows below."""
 
     scales: tuple[Array, ...]
     """The predictions of each model on the rows that were fitted, ascending."""
 
     @classmethod
-    def of(cls, members: Sequence[NDArray[Any]]) -> "Ranks":
+    def of(cls, members: Sequence[NDArray[Any]]) -> "RankAverage":
         """Return the scales of some models' predictions, (rows,) each."""
         return cls(tuple(np.sort(member).astype(np.float64) for member in members))
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
         """Return the mean rank, between 0 and 1."""
-        return Mean()([self.rank(index, member) for index, member in enumerate(members)], weights)
+        return WeightedMean()([self.rank(index, member) for index, member in enumerate(members)], weights)
 
     def rank(self, index: int, predictions: NDArray[Any]) -> Array:
         """Return the share of one model's fitted predictions below each of these, equal ones counting half."""
@@ -73,7 +73,7 @@ class Ranks:
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class LinearStack:
     """A linear model on values, or on the log odds of probabilities; its coefficients are `slope` times the weights."""
 
     slope: float
@@ -83,39 +83,41 @@ class Stack:
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
         """Return values, or probabilities."""
-        total = self.slope * Mean()([logits(m) if self.classified else m for m in members], weights)
-        return linked(total + (self.intercepts if total.ndim == 2 else self.intercepts[0]), classified=self.classified)
+        total = self.slope * WeightedMean()([logits(m) if self.classified else m for m in members], weights)
+        return inverse_link(
+            total + (self.intercepts if total.ndim == 2 else self.intercepts[0]), classified=self.classified
+        )
 
     def document(self) -> dict[str, Any]:
         """Return slope and intercepts."""
         return {"slope": self.slope, "intercepts": self.intercepts.tolist(), "classified": self.classified}
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> "Stack":
+    def read(cls, document: Mapping[str, Any]) -> "LinearStack":
         """Return what `document` wrote."""
         return cls(document["slope"], np.array(document["intercepts"]), document["classified"])
 
 
 @dataclass(frozen=True, eq=False)
-class Apart:
+class PerOutput:
     """The columns of each target, or of each class, joined by themselves with weights of their own."""
 
     slices: tuple[tuple[int, int], ...]
     """The columns of each part, from the first up to, without, the last; together all columns, in order."""
-    joiners: tuple[Joiner, ...]
+    joiners: tuple[Aggregation, ...]
     """How each part is joined."""
     normalised: bool = False
     """Whether the columns are the probabilities of classes, which then are scaled to sum 1."""
 
     @classmethod
-    def of_targets(cls, metric: "Several", joiners: Sequence[Joiner]) -> "Apart":
+    def of_targets(cls, metric: "MultiTargetMetric", joiners: Sequence[Aggregation]) -> "PerOutput":
         """Return what joins each of several targets in its own way."""
         return cls(tuple((part.start, part.stop) for part in metric.parts), tuple(joiners))
 
     @classmethod
-    def of_classes(cls, classes: int) -> "Apart":
+    def of_classes(cls, classes: int) -> "PerOutput":
         """Return what weighs each of some classes by itself."""
-        return cls(tuple((k, k + 1) for k in range(classes)), (Mean(),) * classes, normalised=True)
+        return cls(tuple((k, k + 1) for k in range(classes)), (WeightedMean(),) * classes, normalised=True)
 
     def __call__(self, members: Sequence[NDArray[Any]], weights: Array) -> Array:
         """Return (rows, columns); weights are (models, parts)."""
@@ -124,7 +126,7 @@ class Apart:
             for place, joiner, own in zip(self.slices, self.joiners, weights.T, strict=True)
         ]
         joined = np.column_stack(parts)
-        return scaled(joined) if self.normalised else joined
+        return normalize_rows(joined) if self.normalised else joined
 
     def document(self) -> dict[str, Any]:
         """Return the slices, and how each is joined; the weights are the members'."""
@@ -132,14 +134,16 @@ class Apart:
         return {"slices": [list(place) for place in self.slices], "joiners": joiners, "normalised": self.normalised}
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> "Apart":
+    def read(cls, document: Mapping[str, Any]) -> "PerOutput":
         """Return what `document` wrote."""
         slices = tuple((int(start), int(stop)) for start, stop in document["slices"])
-        joiners = tuple(Stack.read(each) if each["kind"] == "Stack" else Mean() for each in document["joiners"])
+        joiners = tuple(
+            LinearStack.read(each) if each["kind"] == "Stack" else WeightedMean() for each in document["joiners"]
+        )
         return cls(slices, joiners, bool(document["normalised"]))
 
 
-def scaled(totals: Array) -> Array:
+def normalize_rows(totals: Array) -> Array:
     """Return each row scaled to sum 1; alike where all of it is 0."""
     sums = totals.sum(axis=1, keepdims=True)
     probabilities: Array = np.divide(totals, sums, out=np.full_like(totals, 1 / totals.shape[1]), where=sums > 0)
@@ -162,7 +166,7 @@ def logits(probabilities: NDArray[Any]) -> Array:
     return centred
 
 
-def linked(total: Array, *, classified: bool) -> Array:
+def inverse_link(total: Array, *, classified: bool) -> Array:
     """Return what a linear model's output says: itself, or the probabilities of which it is the log odds."""
     if not classified:
         return total

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.methods import Blend, Whose, blend_bank, check
-from workbench.ensemble.per_class import METHODS, by_class
-from workbench.ensemble.per_target import by_target
-from workbench.ensemble.prediction_matrix import Bank, Predictions, gather
-from workbench.ensemble.resampling import labels
+from workbench.ensemble.methods import Blend, Whose, check, find_shared_weights
+from workbench.ensemble.per_class import METHODS, blend_per_class
+from workbench.ensemble.per_target import blend_per_target
+from workbench.ensemble.prediction_matrix import PredictionMatrix, Predictions, gather
+from workbench.ensemble.resampling import encode_labels
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -59,19 +59,23 @@ def blend(
     check(method, members, seconds)
     bank = gather(predictions, y, metric, classes, sample_weight)
     check(method, targets=len(bank.parts))
-    check_weights(weights, method, **facts(bank))
-    clusters = None if groups is None else labels("groups", groups, len(bank.y))
+    check_weights(weights, method, **target_counts(bank))
+    clusters = None if groups is None else encode_labels("groups", groups, len(bank.y))
     options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink}
     return weigh(bank, weights, method=method, seed=seed, seconds=seconds, **options)
 
 
-def weigh(bank: Bank, whose: Whose, **options: Any) -> Blend:
+def weigh(bank: PredictionMatrix, whose: Whose, **options: Any) -> Blend:
     """Do what `blend` does with predictions and options that have been checked."""
-    ways: dict[Whose, Callable[..., Blend]] = {"shared": blend_bank, "target": by_target, "class": by_class}
+    ways: dict[Whose, Callable[..., Blend]] = {
+        "shared": find_shared_weights,
+        "target": blend_per_target,
+        "class": blend_per_class,
+    }
     return ways[whose](bank, **options)
 
 
-def facts(bank: Bank) -> dict[str, int]:
+def target_counts(bank: PredictionMatrix) -> dict[str, int]:
     """Return how many targets there are, and classes of a single one, as `check_weights` takes them."""
     if bank.parts:
         return {"targets": len(bank.parts), "classes": 0}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.blend import check_weights, facts, weigh
+from workbench.ensemble.blend import check_weights, target_counts, weigh
 from workbench.ensemble.methods import Blend, Whose, check
-from workbench.ensemble.prediction_matrix import Array, Bank, Predictions, gather
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix, Predictions, gather
 from workbench.ensemble.regularization import MANY_ROWS
-from workbench.ensemble.resampling import Drawn, Labels, deal, labels, resamples
-from workbench.ensemble.scorer import labelled
+from workbench.ensemble.resampling import BootstrapSample, Labels, assign_folds, bootstrap, encode_labels
+from workbench.ensemble.scorer import apply_threshold
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _REFITTED_ROWS = 5_000
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """A simpler blend beside the one that was asked for."""
 
     score: float
@@ -91,7 +91,7 @@ class Assessment:
     their mean; None where nothing is fitted."""
     best_single: int
     """The best model by itself: its index in the predictions."""
-    rivals: Mapping[str, Rival]
+    rivals: Mapping[str, Baseline]
     """The best single model, the plain mean of all models (of the best where `members` limits them), and greedy forward
     selection, by the names of their methods."""
     remark: str | None
@@ -148,23 +148,23 @@ def assess(
     check(method, members, seconds)
     bank = gather(predictions, y, metric, classes, sample_weight)
     check(method, targets=len(bank.parts))
-    check_weights(weights, method, **facts(bank))
+    check_weights(weights, method, **target_counts(bank))
     rows, rng = len(bank.y), np.random.default_rng(seed)
-    clusters = np.arange(rows) if groups is None else labels("groups", groups, rows)
-    folds = deal(bank.y, clusters, rng) if fold is None else labels("fold", fold, rows) % _MOST_FOLDS
+    clusters = np.arange(rows) if groups is None else encode_labels("groups", groups, rows)
+    folds = assign_folds(bank.y, clusters, rng) if fold is None else encode_labels("fold", fold, rows) % _MOST_FOLDS
     if folds.max() < 1:
         raise EnsembleError("fold must hold at least two folds. Received: one. Leave it out to deal rows at random.")
     run = _Run(bank, folds, clusters, began + (SECONDS if seconds is None else seconds))
     options: dict[str, Any] = {"members": members, "seed": seed, "shrink": shrink and rows <= MANY_ROWS}
     fits = run.fitted(method, _ways(weights, method, len(bank.parts)), options)
-    drawn = list(resamples(clusters, rng, run.affordable(next(iter(fits.values())).honest), _RESAMPLED_ROWS))
+    drawn = list(bootstrap(clusters, rng, run.affordable(next(iter(fits.values())).honest), _RESAMPLED_ROWS))
     samples = {key: _scores(bank, fit.honest, drawn) for key, fit in fits.items()}
     scores = {key: _score(bank, fit.honest) for key, fit in fits.items()}
     losses = {key: bank.metric.loss_of(score) for key, score in scores.items()}
     errors = {key: _spread(sample, drawn[0].share) for key, sample in samples.items()}
     used = _used(weights, method, losses)
     rivals = {
-        name: Rival(
+        name: Baseline(
             score=fits[key].blend.score,
             honest_score=scores[key],
             gain=losses[key] - losses[used],
@@ -223,7 +223,7 @@ class _Crossfitted:
 class _Run:
     """The fits of one assessment, which share its time."""
 
-    bank: Bank
+    bank: PredictionMatrix
     folds: Labels
     clusters: Labels
     end: float
@@ -249,7 +249,7 @@ class _Run:
             held_members = [member[held] for member in self.bank.members]
             weights = fitted.weights if fitted.apart is None else fitted.apart
             joined = fitted.joiner(held_members, weights[self.bank.order])
-            honest[held] = labelled(joined, fitted.threshold)
+            honest[held] = apply_threshold(joined, fitted.threshold)
         return _Crossfitted(whole, honest)
 
     def affordable(self, honest: Array) -> int:
@@ -266,7 +266,7 @@ class _Run:
         chosen = np.flatnonzero(blend.weights[self.bank.order])
         bank = self.bank.only(chosen)
         found: list[Array] = []
-        for number, drawn in enumerate(resamples(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
+        for number, drawn in enumerate(bootstrap(self.clusters, rng, _REFITS, _REFITTED_ROWS)):
             if len(found) > 1 and time.monotonic() > self.end:
                 break
             try:
@@ -280,10 +280,10 @@ class _Run:
             spread[self.bank.order[chosen]] = np.std(found, axis=0, ddof=1) * np.sqrt(drawn.share)
         return spread
 
-    def _fitted(self, bank: Bank, rows: NDArray[Any], options: dict[str, Any], seconds: float) -> Blend:
+    def _fitted(self, bank: PredictionMatrix, rows: NDArray[Any], options: dict[str, Any], seconds: float) -> Blend:
         """Return a blend of some of the rows, whose clusters are numbered anew."""
         clusters = self.clusters[rows]
-        numbered = labels("groups", clusters, len(clusters))
+        numbered = encode_labels("groups", clusters, len(clusters))
         return weigh(bank.rows(rows), **options, clusters=numbered, seconds=seconds)
 
 
@@ -292,11 +292,11 @@ def _share(end: float, fits: int) -> float:
     return max(1e-3, (end - time.monotonic()) / fits)
 
 
-def _score(bank: Bank, predictions: Array) -> float:
+def _score(bank: PredictionMatrix, predictions: Array) -> float:
     return bank.metric.score(bank.y, predictions, bank.weight)
 
 
-def _scores(bank: Bank, predictions: Array, drawn: Sequence[Drawn]) -> Array:
+def _scores(bank: PredictionMatrix, predictions: Array, drawn: Sequence[BootstrapSample]) -> Array:
     """Return the metric on each resample."""
     judge = bank.scorer
     return np.array([judge.only(each.rows).score(predictions[each.rows]) for each in drawn])
@@ -308,7 +308,7 @@ def _spread(values: Array, share: float) -> float | None:
     return None if len(defined) < len(values) / 2 else float(defined.std(ddof=1) * np.sqrt(share))
 
 
-def _remark(rivals: Mapping[str, Rival], close: Sequence[str], method: str, taken: str) -> str | None:
+def _remark(rivals: Mapping[str, Baseline], close: Sequence[str], method: str, taken: str) -> str | None:
     """Say where there is no clear gain, and what follows."""
     names = {"best": "the best single model", "uniform": "the uniform mean"}
     if not close:

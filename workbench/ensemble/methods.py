@@ -8,14 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.aggregation import Joiner, Mean, Ranks
+from workbench.ensemble.aggregation import Aggregation, RankAverage, WeightedMean
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import ROUNDS, greedy
 from workbench.ensemble.nelder_mead import improve
-from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
-from workbench.ensemble.prediction_matrix import Array, Bank, pair
-from workbench.ensemble.regularization import MANY_ROWS, limited, shrunk
+from workbench.ensemble.objectives import Indices, MetricObjective, Objective, objective_for, plain_loss
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix, positive_class
+from workbench.ensemble.regularization import MANY_ROWS, keep_heaviest, shrink_weights
 from workbench.ensemble.resampling import Labels
 from workbench.ensemble.scorer import Threshold
 from workbench.ensemble.stack import stack
@@ -53,7 +53,7 @@ class Blend:
     several targets, where one has such a metric, one for each column of their predictions."""
     left_out: Mapping[int, str] = field(default_factory=dict)
     """The models that took no part, by their index, with the reason."""
-    joiner: Joiner = field(default_factory=Mean)
+    joiner: Aggregation = field(default_factory=WeightedMean)
     """How the models' predictions become one: by the weighted mean, except with `rank` and `stack`."""
     order: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     """The index of each model that took part, in the order in which `joiner` knows them."""
@@ -72,7 +72,7 @@ class Blend:
         """
         taken = [np.asarray(predictions[index]) for index in self.order]
         weights = self.weights if self.apart is None else self.apart
-        return self.joiner(taken if self.several else [pair(each) for each in taken], weights[self.order])
+        return self.joiner(taken if self.several else [positive_class(each) for each in taken], weights[self.order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,8 @@ class Minimum:
     evaluations: int
 
 
-def blend_bank(
-    bank: Bank,
+def find_shared_weights(
+    bank: PredictionMatrix,
     *,
     method: str,
     members: int | None = None,
@@ -106,7 +106,7 @@ def blend_bank(
     drawn = shrink and method not in ("greedy", "uniform", "best", "stack") and len(bank.y) <= MANY_ROWS
     clusters = np.arange(len(bank.y)) if clusters is None else clusters
     budget, rng = Budget(seconds * (_TO_OPTIMISE if drawn else 1)), np.random.default_rng(seed)
-    joiner: Joiner = Mean()
+    joiner: Aggregation = WeightedMean()
     gap = None
     if method == "stack":
         weights, joiner = stack(bank, members, clusters, budget, rng)
@@ -119,11 +119,11 @@ def blend_bank(
         if drawn:
             rest = Budget(max(0.0, seconds - budget.used))
             options: dict[str, Any] = {"most": task.most, "clusters": clusters, "budget": rest, "rng": rng}
-            weights = shrunk(bank, task.objective, weights, **options)
+            weights = shrink_weights(bank, task.objective, weights, **options)
             budget.evaluations += rest.evaluations
         gap = _gap(bank, task.objective, weights)
     # Ranks are already what the members of the bank are.
-    joined = (Mean() if method == "rank" else joiner)(bank.members, weights)
+    joined = (WeightedMean() if method == "rank" else joiner)(bank.members, weights)
     threshold, score = _judged(bank, joined, steady=shrink)
     if not np.isfinite(score):
         raise EnsembleError(
@@ -249,7 +249,7 @@ def _nelder_mead(task: _Task) -> Array:
 def _convex(task: _Task) -> Array:
     """Descend by Newton's method from the greedy weights; limited, it does as Nelder-Mead does."""
     objective = task.objective
-    if isinstance(objective, General):
+    if isinstance(objective, MetricObjective):
         raise EnsembleError(
             f"method 'convex' needs a convex metric: log_loss, rmse, r2, mae or mape. "
             f"Received: {objective.judge.metric.name!r}. Use nelder_mead."
@@ -264,7 +264,7 @@ def _convex(task: _Task) -> Array:
 def _started(task: _Task) -> Array:
     """Return greedy weights, of some of the rows where there are many, after few rounds where the rest is convex."""
     fewer = task.objective.fewer()
-    rounds = ROUNDS if isinstance(task.objective, General) else _STARTING_ROUNDS
+    rounds = ROUNDS if isinstance(task.objective, MetricObjective) else _STARTING_ROUNDS
     return greedy(fewer or task.objective, task.most, task.budget, rounds=rounds)
 
 
@@ -272,7 +272,7 @@ def _allowed(task: _Task, free: Array, started: Array) -> list[Array]:
     """Return free weights as they are, or those that are best where not so many models may have weight."""
     if np.count_nonzero(free) <= task.most:
         return [free]
-    return [_improved_among(task, start) for start in (limited(free, task.most), started)]
+    return [_improved_among(task, start) for start in (keep_heaviest(free, task.most), started)]
 
 
 def _improved_among(task: _Task, start: Array) -> Array:
@@ -283,18 +283,18 @@ def _improved_among(task: _Task, start: Array) -> Array:
     return weights
 
 
-def _ranked(bank: Bank) -> tuple[Bank, Joiner]:
+def _ranked(bank: PredictionMatrix) -> tuple[PredictionMatrix, Aggregation]:
     """Return the bank of the members' ranks, and what ranks other predictions alike."""
     if bank.metric.name not in _BY_RANK or bank.members[0].ndim == 2:
         raise EnsembleError(
             f"method 'rank' needs a metric of the order of rows: {' or '.join(_BY_RANK)}, of two classes. "
             f"Received: {bank.metric.name!r}. Use nelder_mead."
         )
-    ranks = Ranks.of(bank.members)
+    ranks = RankAverage.of(bank.members)
     return replace(bank, members=tuple(ranks.rank(i, member) for i, member in enumerate(bank.members))), ranks
 
 
-def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[Threshold, float]:
+def _judged(bank: PredictionMatrix, joined: Array, *, steady: bool) -> tuple[Threshold, float]:
     """Return the threshold, and the metric there; a steady one where it is no worse than the best member's own."""
     judge = bank.judge
     sharp = judge.threshold(joined)
@@ -307,7 +307,7 @@ def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[Threshold, floa
     return sharp, judge.score_at(joined, sharp)
 
 
-def _gap(bank: Bank, objective: Objective, weights: Array) -> float | None:
+def _gap(bank: PredictionMatrix, objective: Objective, weights: Array) -> float | None:
     """Return the objective's gap in the metric's units."""
     loss, gap = objective.loss(weights), objective.gap(weights)
     if gap is None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.scorer import Array, Judge, Threshold, labelled
+from workbench.ensemble.scorer import Array, Scorer, Threshold, apply_threshold
 
 if TYPE_CHECKING:
-    from workbench.evaluation.multi_target import Several
+    from workbench.evaluation.multi_target import MultiTargetMetric
 
 
-class Panel:
-    """The metric of several targets on given rows; it is asked as a `Judge` is."""
+class MultiTargetScorer:
+    """The metric of several targets on given rows; it is asked as a `Scorer` is."""
 
-    def __init__(self, metric: "Several", judges: Sequence[Judge], weight: Array | None = None) -> None:
+    def __init__(self, metric: "MultiTargetMetric", judges: Sequence[Scorer], weight: Array | None = None) -> None:
         """Keep the judges of the targets.
 
         Args:
@@ -27,17 +27,17 @@ class Panel:
         self.metric = metric
         self.weight = weight
         self._judges = tuple(judges)
-        self._shares = shares(metric)
+        self._shares = score_factors(metric)
 
     @classmethod
-    def of(cls, y: NDArray[Any], metric: "Several", weight: Array | None = None) -> "Panel":
+    def of(cls, y: NDArray[Any], metric: "MultiTargetMetric", weight: Array | None = None) -> "MultiTargetScorer":
         """Return the panel of (rows, targets) targets that takes probabilities as they are, at no threshold."""
-        return cls(metric, [Judge(part.y(y), part.metric, weight) for part in metric.parts], weight)
+        return cls(metric, [Scorer(part.y(y), part.metric, weight) for part in metric.parts], weight)
 
-    def only(self, rows: NDArray[np.intp] | slice) -> "Panel":
+    def only(self, rows: NDArray[np.intp] | slice) -> "MultiTargetScorer":
         """Return the panel of some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
-        return Panel(self.metric, [judge.only(rows) for judge in self._judges], weight)
+        return MultiTargetScorer(self.metric, [judge.only(rows) for judge in self._judges], weight)
 
     def score(self, mixture: Array) -> float:
         """Return the mean score, each target at its best threshold where it has one; NaN where one is not defined."""
@@ -53,28 +53,28 @@ class Panel:
         """Return a threshold for each column of the mixture, None where there is none to choose; None without any."""
         pairs = zip(self.metric.parts, self._judges, strict=True)
         found = [judge.threshold(part.predictions(mixture), steady=steady) for part, judge in pairs]
-        return columns(self.metric, found)
+        return expand_thresholds(self.metric, found)
 
     def score_at(self, mixture: Array, threshold: Threshold) -> float:
         """Return the mean score where the thresholds decide."""
-        shown, pairs = labelled(mixture, threshold), zip(self.metric.parts, self._judges, strict=True)
+        shown, pairs = apply_threshold(mixture, threshold), zip(self.metric.parts, self._judges, strict=True)
         return float(self._shares @ [judge.score_at(part.predictions(shown), None) for part, judge in pairs])
 
 
-def counts(metric: "Several") -> Array:
+def target_weights(metric: "MultiTargetMetric") -> Array:
     """Return how much each target counts, (targets,) of sum 1."""
     weights = np.array([part.weight for part in metric.parts])
     found: Array = weights / weights.sum()
     return found
 
 
-def shares(metric: "Several") -> Array:
+def score_factors(metric: "MultiTargetMetric") -> Array:
     """Return what each target's score is multiplied by in their mean, (targets,)."""
-    found: Array = counts(metric) / [part.scale for part in metric.parts]
+    found: Array = target_weights(metric) / [part.scale for part in metric.parts]
     return found
 
 
-def columns(metric: "Several", thresholds: Sequence[float | None]) -> Threshold:
+def expand_thresholds(metric: "MultiTargetMetric", thresholds: Sequence[float | None]) -> Threshold:
     """Return targets' thresholds as those of the columns of their predictions; None where there is none at all."""
     if all(threshold is None for threshold in thresholds):
         return None

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.aggregation import Apart, scaled
+from workbench.ensemble.aggregation import PerOutput, normalize_rows
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.methods import SECONDS, Blend, blend_bank
-from workbench.ensemble.nelder_mead import minimum, on_simplex
+from workbench.ensemble.methods import SECONDS, Blend, find_shared_weights
+from workbench.ensemble.nelder_mead import find_minimum, project_to_simplex
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY
-from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, Bank
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, PredictionMatrix
 from workbench.ensemble.regularization import MANY_ROWS
-from workbench.ensemble.resampling import Labels, deal
+from workbench.ensemble.resampling import Labels, assign_folds
 from workbench.errors import EnsembleError
 
 METHODS = ("nelder_mead", "convex")
@@ -43,7 +43,7 @@ _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _WHIFF = 1e-3
 
 
-class ClassLoss:
+class PerClassLogLoss:
     """Log loss of classes that have weights of their own; `predictions` is (models, rows, classes)."""
 
     def __init__(self, predictions: Array, y: NDArray[Any], weight: Array | None = None) -> None:
@@ -80,8 +80,8 @@ class ClassLoss:
         return whole, np.maximum(totals[np.arange(len(totals)), self.y], LEAST_PROBABILITY * whole)
 
 
-def by_class(
-    bank: Bank,
+def blend_per_class(
+    bank: PredictionMatrix,
     *,
     method: str,
     members: int | None = None,
@@ -108,7 +108,7 @@ def by_class(
     seconds, began = SECONDS if seconds is None else seconds, time.monotonic()
     clusters = np.arange(len(bank.y)) if clusters is None else clusters
     options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink, "seed": seed}
-    shared = blend_bank(bank, method=method, seconds=_TO_SHARE * seconds, **options)
+    shared = find_shared_weights(bank, method=method, seconds=_TO_SHARE * seconds, **options)
     budget = Budget(seconds - (time.monotonic() - began))
     start = shared.weights[bank.order]
     pool = _pool(bank, start, members)
@@ -117,9 +117,9 @@ def by_class(
     drawn = shrink and len(bank.y) <= MANY_ROWS
     weights[pool] = _moved(fit, weights[pool], clusters if drawn else None, budget, np.random.default_rng(seed))
     apart = np.stack([bank.as_given(each) for each in weights.T], axis=1)
-    joiner = Apart.of_classes(weights.shape[1])
+    joiner = PerOutput.of_classes(weights.shape[1])
     return Blend(
-        weights=apart @ class_shares(bank),
+        weights=apart @ class_frequencies(bank),
         score=bank.judge.score_at(joiner(bank.members, weights), None),
         gap=None,
         seconds=time.monotonic() - began,
@@ -142,28 +142,28 @@ def _moved(fit: "_Fit", start: Array, clusters: Labels | None, budget: Budget, r
     return min(start, moved, key=fit.plain)
 
 
-def _check(bank: Bank) -> None:
+def _check(bank: PredictionMatrix) -> None:
     """Refuse what are no probabilities."""
     off = max(float(np.abs(member @ np.ones(member.shape[1]) - 1).max()) for member in bank.members)
     if not bank.classified or off > SUM_TOLERANCE:
         raise EnsembleError("weights 'class' needs probabilities that sum to 1. Received: others. Use 'shared'.")
 
 
-def class_shares(bank: Bank) -> Array:
+def class_frequencies(bank: PredictionMatrix) -> Array:
     """Return how often each class occurs, (classes,) of sum 1."""
     counts = np.bincount(bank.y.astype(np.intp), bank.weight, minlength=bank.members[0].shape[1])
     shares: Array = counts / counts.sum()
     return shares
 
 
-def _pool(bank: Bank, start: Array, members: int | None) -> Labels:
+def _pool(bank: PredictionMatrix, start: Array, members: int | None) -> Labels:
     """Return the models that take part: those with a shared weight, and those that would help a class most."""
     pool = np.flatnonzero(start)
     room = (len(start) if members is None else members) - len(pool)
     if room <= 0:
         return pool
     joined = np.tensordot(start[pool], np.stack([bank.members[index] for index in pool]), axes=1)
-    pull = ClassLoss(joined[None], bank.y, bank.weight).pull(joined)
+    pull = PerClassLogLoss(joined[None], bank.y, bank.weight).pull(joined)
     slopes = np.stack([(member * pull).sum(axis=0) for member in bank.members])
     # The weights of a class sum to 1: what one model gains, the others lose.
     falls = start @ slopes - slopes
@@ -177,14 +177,14 @@ def _pool(bank: Bank, start: Array, members: int | None) -> Labels:
 class _Fit:
     """The search for weights (models, classes) of some models, from given ones."""
 
-    bank: Bank
+    bank: PredictionMatrix
     refines: bool
     """Whether Nelder-Mead looks around by the metric."""
 
     @cached_property
-    def loss(self) -> ClassLoss:
+    def loss(self) -> PerClassLogLoss:
         predictions = np.stack(self.bank.members).astype(np.float64, copy=False)
-        return ClassLoss(predictions, self.bank.y, self.bank.weight)
+        return PerClassLogLoss(predictions, self.bank.y, self.bank.weight)
 
     @cached_property
     def whiff(self) -> float:
@@ -196,7 +196,7 @@ class _Fit:
 
     def plain(self, weights: Array) -> float:
         """Return the metric to minimise."""
-        return self.bank.judge.loss(scaled(self.loss.totals(weights)))
+        return self.bank.judge.loss(normalize_rows(self.loss.totals(weights)))
 
     def found(self, start: Array, budget: Budget) -> Array:
         """Return weights that are no worse than the start by the metric."""
@@ -228,13 +228,13 @@ class _Fit:
         def moved(x: Array) -> Array:
             column = weights[:, k].copy()
             column[block] += x
-            return on_simplex(column)
+            return project_to_simplex(column)
 
         def asked(x: Array) -> float:
             totals[:, k] = moved(x) @ own
             return self._of(totals)
 
-        found = minimum(asked, len(block), step, _PRECISION, budget)
+        found = find_minimum(asked, len(block), step, _PRECISION, budget)
         gained = asked(found)
         if not gained < loss:
             return weights, loss
@@ -249,11 +249,11 @@ class _Fit:
         """Return the metric to minimise, and a whiff of log loss where it moves in steps."""
         if self.bank.metric.name == "log_loss":
             return self.loss.loss(totals)
-        loss = self.bank.judge.loss(scaled(totals))
+        loss = self.bank.judge.loss(normalize_rows(totals))
         return loss + self.whiff * self.loss.loss(totals) if self.whiff else loss
 
 
-def _descended(loss: ClassLoss, start: Array, budget: Budget) -> Array:
+def _descended(loss: PerClassLogLoss, start: Array, budget: Budget) -> Array:
     """Return weights of lower log loss, by L-BFGS-B (Byrd, Lu, Nocedal and Zhu, 1995) on the columns before scaling."""
     from scipy.optimize import minimize
 
@@ -275,7 +275,7 @@ def _descended(loss: ClassLoss, start: Array, budget: Budget) -> Array:
     )
     budget.evaluations += int(result.nfev)
     raw: Array = result.x.reshape(start.shape)
-    return np.stack([on_simplex(column) for column in raw.T], axis=1)
+    return np.stack([project_to_simplex(column) for column in raw.T], axis=1)
 
 
 def _share(fit: _Fit, start: Array, clusters: Labels, budget: Budget, rng: np.random.Generator) -> float:
@@ -286,7 +286,7 @@ def _share(fit: _Fit, start: Array, clusters: Labels, budget: Budget, rng: np.ra
     y = fit.bank.y
     if clusters.max() < 1:
         return 0.0
-    folds = deal(y, clusters, rng)
+    folds = assign_folds(y, clusters, rng)
     count = int(folds.max()) + 1
     joined = np.empty((len(_SHARES), len(y), start.shape[1]))
     for number in range(count):
@@ -298,6 +298,6 @@ def _share(fit: _Fit, start: Array, clusters: Labels, budget: Budget, rng: np.ra
         budget.evaluations += own.evaluations
         totals = [fit.rows(held).loss.totals(weights) for weights in (start, found)]
         for place, share in enumerate(_SHARES):
-            joined[place, held] = scaled((1 - share) * totals[0] + share * totals[1])
+            joined[place, held] = normalize_rows((1 - share) * totals[0] + share * totals[1])
     losses = [fit.bank.judge.loss(each) for each in joined]
     return _SHARES[int(np.argmin(losses))]

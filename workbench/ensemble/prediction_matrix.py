@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.multi_target_scorer import Panel
-from workbench.ensemble.scorer import Judge
-from workbench.errors import EnsembleError, listed
-from workbench.evaluation.multi_target import Several
+from workbench.ensemble.multi_target_scorer import MultiTargetScorer
+from workbench.ensemble.scorer import Scorer
+from workbench.errors import EnsembleError, format_list
+from workbench.evaluation.multi_target import MultiTargetMetric
 
 if TYPE_CHECKING:
     from workbench.evaluation import Metric
@@ -27,7 +27,7 @@ _EXACT = 1e-12
 
 
 @dataclass(frozen=True)
-class Bank:
+class PredictionMatrix:
     """The members' predictions, each (rows,) or (rows, classes), sorted by content; of several targets (rows, outputs).
 
     Sorting makes every result the same whatever order the caller has the models in; `order[i]` is the
@@ -44,18 +44,18 @@ class Bank:
     """The caller's models that take no part, with the reason."""
 
     @property
-    def several(self) -> Several | None:
+    def several(self) -> MultiTargetMetric | None:
         """The metric, where it is of several targets."""
-        return self.metric if isinstance(self.metric, Several) else None
+        return self.metric if isinstance(self.metric, MultiTargetMetric) else None
 
     @cached_property
-    def parts(self) -> tuple["Bank", ...]:
+    def parts(self) -> tuple["PredictionMatrix", ...]:
         """The same members on each of several targets by itself; none of a single one."""
         if self.several is None:
             return ()
         order = np.arange(len(self.members))
         return tuple(
-            Bank(
+            PredictionMatrix(
                 tuple(np.ascontiguousarray(part.predictions(member)) for member in self.members),
                 order,
                 part.y(self.y),
@@ -78,33 +78,33 @@ class Bank:
         )
 
     @cached_property
-    def judge(self) -> Judge | Panel:
+    def judge(self) -> Scorer | MultiTargetScorer:
         """What says how good a mixture is."""
         if self.several is not None:
-            return Panel(self.several, [part._judge() for part in self.parts], self.weight)
+            return MultiTargetScorer(self.several, [part._judge() for part in self.parts], self.weight)
         return self._judge()
 
     @property
-    def scorer(self) -> Judge | Panel:
+    def scorer(self) -> Scorer | MultiTargetScorer:
         """The metric as it is, with no threshold to choose."""
         if self.several is not None:
-            return Panel.of(self.y, self.several, self.weight)
-        return Judge(self.y, self.metric, self.weight)
+            return MultiTargetScorer.of(self.y, self.several, self.weight)
+        return Scorer(self.y, self.metric, self.weight)
 
-    def _judge(self) -> Judge:
-        return Judge(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
+    def _judge(self) -> Scorer:
+        return Scorer(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
 
-    def rows(self, chosen: NDArray[Any]) -> "Bank":
+    def rows(self, chosen: NDArray[Any]) -> "PredictionMatrix":
         """Return the bank of some rows, by a mask or by indices."""
         weight = None if self.weight is None else self.weight[chosen]
         return replace(self, members=tuple(m[chosen] for m in self.members), y=self.y[chosen], weight=weight)
 
-    def only(self, models: NDArray[np.intp]) -> "Bank":
+    def only(self, models: NDArray[np.intp]) -> "PredictionMatrix":
         """Return the bank of some of its models; the caller's others are not known to it any more."""
         members = tuple(self.members[index] for index in models)
         return replace(self, members=members, order=np.arange(len(members)), left_out={})
 
-    def settled(self) -> "Bank":
+    def settled(self) -> "PredictionMatrix":
         """Return the bank of one of several targets as `gather` would: members in its own order, constant ones out."""
         return _settled(self.members, self.y, self.metric, self.weight)
 
@@ -121,7 +121,7 @@ def gather(
     metric: "Metric | str",
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
-) -> Bank:
+) -> PredictionMatrix:
     """Check predictions (models, rows[, classes]) against the target and return them as a Bank.
 
     A model that predicts the same for every row is left out: it has no part in telling rows apart. Where all are so,
@@ -135,19 +135,21 @@ def gather(
         from workbench import evaluation
 
         metric = evaluation.metric(metric)
-    if isinstance(metric, Several):
+    if isinstance(metric, MultiTargetMetric):
         target, members = _of_several(predictions, y, metric, classes)
     else:
         target, members = _checked(predictions, y, metric, classes)
     return _settled(members, target, metric, _row_weights(sample_weight, len(target)))
 
 
-def _settled(members: Sequence[NDArray[Any]], target: NDArray[Any], metric: "Metric", weight: Array | None) -> Bank:
+def _settled(
+    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: "Metric", weight: Array | None
+) -> PredictionMatrix:
     """Return a bank of members that have been checked."""
     constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
     left_out = constant if len(constant) < len(members) else {}
     order = _by_content(members, [i for i in range(len(members)) if i not in left_out])
-    return Bank(tuple(members[index] for index in order), order, target, metric, weight, left_out)
+    return PredictionMatrix(tuple(members[index] for index in order), order, target, metric, weight, left_out)
 
 
 def _checked(
@@ -168,14 +170,14 @@ def _checked(
         if not _are_indices(target, outputs):
             raise EnsembleError(
                 f"y must hold class indices 0 to {outputs - 1} for log_loss. "
-                f"Received: {listed(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
+                f"Received: {format_list(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
             )
         members = [_probabilities(member, index) for index, member in enumerate(members)]
     return target, members
 
 
 def _of_several(
-    predictions: Predictions, y: ArrayLike, metric: Several, classes: Sequence[object] | None
+    predictions: Predictions, y: ArrayLike, metric: MultiTargetMetric, classes: Sequence[object] | None
 ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """Return (rows, targets) targets and each model's (rows, outputs) predictions, each target's checked by itself."""
     if classes is not None:
@@ -247,12 +249,12 @@ def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
         unknown = sorted({str(label) for label in target.tolist() if label not in known})
         if unknown:
             raise EnsembleError(
-                f"y holds labels that are not in classes: {listed(unknown, 5)}. Classes: {listed(classes, 5)}."
+                f"y holds labels that are not in classes: {format_list(unknown, 5)}. Classes: {format_list(classes, 5)}."
             )
         return np.array([known[label] for label in target.tolist()])
     if target.dtype.kind not in "biuf":
         raise EnsembleError(
-            f"y must hold class indices or values. Received: {listed(target[:3])}. "
+            f"y must hold class indices or values. Received: {format_list(target[:3])}. "
             "Pass classes=[…] where y holds labels."
         )
     if not np.isfinite(target).all():
@@ -287,7 +289,7 @@ def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
             member = member.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise EnsembleError(f"predictions[{index}] must be an array of numbers: {error}.") from error
-    member = pair(member)
+    member = positive_class(member)
     if member.ndim not in (1, 2) or len(member) != rows:
         raise EnsembleError(
             f"predictions[{index}] must have {rows} rows, as y has. Received: an array of shape {member.shape}. "
@@ -304,7 +306,7 @@ def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
     return np.ascontiguousarray(member)
 
 
-def pair(member: NDArray[Any]) -> NDArray[Any]:
+def positive_class(member: NDArray[Any]) -> NDArray[Any]:
     """Return the probabilities of the second of two classes where both are given, and others as they are."""
     return member[:, -1] if member.ndim == 2 and 1 <= member.shape[1] <= 2 else member
 

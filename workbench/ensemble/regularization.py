@@ -10,9 +10,9 @@ import numpy as np
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import SHARE, greedy
-from workbench.ensemble.objectives import General, Objective, objective_for, plain_loss
-from workbench.ensemble.prediction_matrix import Array, Bank
-from workbench.ensemble.resampling import Labels, resamples
+from workbench.ensemble.objectives import MetricObjective, Objective, objective_for, plain_loss
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.resampling import Labels, bootstrap
 
 _BAGS = 10
 # Rows of a bag; where there are many more, weights hardly depend on which they are.
@@ -23,8 +23,8 @@ MANY_ROWS = 40_000
 _SINGLES = 10
 
 
-def shrunk(
-    bank: Bank,
+def shrink_weights(
+    bank: PredictionMatrix,
     objective: Objective,
     weights: Array,
     *,
@@ -59,16 +59,16 @@ def shrunk(
     share = (1 + len(bags)) / (2 + len(bags))
     least = plain_loss(objective, np.eye(objective.models)[ranked[0]])
     for drawn in (share, share / 2, share / 4):
-        moved = limited((1 - drawn) * weights + drawn * safe, most)
+        moved = keep_heaviest((1 - drawn) * weights + drawn * safe, most)
         if plain_loss(objective, moved) <= least:
             return moved
     return weights
 
 
-def _bagged(bank: Bank, clusters: Labels, budget: Budget, rng: np.random.Generator) -> list[Array]:
+def _bagged(bank: PredictionMatrix, clusters: Labels, budget: Budget, rng: np.random.Generator) -> list[Array]:
     """Return the mean weights of greedy selection and of the convex optimum on rows drawn anew, if there is time."""
     found = []
-    for number, drawn in enumerate(resamples(clusters, rng, _BAGS, _ROWS)):
+    for number, drawn in enumerate(bootstrap(clusters, rng, _BAGS, _ROWS)):
         if budget.spent():
             break
         own = Budget((budget.seconds - budget.used) / (_BAGS - number))
@@ -76,7 +76,7 @@ def _bagged(bank: Bank, clusters: Labels, budget: Budget, rng: np.random.Generat
         if not np.isfinite(plain_loss(objective, np.full(objective.models, 1 / objective.models))):
             # As a ROC AUC of rows of one class.
             continue
-        smooth = objective.surrogate if isinstance(objective, General) else objective
+        smooth = objective.surrogate if isinstance(objective, MetricObjective) else objective
         chosen = greedy(objective, objective.models, own)
         uniform = np.full(objective.models, 1 / objective.models)
         found.append((chosen, chosen if smooth is None else newton(smooth, uniform, own)))
@@ -84,7 +84,7 @@ def _bagged(bank: Bank, clusters: Labels, budget: Budget, rng: np.random.Generat
     return [np.mean(each, axis=0) for each in zip(*found, strict=True)]
 
 
-def limited(weights: Array, most: int) -> Array:
+def keep_heaviest(weights: Array, most: int) -> Array:
     """Return the heaviest weights, scaled to sum 1."""
     if np.count_nonzero(weights) <= most:
         return weights

@@ -14,7 +14,7 @@ Labels = NDArray[np.intp]
 _FOLDS = 5
 
 
-def deal(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
+def assign_folds(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
     """Deal clusters of rows into random folds, in the target's order so that each fold gets some of everything.
 
     Args:
@@ -35,7 +35,7 @@ def deal(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
     return folds[clusters]
 
 
-def labels(name: str, given: Any, rows: int) -> Labels:
+def encode_labels(name: str, given: Any, rows: int) -> Labels:
     """Return labels as numbers from 0.
 
     Raises:
@@ -50,7 +50,7 @@ def labels(name: str, given: Any, rows: int) -> Labels:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class BootstrapSample:
     """Rows drawn anew, with replacement."""
 
     rows: Labels
@@ -58,7 +58,7 @@ class Drawn:
     """The drawn clusters, as a share of all."""
 
 
-def resamples(clusters: Labels, rng: np.random.Generator, count: int, most: int) -> Iterator[Drawn]:
+def bootstrap(clusters: Labels, rng: np.random.Generator, count: int, most: int) -> Iterator[BootstrapSample]:
     """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
 
     Of many rows only some are drawn, and an error that resamples show must be scaled by the root of their share (the m
@@ -78,4 +78,4 @@ def resamples(clusters: Labels, rng: np.random.Generator, count: int, most: int)
     for _ in range(count):
         drawn = rng.integers(len(parts), size=size)
         rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
-        yield Drawn(rows, size / len(parts))
+        yield BootstrapSample(rows, size / len(parts))

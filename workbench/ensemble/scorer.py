@@ -24,7 +24,7 @@ predictions, None where none is to be chosen."""
 _SMOOTHED = 0.04
 
 
-class Judge:
+class Scorer:
     """A metric on given rows."""
 
     def __init__(self, y: NDArray[Any], metric: "Metric", weight: Array | None = None, *, pairs: bool = False) -> None:
@@ -41,10 +41,10 @@ class Judge:
         self.weight = weight
         self._pairs = pairs
 
-    def only(self, rows: NDArray[np.intp] | slice) -> "Judge":
+    def only(self, rows: NDArray[np.intp] | slice) -> "Scorer":
         """Return the judge of some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
-        return Judge(self.y[rows], self.metric, weight, pairs=self._pairs)
+        return Scorer(self.y[rows], self.metric, weight, pairs=self._pairs)
 
     @property
     def thresholds(self) -> bool:
@@ -80,7 +80,7 @@ class Judge:
 
     def score_at(self, mixture: Array, threshold: Threshold) -> float:
         """Return the metric where `threshold` decides."""
-        return self.metric.score(self.y, labelled(mixture, threshold), self.weight)
+        return self.metric.score(self.y, apply_threshold(mixture, threshold), self.weight)
 
     def _curve(self, mixture: Array) -> tuple[Array, Array]:
         """Return the thresholds that tell the rows apart in another way, ascending, and the score of each."""
@@ -122,7 +122,7 @@ class Judge:
         return {int(k): (self.y == k).astype(np.uint64) for k in np.unique(self.y)}
 
 
-def labelled(mixture: Array, threshold: Threshold) -> Array:
+def apply_threshold(mixture: Array, threshold: Threshold) -> Array:
     """Return probabilities that a metric of labels reads as `threshold` decides: 0 or 1, or as they are without one.
 
     Args:

@@ -122,13 +122,15 @@ def make(
     _check(kind, strata is not None, {"data.group": groups, "data.time": time, "folds.column": column})
     order = None
     if kind == "time" and time is not None:
-        order = splitters.ranks(time)
-        deals = [splitters.blocks(order, config.folds)]
+        order = splitters.time_ranks(time)
+        deals = [splitters.time_blocks(order, config.folds)]
     elif kind == "column" and column is not None:
-        deals = [splitters.brought(column)]
+        deals = [splitters.column_folds(column)]
     else:
-        codes = None if groups is None else splitters.codes(groups)
-        deals = [splitters.once(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)]
+        codes = None if groups is None else splitters.encode_groups(groups)
+        deals = [
+            splitters.random_folds(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)
+        ]
     assignment = np.stack(deals).astype(np.int16)
     return Folds(kind, assignment, order, fingerprint(task=task, y=y, ids=ids, assignment=assignment))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench.errors import EvaluationError, did_you_mean, listed
+from workbench.errors import EvaluationError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ _VALUES: frozenset[Task] = frozenset({"regression"})
 
 
 @dataclass(frozen=True)
-class Entry:
+class MetricEntry:
     """What there is to know about a metric without importing its formula."""
 
     direction: Direction
@@ -46,24 +46,28 @@ class Entry:
 
 
 METRICS = {
-    "accuracy": Entry("maximize", "labels", "share of rows whose class is right"),
-    "balanced_accuracy": Entry("maximize", "labels", "mean recall of the classes"),
-    "log_loss": Entry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
-    "roc_auc": Entry("maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest"),
-    "average_precision": Entry(
+    "accuracy": MetricEntry("maximize", "labels", "share of rows whose class is right"),
+    "balanced_accuracy": MetricEntry("maximize", "labels", "mean recall of the classes"),
+    "log_loss": MetricEntry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
+    "roc_auc": MetricEntry(
+        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest"
+    ),
+    "average_precision": MetricEntry(
         "maximize", "probabilities", "precision averaged over recall; more classes: mean of one against rest"
     ),
-    "f1_macro": Entry("maximize", "labels", "mean F1 of the classes"),
-    "f1_micro": Entry("maximize", "labels", "F1 of all classes' counts together"),
-    "mcc": Entry("maximize", "labels", "Matthews' correlation coefficient"),
-    "qwk": Entry(
+    "f1_macro": MetricEntry("maximize", "labels", "mean F1 of the classes"),
+    "f1_micro": MetricEntry("maximize", "labels", "F1 of all classes' counts together"),
+    "mcc": MetricEntry("maximize", "labels", "Matthews' correlation coefficient"),
+    "qwk": MetricEntry(
         "maximize", "labels", "kappa with quadratic weights, of ordered classes or rounded values", _CLASSES | _VALUES
     ),
-    "rmse": Entry("minimize", "values", "root of the mean squared error", _VALUES),
-    "mae": Entry("minimize", "values", "mean absolute error", _VALUES, loss="absolute_error"),
-    "rmsle": Entry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p"),
-    "mape": Entry("minimize", "values", "mean absolute error as a share of the value", _VALUES, loss="absolute_error"),
-    "r2": Entry("maximize", "values", "share of the variance that is explained", _VALUES),
+    "rmse": MetricEntry("minimize", "values", "root of the mean squared error", _VALUES),
+    "mae": MetricEntry("minimize", "values", "mean absolute error", _VALUES, loss="absolute_error"),
+    "rmsle": MetricEntry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p"),
+    "mape": MetricEntry(
+        "minimize", "values", "mean absolute error as a share of the value", _VALUES, loss="absolute_error"
+    ),
+    "r2": MetricEntry("maximize", "values", "share of the variance that is explained", _VALUES),
 }
 
 _OTHER_NAMES = {
@@ -139,7 +143,7 @@ class Metric:
         if task not in self.tasks:
             others = [name for name, entry in METRICS.items() if task in entry.tasks]
             raise EvaluationError(
-                f"metric must suit the task {task!r}. Received: {self.name!r}. Choose one of: {listed(others, 20)}."
+                f"metric must suit the task {task!r}. Received: {self.name!r}. Choose one of: {format_list(others, 20)}."
             )
         values = np.asarray(y)
         if self.name == "rmsle" and (values < 0).any():
@@ -185,7 +189,7 @@ class Metric:
             hint = " Pass a regression's values as floats." if "regression" in self.tasks else ""
             raise EvaluationError(
                 f"metric {self.name!r} must get class numbers from 0 to {classes - 1} for predictions of shape "
-                f"{predictions.shape}. Received: {listed(np.unique(y), 6)}.{hint}"
+                f"{predictions.shape}. Received: {format_list(np.unique(y), 6)}.{hint}"
             )
         return y.astype(np.int64, copy=False)
 
@@ -228,7 +232,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         return
     if ".py:" not in name:
         hint = did_you_mean(_OTHER_NAMES.get(name.lower(), name.lower()), METRICS)
-        hint = hint or f" Known: {listed(METRICS, 20)}."
+        hint = hint or f" Known: {format_list(METRICS, 20)}."
         raise EvaluationError(f"must be a known metric or file.py:function. Received: {name!r}.{hint}")
     path, function = _located(name, base)
     try:
@@ -242,7 +246,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         raise EvaluationError(f"metric {name!r}: {path}{where}: must be Python. {error.args[0]}.") from error
     known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in known:
-        hint = did_you_mean(function, known) or f" Functions there: {listed(known) or 'none'}."
+        hint = did_you_mean(function, known) or f" Functions there: {format_list(known) or 'none'}."
         raise EvaluationError(f"metric {name!r}: {path} must define the function {function!r}.{hint}")
 
 
@@ -316,7 +320,7 @@ def _attribute(name: str, function: Any, key: str, choices: tuple[str, ...], oth
     if value not in choices:
         label = name.rpartition(":")[2]
         raise EvaluationError(
-            f"metric {name!r} must say its {key}, one of {listed(choices)}. Received: {value!r}. "
+            f"metric {name!r} must say its {key}, one of {format_list(choices)}. Received: {value!r}. "
             f'Add a line below the function: {label}.{key} = "{choices[-1]}".'
         )
     return value

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from workbench.errors import EvaluationError, listed
+from workbench.errors import EvaluationError, format_list
 from workbench.evaluation.metrics import Metric
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _UNSUITED = re.compile(r"[^\w .:/-]")
 
 
 @dataclass(frozen=True)
-class Part:
+class TargetMetric:
     """One target among several: where it stands, and how it is scored."""
 
     target: str
@@ -66,10 +66,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Several(Metric):
+class MultiTargetMetric(Metric):
     """The weighted mean of the targets' scores; of different metrics, each as a share of a constant's score."""
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[TargetMetric, ...] = ()
 
     @property
     def facts(self) -> str:
@@ -98,24 +98,24 @@ class Several(Metric):
 
 
 @dataclass(frozen=True)
-class OfTarget(Metric):
+class SingleTargetMetric(Metric):
     """The metric of one target, asked with the targets and predictions of all."""
 
-    part: Part | None = None
+    part: TargetMetric | None = None
 
     @classmethod
-    def of(cls, part: Part) -> OfTarget:
+    def of(cls, part: TargetMetric) -> SingleTargetMetric:
         """Return what scores a target by itself."""
         own = part.metric
         known = (part.name, own.direction, own.wants, TASKS, own.loss, own.transform, own.function)
         return cls(*known, part=part)
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
-        """Return the target's score; see `Several.score`."""
-        return cast("Part", self.part).score(y, predictions, sample_weight)
+        """Return the target's score; see `MultiTargetMetric.score`."""
+        return cast("TargetMetric", self.part).score(y, predictions, sample_weight)
 
 
-def several(parts: Sequence[Part], y: Array) -> Several:
+def multi_target_metric(parts: Sequence[TargetMetric], y: Array) -> MultiTargetMetric:
     """Return the metric of several targets.
 
     One metric of all of them is averaged as it is. Different ones are put on one scale where less is better: each
@@ -131,7 +131,7 @@ def several(parts: Sequence[Part], y: Array) -> Several:
     first = parts[0].metric
     directions = {part.metric.direction for part in parts}
     if len(directions) > 1:
-        shown = listed([f"{part.target}: {part.metric.name} ({part.metric.direction})" for part in parts], 8)
+        shown = format_list([f"{part.target}: {part.metric.name} ({part.metric.direction})" for part in parts], 8)
         raise EvaluationError(
             f"metrics of several targets must all be minimised or all be maximised. Received: {shown}. "
             "Choose log_loss beside rmse or mae, or roc_auc beside r2, for each under targets."
@@ -141,7 +141,7 @@ def several(parts: Sequence[Part], y: Array) -> Several:
         minimized = first.direction == "minimize"
         name = "relative_loss" if minimized else "mean_score"
         parts = [replace(part, scale=_constant(part, y)) for part in parts] if minimized else parts
-    return Several(
+    return MultiTargetMetric(
         name,
         first.direction,
         "probabilities",
@@ -153,7 +153,7 @@ def several(parts: Sequence[Part], y: Array) -> Several:
     )
 
 
-def _constant(part: Part, y: Array) -> float:
+def _constant(part: TargetMetric, y: Array) -> float:
     """Return the score of the best constant on the training rows; 1 where that is 0 or has no meaning."""
     import numpy as np
 

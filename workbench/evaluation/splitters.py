@@ -20,7 +20,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _MOST_BROUGHT = 1000
 
 
-def once(kind: FoldKind, config: FoldsConfig, repeat: int, rows: int, y: Array | None, groups: Array | None) -> Array:
+def random_folds(
+    kind: FoldKind, config: FoldsConfig, repeat: int, rows: int, y: Array | None, groups: Array | None
+) -> Array:
     """Deal the rows once, by chance.
 
     Args:
@@ -48,7 +50,7 @@ def once(kind: FoldKind, config: FoldsConfig, repeat: int, rows: int, y: Array |
     return _by_group(config.folds, seed, stratify, groups)
 
 
-def codes(groups: Array) -> Array:
+def encode_groups(groups: Array) -> Array:
     """Return groups as numbers; a row without a group gets one of its own."""
     numbers = pd.factorize(np.asarray(groups))[0].astype(np.int64)
     alone = numbers < 0
@@ -56,7 +58,7 @@ def codes(groups: Array) -> Array:
     return numbers
 
 
-def ranks(time: Array) -> Array:
+def time_ranks(time: Array) -> Array:
     """Return the rank of each row in time from 0, equal where times are.
 
     Raises:
@@ -78,7 +80,7 @@ def ranks(time: Array) -> Array:
     return numbers
 
 
-def blocks(order: Array, folds: int) -> Array:
+def time_blocks(order: Array, folds: int) -> Array:
     """Cut the rows into folds + 1 blocks of about equal size in time; the first only trains.
 
     Rows of one time stay in one block, so each cut goes to the change of time nearest to where it should be.
@@ -103,7 +105,7 @@ def blocks(order: Array, folds: int) -> Array:
     return first.cumsum()[order] - 1
 
 
-def brought(column: Array) -> Array:
+def column_folds(column: Array) -> Array:
     """Return the user's folds, numbered in sorted order; missing, empty and negative ones become -1.
 
     Raises:

@@ -15,14 +15,14 @@ _SAMPLE = 1000
 _CLIP = 0.2
 
 
-class Histograms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class HogFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Images -> a matrix (rows, values) of float32: gradient histograms of blocks of 2×2 cells, then mean colours."""
 
     def __init__(self, cells: int = 7, orientations: int = 9, colours: int = 7) -> None:
         """Cut an image into `cells` × `cells` cells and into `colours` × `colours` patches of one colour."""
         self.cells, self.orientations, self.colours = cells, orientations, colours
 
-    def fit(self, x: Any, y: Any = None) -> "Histograms":
+    def fit(self, x: Any, y: Any = None) -> "HogFeatures":
         """Learn what the brightest value is, so that colours weigh about as much as gradients do."""
         sample = np.asarray(x[:: max(1, len(x) // _SAMPLE)])
         self.brightest_ = 255.0 if sample.dtype == np.uint8 else float(np.abs(sample).max()) or 1.0
@@ -37,22 +37,22 @@ class Histograms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         images = x.reshape(*x.shape[:3], -1).astype(np.float32) / np.float32(self.brightest_)
         cells = max(1, min(self.cells, *(side // 2 for side in images.shape[1:3])))
         pixels = int(np.clip(round(min(images.shape[1:3]) / cells), 2, _LARGEST_CELL))
-        means = [resized(images, self.colours).reshape(len(x), -1)] if self.colours else []
-        votes = _votes(resized(images, cells * pixels), self.orientations)
+        means = [resize(images, self.colours).reshape(len(x), -1)] if self.colours else []
+        votes = _votes(resize(images, cells * pixels), self.orientations)
         histograms = votes.reshape(len(x), cells, pixels, cells, pixels, -1).sum(axis=(2, 4))
         return np.concatenate([_blocks(histograms), *means], axis=1)
 
 
-def searched(hp: Any, x: Any) -> Histograms:
+def search_hog(hp: Any, x: Any) -> HogFeatures:
     """Return the histograms that the search asks for; of images of several channels, every patch has several means."""
-    return Histograms(
+    return HogFeatures(
         cells=hp.Int("cells", 4, 10, default=7),
         orientations=hp.Int("orientations", 6, 12, default=9),
         colours=hp.Int("colours", 0, 10, default=4 if len(x.shape) == 4 else 7),
     )
 
 
-def resized(images: np.ndarray, side: int) -> np.ndarray:
+def resize(images: np.ndarray, side: int) -> np.ndarray:
     """Return square images: each new pixel is the mean of what it covers of (rows, height, width, channels)."""
     for axis in (1, 2):
         if images.shape[axis] != side:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from workbench.features.sequence_scaler import lengths, steps
+from workbench.features.sequence_scaler import fit_sequence_scaler, sequence_lengths
 
 _SPAN = 9
 _HEAVY = np.array(list(combinations(range(_SPAN), 3)))
@@ -29,7 +29,7 @@ _MARGIN = 1e-3
 _AT_A_TIME = 4_000_000
 
 
-class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class MiniRocket(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Sequences -> a matrix (rows, about `values`) of float32, shares from 0 to 1."""
 
     def __init__(self, values: int = 6000, thresholds: int = 8, differences: bool = True, seed: int = 0) -> None:
@@ -43,10 +43,10 @@ class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         """
         self.values, self.thresholds, self.differences, self.seed = values, thresholds, differences, seed
 
-    def fit(self, x: Any, y: Any = None) -> "Kernels":
+    def fit(self, x: Any, y: Any = None) -> "MiniRocket":
         """Draw the kernels, and learn scales and thresholds from the rows."""
         rng = np.random.default_rng(self.seed)
-        self.steps_ = steps(x)
+        self.steps_ = fit_sequence_scaler(x)
         reach = np.log2(max(1, (self.steps_.steps - 1) / (_SPAN - 1)))
         dilations = np.unique((2 ** np.linspace(0, reach, _DILATIONS)).astype(int)).tolist()
         self.views_ = list(product([False, True] if self.differences else [False], dilations))
@@ -76,7 +76,7 @@ class Kernels(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         """Yield the rows of each length: their numbers, and their values, scaled, without padding."""
         # What follows the channels says where values lack; the kernels are about what there is.
         x = self.steps_.transform(x)[:, :, : x.shape[2]]
-        long = lengths(x)
+        long = sequence_lengths(x)
         for length in np.unique(long):
             rows = np.flatnonzero(long == length)
             yield rows, x[rows, :length]

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind
-from workbench.data.image_column import Pictures
+from workbench.data.image_column import ImageArray
 from workbench.features import persistence
-from workbench.features.preprocessors import Scaling, dense, wide
-from workbench.features.text_vectorizer import Tokens, tokens
+from workbench.features.preprocessors import Scaling, dense_preprocessor, fit_wide
+from workbench.features.text_vectorizer import TextVectorizer, fit_text_vectorizer
 
 # What the column of images is called where there is nothing else.
 ALONE = "image"
@@ -23,14 +23,14 @@ _LEAST = 2
 
 
 @dataclass(frozen=True)
-class Branches:
+class MultiInputEncoder:
     """A fitted view."""
 
     dense: Any | None
     """Numbers, booleans and dates -> (rows, values) float32; None where there are none."""
     levels: Mapping[str, tuple[str, ...]]
     """The columns of categories, and the levels that each one's codes from 1 stand for."""
-    texts: Mapping[str, Tokens]
+    texts: Mapping[str, TextVectorizer]
     """The columns of texts, and how each is read."""
     images: tuple[str, ...]
     """The columns of images."""
@@ -49,14 +49,14 @@ class Branches:
         Codes are (rows, columns) int32, 0 for what is missing or rare; a text is (rows, steps) int32, and images are
         read when rows are asked for.
         """
-        x = tabled(x)
+        x = as_table(x)
         inputs: list[Any] = [] if self.dense is None else [np.asarray(self.dense.transform(x))]
         if self.levels:
             known = [pd.Index(levels, dtype=object) for levels in self.levels.values()]
             codes = [each.get_indexer(pd.Index(x[name])) for each, name in zip(known, self.levels, strict=True)]
             inputs.append(np.column_stack(codes).astype(np.int32) + 1)
         inputs += [read.transform(x)[0] for read in self.texts.values()]
-        inputs += [cast(Pictures, x[name].array).seen for name in self.images]
+        inputs += [cast(ImageArray, x[name].array).seen for name in self.images]
         return inputs if self.wide is None else [*inputs, np.asarray(self.wide.transform(x))]
 
     def save(self, folder: Path) -> None:
@@ -69,25 +69,28 @@ class Branches:
                 persistence.save(view, folder / f"{name}.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "Branches":
+    def load(cls, folder: Path) -> "MultiInputEncoder":
         """Read what `save` wrote."""
         known = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         views = {name: folder / f"{name}.skops" for name in ("dense", "wide")}
         return cls(
             **{name: persistence.load(file) if file.exists() else None for name, file in views.items()},
             levels={name: tuple(levels) for name, levels in known["levels"].items()},
-            texts={name: Tokens(each["lengths"], tuple(each["words"]), None) for name, each in known["texts"].items()},
+            texts={
+                name: TextVectorizer(each["lengths"], tuple(each["words"]), None)
+                for name, each in known["texts"].items()
+            },
             images=tuple(known["images"]),
             shared=tuple(map(tuple, known["shared"])),
         )
 
 
-def tabled(x: Any) -> pd.DataFrame:
+def as_table(x: Any) -> pd.DataFrame:
     """Return rows as a table; images alone are its one column."""
-    return x if isinstance(x, pd.DataFrame) else pd.DataFrame({ALONE: Pictures(x)})
+    return x if isinstance(x, pd.DataFrame) else pd.DataFrame({ALONE: ImageArray(x)})
 
 
-def branches(
+def fit_multi_input(
     columns: Mapping[str, ColumnKind],
     x: Any,
     y: np.ndarray,
@@ -97,7 +100,7 @@ def branches(
     longest: int,
     shared: Sequence[Sequence[str]] = (),
     crosses: int | None = None,
-) -> Branches:
+) -> MultiInputEncoder:
     """Return the fitted view of a net with a branch for each kind of column.
 
     Args:
@@ -110,24 +113,24 @@ def branches(
         shared: columns of categories, texts or images, some lists of them, that go through the same layers.
         crosses: how many pairs of columns a wide part joins; None where there is to be none.
     """
-    x, columns = tabled(x), columns or {ALONE: "image"}
+    x, columns = as_table(x), columns or {ALONE: "image"}
     plain = {name: kind for name, kind in columns.items() if kind in ("number", "boolean", "date")}
     told = tuple(tuple(name for name in names if name in columns) for names in shared)
-    view = Branches(
-        dense=dense(plain, x, numbers=numbers, classes=0, seed=seed).fit(x) if plain else None,
+    view = MultiInputEncoder(
+        dense=dense_preprocessor(plain, x, numbers=numbers, classes=0, seed=seed).fit(x) if plain else None,
         levels={},
         texts={},
         images=tuple(name for name, kind in columns.items() if kind == "image"),
         shared=tuple(names for names in told if len(names) > 1),
-        wide=None if crosses is None else wide(columns, x, crosses),
+        wide=None if crosses is None else fit_wide(columns, x, crosses),
     )
     levels: dict[str, tuple[str, ...]] = {}
-    texts: dict[str, Tokens] = {}
+    texts: dict[str, TextVectorizer] = {}
     for names in _together(view, [name for name, kind in columns.items() if kind == "category"]):
         levels |= dict.fromkeys(names, _levels(x, names))
     for names in _together(view, [name for name, kind in columns.items() if kind == "text"]):
         options: Any = {"numbers": numbers, "classes": 0, "seed": seed, "longest": longest * len(names)}
-        read, _ = tokens(dict.fromkeys(names, "text"), x, y, **options)
+        read, _ = fit_text_vectorizer(dict.fromkeys(names, "text"), x, y, **options)
         texts |= {name: replace(read, lengths={name: read.lengths[name]}) for name in names}
     order = list(columns)
     return replace(
@@ -137,7 +140,7 @@ def branches(
     )
 
 
-def _together(view: Branches, names: Sequence[str]) -> list[list[str]]:
+def _together(view: MultiInputEncoder, names: Sequence[str]) -> list[list[str]]:
     """Return columns of one kind in lists of those that go through the same layers."""
     found: dict[str, list[str]] = {}
     for name in names:

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import FamilyError, listed
+from workbench.errors import FamilyError, format_list
 
 _KERNELS = ("ConstantKernel", "DotProduct", "Matern", "Product", "RBF", "RationalQuadratic", "Sum", "WhiteKernel")
 # What may be rebuilt from a saved file beside scikit-learn's, SciPy's and NumPy's own types.
@@ -35,23 +35,23 @@ _TRUSTED = frozenset(
         "skrub._datetime_encoder._CircularEncoder",
         "skrub._to_str.ToStr",
         "skrub.selectors._base.All",
-        "workbench.features.tfidf.Grams",
-        "workbench.features.tfidf.Topics",
-        "workbench.features.minirocket.Kernels",
-        "workbench.features.text_statistics.Looks",
-        "workbench.features.piecewise_linear.Pieces",
-        "workbench.features.sparse.Stored",
-        "workbench.features.sequence_scaler.Steps",
-        "workbench.features.sequence_statistics.Summaries",
-        "workbench.features.preprocessors.Codes",
-        "workbench.features.preprocessors.Crosses",
+        "workbench.features.tfidf.Tfidf",
+        "workbench.features.tfidf.LatentTopics",
+        "workbench.features.minirocket.MiniRocket",
+        "workbench.features.text_statistics.TextStatistics",
+        "workbench.features.piecewise_linear.PiecewiseLinearEncoder",
+        "workbench.features.sparse.ExplicitZeros",
+        "workbench.features.sequence_scaler.SequenceScaler",
+        "workbench.features.sequence_statistics.SequenceStatistics",
+        "workbench.features.preprocessors.OrdinalCodes",
+        "workbench.features.preprocessors.FeatureCrosses",
         "workbench.features.preprocessors.Flatten",
-        "workbench.features.preprocessors.Means",
-        "workbench.features.preprocessors.Present",
-        "workbench.features.preprocessors.Scores",
+        "workbench.features.preprocessors.TargetMeanEncoder",
+        "workbench.features.preprocessors.EmptyColumnFiller",
+        "workbench.features.preprocessors.SequenceStandardizer",
         "workbench.features.preprocessors.Thumbnails",
-        "workbench.features.hog.Histograms",
-        "workbench.models.sequence.rocket.Spanned",
+        "workbench.features.hog.HogFeatures",
+        "workbench.models.sequence.rocket.ScaledLogisticRegression",
         "workbench.models.text.tfidf_linear.OneAgainstRest",
     }
 )
@@ -64,7 +64,7 @@ def save(view: Any, file: Path) -> None:
     skops.io.dump(view, file)
 
 
-def foreign(view: Any) -> list[str]:
+def untrusted_types(view: Any) -> list[str]:
     """Return the types in a scikit-learn object, or in a file that `save` wrote, which `load` would refuse."""
     import skops.io
 
@@ -91,5 +91,7 @@ def load(file: Path) -> Any:
     except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise FamilyError(f"{file}: must be a file that workbench saved. Received: {error}.") from error
     if foreign:
-        raise FamilyError(f"{file}: must hold known types only. Received: {listed(sorted(foreign))}. It is not loaded.")
+        raise FamilyError(
+            f"{file}: must hold known types only. Received: {format_list(sorted(foreign))}. It is not loaded."
+        )
     return skops.io.load(file, trusted=sorted(_TRUSTED))

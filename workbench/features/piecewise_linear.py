@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 
-class Pieces(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Columns of numbers -> (rows, bins of all columns) float32: 0 below a bin, 1 above it, its share within.
 
     A linear layer on top is a function of the number that bends at the quantiles, where a plain one is a line.
@@ -16,7 +16,7 @@ class Pieces(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         """Cut each column at its quantiles into at most so many bins."""
         self.bins = bins
 
-    def fit(self, x: Any, y: Any = None) -> "Pieces":
+    def fit(self, x: Any, y: Any = None) -> "PiecewiseLinearEncoder":
         """Learn where to cut; quantiles that coincide are one cut."""
         x = np.asarray(x, dtype=np.float64)
         quantiles = np.quantile(x, np.linspace(0, 1, self.bins + 1), axis=0).T

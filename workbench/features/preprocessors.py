@@ -29,10 +29,10 @@ from sklearn.preprocessing import (
 
 from workbench.config import ColumnKind
 from workbench.features.persistence import load, save
-from workbench.features.piecewise_linear import Pieces
-from workbench.features.text_statistics import Looks
-from workbench.features.tfidf import Grams, Topics
-from workbench.features.tokenizer import written
+from workbench.features.piecewise_linear import PiecewiseLinearEncoder
+from workbench.features.text_statistics import TextStatistics
+from workbench.features.tfidf import LatentTopics, Tfidf
+from workbench.features.tokenizer import columns_with_text
 
 Inputs = pd.DataFrame | np.ndarray
 Columns = Mapping[str, ColumnKind]
@@ -67,10 +67,10 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         return True
 
 
-class Present(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class EmptyColumnFiller(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A matrix -> the same, 0 in columns without any training value, which not all that takes NaN can do with."""
 
-    def fit(self, x: np.ndarray, y: Any = None) -> "Present":
+    def fit(self, x: np.ndarray, y: Any = None) -> "EmptyColumnFiller":
         """Learn which columns have no value."""
         self.empty_ = np.isnan(x).all(axis=0)
         return self
@@ -105,13 +105,13 @@ def _averaged(x: np.ndarray, axis: int, parts: int) -> np.ndarray:
     return np.asarray(np.add.reduceat(x, edges[:-1], axis=axis) / lengths, dtype=np.float32)
 
 
-class Scores(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
+class SequenceStandardizer(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
     """Values -> standard scores, 0 where there is no value and none beyond 10, for sequences.
 
     A step that hardly any training sequence is long enough for has scores that mean little.
     """
 
-    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> "Scores":
+    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> "SequenceStandardizer":
         """Learn mean and deviation of what there is; of a step that no sequence has there is nothing."""
         with np.errstate(invalid="ignore"):
             super().fit(x, y, sample_weight)
@@ -123,7 +123,7 @@ class Scores(StandardScaler):  # type: ignore[misc]  # scikit-learn has no types
         return scores.clip(-_FARTHEST, _FARTHEST)
 
 
-class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
+class TargetMeanEncoder(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
     """Categories -> the target's means, for a training row the means of other rows (Micci-Barreca, 2001)."""
 
     def fit_transform(self, x: Inputs, y: Any) -> np.ndarray:
@@ -134,14 +134,14 @@ class Means(TargetEncoder):  # type: ignore[misc]  # scikit-learn has no types
             return np.asarray(super().fit_transform(x, y))
 
 
-class Crosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class FeatureCrosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Columns of small codes -> the same columns and joined pairs, for the wide part of Cheng et al. (2016)."""
 
     def __init__(self, pairs: list[list[int]]) -> None:
         """Join the columns at the positions in `pairs`."""
         self.pairs = pairs
 
-    def fit(self, x: Inputs, y: Any = None) -> "Crosses":
+    def fit(self, x: Inputs, y: Any = None) -> "FeatureCrosses":
         """Learn nothing."""
         return self
 
@@ -156,7 +156,7 @@ class Crosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         return True
 
 
-class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
+class OrdinalCodes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
     """Levels -> integers from 1, for embeddings; 0 stands for what is missing or was not in training."""
 
     def __init__(self, min_frequency: int | None = None, joint: bool = False) -> None:
@@ -169,7 +169,7 @@ class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
             min_frequency=min_frequency,
         )
 
-    def fit(self, x: Inputs, y: Any = None) -> "Codes":
+    def fit(self, x: Inputs, y: Any = None) -> "OrdinalCodes":
         """Learn the levels, and how many codes each column needs."""
         super().fit(x)
         tops = super().transform(x).max(axis=0).astype(int)
@@ -183,7 +183,9 @@ class Codes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no types
         return codes + np.cumsum([0, *self.levels_[:-1]], dtype=np.int32) if self.joint else codes
 
 
-def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed: int, kind: Kind = "table") -> Any:
+def tree_preprocessor(
+    columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed: int, kind: Kind = "table"
+) -> Any:
     """Return the unfitted view for trees: float32, missing values kept.
 
     Args:
@@ -210,13 +212,13 @@ def codes(columns: Columns, x: Inputs, *, categories: Coding, classes: int, seed
             ("categories", ordinal, few),
             ("targets", _means(classes, seed), many),
             ("dates", _dates, _of(columns, "date")),
-            *[(f"text {name}", _text(seed), name) for name in written(x, _of(columns, "text"))],
+            *[(f"text {name}", _text(seed), name) for name in columns_with_text(x, _of(columns, "text"))],
         ]
     )
     return make_pipeline(split, Flatten())
 
 
-def categorical(columns: Columns, view: Any) -> list[bool]:
+def categorical_columns(columns: Columns, view: Any) -> list[bool]:
     """Return which of the columns of a fitted `codes` view hold ordinal codes of categories."""
     if not columns:
         return []
@@ -226,7 +228,7 @@ def categorical(columns: Columns, view: Any) -> list[bool]:
     return [bool(flag) for flag in flags]
 
 
-def dense(
+def dense_preprocessor(
     columns: Columns,
     x: Inputs,
     *,
@@ -248,7 +250,7 @@ def dense(
         labelled: whether there is a target to code categories of many levels by; without, their rare levels are one.
     """
     if not columns:
-        return make_pipeline(_flat(kind), Scores() if kind == "sequence" else StandardScaler())
+        return make_pipeline(_flat(kind), SequenceStandardizer() if kind == "sequence" else StandardScaler())
     few, many = _by_levels(columns, x) if labelled else (_of(columns, "category"), [])
     onehot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -264,7 +266,7 @@ def dense(
             ("dates", lambda: make_pipeline(_dates("circular"), *_filled(), StandardScaler()), _of(columns, "date")),
             *[
                 (f"text {name}", make_pipeline(_text(seed), StandardScaler()), name)
-                for name in written(x, _of(columns, "text"))
+                for name in columns_with_text(x, _of(columns, "text"))
             ],
         ]
     )
@@ -272,7 +274,7 @@ def dense(
 
 
 @dataclass(frozen=True)
-class Parts:
+class WideAndDeepInputs:
     """The fitted views of a net with embeddings; a view is None where the table has nothing for it."""
 
     dense: Any | None
@@ -298,13 +300,15 @@ class Parts:
                 save(view, folder / f"{name}.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "Parts":
+    def load(cls, folder: Path) -> "WideAndDeepInputs":
         """Read what `save` wrote."""
         files = [folder / f"{name}.skops" for name in ("dense", "deep", "wide")]
         return cls(*[load(file) if file.exists() else None for file in files])
 
 
-def parts(columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, seed: int) -> Parts:
+def fit_wide_and_deep(
+    columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, seed: int
+) -> WideAndDeepInputs:
     """Return the fitted views of a wide-and-deep net.
 
     Args:
@@ -316,15 +320,15 @@ def parts(columns: Columns, x: pd.DataFrame, *, numbers: Scaling, crosses: int, 
     """
     categories = _of(columns, "category")
     rest = {name: kind for name, kind in columns.items() if kind != "category"}
-    deep = make_pipeline(_columns([("categories", "passthrough", categories)]), Codes())
-    return Parts(
-        dense(rest, x, numbers=numbers, classes=0, seed=seed).fit(x) if rest else None,
+    deep = make_pipeline(_columns([("categories", "passthrough", categories)]), OrdinalCodes())
+    return WideAndDeepInputs(
+        dense_preprocessor(rest, x, numbers=numbers, classes=0, seed=seed).fit(x) if rest else None,
         deep.fit(x) if categories else None,
-        wide(columns, x, crosses),
+        fit_wide(columns, x, crosses),
     )
 
 
-def wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
+def fit_wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     """Return the fitted wide part; numbers enter it as eighths of their distribution."""
     categories = _of(columns, "category", "boolean")
     # A column of one value cannot be cut into bins.
@@ -332,7 +336,7 @@ def wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     if not categories and not spread:
         return None
     bins = KBinsDiscretizer(8, encode="ordinal", strategy="quantile", quantile_method="averaged_inverted_cdf")
-    split = _columns([("levels", Codes(), categories), ("bins", make_pipeline(*_filled(), bins), spread)])
+    split = _columns([("levels", OrdinalCodes(), categories), ("bins", make_pipeline(*_filled(), bins), spread)])
     with warnings.catch_warnings():
         # Columns of few values have fewer bins, which is what is wanted of them.
         warnings.filterwarnings("ignore", message="Bins whose width are too small")
@@ -340,8 +344,8 @@ def wide(columns: Columns, x: pd.DataFrame, crosses: int) -> Any | None:
     levels = matrix.max(axis=0) + 1
     few = [i for i in range(len(levels)) if 1 < levels[i] <= MOST_LEVELS]
     pairs = sorted(itertools.combinations(few, 2), key=lambda pair: (levels[pair[0]] * levels[pair[1]], pair))
-    joined = Crosses([list(pair) for pair in pairs[:crosses]])
-    codes = Codes(min_frequency=5, joint=True).fit(joined.transform(matrix))
+    joined = FeatureCrosses([list(pair) for pair in pairs[:crosses]])
+    codes = OrdinalCodes(min_frequency=5, joint=True).fit(joined.transform(matrix))
     return Pipeline([("split", split), ("crosses", joined), ("codes", codes)])
 
 
@@ -376,16 +380,18 @@ def _scaled(numbers: Scaling, rows: int, seed: int) -> Any:
     if numbers == "standard":
         return make_pipeline(*_filled(), StandardScaler())
     if numbers == "pieces":
-        return make_pipeline(*_filled(), Pieces())
+        return make_pipeline(*_filled(), PiecewiseLinearEncoder())
     # QuantileTransformer warns when it is asked for more quantiles than there are rows.
     quantiles = QuantileTransformer(n_quantiles=min(1000, rows), output_distribution="normal", random_state=seed)
     return make_pipeline(*_filled(), quantiles)
 
 
-def _means(classes: int, seed: int) -> Means:
+def _means(classes: int, seed: int) -> TargetMeanEncoder:
     """Return the encoder by the target; "auto" because a fold may hold two of three classes."""
     folds = StratifiedKFold if classes else KFold
-    return Means(target_type="auto" if classes else "continuous", cv=folds(5, shuffle=True, random_state=seed))
+    return TargetMeanEncoder(
+        target_type="auto" if classes else "continuous", cv=folds(5, shuffle=True, random_state=seed)
+    )
 
 
 def _dates(periodic: Literal["circular"] | None = None) -> Any:
@@ -399,4 +405,4 @@ def _dates(periodic: Literal["circular"] | None = None) -> Any:
 
 def _text(seed: int) -> FeatureUnion:
     """Return what tells dense models and trees of a column of texts: what it is about, and how it looks."""
-    return FeatureUnion([("topics", make_pipeline(Grams(), Topics(seed=seed))), ("looks", Looks())])
+    return FeatureUnion([("topics", make_pipeline(Tfidf(), LatentTopics(seed=seed))), ("looks", TextStatistics())])

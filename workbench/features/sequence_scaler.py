@@ -18,7 +18,7 @@ _BLOCK = 4 * 2**20
 _FURTHEST = 30.0
 
 
-def lengths(x: Any) -> np.ndarray:
+def sequence_lengths(x: Any) -> np.ndarray:
     """Return how many steps each sequence has before its padding, (rows,), at least 1."""
     found = np.ones(len(x), dtype=np.int64)
     for part, values in _blocks(x):
@@ -29,7 +29,7 @@ def lengths(x: Any) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Steps:
+class SequenceScaler:
     """A fitted view of sequences: one scale, nothing missing but the padding, no more steps than training rows had."""
 
     steps: int
@@ -60,13 +60,13 @@ class Steps:
         (folder / "steps.json").write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def load(cls, folder: Path) -> "Steps":
+    def load(cls, folder: Path) -> "SequenceScaler":
         """Read what `save` wrote."""
         facts: Any = json.loads((folder / "steps.json").read_text())
         return cls(facts["steps"], *(tuple(facts[key]) for key in ("mean", "deviation", "gaps")))
 
     def _made(self, x: np.ndarray) -> np.ndarray:
-        own = np.arange(self.steps) < np.minimum(lengths(x), self.steps)[:, None]
+        own = np.arange(self.steps) < np.minimum(sequence_lengths(x), self.steps)[:, None]
         scaled = np.full((len(x), self.steps, len(self.mean)), np.nan, np.float32)
         kept = x[:, : self.steps]
         scores = (kept - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
@@ -77,9 +77,9 @@ class Steps:
         return made
 
 
-def steps(x: Any) -> Steps:
+def fit_sequence_scaler(x: Any) -> SequenceScaler:
     """Return the view fitted on a fold's training rows; (rows, steps, channels), in memory or on disk."""
-    long, channels = lengths(x), x.shape[2]
+    long, channels = sequence_lengths(x), x.shape[2]
     counts, sums, squares = np.zeros(channels), np.zeros(channels), np.zeros(channels)
     lacking = np.zeros(channels, dtype=bool)
     # Squares of values far from zero would lose their digits.
@@ -96,7 +96,7 @@ def steps(x: Any) -> Steps:
     # Division by what rounding has left of a constant would make noise of it.
     deviation = np.where(deviation > np.maximum(1e-30, 1e-6 * np.abs(mean)), deviation, 1.0)
     gaps = tuple(np.flatnonzero(lacking).tolist())
-    return Steps(int(long.max(initial=1)), tuple(mean.tolist()), tuple(deviation.tolist()), gaps)
+    return SequenceScaler(int(long.max(initial=1)), tuple(mean.tolist()), tuple(deviation.tolist()), gaps)
 
 
 def _origin(x: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from workbench.features.sequence_scaler import lengths
+from workbench.features.sequence_scaler import sequence_lengths
 
 # Values looked at together; what is made of them takes some ten times as much memory.
 _AT_A_TIME = 1_000_000
@@ -22,7 +22,7 @@ _SILENCE = 1e-6
 _LARGEST = 1e30
 
 
-class Summaries(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class SequenceStatistics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Sequences -> a matrix (rows, values) of float32; NaN is the level of a channel without any value in the row.
 
     Beside the channels, their norm is looked at where there are several: the length of a vector does not depend on how
@@ -40,7 +40,7 @@ class Summaries(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         """
         self.differences, self.parts, self.lags, self.bands = differences, parts, lags, bands
 
-    def fit(self, x: Any, y: Any = None) -> "Summaries":
+    def fit(self, x: Any, y: Any = None) -> "SequenceStatistics":
         """Learn nothing."""
         return self
 
@@ -55,7 +55,7 @@ class Summaries(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         return True
 
     def _some(self, x: np.ndarray) -> np.ndarray:
-        long = lengths(x)
+        long = sequence_lengths(x)
         groups = [np.flatnonzero(long == length) for length in np.unique(long)]
         said = [
             np.concatenate(list(self._said(x[rows, : long[rows[0]]].astype(np.float64))), axis=1) for rows in groups

@@ -14,10 +14,10 @@ _KINDS = [re.compile(kind) for kind in (r"\d", r"[A-ZÀ-ÖØ-ÞΑ-ΩА-Я]", r"[
 _RUNS = [re.compile(run) for run in (r"\S+", r"\d{4,}", r"https?://|www\.", r"[!?]{2,}|!")]
 
 
-class Looks(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class TextStatistics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A column of texts -> (rows, looks) float32: shares of kinds of characters, and logarithms of counts."""
 
-    def fit(self, x: Any, y: Any = None) -> "Looks":
+    def fit(self, x: Any, y: Any = None) -> "TextStatistics":
         """Learn nothing."""
         return self
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from workbench.config import ColumnKind
 from workbench.features import persistence
-from workbench.features.preprocessors import Scaling, dense
-from workbench.features.tokenizer import texts, words
+from workbench.features.preprocessors import Scaling, dense_preprocessor
+from workbench.features.tokenizer import split_words, texts
 
 PADDING, UNKNOWN, START = 0, 1, 2
 """What a row is filled up with (to be masked), what was not in training, and what each column's text begins with."""
@@ -24,7 +24,7 @@ _CHARACTERS_A_STEP = 20
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TextVectorizer:
     """A fitted view of a table with texts."""
 
     lengths: Mapping[str, int]
@@ -59,7 +59,7 @@ class Tokens:
         return [codes] if self.beside is None else [codes, np.asarray(self.beside.transform(x))]
 
     def _read(self, text: str, length: int) -> list[int]:
-        found = words(text, length * _CHARACTERS_A_STEP)[:length]
+        found = split_words(text, length * _CHARACTERS_A_STEP)[:length]
         return [START, *(self._numbers.get(word, UNKNOWN) for word in found)]
 
     def save(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Tokens:
             persistence.save(self.beside, folder / "beside.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "Tokens":
+    def load(cls, folder: Path) -> "TextVectorizer":
         """Read what `save` wrote."""
         facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         file = folder / "beside.skops"
@@ -78,7 +78,7 @@ class Tokens:
         return cls(facts["lengths"], tuple(facts["vocabulary"]), beside)
 
 
-def tokens(
+def fit_text_vectorizer(
     columns: Mapping[str, ColumnKind],
     x: pd.DataFrame,
     y: np.ndarray,
@@ -89,7 +89,7 @@ def tokens(
     most: int = 20_000,
     longest: int = 256,
     labelled: bool = True,
-) -> tuple[Tokens, list[np.ndarray]]:
+) -> tuple[TextVectorizer, list[np.ndarray]]:
     """Return the fitted view of a net that reads, and the training rows in it.
 
     Args:
@@ -105,15 +105,17 @@ def tokens(
     """
     names = [name for name, kind in columns.items() if kind == "text"]
     rest = {name: kind for name, kind in columns.items() if kind != "text"}
-    read = {name: [words(text, longest * _CHARACTERS_A_STEP) for text in texts(x[name])] for name in names}
+    read = {name: [split_words(text, longest * _CHARACTERS_A_STEP) for text in texts(x[name])] for name in names}
     rows = Counter(word for column in read.values() for found in column for word in set(found))
     least = 2 if max(rows.values(), default=0) > 1 else 1
     # Sorted by word among equals, so that the order of the rows does not matter.
     ranked = sorted((-count, word) for word, count in rows.items() if count >= least)[:most]
-    beside = dense(rest, x, numbers=numbers, classes=classes, seed=seed, labelled=labelled) if rest else None
+    beside = (
+        dense_preprocessor(rest, x, numbers=numbers, classes=classes, seed=seed, labelled=labelled) if rest else None
+    )
     # Before the view holds it: a training row's means must be those of other rows, which only fit_transform gives.
     matrix = [] if beside is None else [np.asarray(beside.fit_transform(x, y))]
-    reader = Tokens(_lengths(read, longest), tuple(word for _, word in ranked), None)
+    reader = TextVectorizer(_lengths(read, longest), tuple(word for _, word in ranked), None)
     return replace(reader, beside=beside), [*reader.transform(x), *matrix]
 
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
-from workbench.features.tokenizer import plain, texts, words
+from workbench.features.tokenizer import normalize_text, split_words, texts
 
 Unit = Literal["words", "characters"]
 _BITS = 20
@@ -26,7 +26,7 @@ _CHUNK = 4_000_000
 _FACTOR, _SPREAD, _OFFSET = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15), np.uint64(64 - _BITS)
 
 
-class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Tfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A column of texts -> tf-idf, (rows, what is known) float32, sparse."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.unit, self.shortest, self.longest = unit, shortest, longest
         self.rarest, self.most, self.even = rarest, most, even
 
-    def fit(self, x: Any, y: Any = None) -> "Grams":
+    def fit(self, x: Any, y: Any = None) -> "Tfidf":
         """Learn which runs count, and how rare they are."""
         self.fit_transform(x)
         return self
@@ -103,13 +103,13 @@ class Grams(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         """Return a number for each unit of the texts, one text after the other, and the row that it is in."""
         if self.unit == "words":
             # What stands before the first word is one too, so that no text is without any.
-            split = [["", *words(text, self.length_)] for text in column]
+            split = [["", *split_words(text, self.length_)] for text in column]
             hashes = np.fromiter(
                 (zlib.crc32(word.encode("utf-8", "surrogatepass")) for row in split for word in row), dtype=np.uint64
             )
             return hashes, np.repeat(np.arange(len(split)), [len(row) for row in split])
         # Spaces around a text mark where its first and its last word end.
-        spaced = [f" {' '.join(plain(text, self.length_).split())} " for text in column]
+        spaced = [f" {' '.join(normalize_text(text, self.length_).split())} " for text in column]
         # Half of a pair of surrogates has no encoding of its own.
         encoded = "".join(spaced).encode("utf-32-le", "surrogatepass")
         return np.frombuffer(encoded, dtype=np.uint32).astype(np.uint64), np.repeat(
@@ -132,14 +132,14 @@ def _joined(units: np.ndarray, rows: np.ndarray, shortest: int, longest: int, co
     return total
 
 
-class Topics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class LatentTopics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Sparse tf-idf -> (rows, topics) float32: latent semantic analysis (Deerwester et al., 1990)."""
 
     def __init__(self, topics: int = 50, seed: int = 0) -> None:
         """Keep the `topics` directions that tell most; where there are no more columns than that, the columns."""
         self.topics, self.seed = topics, seed
 
-    def fit(self, x: sparse.csr_matrix, y: Any = None) -> "Topics":
+    def fit(self, x: sparse.csr_matrix, y: Any = None) -> "LatentTopics":
         """Learn the directions."""
         self.directions_ = None
         if x.shape[1] > self.topics:

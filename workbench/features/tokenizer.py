@@ -18,16 +18,16 @@ def texts(column: Iterable[object]) -> list[str]:
     return [text if isinstance(text, str) else "" for text in column]
 
 
-def plain(text: str, most: int) -> str:
+def normalize_text(text: str, most: int) -> str:
     """Return the first `most` characters of a text in small letters, each character in its usual form (NFKC)."""
     return unicodedata.normalize("NFKC", text[:most]).lower()
 
 
-def words(text: str, most: int) -> list[str]:
+def split_words(text: str, most: int) -> list[str]:
     """Return the words among the first `most` characters of a text: runs of letters and digits, and single marks."""
-    return _WORD.findall(plain(text, most))
+    return _WORD.findall(normalize_text(text, most))
 
 
-def written(x: Any, names: Iterable[str]) -> list[str]:
+def columns_with_text(x: Any, names: Iterable[str]) -> list[str]:
     """Return the columns that hold any text; of the others there is no vocabulary to learn."""
     return [name for name in names if np.any([bool(text.strip()) for text in texts(x[name])])]

@@ -14,9 +14,9 @@ from workbench import models, trial
 from workbench.data import NewRows, Reader
 from workbench.data.dataset import Rows
 from workbench.data.new_data import NewData
-from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
+from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.models.protocol import Model
-from workbench.submission import Layout, Threshold
+from workbench.submission import SubmissionLayout, Threshold
 from workbench.trial import Transforms
 
 _FILE = "bundle.json"
@@ -24,14 +24,14 @@ _RANKS = "ranks.npz"
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModel:
     """A model on disk, in memory only when it is wanted: many that are large need not be there together."""
 
     family: str
     folder: Path
     model: Model | None = None
 
-    def loaded(self) -> "Stored":
+    def loaded(self) -> "StoredModel":
         """Return the same with the model in memory."""
         return replace(self, model=self.ready())
 
@@ -47,14 +47,14 @@ class Member:
     name: str
     family: str
     weight: float
-    trials: Sequence[Sequence[Stored]]
+    trials: Sequence[Sequence[StoredModel]]
     weights: Mapping[str, float] | None = None
     """By target or by class, where it has not one weight for all; `weight` then is their mean."""
 
     def predict(self, x: Rows, transform: Transforms) -> np.ndarray:
         """Return the member's predictions in the target's own units, (rows,) or (rows, classes)."""
 
-        def made(model: Stored) -> np.ndarray:
+        def made(model: StoredModel) -> np.ndarray:
             return trial.predict(model.ready(), x, family=self.family, transform=transform)
 
         return _mean(_mean(made(model) for model in each) for each in self.trials)
@@ -66,13 +66,13 @@ class Member:
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class Predictor:
     """All that it takes to predict."""
 
     reader: Reader
     members: Sequence[Member]
-    joiner: Joiner
-    layout: Layout
+    joiner: Aggregation
+    layout: SubmissionLayout
     transform: Transforms = "none"
     """What the target was trained on; of several, what each column of predictions is turned back from."""
     threshold: Threshold = None
@@ -108,13 +108,16 @@ class Bundle:
         """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
         return self.predict(self.reader.completed(rows) if isinstance(rows, pd.DataFrame) else rows)
 
-    def alone(self, place: int) -> "Bundle":
+    def alone(self, place: int) -> "Predictor":
         """Return the bundle of a single member."""
         return replace(
-            self, members=[replace(self.members[place], weight=1.0, weights=None)], joiner=Mean(), threshold=None
+            self,
+            members=[replace(self.members[place], weight=1.0, weights=None)],
+            joiner=WeightedMean(),
+            threshold=None,
         )
 
-    def in_memory(self) -> "Bundle":
+    def in_memory(self) -> "Predictor":
         """Return the bundle with its models loaded, for many predictions."""
         return replace(self, members=[_loaded(member) for member in self.members])
 
@@ -129,38 +132,38 @@ class Bundle:
             "transform": self.transform,
             "threshold": self.threshold,
         }
-        if isinstance(self.joiner, Ranks):
+        if isinstance(self.joiner, RankAverage):
             np.savez_compressed(folder / _RANKS, *self.joiner.scales)
         (folder / _FILE).write_text(json.dumps(known, indent=1))
 
 
-def read(folder: Path) -> Bundle:
-    """Read what `Bundle.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
+def read(folder: Path) -> Predictor:
+    """Read what `Predictor.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
     known = json.loads((folder / _FILE).read_text())
-    return Bundle(
+    return Predictor(
         reader=Reader.from_document(known["reader"]),
         members=[_member(folder, member) for member in known["members"]],
         joiner=_joiner(folder, known["joiner"]),
-        layout=Layout.from_document(known["layout"]),
+        layout=SubmissionLayout.from_document(known["layout"]),
         transform=known["transform"],
         threshold=known["threshold"],
     )
 
 
 def _member(folder: Path, known: Mapping[str, Any]) -> Member:
-    trials = [[Stored(known["family"], folder / name) for name in names] for names in known["trials"]]
+    trials = [[StoredModel(known["family"], folder / name) for name in names] for names in known["trials"]]
     return Member(**{**known, "trials": trials})
 
 
-def _joiner(folder: Path, known: Mapping[str, Any]) -> Joiner:
+def _joiner(folder: Path, known: Mapping[str, Any]) -> Aggregation:
     if known["kind"] == "Apart":
-        return Apart.read(known)
+        return PerOutput.read(known)
     if known["kind"] == "Stack":
-        return Stack.read(known)
+        return LinearStack.read(known)
     if known["kind"] != "Ranks":
-        return Mean()
+        return WeightedMean()
     with np.load(folder / _RANKS, allow_pickle=False) as scales:
-        return Ranks(tuple(scales[f"arr_{place}"] for place in range(len(scales.files))))
+        return RankAverage(tuple(scales[f"arr_{place}"] for place in range(len(scales.files))))
 
 
 def _loaded(member: Member) -> Member:

@@ -11,7 +11,7 @@ _REACH = 2.5
 
 
 @dataclass(frozen=True)
-class Window:
+class AxisLimits:
     """The scores from `low` to `high`."""
 
     low: float
@@ -27,7 +27,7 @@ class Window:
         return np.clip(np.asarray(scores, dtype=np.float64), self.low, self.high)
 
 
-def window(scores: Sequence[float], sign: int) -> Window:
+def choose_limits(scores: Sequence[float], sign: int) -> AxisLimits:
     """Return the window that shows the best score and most of the others.
 
     Args:
@@ -38,4 +38,4 @@ def window(scores: Sequence[float], sign: int) -> Window:
     best, most = losses.min(), np.quantile(losses, 0.75, method="lower")
     edge = best + _REACH * (most - best)
     worst = losses.max() if edge <= best else losses[losses <= edge].max()
-    return Window(*sorted((float(sign * best), float(sign * worst))))
+    return AxisLimits(*sorted((float(sign * best), float(sign * worst))))

@@ -20,7 +20,7 @@ _CELLS = 36
 
 
 @dataclass(frozen=True, eq=False)
-class Cloud:
+class DensityScatter:
     """Rows by two values."""
 
     x: Array
@@ -40,7 +40,7 @@ class Cloud:
         )
 
 
-def gather(x: Array, y: Array, *, wide_x: bool = False, wide_y: bool = False) -> Cloud:
+def gather(x: Array, y: Array, *, wide_x: bool = False, wide_y: bool = False) -> DensityScatter:
     """Return rows as points, or counted.
 
     Args:
@@ -50,9 +50,9 @@ def gather(x: Array, y: Array, *, wide_x: bool = False, wide_y: bool = False) ->
         wide_y: the same of y.
     """
     if len(x) <= MOST_POINTS:
-        return Cloud(x, y)
+        return DensityScatter(x, y)
     counts, y_edges, x_edges = np.histogram2d(y, x, bins=[_edges(y, wide_y), _edges(x, wide_x)])
-    return Cloud(np.empty(0), np.empty(0), counts.astype(np.int64), x_edges, y_edges)
+    return DensityScatter(np.empty(0), np.empty(0), counts.astype(np.int64), x_edges, y_edges)
 
 
 def wide(values: Array) -> bool:
@@ -60,7 +60,7 @@ def wide(values: Array) -> bool:
     return bool(values.min() > 0 and values.max() / np.median(values) >= _WIDE)
 
 
-def scatter(axes: "Axes", cloud: Cloud, *, ink: str = plot_style.INKS[0]) -> None:
+def scatter(axes: "Axes", cloud: DensityScatter, *, ink: str = plot_style.INKS[0]) -> None:
     """Draw rows; those in a cell by the logarithm of their number."""
     if cloud.counts is None or cloud.x_edges is None or cloud.y_edges is None:
         # The fewer there are, the less they lie on each other.

@@ -21,7 +21,7 @@ def clock(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def counted(count: int, noun: str) -> str:
+def count_noun(count: int, noun: str) -> str:
     """Return a count with its noun, as in `1 trial` or `12,357 trials`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -32,7 +32,7 @@ def listing(words: list[str], most: int = 4) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def given(value: object) -> str:
+def format_parameter(value: object) -> str:
     """Return a hyperparameter's value."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

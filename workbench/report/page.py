@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from importlib import resources
 
 from workbench.report import plot_style, report_tables, summary
-from workbench.report.formatting import command, counted, number
-from workbench.report.recommendations import advice
-from workbench.report.render import Picture
-from workbench.report.report_data import Story
+from workbench.report.formatting import command, count_noun, number
+from workbench.report.recommendations import recommend
+from workbench.report.render import RenderedFigure
+from workbench.report.report_data import ReportData
 
 
-def html(story: Story, pictures: Sequence[Picture]) -> str:
+def html(story: ReportData, pictures: Sequence[RenderedFigure]) -> str:
     """Return the page.
 
     Args:
@@ -33,10 +33,10 @@ def html(story: Story, pictures: Sequence[Picture]) -> str:
         honesty=summary.honesty(story),
         gain=summary.gain(story),
         certificate=summary.certificate(story),
-        advice=advice(story),
+        advice=recommend(story),
         tables=report_tables,
         number=number,
-        counted=counted,
+        counted=count_noun,
         command=command,
         css=Markup(plot_style.css() + _read("page.css")),
         script=Markup(script),

@@ -98,7 +98,7 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def styled(draw: Callable[P, T]) -> Callable[P, T]:
+def apply_style(draw: Callable[P, T]) -> Callable[P, T]:
     """Let a function draw in the style of the house; matplotlib's own settings are as they were afterwards."""
 
     @functools.wraps(draw)
@@ -244,7 +244,7 @@ def picture(axes: "Axes", pixels: NDArray[np.uint8], box: tuple[float, float, fl
     axes.imshow(colours, extent=(left, left + wide, top + high, top), interpolation="none", aspect="auto")
 
 
-def pictured(axes: "Axes", width: float, height: float, *, equal: bool = False) -> None:
+def show_image(axes: "Axes", width: float, height: float, *, equal: bool = False) -> None:
     """Make axes a sheet for pictures, without lines, y growing downward; `equal`: a unit is as long either way."""
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -254,7 +254,7 @@ def pictured(axes: "Axes", width: float, height: float, *, equal: bool = False) 
     axes.tick_params(length=0)
 
 
-def tinted(values: NDArray[Any]) -> NDArray[np.uint8]:
+def tint(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Return values from 0 to 1, (rows, columns), as colours whose lightness rises with them, (rows, columns, 3)."""
     from matplotlib import colormaps
 
@@ -316,7 +316,7 @@ def _tag(tag: str, mark: str) -> str:
     return tag
 
 
-@styled
+@apply_style
 def _saved(figure: "Figure", **options: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, **options)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench import models
-from workbench.report.formatting import command, counted, listing
-from workbench.report.report_data import Story
+from workbench.report.formatting import command, count_noun, listing
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
-    from workbench.search.storage import Row
+    from workbench.search.storage import TrialRecord
 
 # A family is only searched when it has had so many trials: TPE learns from the seventh on.
 _TRIALS_A_FAMILY = 12
@@ -30,7 +30,7 @@ _ERRORS, _APART, _BINS = 3.0, 0.03, 2
 
 
 @dataclass(frozen=True)
-class Advice:
+class Recommendation:
     """One thing to do next."""
 
     title: str
@@ -40,56 +40,60 @@ class Advice:
     line: str
 
 
-Rule = Callable[[Story], Advice | None]
+Rule = Callable[[ReportData], Recommendation | None]
 
 
-def advice(story: Story) -> list[Advice]:
+def recommend(story: ReportData) -> list[Recommendation]:
     """Return what to do next, the most pressing first."""
     return [found for rule in _RULES if (found := rule(story)) is not None]
 
 
-def nothing_complete(story: Story) -> Advice | None:
+def nothing_complete(story: ReportData) -> Recommendation | None:
     """No trial but the baseline is complete."""
     if _searched(story) or _failures(story):
         return None
     reason = "No trial but the baseline has run to its end yet, so there is nothing to choose from."
-    return Advice("Let it run", reason, "Run", command("run", story.question.file, "--minutes 10"))
+    return Recommendation("Let it run", reason, "Run", command("run", story.question.file, "--minutes 10"))
 
 
-def failing(story: Story) -> Advice | None:
+def failing(story: ReportData) -> Recommendation | None:
     """A fifth of the trials or more failed."""
     failed = _failures(story)
     if not failed or len(failed) < 0.2 * len(_own(story)):
         return None
     reason, times = Counter(_short(row.reason) for row in failed).most_common(1)[0]
     families = listing(sorted({row.family for row in failed}))
-    said = f"{len(failed)} of {counted(len(_own(story)), 'trial')} failed ({families}), mostly ({times}): {reason}"
+    said = f"{len(failed)} of {count_noun(len(_own(story)), 'trial')} failed ({families}), mostly ({times}): {reason}"
     if reason.startswith("out of time"):
-        return Advice("Give trials more time", said, "In the study file", "search: {trial_seconds: …}  # raise it")
+        return Recommendation(
+            "Give trials more time", said, "In the study file", "search: {trial_seconds: …}  # raise it"
+        )
     if "memory" in reason:
-        return Advice("Trials need more memory", said, "In the study file", "search: {workers: 1}  # fewer at a time")
+        return Recommendation(
+            "Trials need more memory", said, "In the study file", "search: {workers: 1}  # fewer at a time"
+        )
     where = "Read log.txt of a failed trial among its artifacts"
-    return Advice("Find out why trials fail", said, where, "workbench ui")
+    return Recommendation("Find out why trials fail", said, where, "workbench ui")
 
 
-def unreached(story: Story) -> Advice | None:
+def unreached(story: ReportData) -> Recommendation | None:
     """A family of the study file had no trial yet."""
     missing = [name for name in story.question.families if name not in story.families]
     if not missing or not story.trials:
         return None
     reason = f"{listing(missing)} had no trial yet: the budget was spent before {_their(missing)} turn."
-    return Advice("Reach every family", reason, "Run", command("run", story.question.file, "--minutes 10"))
+    return Recommendation("Reach every family", reason, "Run", command("run", story.question.file, "--minutes 10"))
 
 
-def no_ensemble(story: Story) -> Advice | None:
+def no_ensemble(story: ReportData) -> Recommendation | None:
     """There are models to blend and no ensemble of them."""
     if story.ensemble is not None or not _searched(story):
         return None
-    reason = f"{counted(len(story.complete), 'complete trial')} could be blended; nothing has been yet."
-    return Advice("Make an ensemble", reason, "Run", command("ensemble", story.question.file))
+    reason = f"{count_noun(len(story.complete), 'complete trial')} could be blended; nothing has been yet."
+    return Recommendation("Make an ensemble", reason, "Run", command("ensemble", story.question.file))
 
 
-def behind(story: Story) -> Advice | None:
+def behind(story: ReportData) -> Recommendation | None:
     """By the honest scores the best single model is ahead of the ensemble."""
     document = story.ensemble
     if document is None or document["candidates"] < 2 or document["method"] == "best":
@@ -102,10 +106,10 @@ def behind(story: Story) -> Advice | None:
         f"{document['metric']}: the ensemble fits its weights to chance."
     )
     line = command("ensemble", story.question.file, "--method best")
-    return Advice("Take the best single model", reason, "Run, then submit again", line)
+    return Recommendation("Take the best single model", reason, "Run, then submit again", line)
 
 
-def within_noise(story: Story) -> Advice | None:
+def within_noise(story: ReportData) -> Recommendation | None:
     """The ensemble's gain is above zero and not above its standard error."""
     document = story.ensemble
     if document is None or document["candidates"] < 2:
@@ -118,10 +122,10 @@ def within_noise(story: Story) -> Advice | None:
         "the rows. Dealing them repeatedly makes scores steadier. Folds belong to a study's identity, so it needs "
         "another name."
     )
-    return Advice("Measure more finely", reason, "In a study file of another name", _folds(story))
+    return Recommendation("Measure more finely", reason, "In a study file of another name", _folds(story))
 
 
-def optimistic(story: Story) -> Advice | None:
+def optimistic(story: ReportData) -> Recommendation | None:
     """The ensemble's own score is better than the honest one by more than a standard error."""
     document = story.ensemble
     if document is None or document["honest_se"] is None or document["optimism"] <= document["honest_se"]:
@@ -133,10 +137,10 @@ def optimistic(story: Story) -> Advice | None:
     )
     fewer = max(2, len(document["members"]) // 2)
     line = command("ensemble", story.question.file, f"--members {fewer}")
-    return Advice("Do not trust the ensemble's own score", reason, "Run, and compare the honest scores", line)
+    return Recommendation("Do not trust the ensemble's own score", reason, "Run, and compare the honest scores", line)
 
 
-def one_sided(story: Story) -> Advice | None:
+def one_sided(story: ReportData) -> Recommendation | None:
     """Nearly all weight is on one family, and there are others that could be tried."""
     document = story.ensemble
     if document is None:
@@ -156,24 +160,24 @@ def one_sided(story: Story) -> Advice | None:
         return None
     reason = f"{weight:.0%} of the weight rests on {family}. An ensemble lives of models that err on other rows."
     line = f"families: [{', '.join([*asked.families, *others])}]"
-    return Advice("Add families unlike those you have", reason, "In the study file, then run", line)
+    return Recommendation("Add families unlike those you have", reason, "In the study file, then run", line)
 
 
-def young(story: Story) -> Advice | None:
+def young(story: ReportData) -> Recommendation | None:
     """Families had too few trials for a sampler to have learnt much."""
     families = {row.family for row in _own(story)}
     tried = [row for row in _own(story) if row.state != "failed"]
     if not _searched(story) or len(tried) >= _TRIALS_A_FAMILY * len(families):
         return None
     reason = (
-        f"{counted(len(tried), 'trial')} over {'one family' if len(families) == 1 else f'{len(families)} families'} "
+        f"{count_noun(len(tried), 'trial')} over {'one family' if len(families) == 1 else f'{len(families)} families'} "
         "are little more than known-good defaults and a few random draws."
     )
     line = command("run", story.question.file, f"--trials {_TRIALS_A_FAMILY * len(families) + 1}")
-    return Advice("Search for longer", reason, "Run", line)
+    return Recommendation("Search for longer", reason, "Run", line)
 
 
-def improving(story: Story) -> Advice | None:
+def improving(story: ReportData) -> Recommendation | None:
     """The best trial is among the last quarter to end."""
     order = _in_order(story)
     if len(order) < _LEAST_TRIALS or young(story) is not None:
@@ -190,10 +194,10 @@ def improving(story: Story) -> Advice | None:
         return None
     reason = f"The last quarter of the trials still improved the best score, by {gain:.2g} {story.question.metric}."
     line = command("run", story.question.file, f"--trials {len(story.trials) + len(story.trials) // 2}")
-    return Advice("It is still getting better", reason, "Run", line)
+    return Recommendation("It is still getting better", reason, "Run", line)
 
 
-def levelled(story: Story) -> Advice | None:
+def levelled(story: ReportData) -> Recommendation | None:
     """The last half of the trials brought nothing better."""
     order = _in_order(story)
     if len(order) < 2 * _LEAST_TRIALS or young(story) is not None or story.complete[0] not in order[: len(order) // 2]:
@@ -202,10 +206,12 @@ def levelled(story: Story) -> Advice | None:
         f"The best trial, {_name(story.complete[0])}, was found in the first half of {len(order)} trials. More of the "
         "same will hardly help; other features, other families or predictions made elsewhere may."
     )
-    return Advice("The search has levelled off", reason, "Run", command("folds", story.question.file, "-o folds.csv"))
+    return Recommendation(
+        "The search has levelled off", reason, "Run", command("folds", story.question.file, "-o folds.csv")
+    )
 
 
-def edge(story: Story) -> Advice | None:
+def edge(story: ReportData) -> Recommendation | None:
     """The three best trials of one of the best two families are all at the same end of a range."""
     for family, rows in list(story.families.items())[:2]:
         best = [story.places.get(row.key, {}) for row in rows if row.state == "complete"][:3]
@@ -216,11 +222,11 @@ def edge(story: Story) -> Advice | None:
                 end = "lower" if low else "upper"
                 reason = f"The three best trials of {family} all have {name} at the {end} end of its range."
                 line = f"hp.…({name!r}, …)  # widen it {'downward' if low else 'upward'}"
-                return Advice(f"Widen the range of {name}", reason, f"In {_file(family)}, then run", line)
+                return Recommendation(f"Widen the range of {name}", reason, f"In {_file(family)}, then run", line)
     return None
 
 
-def pruned_away(story: Story) -> Advice | None:
+def pruned_away(story: ReportData) -> Recommendation | None:
     """Nearly all trials were pruned."""
     own = _own(story)
     pruned = sum(row.state == "pruned" for row in own)
@@ -230,10 +236,10 @@ def pruned_away(story: Story) -> Advice | None:
         f"{pruned} of {len(own)} trials were pruned, so few are left to blend. A pruner that waits longer leaves more "
         "models that are good in another way."
     )
-    return Advice("Prune less", reason, "In the study file, then run", "search: {pruner: wilcoxon}")
+    return Recommendation("Prune less", reason, "In the study file, then run", "search: {pruner: wilcoxon}")
 
 
-def uncalibrated(story: Story) -> Advice | None:
+def uncalibrated(story: ReportData) -> Recommendation | None:
     """The ensemble's probabilities are not the shares that come true."""
     document, oof = story.ensemble, story.oof
     if document is None or oof is None or story.question.task == "regression" or story.question.targets:
@@ -258,7 +264,7 @@ def uncalibrated(story: Story) -> Advice | None:
         f"A stack corrects that{'' if document['metric'] == 'log_loss' else '; so does log loss as the metric'}."
     )
     line = command("ensemble", story.question.file, "--method stack")
-    return Advice("Probabilities are off", reason, "Run, and compare the honest scores", line)
+    return Recommendation("Probabilities are off", reason, "Run, and compare the honest scores", line)
 
 
 _RULES: tuple[Rule, ...] = (
@@ -279,25 +285,25 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _own(story: Story) -> "list[Row]":
+def _own(story: ReportData) -> "list[TrialRecord]":
     """Return the finished trials but the baseline's."""
     return [row for row in story.trials if row.family != models.BASELINE]
 
 
-def _searched(story: Story) -> "list[Row]":
+def _searched(story: ReportData) -> "list[TrialRecord]":
     return [row for row in _own(story) if row.state == "complete"]
 
 
-def _failures(story: Story) -> "list[Row]":
+def _failures(story: ReportData) -> "list[TrialRecord]":
     return [row for row in _own(story) if row.state == "failed"]
 
 
-def _in_order(story: Story) -> "list[Row]":
+def _in_order(story: ReportData) -> "list[TrialRecord]":
     """Return the trials but the baseline's in the order in which they ended."""
     return sorted((row for row in _own(story) if row.key in story.ended), key=lambda row: story.ended[row.key])
 
 
-def _folds(story: Story) -> str:
+def _folds(story: ReportData) -> str:
     """Return the line that asks more of the folds: rows dealt thrice as often, or more folds where that cannot be."""
     kind, _, rest = story.question.folds.partition(", ")
     folds, _, repeats = rest.partition(" folds × ")
@@ -323,5 +329,5 @@ def _their(names: Sequence[str]) -> str:
     return "its" if len(names) == 1 else "their"
 
 
-def _name(row: "Row") -> str:
+def _name(row: "TrialRecord") -> str:
     return f"{row.family} #{row.number}"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from workbench.report import figures, plot_style
 from workbench.report.figures import Group
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 
 @dataclass(frozen=True)
-class Picture:
+class RenderedFigure:
     """A figure in both its forms."""
 
     name: str
@@ -22,7 +22,9 @@ class Picture:
     png: bytes
 
 
-def pictures(story: Story, group: Group | None = None, *, until: float | None = None) -> Iterator[Picture]:
+def render_figures(
+    story: ReportData, group: Group | None = None, *, until: float | None = None
+) -> Iterator[RenderedFigure]:
     """Yield the figures that have something to show.
 
     Args:
@@ -30,8 +32,8 @@ def pictures(story: Story, group: Group | None = None, *, until: float | None = 
         group: of figures, all unless given.
         until: when to begin no further one, in seconds of `time.monotonic`.
     """
-    for entry, figure in figures.drawn(story, figures.names(group)):
+    for entry, figure in figures.draw_figures(story, figures.names(group)):
         svg, png = plot_style.svg(figure), plot_style.png(figure)
-        yield Picture(entry.file, entry.title, entry.caption, entry.group, svg, png)
+        yield RenderedFigure(entry.file, entry.title, entry.caption, entry.group, svg, png)
         if until is not None and time.monotonic() > until:
             return

@@ -8,20 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.config import Task
-from workbench.data.dataset import Target, spans
+from workbench.data.dataset import Target, output_spans
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.models.nn.inspection import Look
-    from workbench.search.storage import Row
+    from workbench.models.nn.inspection import ImageInspection
+    from workbench.search.storage import TrialRecord
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
 """By (repeat, fold): losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
 
 
 @dataclass(frozen=True)
-class Question:
+class StudyFacts:
     """What a study asks."""
 
     study: str
@@ -87,11 +87,11 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Story:
+class ReportData:
     """A study, told from its beginning to its newest ensemble."""
 
-    question: Question
-    trials: Sequence[Row]
+    question: StudyFacts
+    trials: Sequence[TrialRecord]
     """Every finished trial, best first, then pruned, then failed ones."""
     ended: Mapping[tuple[str, int], float]
     """When each trial ended, by family and number: seconds since the first trial began, pauses between runs left
@@ -117,7 +117,7 @@ class Story:
     1 at the high one."""
     architectures: Sequence[Architecture] = ()
     """Of the members that have nets, the heaviest first; without an ensemble, of each family's best trial."""
-    looks: Mapping[str, Look] = field(default_factory=dict)
+    looks: Mapping[str, ImageInspection] = field(default_factory=dict)
     """What those that are nets of images look at, by the trial's name, in the same order."""
     recipe: Recipe | None = None
     under_way: int = 0
@@ -125,10 +125,10 @@ class Story:
     notes: tuple[str, ...] = ()
     """What could not be told, a sentence each."""
 
-    def alone(self, place: int) -> Story:
+    def alone(self, place: int) -> ReportData:
         """Return the story of one of several targets, for what is told of a single one."""
         target = self.question.targets[place]
-        span = spans(self.question.targets)[place]
+        span = output_spans(self.question.targets)[place]
         own: Any = span.start if target.outputs == 1 else span
         asked = replace(self.question, target=target.name, task=target.task, classes=target.classes, targets=())
         y = self.y[:, place] if target.classes is None else self.y[:, place].astype("int64")
@@ -151,18 +151,18 @@ class Story:
         return f"{self.question.metric.rpartition(':')[2]} ({better} is better)"
 
     @cached_property
-    def complete(self) -> list[Row]:
+    def complete(self) -> list[TrialRecord]:
         """The trials that have a score, best first."""
         return [row for row in self.trials if row.state == "complete" and row.score is not None]
 
     @cached_property
-    def families(self) -> dict[str, list[Row]]:
+    def families(self) -> dict[str, list[TrialRecord]]:
         """The trials of each family, best first, the family with the best trial first."""
         names = dict.fromkeys(row.family for row in self.trials)
         return {name: [row for row in self.trials if row.family == name] for name in names}
 
     @cached_property
-    def scored(self) -> dict[str, list[Row]]:
+    def scored(self) -> dict[str, list[TrialRecord]]:
         """The trials of each family that have a score, as `families` has them; families without any are left out."""
         names = dict.fromkeys(row.family for row in self.complete)
         return {name: [row for row in self.complete if row.family == name] for name in names}

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.formatting import clock, given, number, spread
-from workbench.report.report_data import Story
+from workbench.report.formatting import clock, format_parameter, number, spread
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
-    from workbench.search.storage import Row
+    from workbench.search.storage import TrialRecord
     from workbench.trial import State
 
 # Of more targets or classes than these only the least and the most that a member weighs are shown.
@@ -30,7 +30,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnHead:
     """The head of a column."""
 
     title: str
@@ -38,11 +38,11 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows of cells under a caption; the first cell of a row is its head."""
 
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnHead, ...]
     rows: tuple[tuple[Cell, ...], ...]
     marked: tuple[int, ...] = ()
     """Rows that are brought out."""
@@ -51,7 +51,7 @@ class Table:
     sortable: bool = False
 
 
-def families(story: Story) -> Table:
+def families(story: ReportData) -> ReportTable:
     """Return the best trial of each family, and how many it had; families of the study file without one come last."""
     also = story.question.also
     states: tuple[State, ...] = ("pruned", "failed")
@@ -68,11 +68,11 @@ def families(story: Story) -> Table:
             empty = [Cell("–")] * (2 + len(also))
             rows.append((Cell(family), *empty, *[_count(0)] * (1 + len(ended)), _time(0)))
     heads = [story.question.metric, "± folds", *also, "trials", *ended, "time"]
-    columns = (Column("family"), *_numbers(*heads))
-    return Table("The best trial of each family", columns, tuple(rows), marked=(0,) if story.complete else ())
+    columns = (ColumnHead("family"), *_numbers(*heads))
+    return ReportTable("The best trial of each family", columns, tuple(rows), marked=(0,) if story.complete else ())
 
 
-def members(story: Story) -> Table | None:
+def members(story: ReportData) -> ReportTable | None:
     """Return the ensemble's members, the heaviest first, and what each adds."""
     document = story.ensemble
     if document is None:
@@ -91,11 +91,11 @@ def members(story: Story) -> Table | None:
             Cell("–" if contribution is None else f"{contribution:+.2g}", contribution), _score(correlation, 3),
         ))  # fmt: skip
     columns = (
-        Column("member"),
+        ColumnHead("member"),
         *_numbers("mean weight ± se" if parts else "weight ± se", *parts),
         *_numbers(document["metric"], "adds", "error correlation"),
     )
-    return Table("Members of the ensemble", columns, tuple(rows))
+    return ReportTable("Members of the ensemble", columns, tuple(rows))
 
 
 def _weights(member: Mapping[str, Any], parts: Sequence[str]) -> list[Cell]:
@@ -112,7 +112,7 @@ def others(document: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     return {whose: each for whose, each in alternatives.items() if simpler or whose != document["weights"]}
 
 
-def rivals(story: Story) -> Table | None:
+def rivals(story: ReportData) -> ReportTable | None:
     """Return the ensemble beside simpler ones."""
     document = story.ensemble
     if document is None:
@@ -128,12 +128,12 @@ def rivals(story: Story) -> Table | None:
         rows.append((Cell(KINDS[whose]), _score(each["score"]), honest, Cell("")))
     own = Cell(spread(document["honest_score"], document["honest_se"]), document["honest_score"])
     rows.append((Cell("this ensemble"), _score(document["score"]), own, Cell("")))
-    columns = (Column("blend"), *_numbers(document["metric"], "honest", "gain over it"))
+    columns = (ColumnHead("blend"), *_numbers(document["metric"], "honest", "gain over it"))
     caption = f"The ensemble beside simpler ones; a gain is that of {document['asked']}, by the honest scores"
-    return Table(caption, columns, tuple(rows), marked=(len(rows) - 1,))
+    return ReportTable(caption, columns, tuple(rows), marked=(len(rows) - 1,))
 
 
-def targets(story: Story) -> Table | None:
+def targets(story: ReportData) -> ReportTable | None:
     """Return what the ensemble and the best trials are worth for each of several targets."""
     asked, best = story.question, story.complete[:1]
     if not asked.targets:
@@ -145,25 +145,25 @@ def targets(story: Story) -> Table | None:
         scores = [told.get(name), *(row.also.get(name) for row in best)]
         rows.append((*cells, *(_score(score) for score in scores)))
     heads = ["ensemble", *(f"best trial, {_name(row)}" for row in best)]
-    columns = (Column("target"), Column("task"), Column("metric"), *_numbers(*heads))
-    return Table("Each target by itself, out of fold", columns, tuple(rows), sortable=True)
+    columns = (ColumnHead("target"), ColumnHead("task"), ColumnHead("metric"), *_numbers(*heads))
+    return ReportTable("Each target by itself, out of fold", columns, tuple(rows), sortable=True)
 
 
-def trials(story: Story) -> Table:
+def trials(story: ReportData) -> ReportTable:
     """Return every finished trial, best first."""
     also = story.question.also
     nets = ["parameters"] if any(row.parameters is not None for row in story.trials) else []
     columns = (
-        Column("trial"), Column("state"), *_numbers(story.question.metric, "± folds", *also),
-        *_numbers(*nets, "time", "ended after"), Column("hyperparameters"), Column("reason"),
+        ColumnHead("trial"), ColumnHead("state"), *_numbers(story.question.metric, "± folds", *also),
+        *_numbers(*nets, "time", "ended after"), ColumnHead("hyperparameters"), ColumnHead("reason"),
     )  # fmt: skip
     rows = tuple(_trial(row, also, story.ended.get(row.key), nets=bool(nets)) for row in story.trials)
     faint = tuple(place for place, row in enumerate(story.trials) if row.state != "complete")
-    return Table("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
+    return ReportTable("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
 
 
-def _trial(row: "Row", also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
-    values = ", ".join(f"{name}={given(value)}" for name, value in _active(row).items())
+def _trial(row: "TrialRecord", also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
+    values = ", ".join(f"{name}={format_parameter(value)}" for name, value in _active(row).items())
     figures = [_score(row.score), _score(row.std, 2), *(_score(row.also.get(name)) for name in also)]
     figures += [Cell("–") if row.parameters is None else _count(row.parameters)] if nets else []
     when = Cell("–") if ended is None else _time(ended)
@@ -172,7 +172,7 @@ def _trial(row: "Row", also: Sequence[str], ended: float | None, *, nets: bool) 
     return (Cell(_name(row)), Cell(row.state), *figures, _time(row.seconds), when, Cell(values), Cell(shown))
 
 
-def hyperparameters(story: Story) -> list[Table]:
+def hyperparameters(story: ReportData) -> list[ReportTable]:
     """Return, for each family that has some, those of its best trials beside each other."""
     found = []
     for family, rows in story.families.items():
@@ -182,48 +182,48 @@ def hyperparameters(story: Story) -> list[Table]:
             continue
         shares = story.importances.get(family, {})
         body = [
-            (Cell(name), *(Cell(given(_active(row).get(name, "–"))) for row in best), *_share(shares, name))
+            (Cell(name), *(Cell(format_parameter(_active(row).get(name, "–"))) for row in best), *_share(shares, name))
             for name in sorted(names, key=lambda name: -shares.get(name, 0.0))
         ]
         rest = [Cell("")] if shares else []
         body.append((Cell(story.question.metric), *(_score(row.score) for row in best), *rest))
         heads = [*(f"#{row.number}" for row in best), *(["importance"] if shares else [])]
         caption = f"{family}: its best {'trial' if len(best) == 1 else f'{len(best)} trials'}"
-        columns = (Column("hyperparameter"), *_numbers(*heads))
-        found.append(Table(caption, columns, tuple(body), marked=(len(body) - 1,)))
+        columns = (ColumnHead("hyperparameter"), *_numbers(*heads))
+        found.append(ReportTable(caption, columns, tuple(body), marked=(len(body) - 1,)))
     return found
 
 
-def columns(story: Story) -> Table | None:
+def columns(story: ReportData) -> ReportTable | None:
     """Return the data's columns, and what each is taken for."""
     known = story.question.columns
     rows = tuple((Cell(name), Cell(kind)) for name, kind in known.items())
-    return Table("Columns of the data", (Column("column"), Column("taken for")), rows) if rows else None
+    return ReportTable("Columns of the data", (ColumnHead("column"), ColumnHead("taken for")), rows) if rows else None
 
 
-def finished(story: Story) -> int:
+def count_finished(story: ReportData) -> int:
     """Return how many trials a budget of trials counts: those that did not fail."""
     return sum(row.state != "failed" for row in story.trials)
 
 
-def kinds(story: Story) -> str:
+def kinds(story: ReportData) -> str:
     """Return how many columns there are of each kind, as in `7 number, 3 category`."""
     return ", ".join(f"{count} {kind}" for kind, count in Counter(story.question.columns.values()).most_common())
 
 
-def versions(story: Story) -> Table | None:
+def versions(story: ReportData) -> ReportTable | None:
     """Return what the study was told with."""
     if story.recipe is None:
         return None
     rows = tuple((Cell(name), Cell(version)) for name, version in story.recipe.versions.items())
-    return Table("Versions, at the time of this report", (Column("library"), Column("version")), rows)
+    return ReportTable("Versions, at the time of this report", (ColumnHead("library"), ColumnHead("version")), rows)
 
 
-def _numbers(*titles: str) -> tuple[Column, ...]:
-    return tuple(Column(title, number=True) for title in titles)
+def _numbers(*titles: str) -> tuple[ColumnHead, ...]:
+    return tuple(ColumnHead(title, number=True) for title in titles)
 
 
-def _active(row: "Row") -> dict[str, Any]:
+def _active(row: "TrialRecord") -> dict[str, Any]:
     """Return the hyperparameters whose conditions hold."""
     return {name: value for name, value in row.hyperparameters.items() if value is not None}
 
@@ -232,7 +232,7 @@ def _share(shares: "dict[str, float] | Any", name: str) -> Iterable[Cell]:
     return [Cell(f"{shares[name]:.0%}" if name in shares else "–", shares.get(name))] if shares else []
 
 
-def _name(row: "Row") -> str:
+def _name(row: "TrialRecord") -> str:
     return f"{row.family} #{row.number}"
 
 

@@ -23,7 +23,7 @@ _BEST = 100
 _LATEST = 300
 
 
-class Horizon(BaseSampler):
+class BoundedHistorySampler(BaseSampler):
     """A sampler that is shown a part of its study."""
 
     def __init__(self, sampler: BaseSampler, judge: Judge | None = None) -> None:

@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 
-class Defaults(BaseSampler):
+class DefaultSampler(BaseSampler):
     """Suggests from `answers`, which is filled just before each question is asked."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from workbench import ensemble
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
-from workbench.search.storage import Row
+from workbench.search.storage import TrialRecord
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class _Rest:
     """The score with a trial in the free place, by run."""
 
 
-class Goal:
+class EnsembleObjective:
     """Judges trials by the ensemble that there is."""
 
     def __init__(self, metric: Metric, y: NDArray[Any], folds: NDArray[Any], oof: Callable[[str], Array]) -> None:
@@ -71,7 +71,7 @@ class Goal:
         self._present: tuple[tuple[str, ...], Array] = ((), np.empty(0))
         self._rests: dict[str, _Rest] = {}
 
-    def values(self, trials: Sequence[Row], candidates: Sequence[Row]) -> dict[int, float]:
+    def values(self, trials: Sequence[TrialRecord], candidates: Sequence[TrialRecord]) -> dict[int, float]:
         """Return, by number, what the ensemble would score with each of a family's trials in the family's place.
 
         Empty where trials can be told apart by their own score only: the rest of the ensemble has no member, or the
@@ -94,7 +94,7 @@ class Goal:
                 rest.judged[row.run_id] = score if math.isfinite(score) else rest.score
         return {row.number: rest.judged.get(row.run_id, rest.score) for row in trials}
 
-    def _rest_for(self, family: str, candidates: Sequence[Row]) -> _Rest:
+    def _rest_for(self, family: str, candidates: Sequence[TrialRecord]) -> _Rest:
         """Return the present ensemble without its heaviest member of the family."""
         names = tuple(row.run_id for row in candidates)
         if names != self._present[0]:

@@ -14,14 +14,14 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.models.nn import architecture, inspection
 from workbench.models.protocol import Model
-from workbench.models.wrappers.modality import Fitted
-from workbench.trial import FoldResult, Spec
+from workbench.models.wrappers.modality import ModalityModel
+from workbench.trial import FoldResult, TrialSpec
 
 FOLDER = "nets"
 """What the folder is called, in a trial's own and among the artifacts of its run."""
 
 
-def make(spec: Spec, fold: FoldResult, model: Model, folder: Path, *, whole: bool) -> None:
+def make(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path, *, whole: bool) -> None:
     """Write down how large the nets in a model are, and their layers; of a model without nets nothing.
 
     What goes wrong is printed and costs nothing else: a trial is worth what it is without its portrait.
@@ -43,13 +43,13 @@ def make(spec: Spec, fold: FoldResult, model: Model, folder: Path, *, whole: boo
             traceback.print_exc()
 
 
-def _look(spec: Spec, fold: FoldResult, model: Model, folder: Path) -> None:
+def _look(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path) -> None:
     """Write down what a net of images looks at in some that its fold has held out."""
     data, rows = spec.dataset, spec.folds.split(fold.repeat, fold.fold)[1]
     seen = _images(model, data, rows)
     if seen is None:
         return
-    found = inspection.look(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
+    found = inspection.inspect_images(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
     if found is not None:
         found.save(folder / inspection.FILE)
 
@@ -69,7 +69,7 @@ def _images(model: Model, data: Dataset, rows: np.ndarray) -> _Seen | None:
     x: Any = data.x
     if data.targets:
         return None
-    if isinstance(model, Fitted):
+    if isinstance(model, ModalityModel):
         portion = model.portion
         return None if portion.image is None else _Seen(model.model, portion.inputs(x.iloc[rows]))
     return _Seen(model, x[rows]) if data.kind == "image" else None

@@ -20,7 +20,7 @@ class _Process(Protocol):
     def usage(self) -> tuple[float, int] | None: ...
 
 
-class Meter:
+class ResourceMeter:
     """Looks at the processes of trials; what it writes survives a kill, as their folds do."""
 
     def __init__(self, every: float = _EVERY, gpus: Callable[[], Mapping[str, float]] | None = None) -> None:

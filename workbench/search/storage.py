@@ -17,13 +17,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
-from workbench.search.default_sampler import Defaults
+from workbench.search.default_sampler import DefaultSampler
 from workbench.search.journal import storage as storage_of
-from workbench.search.pruners import END, Board, Place, place_of, step_of
+from workbench.search.pruners import END, IntermediateValues, Place, decode_step, encode_step
 from workbench.search.pruners import pruner as pruner_of
 from workbench.search.samplers import make_sampler
-from workbench.space import Question
-from workbench.trial import Result, State
+from workbench.space import Hyperparameter
+from workbench.trial import State, TrialResult
 
 Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
@@ -32,7 +32,7 @@ _MOST_RESTARTS = 3
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRecord:
     """A finished trial, as the leaderboard shows it."""
 
     run_id: str
@@ -55,7 +55,7 @@ class Row:
         return self.family, self.number
 
     @classmethod
-    def of(cls, result: Result, run_id: str) -> "Row":
+    def of(cls, result: TrialResult, run_id: str) -> "TrialRecord":
         """Return the row of a result that MLflow knows as `run_id`."""
         return cls(
             run_id=run_id,
@@ -69,10 +69,10 @@ class Row:
 
 
 # From complete trials of one family, and every finished trial, to values by number; empty where the score is to count.
-Judge = Callable[[Sequence[Row], Sequence[Row]], Mapping[int, float]]
+Judge = Callable[[Sequence[TrialRecord], Sequence[TrialRecord]], Mapping[int, float]]
 
 
-class Books:
+class TrialStorage:
     """The trials of one study."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Books:
         self._seed = seed
         self._judge = judge
         self._studies: dict[str, optuna.Study] = {}
-        self.boards: dict[str, Board] = {}
+        self.boards: dict[str, IntermediateValues] = {}
         self.spaces: dict[str, dict[str, Distribution]] = {}
         self.ends = pruner_of(pruner)
         self.sign = 1 if direction == "minimize" else -1
@@ -122,11 +122,11 @@ class Books:
         """Return all trials of a family as Optuna knows them, to be read only."""
         return self._open(family).get_trials(deepcopy=False)
 
-    def ask(self, family: str) -> "Live":
+    def ask(self, family: str) -> "ActiveTrial":
         """Begin a trial, or go on with one that waits."""
         study = self._open(family)
         trial = study.ask()
-        return Live(self, study, family, trial)
+        return ActiveTrial(self, study, family, trial)
 
     def waiting(self, family: str) -> bool:
         """Tell whether a trial of the family was interrupted and waits to go on."""
@@ -159,13 +159,13 @@ class Books:
         """Put a trial, by its id in the storage, back in the queue."""
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TrialRecord]:
         """Return the finished trials of all families, best first, then pruned, then failed ones."""
         found = []
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False):
                 if frozen.state.is_finished() and "row" in frozen.user_attrs:
-                    found.append(Row(**frozen.user_attrs["row"]))
+                    found.append(TrialRecord(**frozen.user_attrs["row"]))
         order = {"complete": 0, "pruned": 1, "failed": 2}
         return sorted(found, key=lambda row: (order[row.state], self.sign * (row.score or 0), row.family, row.number))
 
@@ -184,7 +184,7 @@ class Books:
                 load_if_exists=True,
             )
             self._studies[family] = study
-            self.boards[family], self.spaces[family] = Board(), {}
+            self.boards[family], self.spaces[family] = IntermediateValues(), {}
             for frozen in study.get_trials(deepcopy=False):
                 self._learn(family, frozen)
         return self._studies[family]
@@ -194,25 +194,25 @@ class Books:
         for name, distribution in frozen.distributions.items():
             space.setdefault(name, cast("Distribution", distribution))
         for step, value in sorted(frozen.intermediate_values.items()):
-            board.put(frozen.number, place_of(step), self.sign * value)
+            board.put(frozen.number, decode_step(step), self.sign * value)
         if frozen.state == TrialState.COMPLETE and frozen.value is not None:
             board.finish(frozen.number, self.sign * frozen.value)
 
     def _sampler_of(self, family: str, number: int) -> optuna.samplers.BaseSampler:
         if number == 0:
-            return Defaults()
+            return DefaultSampler()
         judge = None if self._judge is None else self._judged
         return make_sampler(self._sampler, seed=self._seed, family=family, number=number, judge=judge)
 
     def _judged(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Mapping[int, float]:
         """Ask the judge about complete trials of a family."""
-        return self._judge([Row(**t.user_attrs["row"]) for t in trials], self.rows()) if self._judge else {}
+        return self._judge([TrialRecord(**t.user_attrs["row"]) for t in trials], self.rows()) if self._judge else {}
 
 
-class Live:
+class ActiveTrial:
     """A trial under way."""
 
-    def __init__(self, books: Books, study: optuna.Study, family: str, trial: optuna.Trial) -> None:
+    def __init__(self, books: TrialStorage, study: optuna.Study, family: str, trial: optuna.Trial) -> None:
         """Hold the trial that `study` gave."""
         self.family = family
         self.number = trial.number
@@ -234,7 +234,7 @@ class Live:
         """What was suggested so far, under Optuna's names."""
         return self._trial.params
 
-    def answer(self, question: Question) -> Any:
+    def answer(self, question: Hyperparameter) -> Any:
         """Suggest a value; the family's first trial takes the defaults, the same question gets the same answer.
 
         Raises:
@@ -242,7 +242,7 @@ class Live:
         """
         distribution = _distribution(question)
         name = self._name(question, distribution)
-        if isinstance(self._sampler, Defaults):
+        if isinstance(self._sampler, DefaultSampler):
             self._sampler.answers[name] = question.default
         # Trials of one family take turns with the Optuna study, each with its own sampler.
         self._study.sampler = self._sampler
@@ -266,7 +266,7 @@ class Live:
         if not math.isfinite(value):
             return False
         loss = self._books.sign * value if place[1] == END else value
-        step = step_of(place)
+        step = encode_step(place)
         if step not in self._reported:
             self._trial.report(self._books.sign * loss, step=step)
             self._reported.add(step)
@@ -279,10 +279,10 @@ class Live:
         own = means.get(self.number, math.inf)
         return sum(mean < own for number, mean in means.items() if number in self._board.complete)
 
-    def end(self, result: Result, run_id: str) -> Row:
+    def end(self, result: TrialResult, run_id: str) -> TrialRecord:
         """Close the trial with its result, which MLflow holds as `run_id`."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        row = Row.of(result, run_id)
+        row = TrialRecord.of(result, run_id)
         self._trial.set_user_attr("row", asdict(row))
         self._study.sampler = self._sampler
         try:
@@ -301,7 +301,7 @@ class Live:
         if not self._study._storage.get_trial(self._trial._trial_id).state.is_finished():
             self._books.wait(self._trial._trial_id)
 
-    def _name(self, question: Question, distribution: Distribution) -> str:
+    def _name(self, question: Hyperparameter, distribution: Distribution) -> str:
         """Return the hyperparameter's name in Optuna, which keeps one sort of values under one name.
 
         A range may change under its name, unless the sampler holds on to the first one. Other choices, or another
@@ -316,7 +316,7 @@ class Live:
         return name
 
 
-def _distribution(question: Question) -> Distribution:
+def _distribution(question: Hyperparameter) -> Distribution:
     """Return a question in Optuna's words."""
     if question.kind == "categorical":
         return CategoricalDistribution(question.choices)

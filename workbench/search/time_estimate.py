@@ -7,7 +7,7 @@ _EPOCHS = 2
 
 
 @dataclass
-class Pace:
+class TimeEstimate:
     """What is known of a trial's folds; times are seconds of `time.monotonic`."""
 
     folds: int

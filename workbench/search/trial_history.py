@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from workbench.search.storage import Books
+from workbench.search.storage import TrialStorage
 
 # Of fewer complete trials a family's importances would say more about chance than about hyperparameters.
 LEAST_TRIALS = 10
@@ -19,7 +19,7 @@ LEAST_TRIALS = 10
 _LEAST_BEST = 5
 
 
-def ended(books: Books) -> dict[tuple[str, int], float]:
+def end_times(books: TrialStorage) -> dict[tuple[str, int], float]:
     """Return when each trial ended, by family and number: seconds since the first began, pauses between runs left out.
 
     A pause is a time in which no trial was under way.
@@ -51,7 +51,7 @@ def _clock(spans: Iterable[tuple[float, float]]) -> tuple[list[float], list[floa
     return starts, gone
 
 
-def places(books: Books) -> dict[tuple[str, int], dict[str, float]]:
+def relative_positions(books: TrialStorage) -> dict[tuple[str, int], dict[str, float]]:
     """Return where in its range each numeric hyperparameter of each complete trial is, by family and number.
 
     It is 0 at the low end and 1 at the high end, on a logarithmic scale where the search is on one.
@@ -69,7 +69,7 @@ def places(books: Books) -> dict[tuple[str, int], dict[str, float]]:
     }
 
 
-def importances(books: Books) -> dict[str, dict[str, float]]:
+def importances(books: TrialStorage) -> dict[str, dict[str, float]]:
     """Return, by family, how much each hyperparameter sets the best trials apart from all: sum 1, largest first.
 
     By PED-ANOVA (Watanabe et al., 2023, and its extension to conditional hyperparameters, 2026). Families with fewer

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from workbench.errors import SpaceError, did_you_mean, listed
+from workbench.errors import SpaceError, did_you_mean, format_list
 
 Scalar = str | int | float | bool | None
 Sampling = Literal["linear", "log", "reverse_log"]
@@ -18,7 +18,7 @@ _SAMPLINGS = get_args(Sampling)
 
 
 @dataclass(frozen=True)
-class Question:
+class Hyperparameter:
     """One hyperparameter to be suggested."""
 
     name: str
@@ -33,10 +33,10 @@ class Question:
     choices: tuple[Scalar, ...] = ()
 
 
-Suggest = Callable[[Question], Any]
+Suggest = Callable[[Hyperparameter], Any]
 
 
-def defaults(question: Question) -> Any:
+def defaults(question: Hyperparameter) -> Any:
     """Answer with the default: the family's known-good hyperparameters."""
     return question.default
 
@@ -47,7 +47,7 @@ def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: S
         raise SpaceError(f"Hyperparameter {name!r} must have at least one choice. Received: [].")
     if default not in values:
         raise SpaceError(f"Hyperparameter {name!r} must have its default among {list(values)}. Received: {default!r}.")
-    return suggest(Question(name, "categorical", default, choices=tuple(values)))
+    return suggest(Hyperparameter(name, "categorical", default, choices=tuple(values)))
 
 
 def answer_number(
@@ -75,7 +75,7 @@ def answer_number(
     if sampling == "linear":
         return _linear(suggest, name, low, high, step, default, integer)
     if step is None and sampling == "log":
-        return suggest(Question(name, _kind(integer), default, low, high, log=True))
+        return suggest(Hyperparameter(name, _kind(integer), default, low, high, log=True))
     value = (
         _grid(suggest, name, low, high, step, sampling, default)
         if step
@@ -89,7 +89,7 @@ def _check(name: str, low: float, high: float, step: float | None, sampling: Sam
     if sampling not in _SAMPLINGS:
         hint = did_you_mean(sampling, _SAMPLINGS)
         raise SpaceError(
-            f"Hyperparameter {name!r} must have sampling {listed(_SAMPLINGS)}. Received: {sampling!r}.{hint}"
+            f"Hyperparameter {name!r} must have sampling {format_list(_SAMPLINGS)}. Received: {sampling!r}.{hint}"
         )
     if not low <= default <= high:
         raise SpaceError(
@@ -121,7 +121,7 @@ def _linear(
         high, default = float(top), float(min(nearest, top))
     if integer:
         low, high, default = int(low), int(high), int(default)
-    return suggest(Question(name, _kind(integer), default, low, high, step=step))
+    return suggest(Hyperparameter(name, _kind(integer), default, low, high, step=step))
 
 
 def _grid(
@@ -131,7 +131,7 @@ def _grid(
     top = int(math.log(high / low, step) + 1e-8)
     distance = default if sampling == "log" else high + low - default
     start = min(round(math.log(distance / low, step)), top)
-    index = suggest(Question(f"{name} #", "int", start, 0, top, step=1))
+    index = suggest(Hyperparameter(f"{name} #", "int", start, 0, top, step=1))
     value = low * math.pow(step, index)
     return min(max(low, value if sampling == "log" else high + low - value), high)
 
@@ -140,5 +140,5 @@ def _quantile(suggest: Suggest, name: str, low: float, high: float, default: flo
     """Ask for the quantile of a reverse logarithmic number, dense at the high end."""
     end = high + 1 if integer else high
     start = 0.5 if end == low else 1 - math.log((end + low - default) / low) / math.log(end / low)
-    u = suggest(Question(f"{name} u", "float", start, 0.0, 1.0))
+    u = suggest(Hyperparameter(f"{name} u", "float", start, 0.0, 1.0))
     return min(end + low - low * math.pow(end / low, 1 - u), high)

@@ -12,23 +12,23 @@ import numpy as np
 
 from workbench import models, submission, trial
 from workbench.config import StudyConfig
-from workbench.ensemble.aggregation import Apart, Joiner, Mean, Ranks, Stack
-from workbench.errors import FamilyError, StudyError, listed
-from workbench.inference.predictor import Bundle, Member, Stored
+from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
+from workbench.errors import FamilyError, StudyError, format_list
+from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models.protocol import Model
 from workbench.search.pool import cores
-from workbench.search.storage import Row
-from workbench.study.study_store import Archive
-from workbench.study.task import Competition
-from workbench.trial import Spec
+from workbench.search.storage import TrialRecord
+from workbench.study.study_store import StudyStore
+from workbench.study.task import Task
+from workbench.trial import TrialSpec
 
 Listen = Callable[[str], object]
 """Told in a line of each model that is to be trained."""
 
 
 def assemble(
-    competition: Competition, archive: Archive, document: Mapping[str, Any], rows: Sequence[Row], listen: Listen
-) -> Bundle:
+    competition: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord], listen: Listen
+) -> Predictor:
     """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
 
     Args:
@@ -51,17 +51,17 @@ def assemble(
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
-    return Bundle(
+    return Predictor(
         reader=competition.reader,
         members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
         joiner=_joiner(document, members, competition, archive),
-        layout=submission.layout(competition.dataset, competition.metric),
-        transform=trial.by_output(competition.dataset, competition.transform),
+        layout=submission.infer_layout(competition.dataset, competition.metric),
+        transform=trial.output_transforms(competition.dataset, competition.transform),
         threshold=document.get("threshold"),
     )
 
 
-def complete(competition: Competition, archive: Archive, document: Mapping[str, Any], rows: Sequence[Row]) -> bool:
+def complete(competition: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord]) -> bool:
     """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
     try:
         members = _members(document, rows, competition.config)
@@ -75,7 +75,7 @@ def complete(competition: Competition, archive: Archive, document: Mapping[str, 
 class _Making:
     """One model of a member: where it is kept, and how it is made when it is not there."""
 
-    spec: Spec
+    spec: TrialSpec
     name: str
     """As it is called while it is trained."""
     place: Path
@@ -92,29 +92,31 @@ class _Making:
             trial.save(self.train(), self.place)
 
 
-def _made(competition: Competition, archive: Archive, members: Sequence[Sequence[Row]]) -> list[list[list[_Making]]]:
+def _made(
+    competition: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]
+) -> list[list[list[_Making]]]:
     """Return the models of each trial of each member."""
     threads = competition.threads(competition.config.search.workers or cores(), cores())
     return [[[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
 
 
-def _member(known: Mapping[str, Any], rows: Sequence[Row], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[Stored(making.spec.located, making.place) for making in makings] for makings in made]
+def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
+    stored = [[StoredModel(making.spec.located, making.place) for making in makings] for makings in made]
     return Member(known["name"], rows[0].family, known["weight"], stored, known.get("weights"))
 
 
 def _joiner(
-    document: Mapping[str, Any], members: Sequence[Sequence[Row]], competition: Competition, archive: Archive
-) -> Joiner:
+    document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], competition: Task, archive: StudyStore
+) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
     if document.get("weights", "shared") != "shared":
-        return Apart.read(document["joiner"])
+        return PerOutput.read(document["joiner"])
     if document["method"] == "stack":
-        return Stack.read(document["joiner"])
+        return LinearStack.read(document["joiner"])
     if document["method"] != "rank":
-        return Mean()
+        return WeightedMean()
     vault, tracker = competition.vault, archive.tracker
-    return Ranks.of(
+    return RankAverage.of(
         [
             np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
             for trials in members
@@ -122,7 +124,7 @@ def _joiner(
     )
 
 
-def _members(document: Mapping[str, Any], rows: Sequence[Row], config: StudyConfig) -> list[list[Row]]:
+def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
     """Return the trials of each member, or name the members that cannot be trained here.
 
     Of trials that differ by their seed only, those of other studies are done without where this one has some.
@@ -142,13 +144,13 @@ def _members(document: Mapping[str, Any], rows: Sequence[Row], config: StudyConf
     if strangers:
         raise StudyError(
             f"Study {config.name!r}: predict needs a model of every member of the newest ensemble. Received members "
-            f"that cannot be trained here: {listed(strangers)}. "
+            f"that cannot be trained here: {format_list(strangers)}. "
             "Install what is missing, or make an ensemble without them."
         )
     return found
 
 
-def _makings(spec: Spec, row: Row, archive: Archive) -> Iterator[_Making]:
+def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
     name = f"{row.family} #{row.number}"
@@ -162,12 +164,12 @@ def _makings(spec: Spec, row: Row, archive: Archive) -> Iterator[_Making]:
         yield _Making(spec, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
 
 
-def _fold_model(spec: Spec, row: Row, repeat: int, fold: int) -> Model:
-    hp = trial.restored(spec.located, row.hyperparameters)
+def _fold_model(spec: TrialSpec, row: TrialRecord, repeat: int, fold: int) -> Model:
+    hp = trial.restore_space(spec.located, row.hyperparameters)
     return trial.fold_model(spec, row.number, hp, repeat, fold)
 
 
-def _full_model(spec: Spec, row: Row, archive: Archive, seed: int) -> Model:
-    hp = trial.restored(spec.located, row.hyperparameters)
+def _full_model(spec: TrialSpec, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
+    hp = trial.restore_space(spec.located, row.hyperparameters)
     length = trial.length(spec, archive.tracker.curves(row.run_id))
     return trial.full_model(spec, row.number, hp, seed=seed, length=length)

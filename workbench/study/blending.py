@@ -10,18 +10,18 @@ import numpy as np
 from workbench import ensemble
 from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
-from workbench.evaluation.multi_target import OfTarget, Several
+from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric
 from workbench.study.candidate_pool import Candidate, Model
-from workbench.study.task import Competition
+from workbench.study.task import Task
 from workbench.submission import Threshold
 
 # The share of the time in which is found out what each member adds.
 _TO_EXPLAIN = 0.15
 
 
-def blended(
+def blend_candidates(
     models: Sequence[Model],
-    competition: Competition,
+    competition: Task,
     *,
     method: str,
     weights: Whose | None,
@@ -64,7 +64,7 @@ def blended(
         **_scores(result, metric),
         "threshold": threshold,
         "best_single_run_id": rows[result.best_single].run_id,
-        "also": scored(competition.also, y, joined, threshold),
+        "also": score_ensemble(competition.also, y, joined, threshold),
         "candidates": len(rows),
         "members": [_member(rows[i], i, result, competition) for i in heaviest],
         "diversity": explained.document(),
@@ -73,7 +73,7 @@ def blended(
     return known, joined, result.blend.combine(tests) if tests else None
 
 
-def _fold(competition: Competition) -> np.ndarray | None:
+def _fold(competition: Task) -> np.ndarray | None:
     """Return the folds to cross-fit over; None where rows are to be dealt.
 
     Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
@@ -82,7 +82,9 @@ def _fold(competition: Competition) -> np.ndarray | None:
     return folds if competition.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
 
 
-def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold) -> dict[str, float]:
+def score_ensemble(
+    metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold
+) -> dict[str, float]:
     """Return an ensemble's scores; its threshold, of several targets each one's, decides for metrics of labels."""
     return {metric.name: metric.score(y, _decided(metric, joined, threshold)) for metric in metrics}
 
@@ -90,13 +92,19 @@ def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, thresho
 def _decided(metric: Metric, joined: np.ndarray, threshold: Threshold) -> np.ndarray:
     """Return predictions as a metric is to read them: labels where it looks at labels and a threshold decides."""
     if not isinstance(threshold, Mapping):
-        return ensemble.labelled(joined, threshold) if metric.wants == "labels" else joined
-    parts = metric.parts if isinstance(metric, Several) else (metric.part,) if isinstance(metric, OfTarget) else ()
+        return ensemble.apply_threshold(joined, threshold) if metric.wants == "labels" else joined
+    parts = (
+        metric.parts
+        if isinstance(metric, MultiTargetMetric)
+        else (metric.part,)
+        if isinstance(metric, SingleTargetMetric)
+        else ()
+    )
     cuts: list[float | None] = [None] * joined.shape[1]
     for part in parts:
         if part is not None and part.metric.wants == "labels":
             cuts[part.start] = threshold.get(part.target)
-    return ensemble.labelled(joined, tuple(cuts))
+    return ensemble.apply_threshold(joined, tuple(cuts))
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
@@ -126,12 +134,12 @@ def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
 def _threshold(blend: Blend, metric: Metric) -> Threshold:
     """Return the threshold that decides about labels; of several targets, that of each by name."""
     found = blend.threshold
-    if not isinstance(metric, Several):
+    if not isinstance(metric, MultiTargetMetric):
         return None if isinstance(found, tuple) else found
     return {part.target: found[part.start] if isinstance(found, tuple) else None for part in metric.parts}
 
 
-def _parts(blend: Blend, competition: Competition) -> list[str]:
+def _parts(blend: Blend, competition: Task) -> list[str]:
     """Return what the weights of a member are for: the targets' or the classes' names; none where it has one weight."""
     if blend.apart is None:
         return []
@@ -139,7 +147,7 @@ def _parts(blend: Blend, competition: Competition) -> list[str]:
     return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
 
 
-def _member(candidate: Candidate, place: int, result: Assessment, competition: Competition) -> dict[str, Any]:
+def _member(candidate: Candidate, place: int, result: Assessment, competition: Task) -> dict[str, Any]:
     """Return what there is to know of the candidate at a place among those that were blended."""
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
     blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, competition)

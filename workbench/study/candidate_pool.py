@@ -9,8 +9,8 @@ import numpy as np
 
 from workbench.errors import StudyError
 from workbench.study.alignment import Alignment, align
-from workbench.study.nomination import nominated
-from workbench.study.study_store import Archive
+from workbench.study.nomination import nominate
+from workbench.study.study_store import StudyStore
 from workbench.tracking import Predictions
 
 
@@ -36,7 +36,7 @@ class Candidate:
 Model = tuple[Candidate, Predictions]
 
 
-def gather(own: Archive, others: Sequence[Archive], most: int) -> list[Model]:
+def gather(own: StudyStore, others: Sequence[StudyStore], most: int) -> list[Model]:
     """Return the models worth blending, with predictions in the order of `own`, scored by its metric.
 
     Args:
@@ -59,14 +59,14 @@ def gather(own: Archive, others: Sequence[Archive], most: int) -> list[Model]:
     shelves = dict(zip(names, zip((own, *others), aligned, strict=True), strict=True))
     wanted = own.competition.vault.test_ids is not None
     found: dict[str, list[Model]] = {}
-    for candidate in nominated(ranked, most):
+    for candidate in nominate(ranked, most):
         archive, alignment = shelves[candidate.study]
         loaded = archive.tracker.predictions(candidate.run_id, archive.competition.vault, test=wanted)
         found.setdefault(candidate.configuration, []).append((candidate, alignment.placed(loaded)))
     return [_one(models, own) for models in found.values()]
 
 
-def _joined(own: Archive, other: Archive, offered: Sequence[Candidate]) -> Alignment:
+def _joined(own: StudyStore, other: StudyStore, offered: Sequence[Candidate]) -> Alignment:
     """Hold another study against this one, and against what it was begun with."""
     if not offered:
         raise StudyError(
@@ -78,7 +78,7 @@ def _joined(own: Archive, other: Archive, offered: Sequence[Candidate]) -> Align
     return align(own.competition, theirs)
 
 
-def _ranked(archive: Archive, own: Archive) -> list[Candidate]:
+def _ranked(archive: StudyStore, own: StudyStore) -> list[Candidate]:
     """Return the complete trials and the imports of a study, best first by its own metric."""
     study, metric = archive.config.name, archive.competition.metric
     prefix = "" if archive is own else f"{study}/"
@@ -100,7 +100,7 @@ def _ranked(archive: Archive, own: Archive) -> list[Candidate]:
     return sorted(made, key=lambda each: metric.loss_of(each.score))
 
 
-def _one(models: Sequence[Model], own: Archive) -> Model:
+def _one(models: Sequence[Model], own: StudyStore) -> Model:
     """Return the trials of one configuration as one model: their mean, scored by the metric of `own`."""
     # A trial of the study itself stands for the others: its weights are in reach.
     models = sorted(models, key=lambda model: model[0].study != own.config.name)

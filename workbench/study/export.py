@@ -16,9 +16,9 @@ import workbench
 from workbench import models
 from workbench.data import Dataset
 from workbench.errors import ConfigError, StudyError
-from workbench.inference.predictor import Bundle
-from workbench.study.study_store import Archive
-from workbench.tracking.model_registry import NEWEST, Logged, Portable
+from workbench.inference.predictor import Predictor
+from workbench.study.study_store import StudyStore
+from workbench.tracking.model_registry import NEWEST, ModelRegistry, PortableModel
 
 # What a run's models may take together, in bytes; the ensemble's own is logged on request whatever its size.
 MOST = 500_000_000
@@ -39,13 +39,13 @@ _SOLD_AS = {
 class Export:
     """The models of one ensemble."""
 
-    def __init__(self, archive: Archive, bundle: Bundle, document: Mapping[str, Any]) -> None:
+    def __init__(self, archive: StudyStore, bundle: Predictor, document: Mapping[str, Any]) -> None:
         """Hold an ensemble with its models; nothing is written yet."""
         self._archive, self._bundle, self._document = archive, bundle, document
 
     @cached_property
-    def _logged(self) -> Logged:
-        return Logged(self._archive.home, self._archive.config.name)
+    def _logged(self) -> ModelRegistry:
+        return ModelRegistry(self._archive.home, self._archive.config.name)
 
     def log(self, until: float | None = None, most: int | None = None) -> str | None:
         """Log the ensemble's model and its members', the heaviest first, in the place of those of earlier ensembles.
@@ -90,10 +90,10 @@ class Export:
             "run_id": run_id,
         }
 
-    def _one(self, bundle: Bundle, run_id: str, kind: str, scores: Mapping[str, float]) -> str:
+    def _one(self, bundle: Predictor, run_id: str, kind: str, scores: Mapping[str, float]) -> str:
         """Log one model; return its id."""
         dataset = self._archive.competition.dataset
-        made = Portable(
+        made = PortableModel(
             script=Path(__file__).with_name("served.py"),
             package=Path(workbench.__file__).parent,
             write=bundle.write,
@@ -119,7 +119,7 @@ def check_out(out: Path | None) -> None:
         raise ConfigError(f"{out}: must be a new or an empty folder. Received: one with files in it. Name another.")
 
 
-def requirements(bundle: Bundle, resolve: Callable[[str], Path] = Path) -> list[str]:
+def requirements(bundle: Predictor, resolve: Callable[[str], Path] = Path) -> list[str]:
     """Return what must be installed to serve a bundle, at the versions that are installed here.
 
     Args:
@@ -142,7 +142,7 @@ def _pinned(library: str) -> str:
     raise StudyError(f"{library} must be installed to export a model that needs it. It is not. Install it.")
 
 
-def _libraries(bundle: Bundle, resolve: Callable[[str], Path]) -> Iterator[str]:
+def _libraries(bundle: Predictor, resolve: Callable[[str], Path]) -> Iterator[str]:
     for family in bundle.families:
         entry = models.FAMILIES.get(family) or models.entry(family, resolve)
         yield from (*(_KERAS if entry.keras else (entry.package,)), *entry.also)
@@ -154,7 +154,7 @@ def _example(dataset: Dataset) -> pd.DataFrame | np.ndarray:
     return np.asarray(dataset.example)
 
 
-def _answer(bundle: Bundle, dataset: Dataset) -> pd.DataFrame:
+def _answer(bundle: Predictor, dataset: Dataset) -> pd.DataFrame:
     """Return predictions as they come out, without predicting: for their columns and types."""
     width = len(dataset.classes) if dataset.classes and len(dataset.classes) > 2 else 0
     width = sum(target.outputs for target in dataset.targets) or width

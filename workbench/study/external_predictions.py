@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from workbench import data, models
-from workbench.data.dataset import spans
-from workbench.errors import ConfigError, DataError, listed
+from workbench.data.dataset import output_spans
+from workbench.errors import ConfigError, DataError, format_list
 from workbench.evaluation import folds
-from workbench.study.task import Competition
-from workbench.trial import Result
+from workbench.study.task import Task
+from workbench.trial import TrialResult
 
 # How many ids a message names.
 _FEW = 5
@@ -20,7 +20,7 @@ _FEW = 5
 _ROUNDED = 1e-3
 
 
-def check(competition: Competition, name: str, test: Path | None) -> None:
+def check(competition: Task, name: str, test: Path | None) -> None:
     """Refuse a name that cannot be used, and a missing or needless file of test predictions.
 
     Raises:
@@ -42,7 +42,7 @@ def check(competition: Competition, name: str, test: Path | None) -> None:
         raise ConfigError(f"--test does not go with {file}, which has no rows to predict. Leave it out.")
 
 
-def read(competition: Competition, name: str, oof: Path, test: Path | None) -> Result:
+def read(competition: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
     """Read predictions, check them, and score them as a trial's.
 
     Args:
@@ -59,7 +59,7 @@ def read(competition: Competition, name: str, oof: Path, test: Path | None) -> R
     joined = _oof(competition, oof)
     y = competition.dataset.y[vault.rows]
     parts = [(vault.repeats == repeat) & (vault.folds == fold) for repeat, fold in competition.folds.pairs()]
-    return Result(
+    return TrialResult(
         family=name,
         number=0,
         state="complete",
@@ -73,7 +73,7 @@ def read(competition: Competition, name: str, oof: Path, test: Path | None) -> R
     )
 
 
-def _oof(competition: Competition, path: Path) -> np.ndarray:
+def _oof(competition: Task, path: Path) -> np.ndarray:
     """Return the out-of-fold predictions of a file in the vault's order."""
     vault, repeated = competition.vault, competition.folds.repeats > 1
     keys = ["fold", "repeat"] if repeated else ["fold"]
@@ -92,14 +92,14 @@ def _oof(competition: Competition, path: Path) -> np.ndarray:
     return np.asarray(_values(competition, path, frame, ids)[order])
 
 
-def _test(competition: Competition, path: Path, test_ids: np.ndarray) -> np.ndarray:
+def _test(competition: Task, path: Path, test_ids: np.ndarray) -> np.ndarray:
     """Return the test predictions of a file in the vault's order."""
     frame, ids = _table(competition, path, [])
     order = _order(path, ids, folds.texts(test_ids), "Predict the rows of data.test.")
     return np.asarray(_values(competition, path, frame, ids)[order])
 
 
-def _table(competition: Competition, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+def _table(competition: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """Read a table that has the columns in `keys`; return it without the ids, and the ids as text."""
     own = competition.dataset.id_name
     frame = data.read_table(path, [own, "id"]).rename(columns=str)
@@ -107,8 +107,8 @@ def _table(competition: Competition, path: Path, keys: Sequence[str]) -> tuple[p
     missing = [key for key in (name, *keys) if key not in frame]
     if missing:
         raise DataError(
-            f"{path}: must have the columns {listed([own, *keys])} and predictions. Received: {listed(frame.columns)}. "
-            f"Add {listed(missing)}."
+            f"{path}: must have the columns {format_list([own, *keys])} and predictions. Received: {format_list(frame.columns)}. "
+            f"Add {format_list(missing)}."
         )
     if frame[name].isna().any():
         raise DataError(
@@ -141,22 +141,22 @@ def _order(path: Path, found: Sequence[str], wanted: Sequence[str], remedy: str)
     twice = there[there.duplicated()].unique()
     if len(twice):
         raise DataError(
-            f"{path}: must have every id once. Received: {len(twice)} more than once ({listed(twice, _FEW)}). {remedy}"
+            f"{path}: must have every id once. Received: {len(twice)} more than once ({format_list(twice, _FEW)}). {remedy}"
         )
     order = there.get_indexer(pd.Index(wanted))
     missing = [key for key, place in zip(wanted, order, strict=True) if place < 0]
     known = set(wanted)
     others = [key for key in found if key not in known]
     if missing or others:
-        lacks = [f"none of {len(missing)} ({listed(missing, _FEW)})"] if missing else []
-        has = [f"{len(others)} others ({listed(others, _FEW)})"] if others else []
+        lacks = [f"none of {len(missing)} ({format_list(missing, _FEW)})"] if missing else []
+        has = [f"{len(others)} others ({format_list(others, _FEW)})"] if others else []
         raise DataError(
             f"{path}: must have the study's {len(wanted)} ids. Received: {' and '.join([*has, *lacks])}. {remedy}"
         )
     return np.asarray(order)
 
 
-def _values(competition: Competition, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
+def _values(competition: Task, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
     """Return the predictions in the file's order, as those of a trial; probabilities sum to 1."""
     shown = frame[_columns(competition, path, [name for name in map(str, frame) if name not in ("fold", "repeat")])]
     values = np.asarray(shown.apply(pd.to_numeric, errors="coerce"), dtype=np.float64)
@@ -166,7 +166,7 @@ def _values(competition: Competition, path: Path, frame: pd.DataFrame, ids: Sequ
         return np.hstack(
             [
                 values[:, own] if target.classes is None else _probable(path, values[:, own], shown.iloc[:, own], ids)
-                for target, own in zip(targets, spans(targets), strict=True)
+                for target, own in zip(targets, output_spans(targets), strict=True)
             ]
         )
     if competition.dataset.classes is None:
@@ -193,11 +193,11 @@ def _refuse(path: Path, wrong: np.ndarray, must: str, shown: pd.DataFrame, ids: 
         first = rows[0]
         raise DataError(
             f"{path}: predictions must be {must}. Received: {len(rows)} of {len(wrong)} rows that are not, the "
-            f"first id {ids[first]}: {listed(shown.iloc[first], _FEW)}. Correct them."
+            f"first id {ids[first]}: {format_list(shown.iloc[first], _FEW)}. Correct them."
         )
 
 
-def _columns(competition: Competition, path: Path, columns: list[str]) -> list[str]:
+def _columns(competition: Task, path: Path, columns: list[str]) -> list[str]:
     """Return the columns of predictions: `prediction`, one for each class, or the only one that there is.
 
     Of several targets they are called as the vault calls them.
@@ -216,6 +216,6 @@ def _columns(competition: Competition, path: Path, columns: list[str]) -> list[s
     if single and len(columns) == 1 and columns[0] not in (first, f"prediction_{first}"):
         return columns
     raise DataError(
-        f"{path}: must have the predictions in {' or in '.join(listed(names) for names in known)}. "
-        f"Received: {listed(columns) or 'no column of them'}. Rename the columns."
+        f"{path}: must have the predictions in {' or in '.join(format_list(names) for names in known)}. "
+        f"Received: {format_list(columns) or 'no column of them'}. Rename the columns."
     )

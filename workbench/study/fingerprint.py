@@ -13,13 +13,13 @@ import pandas as pd
 from workbench.config import StudyConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Rows
-from workbench.data.image_column import Pictures
-from workbench.data.memmap import Stored
+from workbench.data.image_column import ImageArray
+from workbench.data.memmap import MemmapArray
 from workbench.errors import StudyError
 
 
 @dataclass(frozen=True)
-class Facts:
+class Fingerprint:
     """What must stay the same as long as a study keeps its name."""
 
     metric: str
@@ -35,7 +35,7 @@ class Facts:
     """The fold hash: over ids, target and assignment."""
 
     @classmethod
-    def of(cls, dataset: Dataset, metric: str, folds: str) -> "Facts":
+    def of(cls, dataset: Dataset, metric: str, folds: str) -> "Fingerprint":
         """Return the facts of a study about to begin, or to go on."""
         return cls(
             metric=metric,
@@ -97,12 +97,12 @@ def _digest(x: "Rows | None") -> str:
     """Return 16 hex digits over shape, column names and values; of images in files, over these."""
     if x is None:
         return "none"
-    if isinstance(x, Stored):
+    if isinstance(x, MemmapArray):
         return x.digest
     words = hashlib.sha256(str(x.shape).encode())
     if isinstance(x, pd.DataFrame):
         words.update("\x1f".join(map(str, x.columns)).encode())
-        pictures = [name for name in x.columns if isinstance(x[name].array, Pictures)]
+        pictures = [name for name in x.columns if isinstance(x[name].array, ImageArray)]
         words.update(pd.util.hash_pandas_object(x.drop(columns=pictures), index=False).to_numpy().tobytes())
         words.update("".join(x[name].array.digest for name in pictures).encode())
     else:

@@ -8,18 +8,18 @@ import numpy as np
 
 from workbench import config as configs
 from workbench.errors import StudyError
-from workbench.report import Curves, Question, Recipe, Story
+from workbench.report import Curves, Recipe, ReportData, StudyFacts
 from workbench.search import trial_history
 from workbench.study import portraits
-from workbench.study.study_store import Archive
-from workbench.study.task import Competition
+from workbench.study.study_store import StudyStore
+from workbench.study.task import Task
 from workbench.tracking.provenance import versions
 
 if TYPE_CHECKING:
-    from workbench.search.storage import Row
+    from workbench.search.storage import TrialRecord
 
 
-def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> Story:
+def gather_report(competition: Task, archive: StudyStore, rows: "Sequence[TrialRecord]") -> ReportData:
     """Return what there is to tell of a study, which may be running.
 
     Args:
@@ -36,10 +36,10 @@ def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> 
     vault, books = competition.vault, archive.books
     blend = _blend(competition, archive)
     seen = portraits.read(archive.tracker, rows, blend.document)
-    return Story(
+    return ReportData(
         question=_question(competition),
         trials=rows,
-        ended=trial_history.ended(books),
+        ended=trial_history.end_times(books),
         importances=trial_history.importances(books),
         curves=_curves(archive, rows),
         y=competition.dataset.y[vault.rows],
@@ -47,7 +47,7 @@ def story(competition: Competition, archive: Archive, rows: "Sequence[Row]") -> 
         ensemble=blend.document,
         oof=blend.oof,
         members=blend.members,
-        places=trial_history.places(books),
+        places=trial_history.relative_positions(books),
         architectures=seen.architectures,
         looks=seen.looks,
         recipe=_recipe(archive.config),
@@ -66,7 +66,7 @@ class _Blend:
     notes: list[str] = field(default_factory=list)
 
 
-def _blend(competition: Competition, archive: Archive) -> _Blend:
+def _blend(competition: Task, archive: StudyStore) -> _Blend:
     found, vault, tracker = _Blend(), competition.vault, archive.tracker
     try:
         document = tracker.newest_ensemble()
@@ -86,15 +86,15 @@ def _blend(competition: Competition, archive: Archive) -> _Blend:
     return found
 
 
-def _question(competition: Competition) -> Question:
+def _question(competition: Task) -> StudyFacts:
     data, folds, config = competition.dataset, competition.folds, competition.config
-    return Question(
+    return StudyFacts(
         study=config.name,
         target=data.target,
         task=data.task,
         metric=competition.metric.name,
         direction=competition.metric.direction,
-        source=configs.masked(config.data.train),
+        source=configs.mask_secrets(config.data.train),
         kind=data.kind,
         rows=len(data.y),
         test_rows=None if data.test_ids is None else len(data.test_ids),
@@ -111,9 +111,9 @@ def _question(competition: Competition) -> Question:
     )
 
 
-def _curves(archive: Archive, rows: "Sequence[Row]") -> dict[str, Curves]:
+def _curves(archive: StudyStore, rows: "Sequence[TrialRecord]") -> dict[str, Curves]:
     """Return the curves of the best trial of each family, of those that tell of losses."""
-    best: dict[str, Row] = {}
+    best: dict[str, TrialRecord] = {}
     for row in rows:
         if row.state == "complete":
             best.setdefault(row.family, row)
@@ -123,4 +123,4 @@ def _curves(archive: Archive, rows: "Sequence[Row]") -> dict[str, Curves]:
 
 def _recipe(config: configs.StudyConfig) -> Recipe:
     text = config.file.read_text(encoding="utf-8-sig")
-    return Recipe(configs.masked(text), config.seed, versions())
+    return Recipe(configs.mask_secrets(text), config.seed, versions())

@@ -16,9 +16,9 @@ from workbench.config import StudyConfig
 from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError, SubmissionError
 from workbench.study.ensemble import Ensemble
-from workbench.study.study_store import TRIALS_WITH_WEIGHTS, Archive
+from workbench.study.study_store import TRIALS_WITH_WEIGHTS, StudyStore
 from workbench.study.study_validation import check
-from workbench.study.task import Competition
+from workbench.study.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from workbench.data import NewRows
     from workbench.ensemble.methods import Whose
-    from workbench.inference.predictor import Bundle
+    from workbench.inference.predictor import Predictor
     from workbench.search.events import Event
-    from workbench.search.storage import Row
+    from workbench.search.storage import TrialRecord
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
@@ -86,8 +86,8 @@ class Study:
         """Hold what was checked; nothing is loaded yet."""
         self.config = config
         self.home = home
-        self.competition = Competition(config, cache=Cache(home.cache, tell))
-        self.archive = Archive(self.competition, home)
+        self.competition = Task(config, cache=Cache(home.cache, tell))
+        self.archive = StudyStore(self.competition, home)
 
     @property
     def name(self) -> str:
@@ -148,7 +148,7 @@ class Study:
         """
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
-        from workbench.search.resource_usage import Meter
+        from workbench.search.resource_usage import ResourceMeter
         from workbench.search.scheduler import Plan, Search
 
         self.home.create()
@@ -170,12 +170,12 @@ class Study:
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
                 weigh=archive.weigh,
                 weights=TRIALS_WITH_WEIGHTS,
-                meter=Meter() if search.system_metrics else None,
+                meter=ResourceMeter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
                 yield from Search(plan, archive.books, pool).events()
 
-    def rows(self) -> "list[Row]":
+    def rows(self) -> "list[TrialRecord]":
         """Return every finished trial, best first.
 
         Raises:
@@ -233,7 +233,7 @@ class Study:
         seconds: float | None = None,
     ) -> Ensemble:
         """Blend as `ensemble` does, and draw nothing."""
-        from workbench.study.blending import blended
+        from workbench.study.blending import blend_candidates
         from workbench.study.candidate_pool import gather
 
         own, tracker = self.competition, self.archive.tracker
@@ -244,7 +244,7 @@ class Study:
         asked = weights or self.config.ensemble.weights
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
-        document, oof, test = blended(
+        document, oof, test = blend_candidates(
             found,
             own,
             method=method or self.config.ensemble.method,
@@ -398,11 +398,11 @@ class Study:
         path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
         publishing.place(path, pictured=markdown)
         rows = self.rows()
-        from workbench.report.render import pictures
+        from workbench.report.render import render_figures
         from workbench.study import report_inputs
 
-        story = report_inputs.story(self.competition, self.archive, rows)
-        drawn = list(pictures(story))
+        story = report_inputs.gather_report(self.competition, self.archive, rows)
+        drawn = list(render_figures(story))
         publishing.write(story, drawn, path, pictured=markdown)
         publishing.keep(self.archive, story, drawn)
         return path
@@ -430,7 +430,7 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
+    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Predictor":
         """Return the ensemble of `document` with its models."""
         from workbench.study import assemble
 
@@ -479,19 +479,19 @@ class Study:
     def _reveal(self) -> dict[str, float] | None:
         """Score the rows that a sklearn: source set apart: once, after which the answer stays what it was."""
         from workbench import data
-        from workbench.study.blending import scored
+        from workbench.study.blending import score_ensemble
 
         file = self.home.facts(self.name).with_name("test_scores.json")
         if file.exists():
             scores: dict[str, float] = json.loads(file.read_text())
             return scores
-        known = data.truth(self.config)
+        known = data.load_answers(self.config)
         if known is None:
             return None
         own, document = self.competition, self.archive.tracker.newest_ensemble()
         # Such a source always has test rows, so its ensembles have predictions for them.
         test = cast("np.ndarray", self.archive.tracker.predictions(document["run_id"], own.vault).test)
-        scores = scored((own.metric, *own.also), known[1], test, document["threshold"])
+        scores = score_ensemble((own.metric, *own.also), known[1], test, document["threshold"])
         file.write_text(json.dumps(scores))
         return scores
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.study import description
-from workbench.study.task import Competition
+from workbench.study.task import Task
 
 if TYPE_CHECKING:
-    from workbench.search.ensemble_objective import Goal
-    from workbench.search.storage import Books, Row
-    from workbench.tracking import Tracker, Weights
+    from workbench.search.ensemble_objective import EnsembleObjective
+    from workbench.search.storage import TrialRecord, TrialStorage
+    from workbench.tracking import Checkpoints, Tracker
     from workbench.tracking.checkpoints import Key
-    from workbench.trial import Result
+    from workbench.trial import TrialResult
 
 # How many trials of each family keep the weights of their models while the search goes on.
 TRIALS_WITH_WEIGHTS = 3
@@ -27,10 +27,10 @@ _ROWS_TO_JUDGE = 2000
 _MOST_COLUMNS = 12
 
 
-class Archive:
+class StudyStore:
     """A study's part of the home; each book is opened when first asked for."""
 
-    def __init__(self, competition: Competition, home: Home) -> None:
+    def __init__(self, competition: Task, home: Home) -> None:
         """Look into the home; nothing is made."""
         self.competition = competition
         self.config = competition.config
@@ -46,19 +46,19 @@ class Archive:
         return Tracker(self.home, self.config.name, partial(description.origin, self.competition))
 
     @cached_property
-    def weights(self) -> "Weights":
+    def weights(self) -> "Checkpoints":
         """The fold models of the best trials."""
-        from workbench.tracking import Weights
+        from workbench.tracking import Checkpoints
 
-        return Weights(self.home, self.config.name)
+        return Checkpoints(self.home, self.config.name)
 
     @cached_property
-    def books(self) -> "Books":
+    def books(self) -> "TrialStorage":
         """Optuna's: every trial, and what was asked and told."""
-        from workbench.search.storage import Books
+        from workbench.search.storage import TrialStorage
 
         search = self.config.search
-        return Books(
+        return TrialStorage(
             self.home.journal,
             self.config.name,
             direction=self.competition.scored_by.direction,
@@ -69,16 +69,16 @@ class Archive:
         )
 
     @cached_property
-    def goal(self) -> "Goal":
+    def goal(self) -> "EnsembleObjective":
         """What trials are worth to the ensemble, judged on some thousand rows of the first repeat."""
         import numpy as np
 
-        from workbench.search.ensemble_objective import Goal
+        from workbench.search.ensemble_objective import EnsembleObjective
 
         own, vault = self.competition, self.competition.vault
         first = np.flatnonzero(vault.repeats == 0)
         some = first[:: -(-len(first) // _ROWS_TO_JUDGE)]
-        return Goal(
+        return EnsembleObjective(
             own.metric,
             own.dataset.y[vault.rows[some]],
             vault.folds[some],
@@ -108,7 +108,7 @@ class Archive:
         self.books.reclaim()
         self._tidy()
 
-    def tell(self, newest: "Row | None" = None) -> None:
+    def tell(self, newest: "TrialRecord | None" = None) -> None:
         """Bring up to date what MLflow's page says of the study; of `newest`, a trial, Optuna is yet to be told."""
         own = self.competition
         rows = [*self.rows(), *([] if newest is None else [newest])]
@@ -118,7 +118,7 @@ class Archive:
         told = description.markdown(own, best, self._ensemble(), self.tracker.experiment_id)
         self.tracker.tell(told, description.title(best))
 
-    def _loss(self, row: "Row") -> float:
+    def _loss(self, row: "TrialRecord") -> float:
         return self.competition.metric.loss_of(row.score or 0.0)
 
     def _ensemble(self) -> dict[str, Any] | None:
@@ -135,22 +135,22 @@ class Archive:
         for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def rows(self) -> "list[Row]":
+    def rows(self) -> "list[TrialRecord]":
         """Return every finished trial, best first; asking makes no journal."""
         return self.books.rows() if self.home.journal.exists() else []
 
     def setting(self) -> list[Any]:
         """Return what all trials of the study were given beside hyperparameters and seed."""
-        from workbench.study.fingerprint import Facts
+        from workbench.study.fingerprint import Fingerprint
 
         own = self.competition
-        features = Facts.features_of(self.home.facts(self.config.name))
+        features = Fingerprint.features_of(self.home.facts(self.config.name))
         return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
 
-    def record(self, result: "Result", folder: Path) -> str:
+    def record(self, result: "TrialResult", folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import net_artifacts, resource_usage, worker
-        from workbench.search.storage import Row
+        from workbench.search.storage import TrialRecord
         from workbench.tracking.checkpoints import best
 
         made = folder / worker.WEIGHTS
@@ -164,12 +164,12 @@ class Archive:
         used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.competition.metric.name
         vault, nets = self.competition.vault, folder / net_artifacts.FOLDER
         run_id = self.tracker.record(result, vault, metric=metric, log=log, usage=used, nets=nets)
-        row = Row.of(result, run_id)
+        row = TrialRecord.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
             self.tell(row)
         return run_id
 
-    def needed(self, rows: "Sequence[Row]") -> "set[Key]":
+    def needed(self, rows: "Sequence[TrialRecord]") -> "set[Key]":
         """Return the trials among `rows` that are members of the newest ensemble."""
         keys = {row.run_id: row.key for row in rows}
         members = (self._ensemble() or {"members": []})["members"]
@@ -185,7 +185,7 @@ class Archive:
         self.weights.keep([*needed], needed)
         return self.home.full(most)
 
-    def weigh(self, rows: "Sequence[Row]") -> "Mapping[str, float]":
+    def weigh(self, rows: "Sequence[TrialRecord]") -> "Mapping[str, float]":
         """Return the weights of the families' best trials in a quick blend of them."""
         from workbench.study.nomination import weights
 
@@ -194,15 +194,15 @@ class Archive:
         found = weights(oof, self.competition.dataset.y[vault.rows], self.competition.metric)
         return {row.family: weight for row, weight in zip(rows, found, strict=True)}
 
-    def judge(self, trials: "Sequence[Row]", rows: "Sequence[Row]") -> "Mapping[int, float]":
+    def judge(self, trials: "Sequence[TrialRecord]", rows: "Sequence[TrialRecord]") -> "Mapping[int, float]":
         """Return, by number, what the ensemble of the best of `rows` would score with each of a family's `trials`."""
-        from workbench.study.nomination import nominated
+        from workbench.study.nomination import nominate
 
         # The rows come best first.
         whole = [row for row in rows if row.state == "complete" and row.score is not None]
-        return self.goal.values(trials, nominated([whole], _CANDIDATES))
+        return self.goal.values(trials, nominate([whole], _CANDIDATES))
 
-    def free(self, rows: "Sequence[Row]") -> int:
+    def free(self, rows: "Sequence[TrialRecord]") -> int:
         """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""
         needed = {rows[0].key, *self.needed(rows)}
         return self.weights.keep([*needed], needed)

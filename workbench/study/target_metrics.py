@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from workbench.data import Dataset
     from workbench.data.dataset import Target
     from workbench.evaluation import Metric
-    from workbench.evaluation.multi_target import OfTarget, Part, Several
+    from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric, TargetMetric
 
 Transform = Literal["none", "log1p"]
 
 
-def metric(config: StudyConfig, dataset: "Dataset") -> "Several":
+def metric(config: StudyConfig, dataset: "Dataset") -> "MultiTargetMetric":
     """Return the weighted mean of the targets' scores.
 
     Raises:
@@ -26,7 +26,7 @@ def metric(config: StudyConfig, dataset: "Dataset") -> "Several":
     """
     from workbench import evaluation
     from workbench.errors import EvaluationError
-    from workbench.evaluation.multi_target import several
+    from workbench.evaluation.multi_target import multi_target_metric
 
     parts = []
     for place, target in enumerate(dataset.targets):
@@ -35,12 +35,14 @@ def metric(config: StudyConfig, dataset: "Dataset") -> "Several":
         found = _checked(config, dataset, place, key, name or evaluation.default(target.task))
         parts.append(_part(dataset, place, replace(found, loss=own.loss or found.loss), own.weight))
     try:
-        return several(parts, dataset.y)
+        return multi_target_metric(parts, dataset.y)
     except EvaluationError as error:
         raise ConfigError(f"{config.file}: {error}") from error
 
 
-def also(config: StudyConfig, dataset: "Dataset", of: "Several") -> "tuple[Several | OfTarget, ...]":
+def also(
+    config: StudyConfig, dataset: "Dataset", of: "MultiTargetMetric"
+) -> "tuple[MultiTargetMetric | SingleTargetMetric, ...]":
     """Return what else is shown: the further metrics, each over the targets that it suits, and each target's own score.
 
     Args:
@@ -52,19 +54,19 @@ def also(config: StudyConfig, dataset: "Dataset", of: "Several") -> "tuple[Sever
         ConfigError: a metric suits no target.
     """
     from workbench import evaluation
-    from workbench.evaluation.multi_target import OfTarget, several
+    from workbench.evaluation.multi_target import SingleTargetMetric, multi_target_metric
 
-    found: list[Several | OfTarget] = []
+    found: list[MultiTargetMetric | SingleTargetMetric] = []
     for number, name in enumerate(config.also):
         tasks = evaluation.metric(name, config.resolve).tasks
         suited = [place for place, target in enumerate(dataset.targets) if target.task in tasks] or [0]
         key = f"also[{number}]"
         parts = [_part(dataset, at, _checked(config, dataset, at, key, name), of.parts[at].weight) for at in suited]
-        found.append(several(parts, dataset.y))
-    return (*found, *(OfTarget.of(part) for part in of.parts))
+        found.append(multi_target_metric(parts, dataset.y))
+    return (*found, *(SingleTargetMetric.of(part) for part in of.parts))
 
 
-def transforms(config: StudyConfig, dataset: "Dataset", of: "Several") -> tuple[Transform, ...]:
+def transforms(config: StudyConfig, dataset: "Dataset", of: "MultiTargetMetric") -> tuple[Transform, ...]:
     """Return what each target is trained on.
 
     Raises:
@@ -117,13 +119,13 @@ def _own(config: StudyConfig, target: "Target") -> TargetConfig:
     return config.targets.get(target.name, TargetConfig())
 
 
-def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "Part":
+def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "TargetMetric":
     """Return where a target stands, and how it is scored."""
-    from workbench.data.dataset import spans
-    from workbench.evaluation.multi_target import Part
+    from workbench.data.dataset import output_spans
+    from workbench.evaluation.multi_target import TargetMetric
 
-    target, span = dataset.targets[place], spans(dataset.targets)[place]
-    return Part(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
+    target, span = dataset.targets[place], output_spans(dataset.targets)[place]
+    return TargetMetric(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
 
 
 def _checked(config: StudyConfig, dataset: "Dataset", place: int, key: str, name: str) -> "Metric":

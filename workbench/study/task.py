@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.config import StudyConfig
-from workbench.errors import ConfigError, FamilyError, did_you_mean, listed
+from workbench.errors import ConfigError, FamilyError, did_you_mean, format_list
 from workbench.models.nn import backbones, callbacks
 from workbench.study import target_metrics
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from workbench.data.cache import Cache
     from workbench.evaluation import Metric
     from workbench.evaluation.folds import Folds
-    from workbench.evaluation.multi_target import Several
-    from workbench.study.fingerprint import Facts
+    from workbench.evaluation.multi_target import MultiTargetMetric
+    from workbench.study.fingerprint import Fingerprint
     from workbench.study.target_metrics import Transform
-    from workbench.tracking import Vault
-    from workbench.trial import Spec
+    from workbench.tracking import PredictionSchema
+    from workbench.trial import TrialSpec
 
 # Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
 _ROWS_A_THREAD = 15_000
@@ -31,7 +31,7 @@ _LATE_KERAS = tuple(
 )
 
 
-class Competition:
+class Task:
     """A study file's data, metric and folds, each made when first asked for."""
 
     def __init__(self, config: StudyConfig, *, cache: "Cache | None" = None) -> None:
@@ -64,7 +64,7 @@ class Competition:
         return self._checked_metric("metric", name)
 
     @cached_property
-    def _several(self) -> "Several":
+    def _several(self) -> "MultiTargetMetric":
         return target_metrics.metric(self.config, self.dataset)
 
     @property
@@ -97,16 +97,16 @@ class Competition:
             raise ConfigError(f"{self.config.file}: {error}") from error
 
     @cached_property
-    def facts(self) -> "Facts":
+    def facts(self) -> "Fingerprint":
         """What must stay the same as long as the study keeps its name."""
-        from workbench.study.fingerprint import Facts
+        from workbench.study.fingerprint import Fingerprint
 
-        return Facts.of(self.dataset, self.metric.facts, self.folds.hash)
+        return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
 
     @cached_property
-    def vault(self) -> "Vault":
+    def vault(self) -> "PredictionSchema":
         """How the predictions of its trials are laid out."""
-        from workbench.tracking import Vault
+        from workbench.tracking import PredictionSchema
 
         data, (repeats, rows) = self.dataset, self.folds.rows()
         outputs: tuple[str, ...] = ("prediction",)
@@ -114,7 +114,7 @@ class Competition:
             outputs = target_metrics.outputs(data.targets)
         elif data.classes is not None and len(data.classes) > 2:
             outputs = tuple(f"prediction_{label}" for label in data.classes)
-        return Vault(
+        return PredictionSchema(
             id_name=data.id_name,
             ids=data.ids,
             test_ids=data.test_ids,
@@ -186,7 +186,7 @@ class Competition:
             key = f"training.shared[{number}]"
             strange = next((name for name in names if name not in columns), None)
             if strange is not None:
-                hint = did_you_mean(strange, columns) or f" Features: {listed(columns)}."
+                hint = did_you_mean(strange, columns) or f" Features: {format_list(columns)}."
                 raise self.config.error(key, "must name features", strange, hint)
             kinds = {name: columns[name] for name in names}
             if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:
@@ -197,22 +197,22 @@ class Competition:
         """Return how many threads a trial should use."""
         return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
 
-    def specs(self, threads: int) -> "dict[str, Spec]":
+    def specs(self, threads: int) -> "dict[str, TrialSpec]":
         """Return what the trials of each family need to know, the baseline's too."""
         families = dict.fromkeys([models.BASELINE, *self.config.families])
         return {family: self.spec(family, threads) for family in families}
 
-    def spec(self, family: str, threads: int) -> "Spec":
+    def spec(self, family: str, threads: int) -> "TrialSpec":
         """Return what the trials of a family need to know."""
-        from workbench.trial import Spec
+        from workbench.trial import TrialSpec
 
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
         shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
         shared |= {"deterministic": self.config.deterministic}
-        shared |= {"training": callbacks.resolved(self.config.training, self.config.resolve)}
+        shared |= {"training": callbacks.resolve_paths(self.config.training, self.config.resolve)}
         shared |= {"cache": None if self.cache is None else self.cache.path}
         source = None if family in models.FAMILIES else self._located(family)
-        return Spec(family, self.dataset, self.folds, source=source, **shared)
+        return TrialSpec(family, self.dataset, self.folds, source=source, **shared)
 
     def modules(self) -> list[str]:
         """Return what a trial's process should have loaded."""
@@ -224,7 +224,7 @@ class Competition:
         return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
 
     def _located(self, family: str) -> str:
-        return models.located(family, self.config.resolve)
+        return models.resolve_family(family, self.config.resolve)
 
     def _checked_metric(self, key: str, name: str) -> "Metric":
         """Return a metric that suits the data."""

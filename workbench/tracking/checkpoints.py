@@ -19,7 +19,7 @@ Key = tuple[str, int]
 """A trial: family and number."""
 
 
-class Weights:
+class Checkpoints:
     """The weights that a study has."""
 
     def __init__(self, home: Home, study: str) -> None:

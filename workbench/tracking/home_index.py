@@ -31,7 +31,7 @@ _PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialSummary:
     """A trial that has ended."""
 
     run_id: str
@@ -53,14 +53,14 @@ def studies(home: Home) -> dict[str, str]:
     return {name: str(experiment) for experiment, name in _ask(home, _STUDIES, {"view": run_view.TAG})}
 
 
-def trials(home: Home) -> list[Trial]:
+def trials(home: Home) -> list[TrialSummary]:
     """Return the trials of all studies that have ended, the newest first.
 
     Raises:
         StudyError: there is no database, or it cannot be read.
     """
     return [
-        Trial(run_id, study, name, Path(unquote(uri.removeprefix("file://"))), began)
+        TrialSummary(run_id, study, name, Path(unquote(uri.removeprefix("file://"))), began)
         for run_id, study, name, uri, began in _ask(home, _TRIALS, {})
     ]
 

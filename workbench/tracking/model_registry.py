@@ -36,7 +36,7 @@ Rows = pd.DataFrame | np.ndarray
 
 
 @dataclass(frozen=True)
-class Portable:
+class PortableModel:
     """What a model is made of."""
 
     script: Path
@@ -57,12 +57,12 @@ class Portable:
     """Predictions by their columns and types; the values do not matter."""
 
 
-def offer(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonModel":
+def offer_model(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonModel":
     """Give the MLflow that runs the calling script its model, and return that.
 
     Args:
         place: the script's folder.
-        read: returns what predicts, from the folder that `Portable.write` wrote.
+        read: returns what predicts, from the folder that `PortableModel.write` wrote.
     """
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
     from mlflow.models import set_model
@@ -89,7 +89,7 @@ def offer(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -
     return model
 
 
-class Logged:
+class ModelRegistry:
     """The models of one study."""
 
     def __init__(self, home: Home, study: str) -> None:
@@ -104,7 +104,7 @@ class Logged:
     def _experiment(self) -> str:
         return Tracker(self._home, self._study).experiment_id
 
-    def log(self, model: Portable, run_id: str, *, name: str, kind: str, scores: Mapping[str, float]) -> str:
+    def log(self, model: PortableModel, run_id: str, *, name: str, kind: str, scores: Mapping[str, float]) -> str:
         """Log a model with its run; return its id.
 
         Args:
@@ -173,7 +173,7 @@ def _folder(model: "LoggedModel") -> Path:
     return Path(local_file_uri_to_path(model.artifact_location))
 
 
-def _save(model: Portable, logged: "LoggedModel") -> None:
+def _save(model: PortableModel, logged: "LoggedModel") -> None:
     """Write a model in MLflow's form to where it belongs."""
     place = _folder(logged)
     known = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
@@ -200,7 +200,7 @@ def _save(model: Portable, logged: "LoggedModel") -> None:
     made.save(str(place / "MLmodel"))
 
 
-def _signature(model: Portable) -> "ModelSignature":
+def _signature(model: PortableModel) -> "ModelSignature":
     """Return what goes in and comes out: of a table the columns, of images and sequences their shape."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
@@ -214,7 +214,7 @@ def _signature(model: Portable) -> "ModelSignature":
     return ModelSignature(Schema(columns), outputs)
 
 
-def _sent(model: Portable) -> Rows:
+def _sent(model: PortableModel) -> Rows:
     """Return the example as rows are sent: ids as they are, fractions (a whole number may be missing), and text."""
     if isinstance(model.example, np.ndarray):
         return model.example

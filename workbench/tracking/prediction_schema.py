@@ -7,7 +7,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Vault:
+class PredictionSchema:
     """How the predictions of a study are laid out: the same for all its trials."""
 
     id_name: str

@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import workbench
-from workbench.config import masked
+from workbench.config import mask_secrets
 
 # Seconds for a question to git; of a repository too large to answer by then less is told.
 _PATIENCE = 2.0
@@ -26,7 +26,7 @@ _LIBRARIES = (
 
 
 @dataclass(frozen=True)
-class Data:
+class DataOrigin:
     """Rows that a study learns from, or predicts."""
 
     source: str
@@ -42,23 +42,23 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where a study comes from."""
 
     text: str = ""
     """The study file, what looks like a secret masked."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Under MLflow's names: the study file, who runs it, and the commit of the repository that it lies in."""
-    data: tuple[Data, ...] = ()
+    data: tuple[DataOrigin, ...] = ()
 
 
-def of(file: Path, data: tuple[Data, ...]) -> Origin:
+def read_provenance(file: Path, data: tuple[DataOrigin, ...]) -> Provenance:
     """Return the origin of the study that `file` describes; without git, or a repository, it tells of neither."""
     name, commit = _commit(file.resolve().parent)
     inside = name is not None and file.resolve().is_relative_to(name)
     source = (file.resolve().relative_to(name) if name and inside else file).as_posix()
     tags = {"mlflow.source.name": source, "mlflow.source.type": "LOCAL", **_user(), **commit}
-    return Origin(masked(file.read_text(encoding="utf-8-sig")), tags, data)
+    return Provenance(mask_secrets(file.read_text(encoding="utf-8-sig")), tags, data)
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from workbench.trial import Result
+from workbench.trial import TrialResult
 
 # MLflow takes no longer names.
 _LONGEST_NAME = 250
@@ -23,7 +23,7 @@ Curve = Mapping[str, Sequence[float]]
 T = TypeVar("T")
 
 
-class Point(NamedTuple):
+class RunMetric(NamedTuple):
     """A value of a metric."""
 
     name: str
@@ -33,17 +33,17 @@ class Point(NamedTuple):
     """When it was so, in milliseconds of the epoch; with the run where it does not matter."""
 
 
-def word(name: str) -> str:
+def metric_name(name: str) -> str:
     """Return a name as MLflow takes one: few signs beside letters and digits, and no path that leads elsewhere."""
     plain = re.sub(r"[^\w.\-/: ]", "_", name)
     return posixpath.normpath(f"/{plain}").lstrip("/")[:_LONGEST_NAME]
 
 
-def of(result: Result, metric: str) -> list[Point]:
+def trial_metrics(result: TrialResult, metric: str) -> list[RunMetric]:
     """Return the points of a result whose score is called `metric`."""
     single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also, **result.size}
-    points = [Point(name, value) for name, value in single.items() if value is not None]
-    points += [Point("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
+    points = [RunMetric(name, value) for name, value in single.items() if value is not None]
+    points += [RunMetric("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
     # A chart each for hundreds tells nothing: of folds dealt repeatedly the first deal is shown, and of what is
     # no loss, as a learning rate, the mean alone.
     for (repeat, fold), curve in result.curves.items():
@@ -52,28 +52,28 @@ def of(result: Result, metric: str) -> list[Point]:
     return points + _line("mean", _mean(result))
 
 
-def used(samples: Iterable[Mapping[str, float]]) -> list[Point]:
+def usage_metrics(samples: Iterable[Mapping[str, float]]) -> list[RunMetric]:
     """Return the points of what a trial used of the machine: `time`, in seconds of the epoch, and values by name."""
     rows = _thinned(list(samples))
     return [
-        Point(f"system/{name}", value, step, int(1000 * row["time"]))
+        RunMetric(f"system/{name}", value, step, int(1000 * row["time"]))
         for step, row in enumerate(rows)
         for name, value in row.items()
         if name != "time"
     ]
 
 
-def _line(where: str, curve: Curve) -> list[Point]:
+def _line(where: str, curve: Curve) -> list[RunMetric]:
     epochs = curve.get("epoch", [])
     return [
-        Point(f"{name}/{where}", value, int(epoch))
+        RunMetric(f"{name}/{where}", value, int(epoch))
         for name, values in curve.items()
         if name != "epoch"
         for epoch, value in _thinned(list(zip(epochs, values, strict=True)))
     ]
 
 
-def _mean(result: Result) -> Curve:
+def _mean(result: TrialResult) -> Curve:
     """Return the mean of the finished folds' curves, as far as the shortest of them goes: each point of all folds."""
     curves = [curve for curve in result.curves.values() if curve.get("epoch")]
     # A fold that was cut off comes last, and would end the mean where it was cut.

@@ -6,32 +6,34 @@ import keras
 
 from workbench.models.nn import conv_layers, heads, image_input, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a convolutional net."""
     return image_input.fit(_build, hp, problem, train, valid, setting)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
-    entrance, hidden = image_input.entrance(hp, known)
-    made = conv_layers.searched(hp)
+def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
+    entrance, hidden = image_input.image_input(hp, known)
+    made = conv_layers.search_conv_layers(hp)
     stride = hp.Choice("stride", [1, 2], default=1 if min(known.shape[:2]) < 16 else 2)
     filters = hp.Int("filters", 16, 64, step=2, sampling="log", default=32)
     convolutions = hp.Int("convolutions", 1, 3, default=2)
     blocks = hp.Int("blocks", 1, 6, default=min(6, known.halvings - (stride > 1) + 1))
-    hidden = stacked(made, hidden, blocks=blocks, convolutions=convolutions, filters=filters, stride=stride)
+    hidden = conv_blocks(made, hidden, blocks=blocks, convolutions=convolutions, filters=filters, stride=stride)
     if hp.Choice("top", ["average", "flatten"]) == "average":
         hidden = keras.layers.GlobalAveragePooling2D()(hidden)
     else:
         hidden = made.dropped(made.dense(keras.layers.Flatten()(hidden), 128))
-    return keras.Model(entrance, heads.outputs(hidden, problem))
+    return keras.Model(entrance, heads.output_layer(hidden, problem))
 
 
-def stacked(made: conv_layers.Style, hidden: Any, *, blocks: int, convolutions: int, filters: int, stride: int) -> Any:
+def conv_blocks(
+    made: conv_layers.ConvLayers, hidden: Any, *, blocks: int, convolutions: int, filters: int, stride: int
+) -> Any:
     """Return what blocks of convolutions make of images, (rows, height, width, channels); each halves them.
 
     Args:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from workbench.features import hog
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 from workbench.models.wrappers.sklearn_estimator import load
 
@@ -33,14 +33,16 @@ _SPAN = 1500
 _ROUNDED = 1e-12
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> sklearn_estimator.Estimator:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> sklearn_estimator.EstimatorModel:
     """Train a model whose loss, penalty, kernel and inputs are searched."""
     rows = len(train.y)
     loss = hp.Choice("loss", ["hinge", "logistic"], default="logistic" if rows < _FEW_ROWS else "hinge")
     c = hp.Float("C", 0.1, 300.0, sampling="log", default=100.0 if rows < _FEW_ROWS else 10.0)
     gamma = hp.Float("gamma", 0.1, 10.0, sampling="log", default=1.0)
     most = hp.Int("components", 30, 300, sampling="log", default=150)
-    view = make_pipeline(hog.searched(hp, train.x))
+    view = make_pipeline(hog.search_hog(hp, train.x))
     matrix = view.fit_transform(train.x)
     view.steps.append(("components", PCA(min(most, *matrix.shape), random_state=setting.seed)))
     with np.errstate(invalid="ignore"):

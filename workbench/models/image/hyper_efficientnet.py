@@ -7,13 +7,13 @@ import keras
 from workbench.errors import FamilyError
 from workbench.models.nn import applications, image_input, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space.hypermodels import application
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a net that HyperEfficientNet builds.
 
     Raises:
@@ -22,7 +22,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     return applications.fit(_build, "hyper_efficientnet", hp, problem, train, valid, setting)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
+def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
     entrance = keras.Input(known.shape, dtype=known.dtype)
     # The net scales bytes itself, and knows photographs only.
     hidden = keras.layers.Rescaling(255 / known.brightest)(entrance)

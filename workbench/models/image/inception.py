@@ -5,20 +5,20 @@ from typing import Any
 import keras
 
 from workbench.models.nn import heads, image_input, stem, training
-from workbench.models.nn.conv_layers import Style
+from workbench.models.nn.conv_layers import ConvLayers
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a net of parallel branches."""
     return image_input.fit(_build, hp, problem, train, valid, setting)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
-    start, hidden, made, filters, stages = stem.searched(hp, known)
+def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
+    start, hidden, made, filters, stages = stem.search_stem(hp, known)
     depth = hp.Int("blocks", 1, 3, default=1)
     twice = hp.Choice("wide", ["3x3 twice", "5x5"]) == "3x3 twice"
     for stage in range(stages):
@@ -27,10 +27,10 @@ def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
         for _ in range(depth):
             hidden = _branched(made, hidden, min(512, filters * 2 ** (stage + 1)), twice=twice)
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, heads.outputs(hidden, problem))
+    return keras.Model(start, heads.output_layer(hidden, problem))
 
 
-def _branched(made: Style, given: Any, filters: int, *, twice: bool) -> Any:
+def _branched(made: ConvLayers, given: Any, filters: int, *, twice: bool) -> Any:
     """Return four branches side by side, in about the shares of channels of the paper's first module (its table 1).
 
     Args:

@@ -5,20 +5,20 @@ from typing import Any
 import keras
 
 from workbench.models.nn import heads, image_input, stem, training
-from workbench.models.nn.conv_layers import Style
+from workbench.models.nn.conv_layers import ConvLayers
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a net of inverted residuals."""
     return image_input.fit(_build, hp, problem, train, valid, setting)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
-    start, hidden, made, filters, stages = stem.searched(hp, known, filters=16, fewest=8)
+def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
+    start, hidden, made, filters, stages = stem.search_stem(hp, known, filters=16, fewest=8)
     expansion = hp.Int("expansion", 2, 6, default=4)
     depth = hp.Int("blocks", 1, 4, default=2)
     for stage in range(stages):
@@ -28,10 +28,10 @@ def _build(hp: Any, problem: Problem, known: image_input.Pixels) -> Any:
     # The blocks give few channels; what is averaged and decided on are many.
     hidden = made.activated(made.normalised(made.convolved(hidden, expansion * hidden.shape[-1], kernel=1)))
     hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, heads.outputs(hidden, problem))
+    return keras.Model(start, heads.output_layer(hidden, problem))
 
 
-def _inverted(made: Style, given: Any, filters: int, expansion: int, *, stride: int) -> Any:
+def _inverted(made: ConvLayers, given: Any, filters: int, expansion: int, *, stride: int) -> Any:
     """Return a block: many channels are made, convolved one by one, and made few again without an activation."""
     hidden = made.activated(made.normalised(made.convolved(given, expansion * given.shape[-1], kernel=1)))
     hidden = made.activated(made.normalised(made.depthwise(hidden, stride=stride)))

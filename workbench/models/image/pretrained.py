@@ -19,10 +19,10 @@ import keras
 import numpy as np
 
 from workbench.models.nn import backbones, heads, image_input, mixup, optimizer, training
-from workbench.models.nn.backbones import Base
-from workbench.models.nn.feature_extractor import Extraction
+from workbench.models.nn.backbones import Backbone
+from workbench.models.nn.feature_extractor import FeatureExtractor
 from workbench.models.nn.training import Network, load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
@@ -41,9 +41,9 @@ _GRIDS = (1, 2, 4)
 _USUAL, _MOST = 2048, 8192
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Network:
     """Train a net on top of a base, and perhaps the top of the base."""
-    known, similar = image_input.pixels(train.x), setting.training.pretrained.similar
+    known, similar = image_input.measure_pixels(train.x), setting.training.pretrained.similar
     many = known.rows >= _MANY
     way = hp.Choice("way", ["features", "frozen", "tuned"], default="tuned" if many or similar else "features")
     # What the top of a base has learnt fits its own classes, and few images do not suffice to learn it anew.
@@ -60,19 +60,19 @@ class _Task:
     problem: Problem
     train: Rows
     valid: Rows | None
-    setting: Setting
-    known: image_input.Pixels
+    setting: FitContext
+    known: image_input.PixelStatistics
     cut: float
 
-    def base(self) -> Base:
+    def base(self) -> Backbone:
         """Return the base, frozen."""
-        base = backbones.searched(self.hp, self.setting.training.pretrained, self.known, cut=self.cut)
+        base = backbones.search_backbone(self.hp, self.setting.training.pretrained, self.known, cut=self.cut)
         base.model.trainable = False
         return base
 
-    def said(self, base: Base, hidden: Any) -> Any:
+    def said(self, base: Backbone, hidden: Any) -> Any:
         """Return what the base says of standardised images, (rows, values)."""
-        hidden = base.model(image_input.restored(hidden, self.known, base.brightest))
+        hidden = base.model(image_input.restore_pixels(hidden, self.known, base.brightest))
         height, width, values = hidden.shape[1:]
         usual = max(side for side in _GRIDS if side == 1 or side**2 * values <= _USUAL)
         side = min(self.hp.Choice("grid", list(_GRIDS), default=usual), max(1, int((_MOST / values) ** 0.5)))
@@ -80,10 +80,10 @@ class _Task:
         layer = {"average": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}[pooling]
         return keras.layers.Flatten()(layer((-(-height // side), -(-width // side)), padding="same")(hidden))
 
-    def view(self, base: Base, cache: Path | None = None) -> Extraction:
+    def view(self, base: Backbone, cache: Path | None = None) -> FeatureExtractor:
         """Return images as the base sees them."""
-        start, hidden = image_input.entrance(None, self.known)
-        return Extraction(keras.Model(start, self.said(base, hidden)), cache)
+        start, hidden = image_input.image_input(None, self.known)
+        return FeatureExtractor(keras.Model(start, self.said(base, hidden)), cache)
 
     def head(self, hidden: Any, seen: np.ndarray) -> Any:
         """Return the outputs of the layers that are trained in any case.
@@ -102,18 +102,18 @@ class _Task:
         if kind == "dense":
             hidden = keras.layers.Dense(units, "relu")(hidden)
         hidden = keras.layers.Dropout(self.hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.2))(hidden)
-        return heads.outputs(hidden, self.problem)
+        return heads.output_layer(hidden, self.problem)
 
-    def trained(self, build: Callable[[], Any], setting: Setting, **options: Any) -> Network:
+    def trained(self, build: Callable[[], Any], setting: FitContext, **options: Any) -> Network:
         """Return what `build` makes, trained."""
-        choices = {**optimizer.every(self.known.epochs), **options.pop("choices", {})}
+        choices = {**optimizer.search_any_optimizer(self.known.epochs), **options.pop("choices", {})}
         rows = (self.hp, self.problem, self.train, self.valid, setting)
         return training.fit(build, *rows, choices=choices, **{"view": None, **options})
 
 
 def _features(task: _Task) -> Network:
     # Names begin anew, so that the same layers are known again in the cache.
-    training.begin(task.setting.seed)
+    training.reset_state(task.setting.seed)
     view = task.view(task.base(), task.setting.cache)
     matrix = view.transform(task.train.x)
 
@@ -125,7 +125,7 @@ def _features(task: _Task) -> Network:
 
 
 def _frozen(task: _Task) -> Network:
-    mixed = mixup.searched(task.hp) if task.problem.classes else None
+    mixed = mixup.search_mixup(task.hp) if task.problem.classes else None
     return task.trained(lambda: _whole(task, task.base()), task.setting, mixing=mixed)
 
 
@@ -135,8 +135,8 @@ def _tuned(task: _Task) -> Network:
     first = hp.Int("head_epochs", 2, 20, sampling="log", default=6)
     share = hp.Float("unfrozen", 0.1, 1.0, step=0.1, default=1.0)
     slower = hp.Float("rate_share", 0.01, 1.0, sampling="log", default=0.3)
-    options: dict[str, Any] = {"mixing": mixup.searched(hp) if task.problem.classes else None}
-    made: list[Base] = []
+    options: dict[str, Any] = {"mixing": mixup.search_mixup(hp) if task.problem.classes else None}
+    made: list[Backbone] = []
 
     def build() -> Any:
         made.append(task.base())
@@ -154,14 +154,14 @@ def _tuned(task: _Task) -> Network:
     return tuned
 
 
-def _whole(task: _Task, base: Base) -> Any:
+def _whole(task: _Task, base: Backbone) -> Any:
     """Return a net from images to outputs."""
     seen = task.view(base).transform(task.train.x[:: max(1, task.known.rows // _SAMPLE)])
-    start, hidden = image_input.entrance(task.hp, task.known)
+    start, hidden = image_input.image_input(task.hp, task.known)
     return keras.Model(start, task.head(task.said(base, hidden), seen))
 
 
-def _unfreeze(base: Base, share: float) -> None:
+def _unfreeze(base: Backbone, share: float) -> None:
     """Let the top layers of the base learn, but for those of batch normalisation."""
     base.model.trainable = True
     layers = [layer for layer in _leaves(base.net) if layer.weights]
@@ -179,7 +179,7 @@ def _leaves(net: Any) -> list[Any]:
 class _Stages:
     """A training in two stages that looks like one to whoever watches."""
 
-    setting: Setting
+    setting: FitContext
     first: int
     best: float = float("inf")
     """The least validation loss of the stage under way, or the last one."""
@@ -191,14 +191,14 @@ class _Stages:
         total = self.setting.epochs if self.setting.length is None else self.setting.length
         return total - self.done
 
-    def head(self) -> Setting:
+    def head(self) -> FitContext:
         """Return how the head is trained."""
         lasts: dict[str, Any] = {"epochs": min(self.first, self.setting.epochs)}
         if self.setting.length is not None:
             lasts["length"] = min(self.first, self.setting.length)
         return replace(self.setting, watch=self._told(0), name=f"{self.setting.name}/head", **lasts)
 
-    def rest(self) -> Setting:
+    def rest(self) -> FitContext:
         """Return how head and top are trained after that."""
         self.best = float("inf")
         length = None if self.setting.length is None else self.left

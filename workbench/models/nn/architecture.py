@@ -32,7 +32,7 @@ def nets(model: Model) -> Mapping[str, Any]:
     return found
 
 
-def size(model: Model) -> dict[str, int]:
+def parameter_counts(model: Model) -> dict[str, int]:
     """Return how many `parameters` the nets in a model have, and `trainable_parameters`; nothing of a model without."""
     found = nets(model).values()
     if not found:
@@ -47,7 +47,7 @@ def write(model: Model, folder: Path) -> None:
     """Write the sizes and the layers of a model's nets into a folder; of a model without nets nothing."""
     if nets(model):
         folder.mkdir(exist_ok=True)
-        (folder / SIZES).write_text(json.dumps(size(model)))
+        (folder / SIZES).write_text(json.dumps(parameter_counts(model)))
         (folder / TABLE).write_text(text(model), encoding="utf-8")
 
 
@@ -61,7 +61,7 @@ def text(model: Model) -> str:
             # What follows the table counts the optimizer's own values as well.
             table = itertools.takewhile(lambda line: "Total params:" not in line, "\n".join(told).splitlines())
             lines += [*([f"{name}:"] if len(nets(model)) > 1 else []), *table]
-    sizes = size(model)
+    sizes = parameter_counts(model)
     lines.append(f"{sizes['parameters']:,} parameters, {sizes['trainable_parameters']:,} of them trained")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -10,7 +10,7 @@ import keras
 _SEEN = {"little": ("flip", "shift"), "much": ("flip", "shift", "rotation", "zoom", "crop", "contrast", "cutout")}
 
 
-def searched(hp: Any, channels: int, *, pays: bool) -> dict[str, Any]:
+def search_augmentation(hp: Any, channels: int, *, pays: bool) -> dict[str, Any]:
     """Return how much images are changed; what is not asked for is missing.
 
     Args:
@@ -35,7 +35,7 @@ def searched(hp: Any, channels: int, *, pays: bool) -> dict[str, Any]:
     return {name: asked[name] for name in _SEEN.get(amount, ())}
 
 
-def moved(asked: dict[str, Any], hidden: Any) -> Any:
+def augment(asked: dict[str, Any], hidden: Any) -> Any:
     """Return images with values between -1 and 1 flipped, shifted, turned, zoomed, cropped, and of another contrast."""
     layers, grey = keras.layers, hidden.shape[-1] == 1
     # Grey images mostly stand on one ground; a photograph goes on at its edge.
@@ -58,7 +58,7 @@ def moved(asked: dict[str, Any], hidden: Any) -> Any:
     return hidden
 
 
-def erased(asked: dict[str, Any], hidden: Any) -> Any:
+def erase(asked: dict[str, Any], hidden: Any) -> Any:
     """Return standardised images with a patch set to their mean (cutout, DeVries and Taylor, 2017)."""
     if not asked.get("cutout"):
         return hidden

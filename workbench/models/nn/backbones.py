@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.config import PretrainedConfig
-from workbench.errors import FamilyError, did_you_mean, listed
+from workbench.errors import FamilyError, did_you_mean, format_list
 
 if TYPE_CHECKING:
-    from workbench.models.nn.image_input import Pixels
+    from workbench.models.nn.image_input import PixelStatistics
 
 # The least side of an image that an architecture takes: 32, but for some.
 _LEAST, _LARGER = 32, {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
@@ -42,7 +42,7 @@ _LARGEST = 224
 _FETCHED_FROM = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
-class Base(NamedTuple):
+class Backbone(NamedTuple):
     """What was learnt from other images, on top of the images of a study."""
 
     model: Any
@@ -76,7 +76,7 @@ def check_base(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> None:
     if name is None or name in ARCHITECTURES:
         return
     if not name.endswith(".keras"):
-        hint = did_you_mean(name, ARCHITECTURES) or f" Known: {listed(ARCHITECTURES)}."
+        hint = did_you_mean(name, ARCHITECTURES) or f" Known: {format_list(ARCHITECTURES)}."
         raise FamilyError(f"must be an architecture of keras.applications or a file.keras. Received: {name!r}.{hint}")
     _there(name, resolve)
 
@@ -124,7 +124,7 @@ def check_reachable(asked: PretrainedConfig) -> None:
         raise FamilyError(_unreachable(getattr(error, "reason", error))) from error
 
 
-def resolved(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> PretrainedConfig:
+def resolve_paths(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> PretrainedConfig:
     """Return `asked` with absolute paths."""
     found = {}
     if asked.base is not None and asked.base.endswith(".keras"):
@@ -134,7 +134,7 @@ def resolved(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> Pretrai
     return asked.model_copy(update=found)
 
 
-def searched(hp: Any, asked: PretrainedConfig, known: "Pixels", *, cut: float) -> Base:
+def search_backbone(hp: Any, asked: PretrainedConfig, known: "PixelStatistics", *, cut: float) -> Backbone:
     """Return the base that is asked for, or one of a few.
 
     Args:
@@ -167,7 +167,7 @@ def searched(hp: Any, asked: PretrainedConfig, known: "Pixels", *, cut: float) -
     hidden = _coloured(hidden, net.input_shape[3] if len(net.input_shape) == 4 else 1)
     hidden = _raw(hidden, net) if own else _preprocessed(name, hidden)
     model = keras.Model(start, net(hidden), name="base")
-    return Base(model, net, known.brightest if own else 255.0)
+    return Backbone(model, net, known.brightest if own else 255.0)
 
 
 def _there(name: str, resolve: Callable[[str], Path]) -> Path:
@@ -202,7 +202,7 @@ def _unreachable(received: object) -> str:
     )
 
 
-def _offered(asked: PretrainedConfig, known: "Pixels") -> list[str]:
+def _offered(asked: PretrainedConfig, known: "PixelStatistics") -> list[str]:
     """Return a few architectures that suit the size of the images, or those whose weights there are."""
     if asked.weights is not None and Path(asked.weights).is_dir():
         return [name for name in ARCHITECTURES if _in_folder(Path(asked.weights), name)]

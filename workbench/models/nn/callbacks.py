@@ -11,8 +11,8 @@ from workbench.models.nn import backbones, word_vectors
 from workbench.models.wrappers import user_code
 
 if TYPE_CHECKING:
-    from workbench.models.nn.optimizer import Schedule
-    from workbench.models.protocol import Setting
+    from workbench.models.nn.optimizer import LearningRateSchedule
+    from workbench.models.protocol import FitContext
 
 
 def check_tensorboard() -> None:
@@ -27,18 +27,18 @@ def check_tensorboard() -> None:
         )
 
 
-def resolved(training: TrainingConfig, resolve: Callable[[str], Path]) -> TrainingConfig:
+def resolve_paths(training: TrainingConfig, resolve: Callable[[str], Path]) -> TrainingConfig:
     """Return `training` with absolute paths, which mean the same in every process."""
     found: dict[str, Any] = {
         key: str(resolve(value)) for key in _FOLDERS if (value := getattr(training, key)) is not None
     }
-    found["pretrained"] = backbones.resolved(training.pretrained, resolve)
-    found["word_vectors"] = word_vectors.resolved(training.word_vectors, resolve)
-    own = tuple(user_code.located(name, resolve) for name in training.callbacks)
+    found["pretrained"] = backbones.resolve_paths(training.pretrained, resolve)
+    found["word_vectors"] = word_vectors.resolve_path(training.word_vectors, resolve)
+    own = tuple(user_code.resolve_reference(name, resolve) for name in training.callbacks)
     return training.model_copy(update={**found, "callbacks": own})
 
 
-def callbacks(setting: "Setting", schedule: "Schedule", *, stops: bool) -> list[Any]:
+def callbacks(setting: "FitContext", schedule: "LearningRateSchedule", *, stops: bool) -> list[Any]:
     """Return the callbacks of one training.
 
     Args:
@@ -74,7 +74,7 @@ def callbacks(setting: "Setting", schedule: "Schedule", *, stops: bool) -> list[
 _FOLDERS = ("csv_log", "checkpoint", "tensorboard")
 
 
-def _folder(top: str, setting: "Setting") -> Path:
+def _folder(top: str, setting: "FitContext") -> Path:
     folder = Path(top) / setting.name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

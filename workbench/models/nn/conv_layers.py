@@ -9,7 +9,7 @@ from workbench.models.nn import training
 
 
 @dataclass(frozen=True)
-class Style:
+class ConvLayers:
     """How convolutions and dense layers are made."""
 
     activation: str
@@ -47,7 +47,7 @@ class Style:
 
     def normalised(self, hidden: Any, mask: Any | None = None) -> Any:
         """Return values normalised where the style says so; what a mask leaves out does not count."""
-        return training.normalised(hidden, mask) if self.normalise else hidden
+        return training.batch_normalize(hidden, mask) if self.normalise else hidden
 
     def activated(self, hidden: Any) -> Any:
         """Return values after the activation."""
@@ -61,7 +61,7 @@ class Style:
         return keras.regularizers.L1L2(self.l1, self.l2) if self.l1 or self.l2 else None
 
 
-def searched(hp: Any, *, normalise: bool | None = None) -> Style:
+def search_conv_layers(hp: Any, *, normalise: bool | None = None) -> ConvLayers:
     """Return the style of a net.
 
     Args:
@@ -73,7 +73,7 @@ def searched(hp: Any, *, normalise: bool | None = None) -> Style:
         l1 = hp.Float("l1", 1e-8, 1e-4, sampling="log", default=1e-6)
     with hp.conditional_scope("penalty", ["l2", "l1_l2"]):
         l2 = hp.Float("l2", 1e-7, 1e-3, sampling="log", default=1e-5)
-    return Style(
+    return ConvLayers(
         activation=hp.Choice("activation", ["relu", "leaky_relu", "elu", "gelu", "tanh"]),
         initializer=hp.Choice("initializer", ["he_normal", "glorot_uniform", "lecun_normal"]),
         l1=l1 if "l1" in penalty else 0.0,

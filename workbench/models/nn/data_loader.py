@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from workbench.features import Steps
-from workbench.models.nn.mixup import Mixing
+from workbench.features import SequenceScaler
+from workbench.models.nn.mixup import Mixup
 
 # What goes into memory whole: Keras copies it once, and its batches cost least.
 WHOLE = 256 * 2**20
@@ -33,7 +33,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         *,
         batch: int,
         seed: int | None = None,
-        mixing: Mixing | None = None,
+        mixing: Mixup | None = None,
     ) -> None:
         """Serve rows in their order, or shuffled where there is a seed."""
         super().__init__()
@@ -44,7 +44,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return math.ceil(count(self._x) / self._batch)
+        return math.ceil(count_rows(self._x) / self._batch)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Return inputs, and targets and weights where there are any."""
@@ -64,16 +64,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 
     def _shuffled(self) -> np.ndarray:
         if self._seed is None:
-            return np.arange(count(self._x))
-        return np.random.default_rng((self._seed, self._epoch)).permutation(count(self._x))
+            return np.arange(count_rows(self._x))
+        return np.random.default_rng((self._seed, self._epoch)).permutation(count_rows(self._x))
 
 
-class Seen:
+class LazySequences:
     """Sequences through a view of theirs, made when rows are asked for: in memory they may be larger than on disk."""
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, view: Steps, x: Any) -> None:
+    def __init__(self, view: SequenceScaler, x: Any) -> None:
         """See all rows of `x` through `view`."""
         self._view, self._x = view, x
         self.shape = (len(x), view.steps, view.values)
@@ -91,29 +91,29 @@ class Seen:
         return self._view.transform(self._x)
 
 
-def plain(x: Any) -> np.ndarray:
+def to_numpy(x: Any) -> np.ndarray:
     """Return rows as a NumPy array: bytes and codes as they are, other numbers as Keras computes with."""
     return np.asarray(x, dtype=np.float32 if np.dtype(x.dtype).kind == "f" else None)
 
 
-def small(x: Any) -> bool:
+def fits_in_memory(x: Any) -> bool:
     """Tell whether an array is fed whole, or a list of which all are in memory."""
     if isinstance(x, list):
         return all(isinstance(part, np.ndarray) for part in x)
     return bool(math.prod(x.shape) * np.dtype(x.dtype).itemsize <= WHOLE)
 
 
-def count(x: Any) -> int:
+def count_rows(x: Any) -> int:
     """Return the number of rows of an array, or of a list of them."""
     return len(x[0]) if isinstance(x, list) else len(x)
 
 
 def _some(x: Any, rows: Any) -> Any:
     """Return some rows of an array, or of each of a list."""
-    return tuple(plain(part[rows]) for part in x) if isinstance(x, list) else plain(x[rows])
+    return tuple(to_numpy(part[rows]) for part in x) if isinstance(x, list) else to_numpy(x[rows])
 
 
-def predicted_batch(x: Any) -> int:
+def prediction_batch_size(x: Any) -> int:
     """Return how many rows to predict at a time."""
     values = max(math.prod(part.shape[1:3]) for part in (x if isinstance(x, list) else [x]))
     return int(np.clip(PREDICTED_VALUES // max(1, values), 16, 4096))

@@ -15,13 +15,13 @@ import pandas as pd
 
 from workbench import features
 from workbench.models.nn import training
-from workbench.models.protocol import Inputs, Model, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Model, Problem, Rows
 
 _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Encoder:
+class AutoencoderFeatures:
     """A table -> the activations of the autoencoder's hidden layers, all of them side by side."""
 
     view: Any
@@ -37,17 +37,17 @@ class Encoder:
         self.net.save(folder / "encoder.keras")
 
     @classmethod
-    def load(cls, folder: Path) -> "Encoder":
+    def load(cls, folder: Path) -> "AutoencoderFeatures":
         """Read what `save` wrote; nothing in the files is executed."""
         net = keras.saving.load_model(folder / "encoder.keras", compile=False, safe_mode=True)
         return cls(features.load(folder / "encoder.skops"), net)
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedModel:
     """An encoder, and a model that has learnt from its activations."""
 
-    encoder: Encoder
+    encoder: AutoencoderFeatures
     beside: Any | None
     """A view of the columns as they are, for a model that sees these too."""
     head: Model
@@ -59,7 +59,7 @@ class Encoded:
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        return self.head.predict(seen(self.encoder, self.beside, x))
+        return self.head.predict(encode(self.encoder, self.beside, x))
 
     def save(self, folder: Path) -> None:
         """Write the encoder and what stands beside it, and the head into a folder of its own."""
@@ -70,19 +70,21 @@ class Encoded:
         self.head.save(folder / "head")
 
 
-def load(folder: Path, head: Any) -> Encoded:
-    """Read what `Encoded.save` wrote; `head` reads a folder of the head's family."""
+def load(folder: Path, head: Any) -> EncodedModel:
+    """Read what `EncodedModel.save` wrote; `head` reads a folder of the head's family."""
     beside = folder / "beside.skops"
-    return Encoded(Encoder.load(folder), features.load(beside) if beside.exists() else None, head(folder / "head"))
+    return EncodedModel(
+        AutoencoderFeatures.load(folder), features.load(beside) if beside.exists() else None, head(folder / "head")
+    )
 
 
-def seen(encoder: Encoder, beside: Any | None, x: Inputs) -> np.ndarray:
+def encode(encoder: AutoencoderFeatures, beside: Any | None, x: Inputs) -> np.ndarray:
     """Return the activations, behind the columns as they are where a model sees these too."""
     encoded = encoder.transform(x)
     return encoded if beside is None else np.hstack([np.asarray(beside.transform(x), dtype=np.float32), encoded])
 
 
-def fit(hp: Any, problem: Problem, train: Rows, setting: Setting) -> Encoder:
+def fit(hp: Any, problem: Problem, train: Rows, setting: FitContext) -> AutoencoderFeatures:
     """Train the autoencoder once a trial; the trial's next folds get the same encoder.
 
     Args:
@@ -102,16 +104,16 @@ def fit(hp: Any, problem: Problem, train: Rows, setting: Setting) -> Encoder:
         return _fitted(problem, pd.DataFrame(train.x), setting.seed, **asked)
     if "encoder" not in others.kept:
         others.kept["encoder"] = _fitted(problem, pd.DataFrame(others.x), others.seed, **asked)
-    encoder: Encoder = others.kept["encoder"]
+    encoder: AutoencoderFeatures = others.kept["encoder"]
     return encoder
 
 
 def _fitted(
     problem: Problem, x: pd.DataFrame, seed: int, *, noise: float, units: int, layers: int, steps: int
-) -> Encoder:
+) -> AutoencoderFeatures:
     """Return an encoder that was trained for so many steps, however many rows there are."""
-    training.begin(seed)
-    view = features.dense(problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False)
+    training.reset_state(seed)
+    view = features.dense_preprocessor(problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False)
     matrix = view.fit_transform(x)
     entrance = keras.Input((matrix.shape[1],))
     activations = [entrance]
@@ -125,12 +127,12 @@ def _fitted(
         steps_per_execution=16,
         jit_compile=False,
     )
-    autoencoder.fit(Swapped(matrix, noise, steps=steps, seed=seed), epochs=1, verbose=0)
+    autoencoder.fit(SwapNoiseBatches(matrix, noise, steps=steps, seed=seed), epochs=1, verbose=0)
     hidden = activations[1] if layers == 1 else keras.layers.Concatenate()(activations[1:])
-    return Encoder(view, keras.Model(entrance, hidden))
+    return AutoencoderFeatures(view, keras.Model(entrance, hidden))
 
 
-class Swapped(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+class SwapNoiseBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     """Batches of rows drawn at random, some values swapped for other rows' of the same column; and as they were."""
 
     def __init__(self, matrix: np.ndarray, noise: float, *, steps: int, seed: int) -> None:

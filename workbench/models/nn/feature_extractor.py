@@ -24,7 +24,7 @@ _BLOCK = 1000
 
 
 @dataclass(frozen=True)
-class Extraction:
+class FeatureExtractor:
     """A view of images."""
 
     net: Any
@@ -45,12 +45,12 @@ class Extraction:
         self.net.save(folder / "extraction.keras")
 
     @classmethod
-    def load(cls, folder: Path) -> "Extraction":
+    def load(cls, folder: Path) -> "FeatureExtractor":
         """Read what `save` wrote; nothing in the file is executed."""
         return cls(keras.saving.load_model(folder / "extraction.keras", compile=False, safe_mode=True))
 
     def _features(self, x: Any) -> np.ndarray:
-        batches = data_loader.Batches(x, batch=min(_BATCH, data_loader.predicted_batch(x)))
+        batches = data_loader.Batches(x, batch=min(_BATCH, data_loader.prediction_batch_size(x)))
         return np.asarray(self.net.predict(batches, verbose=0), dtype=np.float32)
 
     @cached_property
@@ -65,5 +65,5 @@ class Extraction:
 def _digest(x: Any) -> str:
     words = hashlib.sha256(str((x.shape, np.dtype(x.dtype).name)).encode())
     for begin in range(0, len(x), _BLOCK):
-        words.update(np.ascontiguousarray(data_loader.plain(x[begin : begin + _BLOCK])).data)
+        words.update(np.ascontiguousarray(data_loader.to_numpy(x[begin : begin + _BLOCK])).data)
     return words.hexdigest()

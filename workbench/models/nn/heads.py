@@ -17,7 +17,7 @@ from workbench.models.protocol import Problem
 Sort = Literal["sigmoid", "softmax", "squared_error", "absolute_error"]
 
 
-def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
+def output_layer(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
     """Return the last layer: class probabilities, the probability of class 1, or a standard score.
 
     Args:
@@ -28,10 +28,10 @@ def outputs(hidden: Any, problem: Problem, wide: Any | None = None) -> Any:
     output = keras.layers.Dense(problem.outputs)(hidden)
     if wide is not None:
         output = keras.layers.Add()([output, wide])
-    return activated(output, problem)
+    return activate(output, problem)
 
 
-def activated(output: Any, problem: Problem) -> Any:
+def activate(output: Any, problem: Problem) -> Any:
     """Return a last layer's values, (…, outputs), as what is predicted."""
     runs = list(_runs(problem))
     parts = [output[..., run.outputs] for run in runs] if len(runs) > 1 else [output]
@@ -55,7 +55,7 @@ def loss(problem: Problem, *, mixed: bool) -> str | Callable[[Any, Any], Any]:
     return "mean_absolute_error" if problem.loss == "absolute_error" else "mean_squared_error"
 
 
-def told(problem: Problem) -> list[Any]:
+def target_losses(problem: Problem) -> list[Any]:
     """Return what is told of every epoch beside the loss: of a few targets, the loss of each as `TARGET_loss`."""
     return [_Alone(run, f"{name}_loss") for run, name in zip(_runs(problem, apart=True), problem.told, strict=False)]
 
@@ -71,17 +71,17 @@ def scales(problem: Problem, y: np.ndarray) -> tuple[Any, Any]:
     return np.array([shift for shift, _ in each]), np.array([scale for _, scale in each])
 
 
-def by_output(problem: Problem, values: Any) -> Any:
+def repeat_per_output(problem: Problem, values: Any) -> Any:
     """Return what belongs to each target for each of its outputs; a number as it is."""
     return np.repeat(values, [target.outputs for target in problem.targets]).tolist() if problem.targets else values
 
 
-def spans(problem: Problem) -> tuple[tuple[int, int], ...]:
+def output_bounds(problem: Problem) -> tuple[tuple[int, int], ...]:
     """Return where the outputs of each of several targets begin and end; nothing for one target."""
     return tuple((columns.start, columns.stop) for _, columns in problem.parts()) if problem.targets else ()
 
 
-def read(raw: np.ndarray, shift: Any, scale: Any, of: tuple[tuple[int, int], ...]) -> np.ndarray:
+def read_outputs(raw: np.ndarray, shift: Any, scale: Any, of: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Return outputs as predictions: shares that sum to 1, and values in the target's own unit.
 
     Args:

@@ -17,9 +17,9 @@ from workbench import features
 from workbench.errors import FamilyError
 from workbench.models.nn import callbacks, data_loader, heads
 from workbench.models.nn import training as network
-from workbench.models.nn.optimizer import Schedule
+from workbench.models.nn.optimizer import LearningRateSchedule
 from workbench.models.nn.training import Network
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space.hypermodels import fits_itself
 
 # Rows that an untrained net is tried on.
@@ -29,7 +29,7 @@ _SCALED = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "hu
 
 
 @dataclass(frozen=True)
-class Shown:
+class HypermodelInputs:
     """What a net is shown: a view of the data, and the training rows in it."""
 
     view: Any | None
@@ -45,19 +45,19 @@ class Shown:
         return tuple(self.x.shape[1:])
 
 
-def show(problem: Problem, train: Rows, setting: Setting) -> Shown:
+def prepare_inputs(problem: Problem, train: Rows, setting: FitContext) -> HypermodelInputs:
     """Return what a net is shown: images as they are, sequences as steps, else numbers on one scale, (rows, values)."""
     if problem.kind == "image":
-        return Shown(None, network.inputs(None, train.x))
+        return HypermodelInputs(None, network.inputs(None, train.x))
     if problem.kind == "sequence":
-        view = features.steps(train.x)
-        return Shown(view, _known(network.inputs(view, train.x)))
+        view = features.fit_sequence_scaler(train.x)
+        return HypermodelInputs(view, _known(network.inputs(view, train.x)))
     options: dict[str, Any] = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed}
-    dense = features.dense(problem.columns, train.x, kind=problem.kind, **options)
-    return Shown(dense, dense.fit_transform(train.x, train.y))
+    dense = features.dense_preprocessor(problem.columns, train.x, kind=problem.kind, **options)
+    return HypermodelInputs(dense, dense.fit_transform(train.x, train.y))
 
 
-def facts(problem: Problem, shape: tuple[int, ...]) -> dict[str, Any]:
+def data_facts(problem: Problem, shape: tuple[int, ...]) -> dict[str, Any]:
     """Return what a hypermodel may be told, by the names of its arguments."""
     return {"input_shape": shape, "classes": problem.classes, "num_classes": problem.classes, "problem": problem}
 
@@ -73,9 +73,9 @@ def train(
     problem: Problem,
     rows: Rows,
     valid: Rows | None,
-    setting: Setting,
+    setting: FitContext,
     *,
-    shown: Shown,
+    shown: HypermodelInputs,
     name: str,
     model: Any = None,
 ) -> Network:
@@ -113,7 +113,7 @@ def train(
     given |= {"callbacks": _callbacks(setting, stops=valid is not None), "validation_data": None}
     if valid is not None:
         given["validation_data"] = _validation(shown.of(valid.x), targets(valid.y), own=own)
-    with _settled(net, setting, batch=network.usual_batch(len(rows.y))):
+    with _settled(net, setting, batch=network.default_batch_size(len(rows.y))):
         x, y = given.pop("x"), given.pop("y", None)
         positional = (x,) if y is None else (x, y)
         if own:
@@ -145,8 +145,8 @@ class _Loss:
 
 def _known(x: Any) -> Any:
     """Return sequences with 0 in the place of their padding, as nets know it; other rows as they are."""
-    if isinstance(x, data_loader.Seen):
-        x = data_loader.plain(x)
+    if isinstance(x, data_loader.LazySequences):
+        x = data_loader.to_numpy(x)
     return np.nan_to_num(x) if isinstance(x, np.ndarray) and x.ndim == 3 and x.dtype.kind == "f" else x
 
 
@@ -156,7 +156,7 @@ def _width(net: Any, problem: Problem, x: Any, name: str) -> int:
     Raises:
         FamilyError: they do not suit the task.
     """
-    made = net(data_loader.plain(x[:_FEW]), training=False)
+    made = net(data_loader.to_numpy(x[:_FEW]), training=False)
     shape = getattr(made, "shape", None)
     fitting = {0: (1,), 2: (1, 2)}.get(problem.classes, (problem.classes,))
     if shape is not None and len(shape) == 2 and shape[1] in fitting:
@@ -172,7 +172,7 @@ def _width(net: Any, problem: Problem, x: Any, name: str) -> int:
 
 def _check_shares(net: Any, x: Any, name: str) -> None:
     """Refuse a net for classes whose outputs are no probabilities."""
-    made = np.asarray(net(data_loader.plain(x[:_FEW]), training=False), dtype=np.float64)
+    made = np.asarray(net(data_loader.to_numpy(x[:_FEW]), training=False), dtype=np.float64)
     sums = made.sum(axis=1) if made.shape[1] > 1 else np.ones(len(made))
     if made.min() >= 0 and made.max() <= 1 + 1e-3 and np.abs(sums - 1).max() < 1e-2:
         return
@@ -182,31 +182,37 @@ def _check_shares(net: Any, x: Any, name: str) -> None:
     )
 
 
-def _given(x: Any, rows: Rows, targets: Callable[[np.ndarray], Any], *, own: bool, setting: Setting) -> dict[str, Any]:
+def _given(
+    x: Any, rows: Rows, targets: Callable[[np.ndarray], Any], *, own: bool, setting: FitContext
+) -> dict[str, Any]:
     """Return what training begins with; a `fit` of the hypermodel's own gets arrays, which it may batch as it likes."""
     y = targets(rows.y)
-    if not own and not data_loader.small(x):
-        batch = network.usual_batch(len(rows.y))
+    if not own and not data_loader.fits_in_memory(x):
+        batch = network.default_batch_size(len(rows.y))
         return {"x": data_loader.Batches(x, y, rows.weight, batch=batch, seed=setting.seed), "shuffle": False}
     weight = {} if rows.weight is None else {"sample_weight": rows.weight}
-    return {"x": data_loader.plain(x), "y": y, **weight}
+    return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 
 def _validation(x: Any, y: Any, *, own: bool) -> Any:
-    if own or data_loader.small(x):
-        return data_loader.plain(x), y
-    return data_loader.Batches(x, y, batch=data_loader.predicted_batch(x))
+    if own or data_loader.fits_in_memory(x):
+        return data_loader.to_numpy(x), y
+    return data_loader.Batches(x, y, batch=data_loader.prediction_batch_size(x))
 
 
-def _callbacks(setting: Setting, *, stops: bool) -> list[Any]:
+def _callbacks(setting: FitContext, *, stops: bool) -> list[Any]:
     """Return who looks on; the learning rate is the net's own affair."""
     training = setting.training.model_copy(update={"reduce_on_plateau": False})
-    schedule = Schedule("plateau", rate=0.0, warmup=0, horizon=None)
+    schedule = LearningRateSchedule("plateau", rate=0.0, warmup=0, horizon=None)
     return callbacks.callbacks(replace(setting, training=training), schedule, stops=stops)
 
 
-def _defaults(setting: Setting, rows: Rows) -> dict[str, Any]:
-    return {"epochs": setting.length or setting.epochs, "batch_size": network.usual_batch(len(rows.y)), "verbose": 0}
+def _defaults(setting: FitContext, rows: Rows) -> dict[str, Any]:
+    return {
+        "epochs": setting.length or setting.epochs,
+        "batch_size": network.default_batch_size(len(rows.y)),
+        "verbose": 0,
+    }
 
 
 def _named(function: Callable[..., Any]) -> set[str]:
@@ -216,7 +222,7 @@ def _named(function: Callable[..., Any]) -> set[str]:
 
 
 @contextmanager
-def _settled(net: Any, setting: Setting, *, batch: int) -> Iterator[None]:
+def _settled(net: Any, setting: FitContext, *, batch: int) -> Iterator[None]:
     """Let the net's `fit` know, unless it is told, for how long to train and on how many rows at a time.
 
     No training is longer than the study file allows; without validation rows its length is given.
@@ -239,7 +245,7 @@ def _settled(net: Any, setting: Setting, *, batch: int) -> Iterator[None]:
         del net.fit
 
 
-def _finished(net: Any, shown: Shown, loss: _Loss, width: int, problem: Problem) -> Any:
+def _finished(net: Any, shown: HypermodelInputs, loss: _Loss, width: int, problem: Problem) -> Any:
     """Return the trained net with what its inputs and outputs still lack: no padding, and probabilities."""
     padded, logits = problem.kind == "sequence", problem.classes and loss.from_logits
     if not padded and not logits:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from workbench.models.nn import augmentation, data_loader, mixup, optimizer, training
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 # From so many images mean and spread are learnt.
 _SAMPLE = 1000
@@ -22,7 +22,7 @@ _LONG = 24
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelStatistics:
     """What a fold's training images say of their values."""
 
     rows: int
@@ -51,17 +51,19 @@ class Pixels:
         return int(np.clip(round(_SEEN / self.rows), 12, 60))
 
 
-def pixels(x: Any) -> Pixels:
+def measure_pixels(x: Any) -> PixelStatistics:
     """Look at a fold's training images, at some of them where there are many."""
-    sample = data_loader.plain(x[:: max(1, len(x) // _SAMPLE)])
+    sample = data_loader.to_numpy(x[:: max(1, len(x) // _SAMPLE)])
     brightest = 255.0 if sample.dtype == np.uint8 else float(np.abs(sample).max()) or 1.0
     values = sample.reshape(-1, sample.shape[3] if sample.ndim == 4 else 1) / np.float32(brightest)
     mean, deviation = values.mean(axis=0, dtype=float), values.std(axis=0, dtype=float)
     deviation = np.where(deviation > 1e-6, deviation, 1.0)
-    return Pixels(len(x), tuple(x.shape[1:]), np.dtype(sample.dtype).name, brightest, tuple(mean), tuple(deviation))
+    return PixelStatistics(
+        len(x), tuple(x.shape[1:]), np.dtype(sample.dtype).name, brightest, tuple(mean), tuple(deviation)
+    )
 
 
-def entrance(hp: Any | None, known: Pixels) -> tuple[Any, Any]:
+def image_input(hp: Any | None, known: PixelStatistics) -> tuple[Any, Any]:
     """Return the net's input, and the images as its first block sees them: (height, width, channels).
 
     Without a search space they are not changed while the net trains.
@@ -70,29 +72,29 @@ def entrance(hp: Any | None, known: Pixels) -> tuple[Any, Any]:
     hidden = keras.layers.Rescaling(1 / known.brightest)(start)
     if len(known.shape) == 2:
         hidden = keras.layers.Reshape((*known.shape, 1))(hidden)
-    asked = {} if hp is None else augmentation.searched(hp, known.channels, pays=known.epochs >= _LONG)
-    hidden = augmentation.moved(asked, hidden)
+    asked = {} if hp is None else augmentation.search_augmentation(hp, known.channels, pays=known.epochs >= _LONG)
+    hidden = augmentation.augment(asked, hidden)
     spread = [1 / each for each in known.deviation]
     offset = [-mean * each for mean, each in zip(known.mean, spread, strict=True)]
-    return start, augmentation.erased(asked, keras.layers.Rescaling(spread, offset)(hidden))
+    return start, augmentation.erase(asked, keras.layers.Rescaling(spread, offset)(hidden))
 
 
-def restored(hidden: Any, known: Pixels, brightest: float) -> Any:
+def restore_pixels(hidden: Any, known: PixelStatistics, brightest: float) -> Any:
     """Return what `entrance` gave with the values of images again, as of some whose brightest are as given."""
     spread = [brightest * each for each in known.deviation]
     return keras.layers.Rescaling(spread, [brightest * each for each in known.mean])(hidden)
 
 
 def fit(
-    build: Callable[[Any, Problem, Pixels], Any],
+    build: Callable[[Any, Problem, PixelStatistics], Any],
     hp: Any,
     problem: Problem,
     train: Rows,
     valid: Rows | None,
-    setting: Setting,
+    setting: FitContext,
 ) -> training.Network:
     """Train the net that `build` makes of the space, the problem and what is known of the images."""
-    known = pixels(train.x)
+    known = measure_pixels(train.x)
     return training.fit(
         partial(build, hp, problem, known),
         hp,
@@ -101,6 +103,6 @@ def fit(
         valid,
         setting,
         view=None,
-        mixing=mixup.searched(hp) if problem.classes else None,
-        choices=optimizer.every(known.epochs),
+        mixing=mixup.search_mixup(hp) if problem.classes else None,
+        choices=optimizer.search_any_optimizer(known.epochs),
     )

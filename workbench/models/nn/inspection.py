@@ -22,7 +22,7 @@ from workbench.models.nn import architecture
 from workbench.models.protocol import Model
 
 FILE = "looking.npz"
-"""The file that `Look.save` makes."""
+"""The file that `ImageInspection.save` makes."""
 
 # So many images are shown: half of them right ones, if there are as many wrong ones.
 _IMAGES = 6
@@ -35,7 +35,7 @@ _MAP_SIDE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ImageInspection:
     """What a net of images looks at: some images that it had not seen, and what is in it."""
 
     images: np.ndarray
@@ -68,7 +68,7 @@ class Look:
         file.write_bytes(buffer.getbuffer())
 
     @classmethod
-    def load(cls, file: Path) -> "Look":
+    def load(cls, file: Path) -> "ImageInspection":
         """Read what `save` wrote; nothing in the file is executed, and Keras is not needed."""
         with np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
@@ -81,7 +81,9 @@ class Look:
 _PLAIN = ("images", "heat", "truth", "predicted", "probability", "filters")
 
 
-def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classes: int) -> Look | None:
+def inspect_images(
+    model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classes: int
+) -> ImageInspection | None:
     """Look at some images through a net, and into it.
 
     Args:
@@ -100,8 +102,8 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
     from workbench.models.nn import data_loader
 
     predicted, probability = _taken(predictions, classes)
-    rows = chosen(y, predicted, probability)
-    shown = data_loader.plain(x[np.sort(rows)])[np.argsort(np.argsort(rows))]
+    rows = choose_rows(y, predicted, probability)
+    shown = data_loader.to_numpy(x[np.sort(rows)])[np.argsort(np.argsort(rows))]
     maps = _maps(_made(nets, shown[:1]))
     if not maps:
         return None
@@ -110,7 +112,7 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
     first = filters[:_FILTERS]
     active = _active(maps)
     some = [active[place] for place in sorted(set(np.linspace(0, len(active) - 1, _LAYERS).round().astype(int)))]
-    return Look(
+    return ImageInspection(
         _pictures(shown), heat, y[rows], predicted[rows], probability[rows],
         first / (np.abs(first).max() or 1), len(filters),
         tuple(f"{each.layer.name}, {'×'.join(map(str, each.value.shape[1:3]))}" for each in some),
@@ -118,7 +120,7 @@ def look(model: Model, x: Any, y: np.ndarray, predictions: np.ndarray, *, classe
     )  # fmt: skip
 
 
-def chosen(y: np.ndarray, predicted: np.ndarray, probability: np.ndarray, most: int = _IMAGES) -> np.ndarray:
+def choose_rows(y: np.ndarray, predicted: np.ndarray, probability: np.ndarray, most: int = _IMAGES) -> np.ndarray:
     """Return the rows to show: the surest right ones, each of another class as far as there are, then wrong ones.
 
     Half of them are wrong, or as many as are. Where values are predicted, the first half are those that are least off,
@@ -186,7 +188,7 @@ class _Map:
 def _made(nets: Sequence[Any], images: np.ndarray) -> list[_Map]:
     """Return what all layers make of images, in the order in which it comes about."""
     made: list[_Map] = []
-    with _hooked(leaves(nets), lambda layer, value: made.append(_Map(layer, value))):
+    with _hooked(leaf_layers(nets), lambda layer, value: made.append(_Map(layer, value))):
         _through(nets, images)
     return made
 
@@ -229,7 +231,7 @@ def _through(nets: Sequence[Any], images: np.ndarray) -> Any:
     return hidden
 
 
-def leaves(nets: Sequence[Any]) -> list[Any]:
+def leaf_layers(nets: Sequence[Any]) -> list[Any]:
     """Return the layers of nets, and of nets and layers in them; no net itself, and each layer once."""
     import keras
 

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Mixing:
+class Mixup:
     """How the rows of a batch are mixed, each batch with its own share."""
 
     kind: Literal["mixup", "cutmix"]
@@ -38,12 +38,12 @@ class Mixing:
         return x, share * y + (1 - share) * y[partner], weight
 
 
-def searched(hp: Any) -> Mixing | None:
+def search_mixup(hp: Any) -> Mixup | None:
     """Return how rows are mixed, if at all."""
     kind = hp.Choice("mixing", ["none", "mixup", "cutmix"])
     with hp.conditional_scope("mixing", ["mixup", "cutmix"]):
         alpha = hp.Float("mixing_alpha", 0.1, 1.0, step=0.1, default=0.3)
-    return None if kind == "none" else Mixing(kind, alpha)
+    return None if kind == "none" else Mixup(kind, alpha)
 
 
 def _cut(x: np.ndarray, partner: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:

@@ -14,11 +14,11 @@ import pandas as pd
 from workbench import features
 from workbench.models.image import cnn
 from workbench.models.nn import image_input, sequence_input, text_input, training
-from workbench.models.nn.conv_layers import Style
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.nn.conv_layers import ConvLayers
+from workbench.models.protocol import FitContext, Problem, Rows
 
 
-class Entrance(NamedTuple):
+class MultiInputLayers(NamedTuple):
     """What a net with branches begins with."""
 
     inputs: list[Any]
@@ -29,18 +29,20 @@ class Entrance(NamedTuple):
     """The input of a wide part, where there is one."""
 
 
-class Given(NamedTuple):
+class MultiInputData(NamedTuple):
     """What the branches are fitted to."""
 
-    view: features.Branches
+    view: features.MultiInputEncoder
     train: Rows
     """The fold's training rows."""
     inputs: list[Any]
     """The training rows in the view, as the net is fed with them."""
-    setting: Setting
+    setting: FitContext
 
 
-def given(hp: Any, problem: Problem, train: Rows, setting: Setting, *, crosses: int | None = None) -> Given:
+def fit_inputs(
+    hp: Any, problem: Problem, train: Rows, setting: FitContext, *, crosses: int | None = None
+) -> MultiInputData:
     """Return the view that such a net is fed with, fitted on the training rows.
 
     Args:
@@ -51,7 +53,7 @@ def given(hp: Any, problem: Problem, train: Rows, setting: Setting, *, crosses: 
         crosses: how many pairs of columns a wide part joins; None where there is to be none.
     """
     wordy = "text" in problem.columns.values()
-    view = features.branches(
+    view = features.fit_multi_input(
         problem.columns,
         train.x,
         train.y,
@@ -61,10 +63,10 @@ def given(hp: Any, problem: Problem, train: Rows, setting: Setting, *, crosses: 
         shared=setting.training.shared,
         crosses=crosses,
     )
-    return Given(view, train, training.inputs(view, train.x), setting)
+    return MultiInputData(view, train, training.inputs(view, train.x), setting)
 
 
-def entrance(hp: Any, known: Given) -> Entrance:
+def multi_input_layers(hp: Any, known: MultiInputData) -> MultiInputLayers:
     """Return the first layers, up to the end of every branch."""
     view = known.view
     inputs = [keras.Input(part.shape[1:], dtype=np.dtype(part.dtype).name) for part in known.inputs]
@@ -74,10 +76,12 @@ def entrance(hp: Any, known: Given) -> Entrance:
         ends += _categories(hp, view, next(rest))
     ends += _branches(view, list(view.texts), rest, partial(_reader, hp, known))
     ends += _branches(view, list(view.images), rest, partial(_viewer, hp, known))
-    return Entrance(inputs, ends, next(rest, None))
+    return MultiInputLayers(inputs, ends, next(rest, None))
 
 
-def _branches(view: features.Branches, names: Sequence[str], inputs: Any, made: Callable[[str], Any]) -> list[Any]:
+def _branches(
+    view: features.MultiInputEncoder, names: Sequence[str], inputs: Any, made: Callable[[str], Any]
+) -> list[Any]:
     """Return the ends of the branches of some columns; `made` gives the layers that one goes through, with others."""
     layers: dict[str, Any] = {}
     ends = []
@@ -97,7 +101,7 @@ def _numbers(hp: Any, hidden: Any) -> Any:
     return hidden
 
 
-def _categories(hp: Any, view: features.Branches, codes: Any) -> list[Any]:
+def _categories(hp: Any, view: features.MultiInputEncoder, codes: Any) -> list[Any]:
     """Return categories as vectors, of fewer numbers where there are few levels."""
     most = hp.Int("embedding", 4, 32, step=2, sampling="log", default=16)
     layers: dict[str, Any] = {}
@@ -111,19 +115,19 @@ def _categories(hp: Any, view: features.Branches, codes: Any) -> list[Any]:
     return ends
 
 
-def _reader(hp: Any, known: Given, name: str) -> Any:
+def _reader(hp: Any, known: MultiInputData, name: str) -> Any:
     """Return layers that read a text: words as vectors, averaged, or read by convolutions or a memory first."""
     tokens = known.view.texts[name]
     start = keras.Input((None,), dtype="int32")
-    vectors, tuned = text_input.learnt(tokens, known.setting), known.setting.training.word_vectors.tuned
+    vectors, tuned = text_input.pretrained_vectors(tokens, known.setting), known.setting.training.word_vectors.tuned
     if vectors is None:
         width = hp.Int("word_embedding", 8, 128, step=2, sampling="log", default=32)
         words = keras.layers.Embedding(tokens.levels, width)(start)
     else:
-        words = text_input.recalled(hp, start, vectors, tuned, rows=len(known.train.y))
+        words = text_input.embed_pretrained(hp, start, vectors, tuned, rows=len(known.train.y))
     words = keras.layers.SpatialDropout1D(hp.Float("text_dropout", 0.0, 0.5, step=0.1, default=0.2))(words)
     mask = keras.ops.not_equal(start, features.PADDING)
-    words = text_input.masked(words, mask)
+    words = text_input.mask_padding(words, mask)
     how = hp.Choice("text_reader", ["average", "convolutions", "memory"])
     with hp.conditional_scope("text_reader", ["convolutions", "memory"]):
         units = hp.Int("text_units", 16, 128, step=2, sampling="log", default=32)
@@ -131,19 +135,19 @@ def _reader(hp: Any, known: Given, name: str) -> Any:
         return keras.Model(start, keras.layers.Bidirectional(keras.layers.GRU(units))(words, mask=mask))
     if how == "convolutions":
         words = keras.layers.Conv1D(units, 5, padding="same", activation="relu")(words)
-    return keras.Model(start, sequence_input.pooled(words, mask, "both"))
+    return keras.Model(start, sequence_input.pool_steps(words, mask, "both"))
 
 
-def _viewer(hp: Any, known: Given, name: str) -> Any:
+def _viewer(hp: Any, known: MultiInputData, name: str) -> Any:
     """Return layers that look at an image: a small stack of convolutions."""
     alike = [other for other in known.view.images if known.view.key(other) == known.view.key(name)]
-    x = features.tabled(known.train.x)
+    x = features.as_table(known.train.x)
     shown: Any = pd.concat([x[other] for other in alike], ignore_index=True)
-    pixels = image_input.pixels(shown.array.seen)
-    start, hidden = image_input.entrance(hp, pixels)
+    pixels = image_input.measure_pixels(shown.array.seen)
+    start, hidden = image_input.image_input(hp, pixels)
     dropout = hp.Float("image_dropout", 0.0, 0.5, step=0.1, default=0.1)
-    made = Style("relu", "he_normal", l1=0.0, l2=0.0, normalise=True, dropout=dropout)
-    hidden = cnn.stacked(
+    made = ConvLayers("relu", "he_normal", l1=0.0, l2=0.0, normalise=True, dropout=dropout)
+    hidden = cnn.conv_blocks(
         made,
         hidden,
         blocks=hp.Int("image_blocks", 1, 5, default=min(4, pixels.halvings + 1)),

@@ -22,7 +22,7 @@ _ADAPTIVE = ["adamw", "adam", "rmsprop"]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class LearningRateSchedule:
     """How the learning rate goes."""
 
     kind: Literal["plateau", "cosine", "step"]
@@ -67,12 +67,12 @@ class Schedule:
         return [*([early] if stops else []), *moves]
 
 
-def every(horizon: int) -> dict[str, Any]:
+def search_any_optimizer(horizon: int) -> dict[str, Any]:
     """Return what `searched` may choose from for a net that may have any optimizer; `horizon` is its default."""
     return {"optimizers": OPTIMIZERS, "schedules": ("cosine", "plateau", "step"), "horizon": horizon}
 
 
-def searched(
+def search_optimizer(
     hp: Any,
     *,
     optimizers: Sequence[str] = OPTIMIZERS,
@@ -80,7 +80,7 @@ def searched(
     longest_warmup: int = 4,
     horizon: int = 24,
     share: float = 1.0,
-) -> tuple[Any, Schedule]:
+) -> tuple[Any, LearningRateSchedule]:
     """Return an optimizer, and the schedule of its learning rate.
 
     Args:
@@ -98,7 +98,7 @@ def searched(
     warmup = hp.Int("warmup", 0, longest_warmup, default=0) if longest_warmup else 0
     with hp.conditional_scope("schedule", ["cosine", "step"]):
         horizon = hp.Int("horizon", 6, 96, sampling="log", default=horizon)
-    return optimizer, Schedule(kind, rate, warmup, horizon)
+    return optimizer, LearningRateSchedule(kind, rate, warmup, horizon)
 
 
 def _optimizer(hp: Any, names: Sequence[str]) -> Any:

@@ -6,19 +6,19 @@ from typing import Any
 import keras
 
 from workbench.models.nn import sequence_input
-from workbench.models.nn.text_input import Entrance
+from workbench.models.nn.text_input import TextInput
 
 # Each step takes its time, one after the other: more than about these are read several at a time unless told otherwise.
 _STEPS = 48
 
 
-def read(cell: Callable[..., Any], hp: Any, begun: Entrance) -> Any:
+def recurrent_layers(cell: Callable[..., Any], hp: Any, begun: TextInput) -> Any:
     """Return what a recurrent net knows of a row, (rows, values); several steps may be taken as one."""
-    steps, mask = sequence_input.together(hp, begun.steps, begun.mask, most=_STEPS)
-    return remembered(cell, hp, steps, mask)
+    steps, mask = sequence_input.merge_steps(hp, begun.steps, begun.mask, most=_STEPS)
+    return summarize_steps(cell, hp, steps, mask)
 
 
-def remembered(cell: Callable[..., Any], hp: Any, steps: Any, mask: Any) -> Any:
+def summarize_steps(cell: Callable[..., Any], hp: Any, steps: Any, mask: Any) -> Any:
     """Return what recurrent layers know of the steps at the end, or over all of them, (rows, values)."""
     units = hp.Int("units", 16, 256, step=2, sampling="log", default=64)
     both = hp.Boolean("bidirectional", default=True)
@@ -33,4 +33,4 @@ def remembered(cell: Callable[..., Any], hp: Any, steps: Any, mask: Any) -> Any:
         steps = (keras.layers.Bidirectional(made) if both else made)(
             keras.layers.SpatialDropout1D(dropout)(steps), mask=mask
         )
-    return steps if how == "last" else sequence_input.pooled(steps, mask, how)
+    return steps if how == "last" else sequence_input.pool_steps(steps, mask, how)

@@ -10,8 +10,8 @@ from keras import ops
 
 from workbench import features
 from workbench.models.nn import heads, optimizer, text_input, training
-from workbench.models.nn.text_input import Entrance
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.nn.text_input import TextInput
+from workbench.models.protocol import FitContext, Problem, Rows
 
 # How many sequences, again and again, a net sees in all unless told otherwise.
 _SEEN = 20_000
@@ -21,7 +21,7 @@ _READ = 20_000
 _TOGETHER = [1, 2, 4, 8, 16, 32, 64]
 
 
-def entrance(hp: Any, view: features.Steps) -> Entrance:
+def sequence_input(hp: Any, view: features.SequenceScaler) -> TextInput:
     """Return the first layers of a net for sequences."""
     start = keras.Input((view.steps, view.values), dtype="float32")
     padding = ops.isnan(start)
@@ -29,17 +29,17 @@ def entrance(hp: Any, view: features.Steps) -> Entrance:
     steps = ops.where(padding, ops.zeros_like(start), start)
     noise = hp.Float("noise", 0.0, 0.3, step=0.05, default=0.0)
     if noise:
-        steps = text_input.masked(keras.layers.GaussianNoise(noise)(steps), mask)
-    return Entrance([start], steps, mask, None)
+        steps = text_input.mask_padding(keras.layers.GaussianNoise(noise)(steps), mask)
+    return TextInput([start], steps, mask, None)
 
 
 def fit(
-    read: Callable[[Any, Entrance], Any],
+    read: Callable[[Any, TextInput], Any],
     hp: Any,
     problem: Problem,
     train: Rows,
     valid: Rows | None,
-    setting: Setting,
+    setting: FitContext,
 ) -> training.Network:
     """Train a net for sequences or texts.
 
@@ -53,13 +53,13 @@ def fit(
     """
     view: Any
     if problem.kind == "text":
-        view, matrix = text_input.view(hp, problem, train, setting)
-        vectors, tuned = text_input.learnt(view, setting), setting.training.word_vectors.tuned
-        enter = partial(text_input.entrance, hp, view, matrix, vectors, tuned)
+        view, matrix = text_input.fit_text_input(hp, problem, train, setting)
+        vectors, tuned = text_input.pretrained_vectors(view, setting), setting.training.word_vectors.tuned
+        enter = partial(text_input.text_input, hp, view, matrix, vectors, tuned)
         seen, least, most = _READ, 5, 24
     else:
-        view, matrix = features.steps(train.x), None
-        enter = partial(entrance, hp, view)
+        view, matrix = features.fit_sequence_scaler(train.x), None
+        enter = partial(sequence_input, hp, view)
         seen, least, most = _SEEN, 8, 48
     return training.fit(
         lambda: _net(hp, problem, read, enter()),
@@ -70,11 +70,11 @@ def fit(
         setting,
         view=view,
         matrix=matrix,
-        choices=optimizer.every(int(np.clip(round(seen / len(train.y)), least, most))),
+        choices=optimizer.search_any_optimizer(int(np.clip(round(seen / len(train.y)), least, most))),
     )
 
 
-def pooled(steps: Any, mask: Any, how: str) -> Any:
+def pool_steps(steps: Any, mask: Any, how: str) -> Any:
     """Return one vector a row, (rows, values): the average or the maximum over its own steps, or both."""
     found = []
     if how in ("average", "both"):
@@ -85,7 +85,7 @@ def pooled(steps: Any, mask: Any, how: str) -> Any:
     return found[0] if len(found) == 1 else keras.layers.Concatenate()(found)
 
 
-def together(hp: Any, steps: Any, mask: Any, *, most: int) -> tuple[Any, Any]:
+def merge_steps(hp: Any, steps: Any, mask: Any, *, most: int) -> tuple[Any, Any]:
     """Return steps of which several are taken as one, their values side by side, and the mask.
 
     Args:
@@ -106,16 +106,16 @@ def together(hp: Any, steps: Any, mask: Any, *, most: int) -> tuple[Any, Any]:
     return keras.layers.Reshape((short, count * width))(steps), mask[:, ::count]
 
 
-def shortened(mask: Any, by: int) -> Any:
+def shorten_mask(mask: Any, by: int) -> Any:
     """Return the mask of steps of which every `by` were made one."""
     asked = ops.cast(mask, "float32")[:, :, None]
     return ops.max_pool(asked, by, strides=by, padding="same")[:, :, 0] > 0
 
 
-def _net(hp: Any, problem: Problem, read: Callable[[Any, Entrance], Any], begun: Entrance) -> Any:
+def _net(hp: Any, problem: Problem, read: Callable[[Any, TextInput], Any], begun: TextInput) -> Any:
     hidden = read(hp, begun)
     if begun.beside is not None:
         aside = keras.layers.Dense(hp.Int("beside", 8, 128, step=2, sampling="log", default=32), "relu")(begun.beside)
         hidden = keras.layers.Concatenate()([hidden, aside])
     hidden = keras.layers.Dropout(hp.Float("top_dropout", 0.0, 0.6, step=0.1, default=0.3))(hidden)
-    return keras.Model(begun.inputs, heads.outputs(hidden, problem))
+    return keras.Model(begun.inputs, heads.output_layer(hidden, problem))

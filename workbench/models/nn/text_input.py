@@ -8,13 +8,13 @@ import pandas as pd
 
 from workbench import features
 from workbench.models.nn import word_vectors
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 # From so many texts on it pays to change vectors that were learnt from others.
 _FEW = 5000
 
 
-class Entrance(NamedTuple):
+class TextInput(NamedTuple):
     """What a net that reads begins with."""
 
     inputs: list[Any]
@@ -27,20 +27,22 @@ class Entrance(NamedTuple):
     """(rows, values): the other columns on one scale, to be joined after the steps are read; None without any."""
 
 
-def view(hp: Any, problem: Problem, train: Rows, setting: Setting) -> tuple[features.Tokens, list[np.ndarray]]:
+def fit_text_input(
+    hp: Any, problem: Problem, train: Rows, setting: FitContext
+) -> tuple[features.TextVectorizer, list[np.ndarray]]:
     """Return the view that a net which reads is fed with, fitted on the training rows, and these rows in it."""
     longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
     options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed, "longest": longest}
     options |= {"labelled": not problem.targets}
-    return features.tokens(problem.columns, pd.DataFrame(train.x), train.y, **options)
+    return features.fit_text_vectorizer(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 
-def learnt(tokens: features.Tokens, setting: Setting) -> np.ndarray | None:
+def pretrained_vectors(tokens: features.TextVectorizer, setting: FitContext) -> np.ndarray | None:
     """Return what the study file's vectors say of the fold's words, (levels, numbers) float32; None without any.
 
     Those of words that the file lacks are drawn so that they look like the others.
     """
-    found = word_vectors.learnt(setting.training.word_vectors, tokens.vocabulary, setting.cache)
+    found = word_vectors.load_vectors(setting.training.word_vectors, tokens.vocabulary, setting.cache)
     if found is None:
         return None
     given = found.matrix[found.known]
@@ -51,13 +53,13 @@ def learnt(tokens: features.Tokens, setting: Setting) -> np.ndarray | None:
     return filled
 
 
-def entrance(
+def text_input(
     hp: Any,
-    tokens: features.Tokens,
+    tokens: features.TextVectorizer,
     matrices: list[np.ndarray],
     known: np.ndarray | None = None,
     tuned: bool | None = None,
-) -> Entrance:
+) -> TextInput:
     """Return the first layers.
 
     Args:
@@ -72,14 +74,14 @@ def entrance(
         width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
         words = keras.layers.Embedding(tokens.levels, width)(inputs[0])
     else:
-        words = recalled(hp, inputs[0], known, tuned, rows=len(matrices[0]))
+        words = embed_pretrained(hp, inputs[0], known, tuned, rows=len(matrices[0]))
     # Whole channels are dropped, for single values could be guessed from the steps before and after.
     words = keras.layers.SpatialDropout1D(hp.Float("embedding_dropout", 0.0, 0.5, step=0.1, default=0.2))(words)
     mask = keras.ops.not_equal(inputs[0], features.PADDING)
-    return Entrance(inputs, masked(words, mask), mask, inputs[1] if len(inputs) > 1 else None)
+    return TextInput(inputs, mask_padding(words, mask), mask, inputs[1] if len(inputs) > 1 else None)
 
 
-def recalled(hp: Any, numbers: Any, known: np.ndarray, tuned: bool | None, *, rows: int) -> Any:
+def embed_pretrained(hp: Any, numbers: Any, known: np.ndarray, tuned: bool | None, *, rows: int) -> Any:
     """Return words as what is known of them from elsewhere.
 
     Args:
@@ -98,6 +100,6 @@ def recalled(hp: Any, numbers: Any, known: np.ndarray, tuned: bool | None, *, ro
     return words
 
 
-def masked(steps: Any, mask: Any) -> Any:
+def mask_padding(steps: Any, mask: Any) -> Any:
     """Return what is read with 0 where there is nothing to read, so that no convolution sees more."""
     return steps * keras.ops.cast(mask, steps.dtype)[:, :, None]

@@ -17,9 +17,9 @@ import numpy as np
 
 from workbench import features
 from workbench.models.nn import callbacks, data_loader, heads, optimizer
-from workbench.models.nn.feature_extractor import Extraction
-from workbench.models.nn.mixup import Mixing
-from workbench.models.protocol import Inputs, Problem, Rows, Setting
+from workbench.models.nn.feature_extractor import FeatureExtractor
+from workbench.models.nn.mixup import Mixup
+from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 # Below so many rows, so large a batch; 512 beyond.
 _BATCHES = {1_000: 32, 4_000: 64, 8_000: 128, 20_000: 256}
@@ -41,22 +41,31 @@ class Network:
     @property
     def nets(self) -> dict[str, Any]:
         """The nets that rows go through, one after another."""
-        return {**({"features": self.view.net} if isinstance(self.view, Extraction) else {}), "net": self.net}
+        return {**({"features": self.view.net} if isinstance(self.view, FeatureExtractor) else {}), "net": self.net}
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,); see `protocol.Model`."""
         seen = inputs(self.view, x)
-        rows = data_loader.predicted_batch(seen)
-        if data_loader.small(seen):
+        rows = data_loader.prediction_batch_size(seen)
+        if data_loader.fits_in_memory(seen):
             predicted = self.net.predict(seen, batch_size=rows, verbose=0)
         else:
             predicted = self.net.predict(data_loader.Batches(seen, batch=rows), verbose=0)
-        return heads.read(np.asarray(predicted, dtype=np.float64), self.shift, self.scale, self.spans)
+        return heads.read_outputs(np.asarray(predicted, dtype=np.float64), self.shift, self.scale, self.spans)
 
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json`, and the view."""
         self.net.save(folder / "net.keras")
-        if isinstance(self.view, (features.Branches, features.Parts, features.Steps, features.Tokens, Extraction)):
+        if isinstance(
+            self.view,
+            (
+                features.MultiInputEncoder,
+                features.WideAndDeepInputs,
+                features.SequenceScaler,
+                features.TextVectorizer,
+                FeatureExtractor,
+            ),
+        ):
             self.view.save(folder)
         elif self.view is not None:
             features.save(self.view, folder / "view.skops")
@@ -76,15 +85,15 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
     if (folder / "view.skops").exists():
         view = features.load(folder / "view.skops")
     elif (folder / "tokens.json").exists():
-        view = features.Tokens.load(folder)
+        view = features.TextVectorizer.load(folder)
     elif (folder / "branches.json").exists():
-        view = features.Branches.load(folder)
+        view = features.MultiInputEncoder.load(folder)
     elif (folder / "steps.json").exists():
-        view = features.Steps.load(folder)
+        view = features.SequenceScaler.load(folder)
     elif (folder / "extraction.keras").exists():
-        view = Extraction.load(folder)
+        view = FeatureExtractor.load(folder)
     elif list(folder.glob("*.skops")):
-        view = features.Parts.load(folder)
+        view = features.WideAndDeepInputs.load(folder)
     known = json.loads((folder / "network.json").read_text())
     spans = tuple((start, stop) for start, stop in known.pop("spans", ()))
     return Network(view, net, spans=spans, **known)
@@ -92,12 +101,12 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
 
 def inputs(view: Any | None, x: Inputs) -> Any:
     """Return what the net is fed with: one array, or a list of them; a large array stays where it lies."""
-    if isinstance(view, features.Branches):
-        return [data_loader.plain(part) if data_loader.small(part) else part for part in view.transform(x)]
-    if view is not None and not isinstance(view, features.Steps):
+    if isinstance(view, features.MultiInputEncoder):
+        return [data_loader.to_numpy(part) if data_loader.fits_in_memory(part) else part for part in view.transform(x)]
+    if view is not None and not isinstance(view, features.SequenceScaler):
         return view.transform(x)
-    seen = x if view is None else data_loader.Seen(view, x)
-    return data_loader.plain(seen) if data_loader.small(seen) else seen
+    seen = x if view is None else data_loader.LazySequences(view, x)
+    return data_loader.to_numpy(seen) if data_loader.fits_in_memory(seen) else seen
 
 
 def fit(
@@ -106,11 +115,11 @@ def fit(
     problem: Problem,
     train: Rows,
     valid: Rows | None,
-    setting: Setting,
+    setting: FitContext,
     *,
     view: Any | None,
     matrix: Any | None = None,
-    mixing: Mixing | None = None,
+    mixing: Mixup | None = None,
     members: int = 0,
     choices: Mapping[str, Any] = optimizer.FEW,
 ) -> Network:
@@ -130,16 +139,16 @@ def fit(
             are the same where it does not train. 0: one, (rows, outputs).
         choices: what `optimizer.searched` may choose from.
     """
-    begin(setting.seed)
+    reset_state(setting.seed)
     shift, scale = heads.scales(problem, train.y)
     net = build()
-    batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=usual_batch(len(train.y)))
+    batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=default_batch_size(len(train.y)))
     pinned = {"schedules": (setting.training.schedule,)} if setting.training.schedule else {}
-    moved, schedule = optimizer.searched(hp, **{**choices, **pinned})
+    moved, schedule = optimizer.search_optimizer(hp, **{**choices, **pinned})
     net.compile(
         optimizer=moved,
         loss=heads.loss(problem, mixed=mixing is not None),
-        metrics=heads.told(problem),
+        metrics=heads.target_losses(problem),
         # Several steps a call halve the time of a small net (measured: 1.14 -> 0.59 ms a step).
         steps_per_execution=min(16, -(-len(train.y) // batch)),
         jit_compile=False,
@@ -158,10 +167,16 @@ def fit(
         verbose=0,
     )
     shown = keras.Model(net.inputs, net.output[:, 0]) if members else net
-    return Network(view, shown, heads.by_output(problem, shift), heads.by_output(problem, scale), heads.spans(problem))
+    return Network(
+        view,
+        shown,
+        heads.repeat_per_output(problem, shift),
+        heads.repeat_per_output(problem, scale),
+        heads.output_bounds(problem),
+    )
 
 
-def begin(seed: int) -> None:
+def reset_state(seed: int) -> None:
     """Forget the nets before, and begin all that is random anew; to be called before a net is built."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -184,13 +199,13 @@ def dense_stack(hp: Any, hidden: Any, *, units: int) -> Any:
     for _ in range(hp.Int("layers", 1, 4, default=2)):
         hidden = keras.layers.Dense(width, use_bias=not normalise)(hidden)
         if normalise:
-            hidden = normalised(hidden)
+            hidden = batch_normalize(hidden)
         hidden = keras.layers.Activation(activation)(hidden)
         hidden = keras.layers.Dropout(dropout)(hidden)
     return hidden
 
 
-def normalised(hidden: Any, mask: Any | None = None) -> Any:
+def batch_normalize(hidden: Any, mask: Any | None = None) -> Any:
     """Return batch-normalised values; what a mask leaves out does not count.
 
     With Keras's momentum of 0.99 a small fold ends before its averages settle.
@@ -204,14 +219,14 @@ def _for_members(rows: Rows, members: int) -> Rows:
     return Rows(rows.x, np.repeat(rows.y.reshape(len(rows.y), 1, -1), members, axis=1), weight)
 
 
-def usual_batch(rows: int) -> int:
+def default_batch_size(rows: int) -> int:
     """Return how many rows of so many a net should see at a time: the fewer there are, the fewer."""
     return next((batch for most, batch in _BATCHES.items() if rows < most), 512)
 
 
-def _fed(rows: Rows, batch: int, seed: int, mixing: Mixing | None) -> dict[str, Any]:
+def _fed(rows: Rows, batch: int, seed: int, mixing: Mixup | None) -> dict[str, Any]:
     """Return what `fit` learns from."""
-    if mixing is None and data_loader.small(rows.x):
+    if mixing is None and data_loader.fits_in_memory(rows.x):
         return {"x": rows.x, "y": rows.y, "sample_weight": rows.weight, "batch_size": batch}
     batches = data_loader.Batches(rows.x, rows.y, rows.weight, batch=batch, seed=seed, mixing=mixing)
     return {"x": batches, "shuffle": False}
@@ -219,8 +234,8 @@ def _fed(rows: Rows, batch: int, seed: int, mixing: Mixing | None) -> dict[str, 
 
 def _validated(rows: Rows) -> dict[str, Any]:
     """Return what `fit` validates on, without the rows' weights."""
-    batch = data_loader.predicted_batch(rows.x)
-    if data_loader.small(rows.x):
+    batch = data_loader.prediction_batch_size(rows.x)
+    if data_loader.fits_in_memory(rows.x):
         return {"validation_data": (rows.x, rows.y), "validation_batch_size": batch}
     return {"validation_data": data_loader.Batches(rows.x, rows.y, batch=batch)}
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from workbench.config import WordVectorsConfig
 from workbench.data.cache import Cache
-from workbench.errors import FamilyError, listed
+from workbench.errors import FamilyError, format_list
 
 
-class Vectors(NamedTuple):
+class WordVectors(NamedTuple):
     """What a file says of some words."""
 
     matrix: np.ndarray
@@ -41,12 +41,12 @@ def check(asked: WordVectorsConfig, resolve: Callable[[str], Path]) -> None:
         raise FamilyError(f"must hold words and their numbers. Received: {asked.file!r}, which is empty.")
 
 
-def resolved(asked: WordVectorsConfig, resolve: Callable[[str], Path]) -> WordVectorsConfig:
+def resolve_path(asked: WordVectorsConfig, resolve: Callable[[str], Path]) -> WordVectorsConfig:
     """Return `asked` with an absolute path."""
     return asked if asked.file is None else asked.model_copy(update={"file": str(resolve(asked.file))})
 
 
-def learnt(asked: WordVectorsConfig, words: Sequence[str], cache: Path | None) -> Vectors | None:
+def load_vectors(asked: WordVectorsConfig, words: Sequence[str], cache: Path | None) -> WordVectors | None:
     """Return the vectors of words, None where the study file names no file.
 
     A large file takes long to read: where there is a cache, what was found for the same words is kept.
@@ -63,10 +63,10 @@ def learnt(asked: WordVectorsConfig, words: Sequence[str], cache: Path | None) -
     made_from = {"vectors of": list(words), "file": str(file), "as of": [state.st_size, state.st_mtime_ns]}
     folder = Cache(cache).entry(made_from, lambda place: np.savez(place / "vectors.npz", **read(file, words)._asdict()))
     with np.load(folder / "vectors.npz", allow_pickle=False) as kept:
-        return Vectors(kept["matrix"], kept["known"])
+        return WordVectors(kept["matrix"], kept["known"])
 
 
-def read(file: Path, words: Sequence[str]) -> Vectors:
+def read(file: Path, words: Sequence[str]) -> WordVectors:
     """Return the vectors of words; where the file has no such word, that of the same one with capitals.
 
     Raises:
@@ -82,13 +82,13 @@ def read(file: Path, words: Sequence[str]) -> Vectors:
     every = {**capital, **exact}
     if not every:
         raise FamilyError(
-            f"{file.name} must have words of the texts. Received: none of {listed(words, 5)}. Is it of their language?"
+            f"{file.name} must have words of the texts. Received: none of {format_list(words, 5)}. Is it of their language?"
         )
     matrix = np.zeros((len(words), len(next(iter(every.values())))), np.float32)
     known = np.zeros(len(words), bool)
     for place, numbers in every.items():
         matrix[place], known[place] = numbers, True
-    return Vectors(matrix, known)
+    return WordVectors(matrix, known)
 
 
 def _rows(file: Path) -> Iterator[tuple[int, str, list[str]]]:

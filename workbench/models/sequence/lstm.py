@@ -7,11 +7,13 @@ import keras
 
 from workbench.models.nn import recurrent, sequence_input, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a recurrent net."""
-    return sequence_input.fit(partial(recurrent.read, keras.layers.LSTM), hp, problem, train, valid, setting)
+    return sequence_input.fit(
+        partial(recurrent.recurrent_layers, keras.layers.LSTM), hp, problem, train, valid, setting
+    )

@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workbench import features
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 from workbench.models.wrappers.sklearn_estimator import load
 
-__all__ = ["Spanned", "fit", "load"]
+__all__ = ["ScaledLogisticRegression", "fit", "load"]
 
 # With more rows than this, finding their span takes longer than it saves.
 _MOST_ROWS = 2_000
@@ -25,14 +25,14 @@ _MOST_ROWS = 2_000
 _MOST_VALUES = 100_000_000
 
 
-class Spanned(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
+class ScaledLogisticRegression(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     """Logistic regression whose penalty is relative to the rows' mean square, made for more columns than rows.
 
     Coefficients that are penalised by their squares are sums of rows (Schölkopf et al., 2001), so they are found in as
     many dimensions as there are rows.
     """
 
-    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "Spanned":
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "ScaledLogisticRegression":
         """Find the coefficients."""
         size = _size(x)
         if len(x) > min(_MOST_ROWS, x.shape[1]):
@@ -48,10 +48,12 @@ class Spanned(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no 
         return self
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> sklearn_estimator.Estimator:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> sklearn_estimator.EstimatorModel:
     """Train a linear model whose penalty and inputs are searched."""
     values = hp.Int("values", 1_000, 16_000, sampling="log", default=6_000)
-    kernels = features.Kernels(
+    kernels = features.MiniRocket(
         values=min(values, max(500, _MOST_VALUES // len(train.y))),
         thresholds=hp.Int("thresholds", 4, 16, sampling="log", default=8),
         differences=hp.Boolean("differences", default=True),
@@ -61,7 +63,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     c = hp.Float("C", least, most, sampling="log", default=usual)
     view = make_pipeline(kernels, StandardScaler())
     matrix = view.fit_transform(train.x)
-    linear = Spanned(C=c, max_iter=300) if problem.classes else _regressor(_size(matrix) ** 2 / c)
+    linear = ScaledLogisticRegression(C=c, max_iter=300) if problem.classes else _regressor(_size(matrix) ** 2 / c)
     return sklearn_estimator.fit(view, linear, problem, train, matrix=matrix)
 
 

@@ -7,24 +7,33 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from workbench import features
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.tabular import forest
-from workbench.models.wrappers.sklearn_estimator import Estimator, load
+from workbench.models.wrappers.sklearn_estimator import EstimatorModel, load
 
-__all__ = ["fit", "load", "searched"]
+__all__ = ["fit", "load", "search_statistics"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Estimator:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> EstimatorModel:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
     return forest.fit(
-        kind, hp, problem, train, setting, leaf=1, share=0.3, least_share=0.05, bootstrap=False, view=searched(hp)
+        kind,
+        hp,
+        problem,
+        train,
+        setting,
+        leaf=1,
+        share=0.3,
+        least_share=0.05,
+        bootstrap=False,
+        view=search_statistics(hp),
     )
 
 
-def searched(hp: Any) -> Pipeline:
+def search_statistics(hp: Any) -> Pipeline:
     """Return the unfitted view of sequences that the search asks for; what cannot be said is the training median."""
-    summaries = features.Summaries(
+    summaries = features.SequenceStatistics(
         differences=hp.Boolean("differences", default=False),
         parts=hp.Int("parts", 0, 8, default=4),
         lags=hp.Int("lags", 0, 12, default=8),

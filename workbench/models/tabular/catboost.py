@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
-from workbench.models.protocol import Inputs, Model, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Model, Problem, Rows
 from workbench.models.tabular import constant
 
 _ROUNDS = 1500
@@ -22,7 +22,7 @@ _OBJECTIVES = {
 
 
 @dataclass(frozen=True)
-class Booster:
+class CatBoostModel:
     """A view of the data, and the trees up to the best round."""
 
     view: Any
@@ -48,34 +48,34 @@ def load(folder: Path) -> Model:
         return constant.load(folder)
     trees = catboost.CatBoost()
     trees.load_model(folder / "trees.cbm")
-    return Booster(features.load(folder / "view.skops"), trees)
+    return CatBoostModel(features.load(folder / "view.skops"), trees)
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     parameters = _parameters(hp, problem, setting)
     if len(np.unique(train.y)) == 1:
         # CatBoost refuses a fold whose targets are all the same.
         return constant.fit(hp, problem, train, valid, setting)
-    view = features.codes(
+    view = features.tree_preprocessor(
         problem.columns, train.x, categories="ordinal", classes=problem.classes, seed=setting.seed, kind=problem.kind
     )
     matrix = view.fit_transform(train.x, train.y)
-    categories = [i for i, flag in enumerate(features.categorical(problem.columns, view)) if flag]
+    categories = [i for i, flag in enumerate(features.categorical_columns(problem.columns, view)) if flag]
     training = catboost.Pool(_frame(matrix, categories), train.y, cat_features=categories, weight=train.weight)
     if valid is None:
         trees = catboost.CatBoost({**parameters, "iterations": setting.length})
-        return Booster(view, trees.fit(training))
+        return CatBoostModel(view, trees.fit(training))
     held_out = catboost.Pool(_frame(view.transform(valid.x), categories), valid.y, cat_features=categories)
     trees = catboost.CatBoost({**parameters, "iterations": _ROUNDS, "od_type": "Iter", "od_wait": 40})
     watch = _Watch(setting, parameters["learning_rate"])
     trees.fit(training, eval_set=held_out, use_best_model=True, callbacks=[watch])
     if watch.raised is not None:
         raise watch.raised
-    return Booster(view, trees)
+    return CatBoostModel(view, trees)
 
 
-def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
+def _parameters(hp: Any, problem: Problem, setting: FitContext) -> dict[str, Any]:
     classes = {"classes_count": problem.classes} if problem.task == "multiclass" else {}
     return {
         "loss_function": _OBJECTIVES[problem.task if problem.classes else problem.loss],
@@ -102,7 +102,7 @@ def _frame(matrix: np.ndarray, categories: list[int]) -> pd.DataFrame:
 class _Watch:
     """Tell of every tenth round; a curve needs no more."""
 
-    def __init__(self, setting: Setting, rate: float) -> None:
+    def __init__(self, setting: FitContext, rate: float) -> None:
         self._setting, self._rate = setting, rate
         self.raised: Exception | None = None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.protocol import Inputs, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def load(folder: Path) -> Constant:
     return Constant(**json.loads((folder / "constant.json").read_text()))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Constant:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Constant:
     """Take what minimises the loss: frequencies for log loss, mean for squares, median for absolutes."""
     weight = np.ones(len(train.y)) if train.weight is None else train.weight
     if problem.classes:

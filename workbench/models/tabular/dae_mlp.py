@@ -6,10 +6,12 @@ from typing import Any
 import keras
 
 from workbench.models.nn import denoising_autoencoder, heads, training
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> denoising_autoencoder.Encoded:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> denoising_autoencoder.EncodedModel:
     """Train the autoencoder without labels, then a multi-layer perceptron on its activations."""
     encoder = denoising_autoencoder.fit(hp, problem, train, setting)
 
@@ -20,15 +22,15 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
 
     def build() -> Any:
         entrance = keras.Input((known.x.shape[1],))
-        hidden = training.dense_stack(hp, training.normalised(entrance), units=128)
-        return keras.Model(entrance, heads.outputs(hidden, problem))
+        hidden = training.dense_stack(hp, training.batch_normalize(entrance), units=128)
+        return keras.Model(entrance, heads.output_layer(hidden, problem))
 
     held_out = None if valid is None else encoded(valid)
-    return denoising_autoencoder.Encoded(
+    return denoising_autoencoder.EncodedModel(
         encoder, None, training.fit(build, hp, problem, known, held_out, setting, view=None)
     )
 
 
-def load(folder: Path) -> denoising_autoencoder.Encoded:
+def load(folder: Path) -> denoising_autoencoder.EncodedModel:
     """Read what the model's `save` wrote."""
     return denoising_autoencoder.load(folder, training.load)

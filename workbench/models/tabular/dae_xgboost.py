@@ -8,17 +8,21 @@ import numpy as np
 
 from workbench import features
 from workbench.models.nn import denoising_autoencoder
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.tabular import xgboost
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> denoising_autoencoder.Encoded:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> denoising_autoencoder.EncodedModel:
     """Train the autoencoder without labels, then trees on the columns and its activations."""
     encoder = denoising_autoencoder.fit(hp, problem, train, setting)
-    beside = features.codes(problem.columns, train.x, categories="target", classes=problem.classes, seed=setting.seed)
+    beside = features.tree_preprocessor(
+        problem.columns, train.x, categories="target", classes=problem.classes, seed=setting.seed
+    )
     columns = beside.fit_transform(train.x, train.y)
     matrix = np.hstack([columns, encoder.transform(train.x)])
-    held_out = None if valid is None else replace(valid, x=denoising_autoencoder.seen(encoder, beside, valid.x))
+    held_out = None if valid is None else replace(valid, x=denoising_autoencoder.encode(encoder, beside, valid.x))
     head = xgboost.boost(
         hp,
         problem,
@@ -32,9 +36,9 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         # Each of many activations says little alone, and a tree that sees fewer grows sooner.
         share=0.3,
     )
-    return denoising_autoencoder.Encoded(encoder, beside, head)
+    return denoising_autoencoder.EncodedModel(encoder, beside, head)
 
 
-def load(folder: Path) -> denoising_autoencoder.Encoded:
+def load(folder: Path) -> denoising_autoencoder.EncodedModel:
     """Read what the model's `save` wrote."""
     return denoising_autoencoder.load(folder, xgboost.load)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workbench import features
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 
 # Growing by absolute errors takes 12 times as long as by squares at 4,000 rows, 16 times at 8,000, and was no better on
@@ -16,14 +16,14 @@ def fit(
     hp: Any,
     problem: Problem,
     train: Rows,
-    setting: Setting,
+    setting: FitContext,
     *,
     leaf: int,
     share: float,
     bootstrap: bool,
     least_share: float = 0.1,
     view: Any | None = None,
-) -> sklearn_estimator.Estimator:
+) -> sklearn_estimator.EstimatorModel:
     """Train a forest of scikit-learn's class `kind`.
 
     Args:
@@ -56,8 +56,8 @@ def fit(
     return sklearn_estimator.fit(view, trees, problem, train)
 
 
-def _codes(hp: Any, problem: Problem, train: Rows, setting: Setting) -> Any:
+def _codes(hp: Any, problem: Problem, train: Rows, setting: FitContext) -> Any:
     categories: features.Coding = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
-    return features.codes(
+    return features.tree_preprocessor(
         problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed, kind=problem.kind
     )

@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 
 from workbench import features
-from workbench.models.protocol import Inputs, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 _ROUNDS = 3000
 _OBJECTIVES = {
@@ -21,7 +21,7 @@ _OBJECTIVES = {
 
 
 @dataclass(frozen=True)
-class Booster:
+class LightGBMModel:
     """A view of the data, and the trees up to the best round."""
 
     view: Any
@@ -40,28 +40,32 @@ class Booster:
         (folder / "booster.json").write_text(json.dumps({"threads": self.threads}))
 
 
-def load(folder: Path) -> Booster:
+def load(folder: Path) -> LightGBMModel:
     """Read what `save` wrote."""
     facts = json.loads((folder / "booster.json").read_text())
-    return Booster(features.load(folder / "view.skops"), lightgbm.Booster(model_file=folder / "trees.txt"), **facts)
+    return LightGBMModel(
+        features.load(folder / "view.skops"), lightgbm.Booster(model_file=folder / "trees.txt"), **facts
+    )
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Booster:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> LightGBMModel:
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     coded: features.Coding = "target" if categories == "target" else "ordinal"
-    view = features.codes(
+    view = features.tree_preprocessor(
         problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed, kind=problem.kind
     )
     matrix = view.fit_transform(train.x, train.y)
-    flags = features.categorical(problem.columns, view) if categories == "native" else []
+    flags = features.categorical_columns(problem.columns, view) if categories == "native" else []
     rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.06)
     training = lightgbm.Dataset(
         matrix, train.y, weight=train.weight, categorical_feature=[i for i, flag in enumerate(flags) if flag]
     )
     parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}
     if valid is None:
-        return Booster(view, lightgbm.train(parameters, training, num_boost_round=setting.length), setting.threads)
+        return LightGBMModel(
+            view, lightgbm.train(parameters, training, num_boost_round=setting.length), setting.threads
+        )
     held_out = lightgbm.Dataset(view.transform(valid.x), valid.y, weight=valid.weight, reference=training)
     trees = lightgbm.train(
         parameters,
@@ -75,10 +79,10 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         ],
     )
     best = lightgbm.Booster(model_str=trees.model_to_string(num_iteration=trees.best_iteration))
-    return Booster(view, best, setting.threads)
+    return LightGBMModel(view, best, setting.threads)
 
 
-def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
+def _parameters(hp: Any, problem: Problem, setting: FitContext) -> dict[str, Any]:
     return {
         "objective": _OBJECTIVES[problem.task if problem.classes else problem.loss],
         "num_class": problem.outputs,
@@ -99,7 +103,7 @@ def _parameters(hp: Any, problem: Problem, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _watch(env: Any, setting: Setting, rate: float) -> None:
+def _watch(env: Any, setting: FitContext, rate: float) -> None:
     """Tell of every tenth round; a curve needs no more."""
     if env.iteration % 10 == 0:
         names = {"training": "loss", "held out": "val_loss"}

@@ -7,17 +7,19 @@ from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge, SGDRegre
 from sklearn.preprocessing import StandardScaler
 
 from workbench import features
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 from workbench.models.wrappers.sklearn_estimator import load
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> sklearn_estimator.Estimator:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> sklearn_estimator.EstimatorModel:
     """Train a linear model whose penalty is searched."""
     numbers: features.Scaling = hp.Choice("numbers", ["standard", "quantile"]) if problem.columns else "standard"
-    view = features.dense(
+    view = features.dense_preprocessor(
         problem.columns, train.x, numbers=numbers, classes=problem.classes, seed=setting.seed, kind=problem.kind
     )
     penalty = hp.Choice("penalty", ["l2", "elastic_net"])

@@ -7,15 +7,15 @@ import keras
 from workbench import features
 from workbench.models.nn import heads, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a multi-layer perceptron."""
     numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
-    view = features.dense(
+    view = features.dense_preprocessor(
         problem.columns,
         train.x,
         numbers=numbers,
@@ -29,6 +29,6 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
         hidden = training.dense_stack(hp, entrance, units=128)
-        return keras.Model(entrance, heads.outputs(hidden, problem))
+        return keras.Model(entrance, heads.output_layer(hidden, problem))
 
     return training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix)

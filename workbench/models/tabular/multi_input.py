@@ -6,14 +6,14 @@ import keras
 
 from workbench.models.nn import heads, multi_input_layers, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a net with a branch for each kind of column."""
-    known = multi_input_layers.given(hp, problem, train, setting)
+    known = multi_input_layers.fit_inputs(hp, problem, train, setting)
     return training.fit(
         lambda: _build(hp, problem, known),
         hp,
@@ -26,13 +26,13 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     )
 
 
-def _build(hp: Any, problem: Problem, known: multi_input_layers.Given) -> Any:
-    begun = multi_input_layers.entrance(hp, known)
-    hidden = training.dense_stack(hp, merged(hp, begun.ends), units=128)
-    return keras.Model(begun.inputs, heads.outputs(hidden, problem))
+def _build(hp: Any, problem: Problem, known: multi_input_layers.MultiInputData) -> Any:
+    begun = multi_input_layers.multi_input_layers(hp, known)
+    hidden = training.dense_stack(hp, merge_branches(hp, begun.ends), units=128)
+    return keras.Model(begun.inputs, heads.output_layer(hidden, problem))
 
 
-def merged(hp: Any, ends: list[Any]) -> Any:
+def merge_branches(hp: Any, ends: list[Any]) -> Any:
     """Return the branches as one, (rows, values): side by side, or each of the same width and added up."""
     how = hp.Choice("merge", ["concatenate", "add"])
     with hp.conditional_scope("merge", ["add"]):
@@ -41,5 +41,5 @@ def merged(hp: Any, ends: list[Any]) -> Any:
         return ends[0]
     if how == "concatenate":
         return keras.layers.Concatenate()(ends)
-    alike = [training.normalised(keras.layers.Dense(width, use_bias=False)(end)) for end in ends]
+    alike = [training.batch_normalize(keras.layers.Dense(width, use_bias=False)(end)) for end in ends]
     return keras.layers.Activation("relu")(keras.layers.Add()(alike))

@@ -13,23 +13,23 @@ from workbench import features
 from workbench.models.nn import heads
 from workbench.models.nn import training as network
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["Factored", "Heads", "Mean", "fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> network.Network:
     """Train the members side by side."""
     numbers: features.Scaling = hp.Choice("numbers", ["pieces", "quantile", "standard"])
     known: Any = {"classes": problem.classes, "labelled": not problem.targets, "seed": setting.seed}
-    view = features.dense(problem.columns, train.x, numbers=numbers, **known)
+    view = features.dense_preprocessor(problem.columns, train.x, numbers=numbers, **known)
     matrix = view.fit_transform(train.x, train.y)
     members = hp.Choice("members", [8, 16, 32], default=16)
 
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
         hidden = _members(hp, keras.layers.RepeatVector(members)(entrance))
-        answers = heads.activated(Heads(problem.outputs)(hidden), problem)
+        answers = heads.activate(Heads(problem.outputs)(hidden), problem)
         return keras.Model(entrance, Mean()(answers))
 
     return network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix, members=members)

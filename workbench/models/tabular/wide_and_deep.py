@@ -14,16 +14,16 @@ import pandas as pd
 from workbench import features
 from workbench.models.nn import heads, multi_input_layers, training
 from workbench.models.nn.training import load
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a wide-and-deep net."""
     if problem.kind == "mixed":
         return _with_images(hp, problem, train, valid, setting)
-    view = features.parts(
+    view = features.fit_wide_and_deep(
         problem.columns,
         pd.DataFrame(train.x),
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
@@ -43,7 +43,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     )
 
 
-def _build(hp: Any, problem: Problem, view: features.Parts, matrix: list[np.ndarray]) -> Any:
+def _build(hp: Any, problem: Problem, view: features.WideAndDeepInputs, matrix: list[np.ndarray]) -> Any:
     entrances = [keras.Input((part.shape[1],), dtype=part.dtype.name) for part in matrix]
     parts = iter(entrances)
     deep = [next(parts)] if view.dense is not None else []
@@ -53,21 +53,23 @@ def _build(hp: Any, problem: Problem, view: features.Parts, matrix: list[np.ndar
     wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
     hidden = training.dense_stack(hp, hidden, units=128)
-    return keras.Model(entrances, heads.outputs(hidden, problem, wide))
+    return keras.Model(entrances, heads.output_layer(hidden, problem, wide))
 
 
-def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> training.Network:
+def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
     """Train a net whose deep part has a branch for each kind of column."""
-    known = multi_input_layers.given(hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8))
+    known = multi_input_layers.fit_inputs(
+        hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8)
+    )
 
     def build() -> Any:
-        begun = multi_input_layers.entrance(hp, known)
+        begun = multi_input_layers.multi_input_layers(hp, known)
         wide = None
         if known.view.wide is not None:
             wide = _linear(begun.wide, sum(known.view.wide[-1].levels_), problem.outputs)
         hidden = begun.ends[0] if len(begun.ends) == 1 else keras.layers.Concatenate()(begun.ends)
         hidden = training.dense_stack(hp, hidden, units=128)
-        return keras.Model(begun.inputs, heads.outputs(hidden, problem, wide))
+        return keras.Model(begun.inputs, heads.output_layer(hidden, problem, wide))
 
     return training.fit(build, hp, problem, train, valid, setting, view=known.view, matrix=known.inputs)
 

@@ -10,7 +10,7 @@ import numpy as np
 import xgboost
 
 from workbench import features
-from workbench.models.protocol import Inputs, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 _ROUNDS = 3000
 _OBJECTIVES = {
@@ -22,7 +22,7 @@ _OBJECTIVES = {
 
 
 @dataclass(frozen=True)
-class Booster:
+class XGBoostModel:
     """A view of the data, and the trees up to the best round."""
 
     view: Any
@@ -42,16 +42,16 @@ class Booster:
         (folder / "types.json").write_text(json.dumps(self.types))
 
 
-def load(folder: Path) -> Booster:
+def load(folder: Path) -> XGBoostModel:
     """Read what `save` wrote."""
     trees = xgboost.Booster(model_file=folder / "trees.ubj")
-    return Booster(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
+    return XGBoostModel(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Booster:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> XGBoostModel:
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
-    view = features.codes(
+    view = features.tree_preprocessor(
         problem.columns,
         train.x,
         categories="target" if categories == "target" else "ordinal",
@@ -60,7 +60,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
         kind=problem.kind,
     )
     matrix = view.fit_transform(train.x, train.y)
-    native = features.categorical(problem.columns, view) if categories == "native" else []
+    native = features.categorical_columns(problem.columns, view) if categories == "native" else []
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
     return boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
 
@@ -70,14 +70,14 @@ def boost(
     problem: Problem,
     train: Rows,
     valid: Rows | None,
-    setting: Setting,
+    setting: FitContext,
     *,
     view: Any,
     matrix: Any,
     types: list[str],
     rate: float = 0.08,
     share: float = 0.7,
-) -> Booster:
+) -> XGBoostModel:
     """Train on rows that were seen through a view already.
 
     Args:
@@ -96,7 +96,7 @@ def boost(
     training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
     parameters = {**_parameters(hp, problem, setting, share), "learning_rate": rate}
     if valid is None:
-        return Booster(view, xgboost.train(parameters, training, num_boost_round=setting.length), types)
+        return XGBoostModel(view, xgboost.train(parameters, training, num_boost_round=setting.length), types)
     held_out = xgboost.QuantileDMatrix(
         view.transform(valid.x), valid.y, weight=valid.weight, feature_types=types, ref=training
     )
@@ -109,10 +109,10 @@ def boost(
         callbacks=[_Watch(setting, rate)],
         verbose_eval=False,
     )
-    return Booster(view, trees[: trees.best_iteration + 1], types)
+    return XGBoostModel(view, trees[: trees.best_iteration + 1], types)
 
 
-def _parameters(hp: Any, problem: Problem, setting: Setting, share: float) -> dict[str, Any]:
+def _parameters(hp: Any, problem: Problem, setting: FitContext, share: float) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[problem.task if problem.classes else problem.loss]
     classes = {"num_class": problem.classes} if problem.task == "multiclass" else {}
     return {
@@ -134,7 +134,7 @@ def _parameters(hp: Any, problem: Problem, setting: Setting, share: float) -> di
 class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
     """Tell of every tenth round; a curve needs no more."""
 
-    def __init__(self, setting: Setting, rate: float) -> None:
+    def __init__(self, setting: FitContext, rate: float) -> None:
         self._setting, self._rate = setting, rate
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:

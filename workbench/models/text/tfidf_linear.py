@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVR
 
 from workbench import features
 from workbench.features.tokenizer import texts
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 from workbench.models.wrappers.sklearn_estimator import load
 
@@ -66,9 +66,11 @@ def _ratios(x: Any, y: np.ndarray, smoothing: float) -> np.ndarray:
     return np.asarray(np.log(inside / outside))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> sklearn_estimator.Estimator:
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> sklearn_estimator.EstimatorModel:
     """Train a linear model whose counting and penalty are searched."""
-    view = features.sparse(
+    view = features.sparse_preprocessor(
         problem.columns, _grams(hp, problem, train), beside=_beside(problem, train, setting), looks=False
     )
     # The penalty is a row's, so that it means the same for any number of rows.
@@ -84,7 +86,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     return sklearn_estimator.fit(view, OneAgainstRest(c, smoothing, setting.seed), problem, train)
 
 
-def _grams(hp: Any, problem: Problem, train: Rows) -> list[features.Grams]:
+def _grams(hp: Any, problem: Problem, train: Rows) -> list[features.Tfidf]:
     """Return what is counted."""
     rows: Any = train.x
     read = [texts(rows[name]) for name, kind in problem.columns.items() if kind == "text"]
@@ -95,18 +97,18 @@ def _grams(hp: Any, problem: Problem, train: Rows) -> list[features.Grams]:
     with hp.conditional_scope("units", ["both", "words"]):
         longest = hp.Int("words", 1, 3, default=1)
     if units != "characters":
-        grams.append(features.Grams("words", 1, longest, rarest))
+        grams.append(features.Tfidf("words", 1, longest, rarest))
     with hp.conditional_scope("units", ["both", "characters"]):
         longest = hp.Int("characters", 3, 6, default=5)
     if units != "words":
-        grams.append(features.Grams("characters", 2, longest, rarest))
+        grams.append(features.Tfidf("characters", 2, longest, rarest))
     return grams
 
 
-def _beside(problem: Problem, train: Rows, setting: Setting) -> Any | None:
+def _beside(problem: Problem, train: Rows, setting: FitContext) -> Any | None:
     rest = {name: kind for name, kind in problem.columns.items() if kind != "text"}
     options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed}
-    return features.dense(rest, train.x, **options) if rest else None
+    return features.dense_preprocessor(rest, train.x, **options) if rest else None
 
 
 def _regressor(problem: Problem, alpha: float, seed: int) -> TransformedTargetRegressor:

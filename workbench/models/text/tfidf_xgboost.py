@@ -3,16 +3,16 @@
 from typing import Any
 
 from workbench import features
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.tabular import xgboost
 from workbench.models.tabular.xgboost import load
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> xgboost.Booster:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> xgboost.XGBoostModel:
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
-    grams = features.Grams(
+    grams = features.Tfidf(
         "words",
         longest=hp.Int("words", 1, 2, default=1),
         rarest=hp.Int("rarest", 2, 8, default=3),
@@ -22,8 +22,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Set
     )
     rest = {name: kind for name, kind in problem.columns.items() if kind != "text"}
     coded: Any = {"categories": "target", "classes": problem.classes, "seed": setting.seed}
-    beside = features.codes(rest, train.x, **coded) if rest else None
-    view = features.sparse(problem.columns, [grams], beside=beside, looks=True)
+    beside = features.tree_preprocessor(rest, train.x, **coded) if rest else None
+    view = features.sparse_preprocessor(problem.columns, [grams], beside=beside, looks=True)
     matrix = view.fit_transform(train.x, train.y)
     types = ["q"] * matrix.shape[1]
     options: Any = {"view": view, "matrix": matrix, "types": types, "rate": 0.2, "share": 0.3}

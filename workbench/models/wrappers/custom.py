@@ -18,14 +18,14 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from workbench import features, models
-from workbench.errors import FamilyError, listed
-from workbench.models.protocol import Model, Problem, Rows, Setting
+from workbench.errors import FamilyError, format_list
+from workbench.models.protocol import FitContext, Model, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator, user_code
-from workbench.models.wrappers.sklearn_estimator import Estimator
+from workbench.models.wrappers.sklearn_estimator import EstimatorModel
 
 
 @dataclass(frozen=True)
-class Own:
+class CustomFamily:
     """A family of the user's own."""
 
     name: str
@@ -37,7 +37,7 @@ class Own:
         file, _, wanted = self.name.rpartition(":")
         return f"{Path(file).name}:{wanted}"
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         """Run the file, and train what is made there.
 
         Raises:
@@ -45,7 +45,7 @@ class Own:
         """
         if models.entry(self.name).keras:
             return self._net(hp, problem, train, valid, setting)
-        made = user_code.filled(user_code.run(self.name), {"problem": problem}, self.label, hp)
+        made = user_code.call_with_known(user_code.run(self.name), {"problem": problem}, self.label, hp)
         return self._estimator(made, problem, train, setting)
 
     def load(self, folder: Path) -> Model:
@@ -64,24 +64,24 @@ class Own:
             layers = self._layers(error)
         return training.load(folder, layers)
 
-    def _net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    def _net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         from workbench.models.nn import hypermodel, training
         from workbench.space.hypermodels import is_hypermodel
 
-        training.begin(setting.seed)
-        shown = hypermodel.show(problem, train, setting)
-        facts = hypermodel.facts(problem, shown.shape)
+        training.reset_state(setting.seed)
+        shown = hypermodel.prepare_inputs(problem, train, setting)
+        facts = hypermodel.data_facts(problem, shown.shape)
         made, model = user_code.run(self.name), None
         if is_hypermodel(made):
-            model = user_code.filled(made, facts, self.label)
+            model = user_code.call_with_known(made, facts, self.label)
             net = model.build(hp)
         else:
-            net = user_code.filled(made, facts, self.label, hp)
+            net = user_code.call_with_known(made, facts, self.label, hp)
         if not hypermodel.is_net(net):
             return self._estimator(net, problem, train, setting)
         return hypermodel.train(net, hp, problem, train, valid, setting, shown=shown, name=self.label, model=model)
 
-    def _estimator(self, made: Any, problem: Problem, train: Rows, setting: Setting) -> Model:
+    def _estimator(self, made: Any, problem: Problem, train: Rows, setting: FitContext) -> Model:
         if not isinstance(made, BaseEstimator) or not hasattr(made, "predict"):
             raise FamilyError(
                 f"{self.label} must return a Keras model or an estimator of scikit-learn. "
@@ -90,14 +90,14 @@ class Own:
         if is_classifier(made) != bool(problem.classes):
             wanted = "a classifier" if problem.classes else "a regressor"
             raise FamilyError(f"{self.label} must return {wanted} for {problem.task}. Received: {type(made).__name__}.")
-        self._check(features.foreign(made))
+        self._check(features.untrusted_types(made))
         options: dict[str, Any] = {"classes": problem.classes, "seed": setting.seed, "kind": problem.kind}
         # What takes missing values is mostly a tree, and wants values as they are.
         if get_tags(made).input_tags.allow_nan:
-            codes = features.codes(problem.columns, train.x, categories="ordinal", **options)
-            view = make_pipeline(codes, features.Present())
+            codes = features.tree_preprocessor(problem.columns, train.x, categories="ordinal", **options)
+            view = make_pipeline(codes, features.EmptyColumnFiller())
         else:
-            view = features.dense(problem.columns, train.x, numbers="quantile", **options)
+            view = features.dense_preprocessor(problem.columns, train.x, numbers="quantile", **options)
         matrix = view.fit_transform(train.x, train.y)
         fitted = _fitted(_settled(made, setting), self.label, problem, matrix, train)
         return _Trained(view, fitted, problem.classes, self)
@@ -108,13 +108,13 @@ class Own:
         Raises:
             FamilyError: it is made of types that are not scikit-learn's.
         """
-        self._check(features.foreign(file))
+        self._check(features.untrusted_types(file))
 
     def _check(self, foreign: list[str]) -> None:
         if foreign:
             raise FamilyError(
                 f"{self.label} must return an estimator of scikit-learn's own types, or its weights cannot be read "
-                f"back safely. Received: {listed(foreign)}. Leave them out, or write a family in workbench/models/."
+                f"back safely. Received: {format_list(foreign)}. Leave them out, or write a family in workbench/models/."
             )
 
     def _layers(self, error: Exception) -> dict[str, Any]:
@@ -129,10 +129,10 @@ class Own:
 
 
 @dataclass(frozen=True)
-class _Trained(Estimator):
+class _Trained(EstimatorModel):
     """A fitted estimator of the user's."""
 
-    family: Own
+    family: CustomFamily
 
     def save(self, folder: Path) -> None:
         """Write what every estimator writes, and see whether it can be read back."""
@@ -140,7 +140,7 @@ class _Trained(Estimator):
         self.family.check_saved(folder / "estimator.skops")
 
 
-def _settled(made: Any, setting: Setting) -> Any:
+def _settled(made: Any, setting: FitContext) -> Any:
     """Return the estimator with this training's seed, where it has none, and threads."""
     parameters = made.get_params()
     seeds = {name: setting.seed for name, value in parameters.items() if _is(name, "random_state") and value is None}

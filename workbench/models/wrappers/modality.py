@@ -13,14 +13,14 @@ from typing import Any, cast
 import numpy as np
 
 from workbench.config import ColumnKind
-from workbench.data.image_column import Pictures
-from workbench.models.protocol import Family, Inputs, Model, Problem, Rows, Setting
+from workbench.data.image_column import ImageArray
+from workbench.models.protocol import Family, FitContext, Inputs, Model, Problem, Rows
 
 _FILE = "portion.json"
 
 
 @dataclass(frozen=True)
-class Portion:
+class ModalitySelection:
     """What a family takes of such rows."""
 
     columns: Mapping[str, ColumnKind]
@@ -29,7 +29,7 @@ class Portion:
     """The column of images that it takes."""
 
     @classmethod
-    def of(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> "Portion":
+    def of(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> "ModalitySelection":
         """Return what a family that takes these kinds of data takes of these columns."""
         beside = {name: kind for name, kind in columns.items() if kind != "image"}
         if "table" in kinds or ("text" in kinds and "text" in beside.values()):
@@ -44,7 +44,7 @@ class Portion:
 
     def inputs(self, x: Any) -> Any:
         """Return the part of rows that the family takes; images on disk stay there until they are asked for."""
-        return x[list(self.columns)] if self.image is None else cast(Pictures, x[self.image].array).seen
+        return x[list(self.columns)] if self.image is None else cast(ImageArray, x[self.image].array).seen
 
     def rows(self, rows: Rows | None) -> Rows | None:
         """Return rows with that part of them."""
@@ -52,11 +52,11 @@ class Portion:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class ModalityModel:
     """A model that was given a part of the rows, and takes whole ones."""
 
     model: Model
-    portion: Portion
+    portion: ModalitySelection
 
     @property
     def others(self) -> dict[str, Model]:
@@ -78,28 +78,28 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Portioned:
+class ModalityFamily:
     """A family that takes any rows with images among their columns, though it can do with a part of them alone."""
 
     family: Family
     kinds: Sequence[str]
     """What the family itself takes."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         """Train one model, on the part of the rows that the family takes."""
         if problem.kind != "mixed":
             return self.family.fit(hp, problem, train, valid, setting)
-        portion = Portion.of(self.kinds, problem.columns)
+        portion = ModalitySelection.of(self.kinds, problem.columns)
         others = setting.unlabelled
         if others is not None:
             setting = replace(setting, unlabelled=replace(others, x=portion.inputs(others.x)))
         given = replace(train, x=portion.inputs(train.x))
         model = self.family.fit(hp, portion.problem(problem), given, portion.rows(valid), setting)
-        return Fitted(model, portion)
+        return ModalityModel(model, portion)
 
     def load(self, folder: Path) -> Model:
         """Read what the model's `save` wrote."""
         model = self.family.load(folder)
         if not (folder / _FILE).exists():
             return model
-        return Fitted(model, Portion(**json.loads((folder / _FILE).read_text(encoding="utf-8"))))
+        return ModalityModel(model, ModalitySelection(**json.loads((folder / _FILE).read_text(encoding="utf-8"))))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from workbench.models.protocol import Family, Inputs, Model, Problem, Rows, Setting
+from workbench.models.protocol import Family, FitContext, Inputs, Model, Problem, Rows
 
 _FILE = "separate.json"
 
 
 @dataclass(frozen=True)
-class Separate:
+class MultiOutputModel:
     """The models of the targets, in their order."""
 
     models: Sequence[Model]
@@ -38,14 +38,14 @@ class Separate:
 
 
 @dataclass(frozen=True)
-class Able:
+class MultiOutputFamily:
     """A family of which a model may be asked for several targets, whether or not one model learns them all."""
 
     family: Family
     joint: bool
     """Whether one model of it does."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         """Train one model, or one for each target."""
         if self.joint or not problem.targets:
             return self.family.fit(hp, problem, train, valid, setting)
@@ -56,7 +56,7 @@ class Able:
             own = replace(setting, watch=watch, name=f"{setting.name}/{place}")
             models.append(self.family.fit(hp, target, rows[0] or train, rows[1], own))
         _tell(heard, problem, setting)
-        return Separate(models)
+        return MultiOutputModel(models)
 
     def load(self, folder: Path) -> Model:
         """Read what the model's `save` wrote."""
@@ -64,7 +64,7 @@ class Able:
         if not file.exists():
             return self.family.load(folder)
         places = range(json.loads(file.read_text())["models"])
-        return Separate([self.family.load(folder / str(place)) for place in places])
+        return MultiOutputModel([self.family.load(folder / str(place)) for place in places])
 
 
 @dataclass
@@ -86,7 +86,7 @@ def _one(y: np.ndarray, place: int, target: Problem) -> np.ndarray:
     return column.astype(np.int64) if target.classes else column
 
 
-def _tell(heard: Sequence[_Heard], problem: Problem, setting: Setting) -> None:
+def _tell(heard: Sequence[_Heard], problem: Problem, setting: FitContext) -> None:
     """Tell of the targets' trainings as if they had gone on side by side: the mean of their losses by their weights.
 
     A training that ended earlier than another goes on with what it had at its end. Of a few targets each one's own

@@ -13,7 +13,7 @@ from workbench.models.protocol import Inputs, Problem, Rows
 
 
 @dataclass(frozen=True)
-class Estimator:
+class EstimatorModel:
     """A view of the data, and an estimator on top of it."""
 
     view: Any
@@ -37,13 +37,13 @@ class Estimator:
         (folder / "estimator.json").write_text(json.dumps({"classes": self.classes}))
 
 
-def load(folder: Path) -> Estimator:
+def load(folder: Path) -> EstimatorModel:
     """Read what `save` wrote."""
     classes = json.loads((folder / "estimator.json").read_text())["classes"]
-    return Estimator(features.load(folder / "view.skops"), features.load(folder / "estimator.skops"), classes)
+    return EstimatorModel(features.load(folder / "view.skops"), features.load(folder / "estimator.skops"), classes)
 
 
-def fit(view: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None) -> Estimator:
+def fit(view: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None) -> EstimatorModel:
     """Fit the view and the estimator on the fold's training rows; `matrix` is what a fitted view made of them."""
     if matrix is None:
         matrix = view.fit_transform(train.x, train.y)
@@ -51,4 +51,4 @@ def fit(view: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any
         # A fold may hold one class only, which most classifiers refuse.
         estimator = DummyClassifier()
     estimator.fit(matrix, train.y, sample_weight=train.weight)
-    return Estimator(view, estimator, problem.classes)
+    return EstimatorModel(view, estimator, problem.classes)

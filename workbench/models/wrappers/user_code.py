@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import FamilyError, did_you_mean, listed
+from workbench.errors import FamilyError, did_you_mean, format_list
 
 
 def check(name: str, resolve: Callable[[str], Path] = Path) -> ast.Module:
@@ -41,7 +41,7 @@ def check(name: str, resolve: Callable[[str], Path] = Path) -> ast.Module:
     return tree
 
 
-def imports(tree: ast.Module) -> set[str]:
+def imported_libraries(tree: ast.Module) -> set[str]:
     """Return the names of the libraries that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -52,7 +52,7 @@ def imports(tree: ast.Module) -> set[str]:
     return found
 
 
-def located(name: str, resolve: Callable[[str], Path]) -> str:
+def resolve_reference(name: str, resolve: Callable[[str], Path]) -> str:
     """Return `file.py:Name` with an absolute path, which means the same in every process."""
     file, _, wanted = name.rpartition(":")
     return f"{resolve(file).absolute()}:{wanted}"
@@ -73,7 +73,7 @@ def run(name: str) -> Any:
     return getattr(module, wanted)
 
 
-def filled(make: Callable[..., Any], known: Mapping[str, Any], name: str, *given: Any) -> Any:
+def call_with_known(make: Callable[..., Any], known: Mapping[str, Any], name: str, *given: Any) -> Any:
     """Call what makes a model with those of the known arguments that it names.
 
     Raises:
@@ -89,7 +89,7 @@ def filled(make: Callable[..., Any], known: Mapping[str, Any], name: str, *given
     strange = [key for key in needed if key not in own]
     if strange:
         raise FamilyError(
-            f"{name} must need no arguments but {listed(['hp', *known])}. Received: {listed(strange)}. "
+            f"{name} must need no arguments but {format_list(['hp', *known])}. Received: {format_list(strange)}. "
             "Give them defaults."
         )
     return make(*given, **own)

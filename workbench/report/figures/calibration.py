@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ class Calibration:
     note: str
 
 
-def compute(story: Story) -> Calibration | None:
+def compute(story: ReportData) -> Calibration | None:
     """Return the bins; None without an ensemble, of values, and of ranks, which are no probabilities."""
     oof = story.oof
     if oof is None or story.ensemble is None or story.question.task == "regression":
@@ -80,7 +80,7 @@ def _interval(share: Array, rows: Array) -> tuple[Array, Array]:
     return np.clip(middle - reach, 0, share), np.clip(middle + reach, share, 1)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Calibration) -> "Figure":
     """Draw shares above, and below how many predictions are how sure."""
     options: dict[str, Any] = {"height": 4.9, "rows": 2, "sharex": True, "height_ratios": (3, 1)}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ class Confusion:
     note: str
 
 
-def compute(story: Story) -> Confusion | None:
+def compute(story: ReportData) -> Confusion | None:
     """Return the matrix; None without an ensemble, or of values."""
     if story.oof is None or story.ensemble is None or story.question.task == "regression":
         return None
@@ -44,7 +44,7 @@ def compute(story: Story) -> Confusion | None:
     wrong = counts - np.diag(np.diag(counts))
     confused = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
     shown = np.sort(confused[:_MOST_CLASSES])
-    note = captions.joined(
+    note = captions.join_sentences(
         f"A row is taken for {names[1]} from a probability of {threshold:.3g} on." if threshold is not None else "",
         captions.best_of(len(shown), classes, "classes", "most confused"),
         "Rows were predicted in several repeats and count as often." if len(story.y) > story.question.rows else "",
@@ -54,7 +54,7 @@ def compute(story: Story) -> Confusion | None:
     return Confusion(tuple(str(names[i]) for i in shown), counts[chosen], shares[chosen], note)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Confusion) -> "Figure":
     """Draw a grid of shares, with counts where there is room."""
     count = len(numbers.classes)

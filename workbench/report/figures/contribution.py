@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ class Contribution:
     note: str
 
 
-def compute(story: Story) -> Contribution | None:
+def compute(story: ReportData) -> Contribution | None:
     """Return what members add; None without an ensemble of at least two."""
     if story.ensemble is None:
         return None
@@ -37,7 +37,7 @@ def compute(story: Story) -> Contribution | None:
     told.sort(key=lambda each: -each["contribution"])
     shown = told[:_MOST_MEMBERS]
     rough = sum(not each["reoptimised"] for each in shown)
-    note = captions.joined(
+    note = captions.join_sentences(
         f"The time was out for {rough} of them, hatched: the others' weights were scaled up." if rough else "",
         captions.best_of(len(shown), len(told), "members"),
     )
@@ -50,7 +50,7 @@ def compute(story: Story) -> Contribution | None:
     )
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Contribution) -> "Figure":
     """Draw a bar for each member, to the left of 0 where it harms."""
     count = len(numbers.names)

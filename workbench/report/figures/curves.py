@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Curves, Story
+from workbench.report.report_data import Curves, ReportData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _WIDE = 20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Learning:
+class TrialCurves:
     """How one trial learnt."""
 
     name: str
@@ -40,32 +40,32 @@ class Learning:
 class LearningCurves:
     """The trials, best first."""
 
-    trials: tuple[Learning, ...]
+    trials: tuple[TrialCurves, ...]
     note: str
 
 
-def compute(story: Story) -> LearningCurves | None:
+def compute(story: ReportData) -> LearningCurves | None:
     """Return the curves; None where no trial that has some is known."""
     found = [each for each in (_learning(*item) for item in story.curves.items()) if each is not None]
     if not found:
         return None
     shown = found[:_MOST_TRIALS]
     folds = max(len(curves) for curves in story.curves.values())
-    note = captions.joined(
+    note = captions.join_sentences(
         f"The first {_MOST_FOLDS} of {folds} folds have a line of their own." if folds > _MOST_FOLDS else "",
         captions.best_of(len(shown), len(found), "families"),
     )
     return LearningCurves(tuple(shown), note)
 
 
-def _learning(name: str, curves: Curves) -> Learning | None:
+def _learning(name: str, curves: Curves) -> TrialCurves | None:
     folds, means = {}, {}
     for measured in ("val_loss", "loss"):
         lines = [line for line in (_line(curve, measured) for curve in curves.values()) if line is not None]
         if lines:
             folds[measured] = tuple(_thinned(line) for line in lines[:_MOST_FOLDS])
             means[measured] = _thinned(_mean(lines))
-    return Learning(name, folds, means) if folds else None
+    return TrialCurves(name, folds, means) if folds else None
 
 
 def _line(curve: Mapping[str, Sequence[float]], measured: str) -> Line | None:
@@ -97,7 +97,7 @@ def _thinned(line: Line) -> Line:
     return epochs[taken], losses[taken]
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: LearningCurves) -> "Figure":
     """Draw a panel for each trial."""
     count = len(numbers.trials)
@@ -124,7 +124,7 @@ def _look(measured: str) -> dict[str, Any]:
     return {"color": plot_style.INKS[place], "linestyle": plot_style.DASHES[place]}
 
 
-def _panel(axes: "Axes", trial: Learning) -> None:
+def _panel(axes: "Axes", trial: TrialCurves) -> None:
     for measured, lines in trial.folds.items():
         for epochs, losses in lines:
             axes.plot(epochs, losses, color=plot_style.INKS[measured != "val_loss"], alpha=0.35, linewidth=0.6)

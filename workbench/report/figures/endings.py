@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_REASONS = 8
 
 
 @dataclass(frozen=True)
-class Endings:
+class TrialEndings:
     """Counts of trials."""
 
     families: dict[str, tuple[int, int, int]]
@@ -27,7 +27,7 @@ class Endings:
     note: str
 
 
-def compute(story: Story) -> Endings | None:
+def compute(story: ReportData) -> TrialEndings | None:
     """Return the counts; None where every trial was complete."""
     early = [row for row in story.trials if row.state != "complete"]
     if not early:
@@ -45,11 +45,11 @@ def compute(story: Story) -> Endings | None:
     ranked = Counter((row.state, _reason(row.reason)) for row in early).most_common()
     reasons = tuple((state, reason, count) for (state, reason), count in ranked[:_MOST_REASONS])
     rest = sum(count for _, count in ranked[_MOST_REASONS:])
-    note = captions.joined(
-        captions.left_out(rest, "trial with a rarer reason"),
+    note = captions.join_sentences(
+        captions.count_left_out(rest, "trial with a rarer reason"),
         captions.best_of(len(families), len(counted), "families", "most affected"),
     )
-    return Endings(families, reasons, note)
+    return TrialEndings(families, reasons, note)
 
 
 def _reason(text: str | None) -> str:
@@ -58,8 +58,8 @@ def _reason(text: str | None) -> str:
     return first if first.startswith("pruned") else re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "…", first)
 
 
-@plot_style.styled
-def draw(numbers: Endings) -> "Figure":
+@plot_style.apply_style
+def draw(numbers: TrialEndings) -> "Figure":
     """Draw a bar for each family, and one for each reason."""
     heights = [len(numbers.families) + 1.2, len(numbers.reasons) + 1.2]
     options: dict[str, Any] = {"height": 1.3 + 0.27 * sum(heights), "rows": 2, "height_ratios": heights}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ class ErrorCorrelation:
         return float(np.clip(np.floor(10 * self.matrix.min()) / 10, 0, 0.9))
 
 
-def compute(story: Story) -> ErrorCorrelation | None:
+def compute(story: ReportData) -> ErrorCorrelation | None:
     """Return the correlations; None without an ensemble of at least two."""
     if story.ensemble is None or len(story.ensemble["diversity"]["members"]) < 2:
         return None
@@ -43,11 +43,11 @@ def compute(story: Story) -> ErrorCorrelation | None:
     left = captions.best_of(len(names[shown]), len(names), "members", "heaviest")
     matrix = np.asarray(told["matrix"], dtype=np.float64)[shown, shown]
     return ErrorCorrelation(
-        names[shown], matrix, told["measure"], captions.joined(f"Measured: {told['measure']}.", left)
+        names[shown], matrix, told["measure"], captions.join_sentences(f"Measured: {told['measure']}.", left)
     )
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: ErrorCorrelation) -> "Figure":
     """Draw a grid; members are numbered, and named at its side."""
     count = len(numbers.names)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,17 +33,17 @@ class Filters:
     note: str
 
 
-def compute(story: Story) -> Filters | None:
+def compute(story: ReportData) -> Filters | None:
     """Return what is in the net; None where no member is one."""
     if story.ensemble is None or not story.looks:
         return None
     name, look = next(iter(story.looks.items()))
     left = look.filters_in_all - len(look.filters)
-    note = captions.joined(f"{left} more filters are not shown." if left else "")
+    note = captions.join_sentences(f"{left} more filters are not shown." if left else "")
     return Filters(name, look.filters, look.images[0], look.layers, look.activations, note)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Filters) -> "Figure":
     """Draw rows of small pictures: the filters, the image, then a row for each layer."""
     rows = list(_rows(numbers))
@@ -53,7 +53,7 @@ def draw(numbers: Filters) -> "Figure":
         for place, each in enumerate(shown):
             high, wide = (min(1.0, each.shape[axis] / each.shape[1 - axis]) * side for axis in (0, 1))
             plot_style.picture(axes, each, (place, row, wide, high))
-    plot_style.pictured(axes, _COLUMNS, len(rows), equal=True)
+    plot_style.show_image(axes, _COLUMNS, len(rows), equal=True)
     axes.set_xticks([])
     axes.set_yticks(np.arange(len(rows)) + side / 2, [name for name, _ in rows], fontsize=8)
     axes.set_xlabel("filters of the first layer; then channels of later ones", loc="right")
@@ -69,7 +69,7 @@ def _rows(numbers: Filters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
     yield "image", [numbers.image]
     for name, channels in zip(numbers.layers, numbers.activations, strict=True):
         layer, _, size = name.rpartition(", ")
-        yield f"{plot_style.cut(layer, 14)}\n{size}", [plot_style.tinted(each) for each in channels[:_COLUMNS]]
+        yield f"{plot_style.cut(layer, 14)}\n{size}", [plot_style.tint(each) for each in channels[:_COLUMNS]]
 
 
 def _bytes(values: Any) -> NDArray[np.uint8]:

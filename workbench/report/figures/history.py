@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.axis_limits import Window, window
-from workbench.report.report_data import Story
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_FAMILIES = 7
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class BestSoFar:
     """The complete trials of a family, in the order in which they ended."""
 
     family: str
@@ -29,17 +29,17 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class OptimizationHistory:
     """A line for each family, the one with the best trial first."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[BestSoFar, ...]
     label: str
     """Of the axis of scores."""
-    window: Window
+    window: AxisLimits
     note: str
 
 
-def compute(story: Story) -> History | None:
+def compute(story: ReportData) -> OptimizationHistory | None:
     """Return the history; None where no trial is complete."""
     lines = []
     for family, rows in story.scored.items():
@@ -47,23 +47,23 @@ def compute(story: Story) -> History | None:
         if found:
             seconds, scores = np.array(found, dtype=np.float64).T
             running = np.minimum if story.sign > 0 else np.maximum
-            lines.append(Line(family, seconds, scores, running.accumulate(scores)))
+            lines.append(BestSoFar(family, seconds, scores, running.accumulate(scores)))
     if not lines:
         return None
     shown = lines[:_MOST_FAMILIES]
     scores = np.concatenate([line.scores for line in shown])
-    seen = window(scores.tolist(), story.sign)
+    seen = choose_limits(scores.tolist(), story.sign)
     beyond = int((~seen.within(scores)).sum())
-    note = captions.joined(
-        captions.at_the_edge(beyond, len(scores)),
+    note = captions.join_sentences(
+        captions.count_at_edge(beyond, len(scores)),
         captions.best_of(len(shown), len(lines), "families"),
-        captions.left_out(len(story.trials) - len(story.complete), "pruned or failed trial"),
+        captions.count_left_out(len(story.trials) - len(story.complete), "pruned or failed trial"),
     )
-    return History(tuple(shown), story.score_label, seen, note)
+    return OptimizationHistory(tuple(shown), story.score_label, seen, note)
 
 
-@plot_style.styled
-def draw(numbers: History) -> "Figure":
+@plot_style.apply_style
+def draw(numbers: OptimizationHistory) -> "Figure":
     """Draw the history."""
     figure, grid = plot_style.canvas("Optimisation history")
     axes, handles = grid[0, 0], []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ class Importances:
     note: str
 
 
-def compute(story: Story) -> Importances | None:
+def compute(story: ReportData) -> Importances | None:
     """Return the importances; None where no family has had enough trials to say."""
     known = [family for family in story.families if story.importances.get(family)]
     if not known:
@@ -36,15 +36,15 @@ def compute(story: Story) -> Importances | None:
         families[family] = dict(ranked[:most])
         left += max(0, len(ranked) - most)
     silent = [family for family in story.families if family not in known]
-    note = captions.joined(
-        captions.left_out(left, "less important hyperparameter"),
+    note = captions.join_sentences(
+        captions.count_left_out(left, "less important hyperparameter"),
         captions.best_of(len(shown), len(known), "families"),
-        f"Too few trials to say, or nothing to choose: {captions.listed(silent)}." if silent else "",
+        f"Too few trials to say, or nothing to choose: {captions.join_names(silent)}." if silent else "",
     )
     return Importances(families, note)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Importances) -> "Figure":
     """Draw a bar for each hyperparameter, below the name of its family."""
     names: list[str] = []

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.axis_limits import Window, window
-from workbench.report.report_data import Story
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,12 +29,12 @@ class Pareto:
     """By family, the one with the best trial first: seconds and scores."""
     front: tuple[tuple[str, float, float], ...]
     """Name, seconds and score."""
-    window: Window
+    window: AxisLimits
     label: str
     note: str
 
 
-def compute(story: Story) -> Pareto | None:
+def compute(story: ReportData) -> Pareto | None:
     """Return seconds and scores; None where no trial is complete."""
     if not story.complete:
         return None
@@ -48,15 +48,15 @@ def compute(story: Story) -> Pareto | None:
         score = float(row.score or 0)
         if not front or story.sign * score < story.sign * front[-1][2]:
             front.append((f"{row.family} #{row.number}", max(row.seconds, _LEAST_SECONDS), score))
-    seen = window([float(row.score or 0) for row in shown], story.sign)
+    seen = choose_limits([float(row.score or 0) for row in shown], story.sign)
     beyond = int((~seen.within([float(row.score or 0) for row in shown])).sum())
-    note = captions.joined(
-        captions.at_the_edge(beyond, len(shown)), captions.best_of(len(families), len(story.scored), "families")
+    note = captions.join_sentences(
+        captions.count_at_edge(beyond, len(shown)), captions.best_of(len(families), len(story.scored), "families")
     )
     return Pareto(families, tuple(front), seen, story.score_label, note)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Pareto) -> "Figure":
     """Draw the trials and the front."""
     figure, grid = plot_style.canvas("Score and time")

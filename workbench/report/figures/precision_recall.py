@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style, ranking
 from workbench.report.ranking import Ranking
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ _MOST_CLASSES = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class PrecisionRecallCurve:
     """One curve, thinned."""
 
     name: str
@@ -33,20 +33,20 @@ class Curve:
 class PrecisionRecall:
     """The curves: the ensemble's first, or of more than two classes the hardest one's."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[PrecisionRecallCurve, ...]
     subject: str
     """What is looked for."""
     note: str
 
 
-def compute(story: Story) -> PrecisionRecall | None:
+def compute(story: ReportData) -> PrecisionRecall | None:
     """Return the curves; None without an ensemble, of values, or where only one class occurs."""
     if story.question.task == "regression":
         return None
     if members := ranking.of_members(story, _MOST_MEMBERS):
         curves = tuple(_curve(name, each) for name, each in members.items())
         left = captions.best_of(len(curves) - 1, len(story.members), "members", "heaviest")
-        note = captions.joined("The dotted line is guessing.", left)
+        note = captions.join_sentences("The dotted line is guessing.", left)
         return PrecisionRecall(curves, str((story.question.classes or (0, 1))[1]), note)
     classes = ranking.of_classes(story)
     if not classes:
@@ -57,15 +57,17 @@ def compute(story: Story) -> PrecisionRecall | None:
     return PrecisionRecall(shown, "each class", captions.best_of(len(shown), len(classes), "classes", "hardest"))
 
 
-def _curve(name: str, rows: Ranking) -> Curve:
-    return Curve(name, rows.average_precision(), rows.prevalence, *ranking.thinned(*rows.precision_recall()))
+def _curve(name: str, rows: Ranking) -> PrecisionRecallCurve:
+    return PrecisionRecallCurve(
+        name, rows.average_precision(), rows.prevalence, *ranking.thin_points(*rows.precision_recall())
+    )
 
 
-def _quality(curve: Curve) -> float:
+def _quality(curve: PrecisionRecallCurve) -> float:
     return curve.average_precision
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: PrecisionRecall) -> "Figure":
     """Draw the curves."""
     figure, grid = plot_style.canvas("Precision and recall", height=4.4)

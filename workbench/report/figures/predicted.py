@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.report import plot_style
-from workbench.report.density_scatter import Cloud, gather, scatter, wide
-from workbench.report.report_data import Story
+from workbench.report.density_scatter import DensityScatter, gather, scatter, wide
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Predicted:
     """The rows; x is the actual value, y the predicted one."""
 
-    rows: Cloud
+    rows: DensityScatter
     low: float
     """The least and the greatest of all values, actual or predicted."""
     high: float
@@ -27,7 +27,7 @@ class Predicted:
     note: str
 
 
-def compute(story: Story) -> Predicted | None:
+def compute(story: ReportData) -> Predicted | None:
     """Return the rows; None without an ensemble, or of classes."""
     if story.oof is None or story.question.task != "regression":
         return None
@@ -38,7 +38,7 @@ def compute(story: Story) -> Predicted | None:
     return Predicted(rows, low, high, logarithmic, story.question.target, rows.note)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Predicted) -> "Figure":
     """Draw the rows and the diagonal."""
     figure, grid = plot_style.canvas("Predicted and actual", height=4.6)

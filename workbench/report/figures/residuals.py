@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.density_scatter import Cloud, gather, scatter, wide
-from workbench.report.report_data import Story
+from workbench.report.density_scatter import DensityScatter, gather, scatter, wide
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _QUANTILES = (0.1, 0.5, 0.9)
 class Residuals:
     """Predicted less actual values."""
 
-    rows: Cloud
+    rows: DensityScatter
     """x is the predicted value, y the residual."""
     centres: Array
     """(bins,) the mean prediction in bins of about the same number of rows; none of few rows."""
@@ -41,7 +41,7 @@ class Residuals:
     note: str
 
 
-def compute(story: Story) -> Residuals | None:
+def compute(story: ReportData) -> Residuals | None:
     """Return the residuals; None without an ensemble, or of classes."""
     if story.oof is None or story.question.task != "regression":
         return None
@@ -57,7 +57,7 @@ def compute(story: Story) -> Residuals | None:
     beyond = int(((residual < low) | (residual > high)).sum())
     columns, edges = np.histogram(residual.clip(low, high), _COLUMNS)
     rows = gather(predicted, residual.clip(low, high), wide_x=wide(predicted))
-    note = captions.joined(
+    note = captions.join_sentences(
         f"{beyond:,} residuals lie beyond the edges, where they are put." if beyond else "", rows.note
     )
     return Residuals(rows, centres, quantiles, columns, edges, wide(predicted), story.question.target, note)
@@ -70,7 +70,7 @@ def _reach(residual: Array) -> tuple[float, float]:
     return max(float(residual.min()), float(low - room)), min(float(residual.max()), float(high + room))
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Residuals) -> "Figure":
     """Draw residuals against predictions above, and how they are spread below."""
     figure, grid = plot_style.canvas("Residuals", height=5.2, rows=2, height_ratios=(2, 1))

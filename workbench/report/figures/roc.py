@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style, ranking
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_CLASSES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class RocCurve:
     """One ROC curve, thinned."""
 
     name: str
@@ -31,16 +31,16 @@ class Curve:
 class Roc:
     """The curves, the ensemble's own first: of more than two classes it is the mean over the classes."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[RocCurve, ...]
     note: str
 
 
-def compute(story: Story) -> Roc | None:
+def compute(story: ReportData) -> Roc | None:
     """Return the curves; None without an ensemble, of values, or where only one class occurs."""
     if story.question.task == "regression":
         return None
     if members := ranking.of_members(story, _MOST_MEMBERS):
-        curves = tuple(Curve(name, each.area(), *ranking.thinned(*each.roc())) for name, each in members.items())
+        curves = tuple(RocCurve(name, each.area(), *ranking.thin_points(*each.roc())) for name, each in members.items())
         return Roc(curves, captions.best_of(len(curves) - 1, len(story.members), "members", "heaviest"))
     classes = ranking.of_classes(story)
     if not classes:
@@ -50,13 +50,13 @@ def compute(story: Story) -> Roc | None:
     # Where a curve rises straight up it has several heights; the highest counts.
     heights = np.mean([_heights(*each.roc(), rates) for each in classes.values()], axis=0)
     areas = {index: each.area() for index, each in classes.items()}
-    whole = Curve(
+    whole = RocCurve(
         "mean of classes", float(np.mean(list(areas.values()))), np.append(0.0, rates), np.append(0.0, heights)
     )
     worst = sorted(areas, key=lambda index: areas[index])[:_MOST_CLASSES]
-    shown = (Curve(str(names[i]), areas[i], *ranking.thinned(*classes[i].roc())) for i in worst)
+    shown = (RocCurve(str(names[i]), areas[i], *ranking.thin_points(*classes[i].roc())) for i in worst)
     left = captions.best_of(len(worst), len(classes), "classes", "least recognised")
-    return Roc((whole, *shown), captions.joined("Each class is held against all others.", left))
+    return Roc((whole, *shown), captions.join_sentences("Each class is held against all others.", left))
 
 
 def _heights(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,7 +66,7 @@ def _heights(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.floa
     return heights
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Roc) -> "Figure":
     """Draw the curves."""
     figure, grid = plot_style.canvas("ROC curves", height=4.6)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.report import captions, plot_style
-from workbench.report.axis_limits import Window, window
-from workbench.report.report_data import Story
-from workbench.search.storage import Row
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
+from workbench.search.storage import TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,14 +52,14 @@ class Slices:
     """The panels, those of one family together."""
 
     panels: tuple[Slice, ...]
-    windows: dict[str, Window]
+    windows: dict[str, AxisLimits]
     """By family."""
     sign: int
     label: str
     note: str
 
 
-def compute(story: Story) -> Slices | None:
+def compute(story: ReportData) -> Slices | None:
     """Return the slices of the best families; None where none has had enough trials."""
     offered: dict[str, list[Slice]] = {}
     for family, rows in story.scored.items():
@@ -71,19 +71,19 @@ def compute(story: Story) -> Slices | None:
     most = _MOST_PANELS // len(offered)
     panels = [panel for found in offered.values() for panel in found[:most]]
     windows = {
-        family: window([row.score for row in story.scored[family] if row.score is not None], story.sign)
+        family: choose_limits([row.score for row in story.scored[family] if row.score is not None], story.sign)
         for family in offered
     }
     left = sum(max(0, len(found) - most) for found in offered.values())
     beyond = any(not windows[panel.family].within(panel.scores).all() for panel in panels)
-    note = captions.joined(
-        captions.left_out(left, "further hyperparameter"),
+    note = captions.join_sentences(
+        captions.count_left_out(left, "further hyperparameter"),
         "Poor scores are moved to the edge, where marks are hollow." if beyond else "",
     )
     return Slices(tuple(panels), windows, story.sign, story.score_label, note)
 
 
-def _slices(story: Story, family: str, rows: Sequence[Row]) -> list[Slice]:
+def _slices(story: ReportData, family: str, rows: Sequence[TrialRecord]) -> list[Slice]:
     """Return a slice for each hyperparameter that varies, the one that matters most first."""
     matters = story.importances.get(family, {})
     names = dict.fromkeys([*sorted(matters, key=lambda name: -matters[name]), *rows[0].hyperparameters])
@@ -91,7 +91,7 @@ def _slices(story: Story, family: str, rows: Sequence[Row]) -> list[Slice]:
     return [each for each in found if each is not None]
 
 
-def _slice(family: str, name: str, rows: Sequence[Row]) -> Slice | None:
+def _slice(family: str, name: str, rows: Sequence[TrialRecord]) -> Slice | None:
     """Return the trials by a hyperparameter; None where it is the same in all."""
     given: list[Any] = [row.hyperparameters[name] for row in rows]
     scores = [float(row.score or 0) for row in rows]
@@ -106,7 +106,7 @@ def _slice(family: str, name: str, rows: Sequence[Row]) -> Slice | None:
     return Slice(family, name, values, kept_scores, choices)
 
 
-@plot_style.styled
+@plot_style.apply_style
 def draw(numbers: Slices) -> "Figure":
     """Draw the panels, two in a row."""
     count = len(numbers.panels)
@@ -122,7 +122,7 @@ def draw(numbers: Slices) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", panel: Slice, seen: Window, sign: int) -> None:
+def _panel(axes: "Axes", panel: Slice, seen: AxisLimits, sign: int) -> None:
     from matplotlib.colors import to_rgba
 
     ink, count = plot_style.INKS[0], len(panel.scores)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.report import captions, plot_style
-from workbench.report.report_data import Story
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ _MOST_MEMBERS = 25
 
 
 @dataclass(frozen=True)
-class Weights:
+class MemberWeights:
     """The members, the heaviest first."""
 
     names: tuple[str, ...]
@@ -25,7 +25,7 @@ class Weights:
     """Each member's weights by target or class, of which the weight is the mean; none where it has one."""
 
 
-def compute(story: Story) -> Weights | None:
+def compute(story: ReportData) -> MemberWeights | None:
     """Return the weights; None without an ensemble of at least two."""
     if story.ensemble is None or len(story.ensemble["members"]) < 2:
         return None
@@ -34,12 +34,12 @@ def compute(story: Story) -> Weights | None:
     apart = tuple(tuple((member.get("weights") or {}).values()) for member in shown)
     spread = [member["weight_se"] for member in shown]
     rest = sum(member["weight"] for member in members[_MOST_MEMBERS:])
-    note = captions.joined(
+    note = captions.join_sentences(
         f"{len(members) - len(shown)} more members have {rest:.2g} of the weight together." if rest else "",
         "Nothing was fitted, so nothing varies." if None in spread else "",
         f"A dot is the weight for one {story.ensemble['weights']}, a bar their mean." if any(apart) else "",
     )
-    return Weights(
+    return MemberWeights(
         tuple(member["name"] for member in shown),
         tuple(member["weight"] for member in shown),
         None if None in spread else tuple(spread),
@@ -48,8 +48,8 @@ def compute(story: Story) -> Weights | None:
     )
 
 
-@plot_style.styled
-def draw(numbers: Weights) -> "Figure":
+@plot_style.apply_style
+def draw(numbers: MemberWeights) -> "Figure":
     """Draw a bar for each member."""
     count = len(numbers.names)
     figure, grid = plot_style.canvas("Weights", height=1.1 + 0.25 * count)
