@@ -182,7 +182,7 @@ def _search(study: str, trials: int, workers: int, memory: Sequence[int] = ()) -
 
 def _warm(opened: Any) -> None:
     """Wait until the process that trials are forked from has the libraries; there is one for all pools."""
-    workers = pool.Pool(opened.competition.modules())
+    workers = pool.Pool(opened.task.modules())
     with tempfile.TemporaryDirectory() as folder:
         process = workers.start(_spec(opened, opened.config.families[0]), 0, Path(folder))
         process.receive()
@@ -363,13 +363,13 @@ def _open(study: str, **overrides: Any) -> Any:
 
 
 def _spec(opened: Any, family: str) -> TrialSpec:
-    own = opened.competition
+    own = opened.task
     return TrialSpec(family, own.dataset, own.folds, own.metric, seed=opened.config.seed)
 
 
 def _preloaded(opened: Any) -> list[str]:
     """Return what the pool of a study has loaded."""
-    return ["workbench.search.worker", *opened.competition.modules()]
+    return ["workbench.search.worker", *opened.task.modules()]
 
 
 def _suggested(opened: Any, family: str) -> dict[int, dict[str, Any]]:

@@ -91,12 +91,11 @@ def train(folder: Path, images: int, fraction: float, line: Any) -> None:
     file.write_text(yaml.safe_dump(said | {"folds": {"kind": "holdout", "fraction": fraction}}))
     study = workbench.open(str(file), str(folder / "mlruns"))
     study.home.create()
-    study.archive.begin()
-    decoded = study.competition.dataset.x.nbytes / _GIB
-    pool = Pool(study.competition.modules(), threads=1)
+    study.store.begin()
+    decoded = study.task.dataset.x.nbytes / _GIB
+    pool = Pool(study.task.modules(), threads=1)
     processes = [
-        pool.start(study.competition.spec("cnn", 1), number, folder / few.name / f"trial-{number}")
-        for number in range(2)
+        pool.start(study.task.spec("cnn", 1), number, folder / few.name / f"trial-{number}") for number in range(2)
     ]
     peaks: dict[int, dict[str, float]] = {}
     trained: set[int] = set()

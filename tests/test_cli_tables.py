@@ -1,7 +1,7 @@
 import io
 
 import numpy as np
-from ensemble_banks import diabetes
+from prediction_matrices import diabetes
 from rich.console import Console
 
 from workbench.cli import console_tables

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, diabetes, digits
+from prediction_matrices import breast_cancer, diabetes, digits
 
 from workbench.ensemble.aggregation import WeightedMean
 from workbench.ensemble.objectives import AbsoluteError, LogLoss, MetricObjective, SquaredError, objective_for

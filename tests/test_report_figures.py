@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-import figure_stories as stories
+import report_datasets as stories
 import matplotlib
 import numpy as np
 import pytest

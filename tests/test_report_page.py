@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
-import figure_stories as stories
+import report_datasets as stories
 import pytest
 
 from workbench.report import Recipe, ReportData, formatting, markdown, page, report_tables

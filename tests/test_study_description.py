@@ -37,7 +37,7 @@ def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = S
     (frame() if train is None else train).to_csv(folder / "train.csv", index=False)
     frame(30).drop(columns="species").to_csv(folder / "test.csv", index=False)
     (folder / "small.yaml").write_text(text)
-    return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).competition
+    return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).task
 
 
 def a_row(number: int, score: float | None) -> TrialRecord:

@@ -200,7 +200,7 @@ class Ran(NamedTuple):
     def rows(self) -> Any:
         """Rows to predict, with holes and an unseen category; images for the study of digits."""
         if self.name == "digits":
-            return self.study.competition.dataset.x_test
+            return self.study.task.dataset.x_test
         test = pd.read_csv(self.folder / "test.csv")
         return pd.concat([test, test[:1].assign(**STRANGE, key="new")], ignore_index=True)
 
@@ -351,7 +351,7 @@ def test_values_trained_on_as_logarithms_and_images_leave_as_well(ran: Ran, tmp_
 @pytest.mark.slow
 def test_a_run_logs_the_ensemble_and_its_members_and_the_next_frees_them(ran: Ran) -> None:
     study = ran.study
-    document = study.archive.tracker.newest_ensemble()
+    document = study.store.tracker.newest_ensemble()
     (ensemble,), members = ran.models("ensemble"), ran.models("member")
     assert ensemble.source_run_id == document["run_id"]
     assert {each.source_run_id for each in members} == {member["run_id"] for member in document["members"]}
@@ -416,7 +416,7 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
 def test_what_cannot_be_exported_is_refused_in_one_line(ran: Ran, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"copy: must be a new or an empty folder. Received: one with files"):
         ran.command("export", "-o", str(ran.folder))
-    tracker, vault = ran.study.archive.tracker, ran.study.competition.vault
+    tracker, vault = ran.study.store.tracker, ran.study.task.schema
     document = dict(tracker.newest_ensemble())
     known = tracker.predictions(document.pop("run_id"), vault)
     document["members"] = [{**document["members"][0], "run_ids": ["elsewhere"], "name": "their net"}]

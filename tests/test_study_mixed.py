@@ -60,14 +60,14 @@ def test_the_study_that_ships_opens_once_its_script_has_run(made, tmp_path):
     wares().write(tmp_path, 30, seed=7)
     shutil.copy(STUDIES / "wares.yaml", tmp_path)
     opened = workbench.open(str(tmp_path / "wares.yaml"))
-    assert opened.competition.dataset.kind == "mixed"
-    opened.competition.check()
+    assert opened.task.dataset.kind == "mixed"
+    opened.task.check()
 
 
 def test_all_columns_together_beat_each_alone_on_rows_that_no_study_has_seen(made, home):
     whole = study(made, home, "whole", ["multi_input"], [])
     whole.run(trials=2, workers=1, out=made / "s.csv")
-    assert set(whole.competition.dataset.columns.values()) == {"number", "category", "text", "image"}
+    assert set(whole.task.dataset.columns.values()) == {"number", "category", "text", "image"}
     together = error(whole, made)
     for name in FEATURES:
         alone = study(made, home, f"only_{name}", ["multi_input"], [other for other in FEATURES if other != name])

@@ -18,7 +18,7 @@ from workbench import ensemble, evaluation, models
 from workbench.autoconfig import infer, profile
 from workbench.autoconfig.infer import InferredConfig
 from workbench.autoconfig.profile import DataFiles, DataProfile
-from workbench.config import FoldKind, Task
+from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruners
 from workbench.search.samplers import samplers
@@ -41,7 +41,7 @@ class Draft:
     """The file, as the user named it."""
     target: str | list[str]
     """What is predicted; a list of several targets."""
-    task: Task
+    task: TaskType
     """What is asked of it."""
     metric: str | None
     """What is optimised; None where each of several targets has a metric of its own."""

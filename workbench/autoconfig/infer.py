@@ -12,7 +12,7 @@ from workbench.autoconfig import target_columns
 from workbench.autoconfig.profile import DataProfile, looks_like_id
 from workbench.autoconfig.target_columns import InferredTargets, list_answer_columns
 from workbench.autoconfig.time_series import TimeStructure, infer_time
-from workbench.config import SingleTask, Task
+from workbench.config import SingleTask, TaskType
 from workbench.data.dataset import Kind
 from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, DataError, format_list
@@ -96,7 +96,7 @@ class InferredConfig:
     """What was found and inferred, a line each."""
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TaskType:
         """What is asked of a row."""
         if len(self.tasks) == 1:
             return self.tasks[0]

@@ -133,7 +133,7 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
         return
     from workbench.cli import console_tables
 
-    _out().print(console_tables.leaderboard(rows, metric=study.competition.scored_by.name))
+    _out().print(console_tables.leaderboard(rows, metric=study.task.scored_by.name))
 
 
 @app.command()
@@ -269,7 +269,7 @@ def import_(
     from workbench.cli import console_tables
 
     verb = "Replaced" if taken["replaced"] else "Imported"
-    print(f"{verb} {name}: {study.competition.metric.name} {console_tables.number(taken['score'])}.")
+    print(f"{verb} {name}: {study.task.metric.name} {console_tables.number(taken['score'])}.")
 
 
 @app.command()
@@ -400,12 +400,12 @@ def _progress(
     """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
     from workbench.cli.progress import EventLog, LineProgress, LiveProgress
 
-    maximize = study.competition.scored_by.direction == "maximize"
+    maximize = study.task.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
     listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
     if console.is_terminal:
-        title = f"{study.name} · {study.competition.scored_by.name}"
+        title = f"{study.name} · {study.task.scored_by.name}"
         listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
     else:
         listeners.append(LineProgress(console, maximize=maximize))
@@ -425,9 +425,9 @@ def _tell(study: "Study", summary: "Summary") -> None:
     from workbench.cli import console_tables
 
     console = _out()
-    for note in study.competition.dataset.notes:
+    for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True, highlight=False)
-    console.print(console_tables.by_family(study.rows(), metric=study.competition.metric.name))
+    console.print(console_tables.by_family(study.rows(), metric=study.task.metric.name))
     if summary.ensemble is not None:
         console.print(console_tables.ensemble(summary.ensemble))
     if summary.submission is not None:

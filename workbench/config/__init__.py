@@ -19,7 +19,7 @@ from workbench.config.schema import (
     SearchConfig,
     SingleTask,
     TargetConfig,
-    Task,
+    TaskType,
     TrainingConfig,
     WordVectorsConfig,
 )
@@ -38,7 +38,7 @@ __all__ = [
     "SingleTask",
     "StudyConfig",
     "TargetConfig",
-    "Task",
+    "TaskType",
     "TrainingConfig",
     "WordVectorsConfig",
     "load",

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-Task = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
+TaskType = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
 """What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
 SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]

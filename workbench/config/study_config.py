@@ -14,7 +14,7 @@ from workbench.config.schema import (
     Name,
     SearchConfig,
     TargetConfig,
-    Task,
+    TaskType,
     TrainingConfig,
     Whole,
 )
@@ -28,7 +28,7 @@ class StudyConfig(ConfigSection):
     """The study's identity, and the name of its experiment."""
     data: DataConfig
     """Where the rows come from, and what their columns are."""
-    task: Task | None = None
+    task: TaskType | None = None
     """Inferred from the target when left out."""
     targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
     """Of several targets, by name: what is particular of some of them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from workbench.config import ColumnKind, SingleTask, Task
+from workbench.config import ColumnKind, SingleTask, TaskType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class Dataset:
 
     kind: Kind
     """What a row is."""
-    task: Task
+    task: TaskType
     """What is asked about a row."""
     x: Rows
     """The features of the training rows."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import ColumnKind, StudyConfig, Task
+from workbench.config import ColumnKind, StudyConfig, TaskType
 from workbench.data import column_types
 from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Array
@@ -170,7 +170,7 @@ def add_lags(
     x: pd.DataFrame,
     *,
     y: Array,
-    task: Task,
+    task: TaskType,
     learnt: Mapping[str, FittedColumn],
     names: tuple[str, str],
 ) -> LaggedData:
@@ -320,7 +320,7 @@ def _learn(
     )
 
 
-def _check(config: StudyConfig, task: Task) -> None:
+def _check(config: StudyConfig, task: TaskType) -> None:
     """Refuse the target's past where it cannot be shown, or where later rows could train what predicts earlier ones."""
     if config.data.horizon is None:
         return

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import SingleTask, StudyConfig, Task
+from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Class, Target
 from workbench.errors import DataError, did_you_mean, format_list
 
@@ -28,7 +28,7 @@ class TargetColumns(NamedTuple):
     """What a study predicts, by the names that Dataset gives it."""
 
     target: str
-    task: Task
+    task: TaskType
     y: np.ndarray[Any, np.dtype[Any]]
     classes: tuple[Class, ...] | None
     targets: tuple[Target, ...] = ()
@@ -63,7 +63,7 @@ def encode_targets(config: StudyConfig, frame: pd.DataFrame) -> TargetColumns:
     return TargetColumns(", ".join(names), "multilabel" if binary else "multitarget", y, None, targets)
 
 
-def single_task(task: Task | None) -> SingleTask | None:
+def single_task(task: TaskType | None) -> SingleTask | None:
     """Return the task of one target; None where it is to be inferred."""
     return None if task is None or task == "multilabel" or task == "multitarget" else task
 

@@ -19,7 +19,7 @@ from workbench.errors import EvaluationError, did_you_mean, format_list
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.config import Task
+    from workbench.config import TaskType
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,8 +28,8 @@ Wants = Literal["probabilities", "labels", "values"]
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 Transform = Literal["none", "log1p"]
 
-_CLASSES: frozenset[Task] = frozenset({"binary", "multiclass"})
-_VALUES: frozenset[Task] = frozenset({"regression"})
+_CLASSES: frozenset[TaskType] = frozenset({"binary", "multiclass"})
+_VALUES: frozenset[TaskType] = frozenset({"regression"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MetricEntry:
     direction: Direction
     wants: Wants
     about: str
-    tasks: frozenset[Task] = _CLASSES
+    tasks: frozenset[TaskType] = _CLASSES
     loss: Loss = "squared_error"
     """What a regression is trained on; classes are trained on log loss."""
     transform: Transform = "none"
@@ -88,7 +88,7 @@ class Metric:
     direction: Direction
     wants: Wants
     """What `function` takes; `score` itself always takes probabilities or values."""
-    tasks: frozenset[Task]
+    tasks: frozenset[TaskType]
     """The tasks that it can score."""
     loss: Loss
     """What a family should train on."""
@@ -132,7 +132,7 @@ class Metric:
         """Return `score` as a number to minimise: its sign is changed where more is better."""
         return score if self.direction == "minimize" else -score
 
-    def check_target(self, task: Task, y: Array) -> None:
+    def check_target(self, task: TaskType, y: Array) -> None:
         """Refuse a target that this metric cannot score.
 
         Raises:
@@ -213,7 +213,7 @@ def describe() -> list[dict[str, Any]]:
     ]
 
 
-def default(task: Task) -> str:
+def default(task: TaskType) -> str:
     """Return the metric of a study that names none."""
     return "rmse" if task == "regression" else "log_loss"
 
@@ -250,7 +250,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         raise EvaluationError(f"metric {name!r}: {path} must define the function {function!r}.{hint}")
 
 
-def metric(name: str, base: Callable[[str], Path] | None = None, *, task: Task | None = None) -> Metric:
+def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskType | None = None) -> Metric:
     """Return a metric by its name, or load the user's own from `file.py:function`.
 
     The user's function takes class numbers or values and predictions, `function(y_true, y_pred)`, and optionally
@@ -275,7 +275,7 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: Task |
     return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function)
 
 
-def _of_values(tasks: frozenset[Task], task: Task | None) -> bool:
+def _of_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:
     """Return whether a metric of `tasks` is asked about values."""
     return task == "regression" if task else tasks == _VALUES
 
@@ -286,7 +286,7 @@ def _located(name: str, base: Callable[[str], Path] | None) -> tuple[Path, str]:
     return (base or Path)(file), function
 
 
-def _custom(name: str, base: Callable[[str], Path] | None, task: Task | None) -> Metric:
+def _custom(name: str, base: Callable[[str], Path] | None, task: TaskType | None) -> Metric:
     """Return the user's metric, after its file has run and its attributes have been checked."""
     path, attribute = _located(name, base)
     function = getattr(_module(name, path), attribute)

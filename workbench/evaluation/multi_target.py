@@ -18,11 +18,11 @@ from workbench.evaluation.metrics import Metric
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.config import Task
+    from workbench.config import TaskType
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-TASKS: frozenset[Task] = frozenset({"multilabel", "multitarget"})
+TASKS: frozenset[TaskType] = frozenset({"multilabel", "multitarget"})
 # What a metric logger takes of a target's name.
 _UNSUITED = re.compile(r"[^\w .:/-]")
 

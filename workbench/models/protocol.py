@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from workbench.config import ColumnKind, Task, TrainingConfig
+from workbench.config import ColumnKind, TaskType, TrainingConfig
 
 # Of so many targets at most, each one's loss is told of every epoch.
 _TOLD = 12
@@ -26,7 +26,7 @@ class Problem:
     """What is to be learned, the same for every fold."""
 
     kind: Literal["table", "text", "image", "sequence", "mixed"]
-    task: Task
+    task: TaskType
     classes: int
     """The number of classes; 0 for regression."""
     columns: Mapping[str, ColumnKind]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.config import Task
+from workbench.config import TaskType
 from workbench.data.dataset import Target, output_spans
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class StudyFacts:
 
     study: str
     target: str
-    task: Task
+    task: TaskType
     metric: str
     direction: Literal["minimize", "maximize"]
     source: str

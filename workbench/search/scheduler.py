@@ -93,7 +93,7 @@ class Search:
     def __init__(self, plan: Plan, books: TrialStorage, pool: Workers) -> None:
         """Take stock of the trials that there are."""
         self._plan = plan
-        self._books = books
+        self._storage = books
         self._pool = pool
         self._running: list[_Running] = []
         rows = books.rows()
@@ -143,7 +143,7 @@ class Search:
         if standing.complete:
             return
         spec = self._plan.specs[BASELINE]
-        live = self._books.ask(BASELINE)
+        live = self._storage.ask(BASELINE)
         folder = self._plan.folder(BASELINE, live.number)
         try:
             yield TrialStarted(BASELINE, live.number, len(spec.folds))
@@ -166,7 +166,7 @@ class Search:
                 return "disk"
             able = self._able()
             if not able:
-                return "minutes" if self._back else "exhausted" if self._books.exhausted else "families"
+                return "minutes" if self._back else "exhausted" if self._storage.exhausted else "families"
             standing = choose(able, left)
             if standing is None:
                 return "minutes"
@@ -175,14 +175,14 @@ class Search:
 
     def _able(self) -> list[FamilyProgress]:
         """Return the families that may have a turn."""
-        out = {*self._aside, *self._back, *self._books.exhausted}
+        out = {*self._aside, *self._back, *self._storage.exhausted}
         return [standing for standing in self._others() if standing.family not in out]
 
     def _start(self, standing: FamilyProgress) -> Iterator[Event]:
         family = standing.family
-        live = self._books.ask(family)
+        live = self._storage.ask(family)
         standing.started += 1
-        standing.waiting = self._books.waiting(family)
+        standing.waiting = self._storage.waiting(family)
         if live.hopeless:
             reason = "the whole command died under this trial, again and again"
             yield from self._tell(self._end(live, worker.Done("failed", reason)))

@@ -216,7 +216,7 @@ class ActiveTrial:
         """Hold the trial that `study` gave."""
         self.family = family
         self.number = trial.number
-        self._books = books
+        self._storage = books
         self._study = study
         self._trial = trial
         self._sampler = books._sampler_of(family, trial.number)
@@ -265,13 +265,13 @@ class ActiveTrial:
         """
         if not math.isfinite(value):
             return False
-        loss = self._books.sign * value if place[1] == END else value
+        loss = self._storage.sign * value if place[1] == END else value
         step = encode_step(place)
         if step not in self._reported:
-            self._trial.report(self._books.sign * loss, step=step)
+            self._trial.report(self._storage.sign * loss, step=step)
             self._reported.add(step)
         self._board.put(self.number, place, loss)
-        return self._books.ends(self._board, self.number, place)
+        return self._storage.ends(self._board, self.number, place)
 
     def rank(self, folds: int) -> int:
         """Return how many complete trials of the family were better than this one after so many folds."""
@@ -291,15 +291,15 @@ class ActiveTrial:
             # So a sampler says that it has tried everything; Optuna expects that inside its own loop only.
             if "Study.stop" not in str(error):
                 raise
-            self._books.exhausted.add(self.family)
+            self._storage.exhausted.add(self.family)
         if result.state == "complete" and result.score is not None:
-            self._board.finish(self.number, self._books.sign * result.score)
+            self._board.finish(self.number, self._storage.sign * result.score)
         return row
 
     def release(self) -> None:
         """Put the trial back in the queue, unless it has ended: the next run goes on with it."""
         if not self._study._storage.get_trial(self._trial._trial_id).state.is_finished():
-            self._books.wait(self._trial._trial_id)
+            self._storage.wait(self._trial._trial_id)
 
     def _name(self, question: Hyperparameter, distribution: Distribution) -> str:
         """Return the hyperparameter's name in Optuna, which keeps one sort of values under one name.
@@ -308,7 +308,7 @@ class ActiveTrial:
         kind or scale, are told apart by a name of their own: what was learnt under the old one stays with it.
         """
         known = self._space.setdefault(question.name, distribution)
-        sort = partial(_sort, ranges=self._books.holds_ranges)
+        sort = partial(_sort, ranges=self._storage.holds_ranges)
         if sort(known) == sort(distribution):
             return question.name
         name = f"{question.name} {sort(distribution)}"

@@ -42,8 +42,8 @@ def align(own: Task, other: Task) -> Alignment:
         )
     there = _found(own.dataset.ids, other.dataset.ids)
     place = np.empty(other.folds.assignment.shape, dtype=np.int64)
-    place[other.vault.repeats, other.vault.rows] = np.arange(len(other.vault.rows))
-    return Alignment(place[own.vault.repeats, there[own.vault.rows]], _test(own, other))
+    place[other.schema.repeats, other.schema.rows] = np.arange(len(other.schema.rows))
+    return Alignment(place[own.schema.repeats, there[own.schema.rows]], _test(own, other))
 
 
 def _test(own: Task, other: Task) -> np.ndarray | slice:
@@ -109,15 +109,15 @@ def _target(own: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list
     return [] if known == others else [f"target (classes {others} there and {known} here, see data.positive)"]
 
 
-def _labels(competition: Task) -> np.ndarray:
+def _labels(task: Task) -> np.ndarray:
     """Return the target's values: of classes their labels as text."""
-    data = competition.dataset
+    data = task.dataset
     return data.y if data.classes is None else np.array(folds.texts(np.array(data.classes, dtype=object)))[data.y]
 
 
-def _deal(competition: Task) -> dict[str, Any]:
+def _deal(task: Task) -> dict[str, Any]:
     """Return what folds were dealt by."""
-    made, config = competition.folds, competition.config.folds
+    made, config = task.folds, task.config.folds
     chance: dict[str, Any] = {} if made.kind in ("time", "column") else {"seed": config.seed}
     part = {"fraction": config.fraction} if made.kind == "holdout" else {}
     return {"kind": made.kind, "folds": made.folds, "repeats": made.repeats, **chance, **part}

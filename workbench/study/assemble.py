@@ -27,12 +27,12 @@ Listen = Callable[[str], object]
 
 
 def assemble(
-    competition: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord], listen: Listen
+    task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord], listen: Listen
 ) -> Predictor:
     """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
 
     Args:
-        competition: the study's.
+        task: the study's.
         archive: where the members' models are kept.
         document: the ensemble.
         rows: the study's trials.
@@ -41,10 +41,10 @@ def assemble(
     Raises:
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
     """
-    config, home = competition.config, archive.home
-    competition.facts.check(home.facts(config.name), config, but=["test"])
+    config, home = task.config, archive.home
+    task.facts.check(home.facts(config.name), config, but=["test"])
     members = _members(document, rows, config)
-    made = _made(competition, archive, members)
+    made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
     with home.lock(config.name) if anew else nullcontext(), home.room():
@@ -52,22 +52,22 @@ def assemble(
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
     return Predictor(
-        reader=competition.reader,
+        reader=task.reader,
         members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
-        joiner=_joiner(document, members, competition, archive),
-        layout=submission.infer_layout(competition.dataset, competition.metric),
-        transform=trial.output_transforms(competition.dataset, competition.transform),
+        joiner=_joiner(document, members, task, archive),
+        layout=submission.infer_layout(task.dataset, task.metric),
+        transform=trial.output_transforms(task.dataset, task.transform),
         threshold=document.get("threshold"),
     )
 
 
-def complete(competition: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord]) -> bool:
+def complete(task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord]) -> bool:
     """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
     try:
-        members = _members(document, rows, competition.config)
+        members = _members(document, rows, task.config)
     except StudyError:
         return False
-    made = _made(competition, archive, members)
+    made = _made(task, archive, members)
     return all(making.kept for trials in made for makings in trials for making in makings)
 
 
@@ -92,12 +92,10 @@ class _Making:
             trial.save(self.train(), self.place)
 
 
-def _made(
-    competition: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]
-) -> list[list[list[_Making]]]:
+def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
     """Return the models of each trial of each member."""
-    threads = competition.threads(competition.config.search.workers or cores(), cores())
-    return [[[*_makings(competition.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
+    threads = task.threads(task.config.search.workers or cores(), cores())
+    return [[[*_makings(task.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
 
 
 def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
@@ -106,7 +104,7 @@ def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequenc
 
 
 def _joiner(
-    document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], competition: Task, archive: StudyStore
+    document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
     if document.get("weights", "shared") != "shared":
@@ -115,7 +113,7 @@ def _joiner(
         return LinearStack.read(document["joiner"])
     if document["method"] != "rank":
         return WeightedMean()
-    vault, tracker = competition.vault, archive.tracker
+    vault, tracker = task.schema, archive.tracker
     return RankAverage.of(
         [
             np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)

@@ -21,7 +21,7 @@ _TO_EXPLAIN = 0.15
 
 def blend_candidates(
     models: Sequence[Model],
-    competition: Task,
+    task: Task,
     *,
     method: str,
     weights: Whose | None,
@@ -34,7 +34,7 @@ def blend_candidates(
 
     Args:
         models: the candidates, with their predictions.
-        competition: says what is predicted, and how well; the honest score is cross-fitted over its folds.
+        task: says what is predicted, and how well; the honest score is cross-fitted over its folds.
         method: how weights are found.
         weights: whether members have one each, or one for each target or class; as is better unless given.
         members: the most members.
@@ -43,15 +43,15 @@ def blend_candidates(
         seconds: how long the blends may take together.
     """
     began = time.monotonic()
-    metric, vault = competition.metric, competition.vault
-    y = competition.dataset.y[vault.rows]
+    metric, vault = task.metric, task.schema
+    y = task.dataset.y[vault.rows]
     scores, families = [each.score for each, _ in models], [each.family for each, _ in models]
     chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
-    options |= {"fold": _fold(competition), "groups": competition.groups, "shrink": True, "simplify": simplify}
+    options |= {"fold": _fold(task), "groups": task.groups, "shrink": True, "simplify": simplify}
     result = ensemble.assess(oof, y, metric, weights=weights, **options)
     every = result.blend.weights if result.blend.apart is None else result.blend.apart
     joined = result.blend.combine(oof)
@@ -64,22 +64,22 @@ def blend_candidates(
         **_scores(result, metric),
         "threshold": threshold,
         "best_single_run_id": rows[result.best_single].run_id,
-        "also": score_ensemble(competition.also, y, joined, threshold),
+        "also": score_ensemble(task.also, y, joined, threshold),
         "candidates": len(rows),
-        "members": [_member(rows[i], i, result, competition) for i in heaviest],
+        "members": [_member(rows[i], i, result, task) for i in heaviest],
         "diversity": explained.document(),
         "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
 
 
-def _fold(competition: Task) -> np.ndarray | None:
+def _fold(task: Task) -> np.ndarray | None:
     """Return the folds to cross-fit over; None where rows are to be dealt.
 
     Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
     """
-    folds = competition.vault.folds
-    return folds if competition.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
+    folds = task.schema.folds
+    return folds if task.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
 
 
 def score_ensemble(
@@ -139,18 +139,18 @@ def _threshold(blend: Blend, metric: Metric) -> Threshold:
     return {part.target: found[part.start] if isinstance(found, tuple) else None for part in metric.parts}
 
 
-def _parts(blend: Blend, competition: Task) -> list[str]:
+def _parts(blend: Blend, task: Task) -> list[str]:
     """Return what the weights of a member are for: the targets' or the classes' names; none where it has one weight."""
     if blend.apart is None:
         return []
-    data = competition.dataset
+    data = task.dataset
     return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
 
 
-def _member(candidate: Candidate, place: int, result: Assessment, competition: Task) -> dict[str, Any]:
+def _member(candidate: Candidate, place: int, result: Assessment, task: Task) -> dict[str, Any]:
     """Return what there is to know of the candidate at a place among those that were blended."""
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
-    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, competition)
+    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, task)
     own = None if blend.apart is None else dict(zip(parts, blend.apart[place].tolist(), strict=True))
     error = None if spread is None else float(spread[place])
     shown = {"weight": float(blend.weights[place]), "weight_se": error, "weights": own}

@@ -57,11 +57,11 @@ def gather(own: StudyStore, others: Sequence[StudyStore], most: int) -> list[Mod
     ranked = [_ranked(archive, own) for archive in (own, *others)]
     aligned = [Alignment(), *(_joined(own, *pair) for pair in zip(others, ranked[1:], strict=True))]
     shelves = dict(zip(names, zip((own, *others), aligned, strict=True), strict=True))
-    wanted = own.competition.vault.test_ids is not None
+    wanted = own.task.schema.test_ids is not None
     found: dict[str, list[Model]] = {}
     for candidate in nominate(ranked, most):
         archive, alignment = shelves[candidate.study]
-        loaded = archive.tracker.predictions(candidate.run_id, archive.competition.vault, test=wanted)
+        loaded = archive.tracker.predictions(candidate.run_id, archive.task.schema, test=wanted)
         found.setdefault(candidate.configuration, []).append((candidate, alignment.placed(loaded)))
     return [_one(models, own) for models in found.values()]
 
@@ -73,14 +73,14 @@ def _joined(own: StudyStore, other: StudyStore, offered: Sequence[Candidate]) ->
             f"Study {other.config.name!r} has no complete trial in {other.home.path}. "
             f"Run it: workbench run {other.config.file}"
         )
-    theirs = other.competition
+    theirs = other.task
     theirs.facts.settle(other.home.facts(other.config.name), other.config)
-    return align(own.competition, theirs)
+    return align(own.task, theirs)
 
 
 def _ranked(archive: StudyStore, own: StudyStore) -> list[Candidate]:
     """Return the complete trials and the imports of a study, best first by its own metric."""
-    study, metric = archive.config.name, archive.competition.metric
+    study, metric = archive.config.name, archive.task.metric
     prefix = "" if archive is own else f"{study}/"
     setting = archive.setting()
 
@@ -104,12 +104,12 @@ def _one(models: Sequence[Model], own: StudyStore) -> Model:
     """Return the trials of one configuration as one model: their mean, scored by the metric of `own`."""
     # A trial of the study itself stands for the others: its weights are in reach.
     models = sorted(models, key=lambda model: model[0].study != own.config.name)
-    (first, predictions), competition = models[0], own.competition
+    (first, predictions), task = models[0], own.task
     if len(models) == 1 and first.study == own.config.name:
         return models[0]
     if len(models) > 1:
         tests = [found.test for _, found in models if found.test is not None]
         oof = np.mean([found.oof for _, found in models], axis=0)
         predictions = Predictions(oof, np.mean(tests, axis=0) if tests else None)
-    score = competition.metric.score(competition.dataset.y[competition.vault.rows], predictions.oof)
+    score = task.metric.score(task.dataset.y[task.schema.rows], predictions.oof)
     return replace(first, score=score, run_ids=tuple(each.run_id for each, _ in models)), predictions

@@ -41,11 +41,11 @@ class Export:
 
     def __init__(self, archive: StudyStore, bundle: Predictor, document: Mapping[str, Any]) -> None:
         """Hold an ensemble with its models; nothing is written yet."""
-        self._archive, self._bundle, self._document = archive, bundle, document
+        self._store, self._bundle, self._document = archive, bundle, document
 
     @cached_property
     def _logged(self) -> ModelRegistry:
-        return ModelRegistry(self._archive.home, self._archive.config.name)
+        return ModelRegistry(self._store.home, self._store.config.name)
 
     def log(self, until: float | None = None, most: int | None = None) -> str | None:
         """Log the ensemble's model and its members', the heaviest first, in the place of those of earlier ensembles.
@@ -81,7 +81,7 @@ class Export:
 
     def document(self, model_id: str, out: Path | None, *, register: bool) -> dict[str, Any]:
         """Register the model if asked to, and say what was made, as the command line prints it."""
-        name, run_id = self._archive.config.name, self._document["run_id"]
+        name, run_id = self._store.config.name, self._document["run_id"]
         version = self._logged.register(model_id, run_id) if register else None
         return {
             "model_uri": f"models:/{model_id}",
@@ -92,12 +92,12 @@ class Export:
 
     def _one(self, bundle: Predictor, run_id: str, kind: str, scores: Mapping[str, float]) -> str:
         """Log one model; return its id."""
-        dataset = self._archive.competition.dataset
+        dataset = self._store.task.dataset
         made = PortableModel(
             script=Path(__file__).with_name("served.py"),
             package=Path(workbench.__file__).parent,
             write=bundle.write,
-            requirements=requirements(bundle, self._archive.config.resolve),
+            requirements=requirements(bundle, self._store.config.resolve),
             example=_example(dataset),
             id_column=bundle.reader.id_column,
             optional=bundle.reader.optional,
@@ -105,7 +105,7 @@ class Export:
         )
         # MLflow takes no dots, colons and strokes in the name of a model.
         name = "ensemble" if kind == "ensemble" else re.sub(r"\W", "_", bundle.members[0].family)
-        with self._archive.home.room():
+        with self._store.home.room():
             return self._logged.log(made, run_id, name=name, kind=kind, scores=scores)
 
 

@@ -20,7 +20,7 @@ _FEW = 5
 _ROUNDED = 1e-3
 
 
-def check(competition: Task, name: str, test: Path | None) -> None:
+def check(task: Task, name: str, test: Path | None) -> None:
     """Refuse a name that cannot be used, and a missing or needless file of test predictions.
 
     Raises:
@@ -32,7 +32,7 @@ def check(competition: Task, name: str, test: Path | None) -> None:
         )
     if name in models.FAMILIES:
         raise ConfigError(f"--name must not be that of a family. Received: {name!r}. Say whose it is: 'my_{name}'.")
-    file, ids = competition.config.file, competition.dataset.test_ids
+    file, ids = task.config.file, task.dataset.test_ids
     if ids is not None and test is None:
         raise ConfigError(
             f"--test must name predictions for the {len(ids)} test rows of {file}, which its ensembles predict. "
@@ -42,11 +42,11 @@ def check(competition: Task, name: str, test: Path | None) -> None:
         raise ConfigError(f"--test does not go with {file}, which has no rows to predict. Leave it out.")
 
 
-def read(competition: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
+def read(task: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
     """Read predictions, check them, and score them as a trial's.
 
     Args:
-        competition: whose rows and folds they must be for.
+        task: whose rows and folds they must be for.
         name: what they are called.
         oof: a table of id, fold (and repeat, where rows are dealt repeatedly) and out-of-fold predictions.
         test: a table of id and predictions for the test rows.
@@ -55,10 +55,10 @@ def read(competition: Task, name: str, oof: Path, test: Path | None) -> TrialRes
         SourceError: a file cannot be opened.
         DataError: a file lacks columns or ids, has others, or holds what no prediction can be.
     """
-    vault, metric = competition.vault, competition.metric
-    joined = _oof(competition, oof)
-    y = competition.dataset.y[vault.rows]
-    parts = [(vault.repeats == repeat) & (vault.folds == fold) for repeat, fold in competition.folds.pairs()]
+    vault, metric = task.schema, task.metric
+    joined = _oof(task, oof)
+    y = task.dataset.y[vault.rows]
+    parts = [(vault.repeats == repeat) & (vault.folds == fold) for repeat, fold in task.folds.pairs()]
     return TrialResult(
         family=name,
         number=0,
@@ -67,19 +67,19 @@ def read(competition: Task, name: str, oof: Path, test: Path | None) -> TrialRes
         hyperparameters={},
         fold_scores=[metric.score(y[part], joined[part]) for part in parts],
         score=metric.score(y, joined),
-        also={each.name: each.score(y, joined) for each in competition.also},
+        also={each.name: each.score(y, joined) for each in task.also},
         oof=joined,
-        test=None if test is None or vault.test_ids is None else _test(competition, test, vault.test_ids),
+        test=None if test is None or vault.test_ids is None else _test(task, test, vault.test_ids),
     )
 
 
-def _oof(competition: Task, path: Path) -> np.ndarray:
+def _oof(task: Task, path: Path) -> np.ndarray:
     """Return the out-of-fold predictions of a file in the vault's order."""
-    vault, repeated = competition.vault, competition.folds.repeats > 1
+    vault, repeated = task.schema, task.folds.repeats > 1
     keys = ["fold", "repeat"] if repeated else ["fold"]
-    frame, ids = _table(competition, path, keys)
+    frame, ids = _table(task, path, keys)
     wanted = _keys(folds.texts(vault.ids[vault.rows]), vault.repeats if repeated else None)
-    remedy = f"Train with the folds that 'workbench folds {competition.config.file} -o FILE' writes."
+    remedy = f"Train with the folds that 'workbench folds {task.config.file} -o FILE' writes."
     order = _order(path, _keys(ids, _whole(path, frame, "repeat") if repeated else None), wanted, remedy)
     fold = _whole(path, frame, "fold")[order]
     wrong = np.flatnonzero(fold != vault.folds)
@@ -89,19 +89,19 @@ def _oof(competition: Task, path: Path) -> np.ndarray:
             f"{path}: column 'fold' must be as the study dealt it. Received: {len(wrong)} of {len(fold)} rows with "
             f"another, the first id {wanted[first]}: {fold[first]}, where the study has {vault.folds[first]}. {remedy}"
         )
-    return np.asarray(_values(competition, path, frame, ids)[order])
+    return np.asarray(_values(task, path, frame, ids)[order])
 
 
-def _test(competition: Task, path: Path, test_ids: np.ndarray) -> np.ndarray:
+def _test(task: Task, path: Path, test_ids: np.ndarray) -> np.ndarray:
     """Return the test predictions of a file in the vault's order."""
-    frame, ids = _table(competition, path, [])
+    frame, ids = _table(task, path, [])
     order = _order(path, ids, folds.texts(test_ids), "Predict the rows of data.test.")
-    return np.asarray(_values(competition, path, frame, ids)[order])
+    return np.asarray(_values(task, path, frame, ids)[order])
 
 
-def _table(competition: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+def _table(task: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """Read a table that has the columns in `keys`; return it without the ids, and the ids as text."""
-    own = competition.dataset.id_name
+    own = task.dataset.id_name
     frame = data.read_table(path, [own, "id"]).rename(columns=str)
     name = own if own in frame else "id"
     missing = [key for key in (name, *keys) if key not in frame]
@@ -156,12 +156,12 @@ def _order(path: Path, found: Sequence[str], wanted: Sequence[str], remedy: str)
     return np.asarray(order)
 
 
-def _values(competition: Task, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
+def _values(task: Task, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
     """Return the predictions in the file's order, as those of a trial; probabilities sum to 1."""
-    shown = frame[_columns(competition, path, [name for name in map(str, frame) if name not in ("fold", "repeat")])]
+    shown = frame[_columns(task, path, [name for name in map(str, frame) if name not in ("fold", "repeat")])]
     values = np.asarray(shown.apply(pd.to_numeric, errors="coerce"), dtype=np.float64)
     _refuse(path, ~np.isfinite(values), "finite numbers", shown, ids)
-    targets = competition.dataset.targets
+    targets = task.dataset.targets
     if targets:
         return np.hstack(
             [
@@ -169,7 +169,7 @@ def _values(competition: Task, path: Path, frame: pd.DataFrame, ids: Sequence[st
                 for target, own in zip(targets, output_spans(targets), strict=True)
             ]
         )
-    if competition.dataset.classes is None:
+    if task.dataset.classes is None:
         return values[:, 0]
     made = _probable(path, values, shown, ids)
     return made[:, 0] if made.shape[1] == 1 else made
@@ -197,19 +197,19 @@ def _refuse(path: Path, wrong: np.ndarray, must: str, shown: pd.DataFrame, ids: 
         )
 
 
-def _columns(competition: Task, path: Path, columns: list[str]) -> list[str]:
+def _columns(task: Task, path: Path, columns: list[str]) -> list[str]:
     """Return the columns of predictions: `prediction`, one for each class, or the only one that there is.
 
     Of several targets they are called as the vault calls them.
     """
-    labels = [str(label) for label in competition.dataset.classes or ()]
+    labels = [str(label) for label in task.dataset.classes or ()]
     # Of two classes, the second one's probability says all.
     first, wanted = (labels[0], labels[1:]) if len(labels) == 2 else (None, labels)
     single = len(wanted) < 2
     known = [["prediction"]] if single else []
     known += [[f"prediction_{label}" for label in wanted], wanted] if wanted else []
-    if competition.dataset.targets:
-        single, known = False, [list(competition.vault.outputs)]
+    if task.dataset.targets:
+        single, known = False, [list(task.schema.outputs)]
     named = next((names for names in known if set(names) <= set(columns)), None)
     if named is not None:
         return named

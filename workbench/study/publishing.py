@@ -86,7 +86,7 @@ def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]
 def picture(archive: StudyStore, rows: "Sequence[TrialRecord]") -> None:
     """Put the figures of the newest ensemble on its run."""
     with _forgiven("The ensemble's figures could not be drawn"):
-        story = report_inputs.gather_report(archive.competition, archive, rows)
+        story = report_inputs.gather_report(archive.task, archive, rows)
         if story.ensemble is not None:
             _attach(archive.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
 
@@ -103,7 +103,7 @@ def publish(archive: StudyStore, rows: "Sequence[TrialRecord]", end: float | Non
         _say(f"No time is left for figures. They are made by: workbench report {archive.config.file}")
         return
     with _forgiven("The figures could not be drawn"):
-        story = report_inputs.gather_report(archive.competition, archive, rows)
+        story = report_inputs.gather_report(archive.task, archive, rows)
         keep(archive, story, list(render_figures(story, until=end and end - _TO_WRITE)))
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord
 
 
-def gather_report(competition: Task, archive: StudyStore, rows: "Sequence[TrialRecord]") -> ReportData:
+def gather_report(task: Task, archive: StudyStore, rows: "Sequence[TrialRecord]") -> ReportData:
     """Return what there is to tell of a study, which may be running.
 
     Args:
-        competition: what the study is about.
+        task: what the study is about.
         archive: what it has written down.
         rows: its finished trials, best first.
 
@@ -32,17 +32,17 @@ def gather_report(competition: Task, archive: StudyStore, rows: "Sequence[TrialR
     """
     facts = archive.home.facts(archive.config.name)
     if facts.exists():
-        competition.facts.check(facts, archive.config)
-    vault, books = competition.vault, archive.books
-    blend = _blend(competition, archive)
+        task.facts.check(facts, archive.config)
+    vault, books = task.schema, archive.storage
+    blend = _blend(task, archive)
     seen = portraits.read(archive.tracker, rows, blend.document)
     return ReportData(
-        question=_question(competition),
+        question=_question(task),
         trials=rows,
         ended=trial_history.end_times(books),
         importances=trial_history.importances(books),
         curves=_curves(archive, rows),
-        y=competition.dataset.y[vault.rows],
+        y=task.dataset.y[vault.rows],
         fold=vault.folds,
         ensemble=blend.document,
         oof=blend.oof,
@@ -66,8 +66,8 @@ class _Blend:
     notes: list[str] = field(default_factory=list)
 
 
-def _blend(competition: Task, archive: StudyStore) -> _Blend:
-    found, vault, tracker = _Blend(), competition.vault, archive.tracker
+def _blend(task: Task, archive: StudyStore) -> _Blend:
+    found, vault, tracker = _Blend(), task.schema, archive.tracker
     try:
         document = tracker.newest_ensemble()
         found.oof = tracker.predictions(document["run_id"], vault, test=False).oof
@@ -86,14 +86,14 @@ def _blend(competition: Task, archive: StudyStore) -> _Blend:
     return found
 
 
-def _question(competition: Task) -> StudyFacts:
-    data, folds, config = competition.dataset, competition.folds, competition.config
+def _question(task: Task) -> StudyFacts:
+    data, folds, config = task.dataset, task.folds, task.config
     return StudyFacts(
         study=config.name,
         target=data.target,
         task=data.task,
-        metric=competition.metric.name,
-        direction=competition.metric.direction,
+        metric=task.metric.name,
+        direction=task.metric.direction,
         source=configs.mask_secrets(config.data.train),
         kind=data.kind,
         rows=len(data.y),
@@ -103,8 +103,8 @@ def _question(competition: Task) -> StudyFacts:
         columns=dict(data.columns),
         classes=data.classes,
         targets=data.targets,
-        also=tuple(metric.name for metric in competition.also[: len(config.also)]),
-        target_scores=tuple(metric.name for metric in competition.also[len(config.also) :]),
+        also=tuple(metric.name for metric in task.also[: len(config.also)]),
+        target_scores=tuple(metric.name for metric in task.also[len(config.also) :]),
         notes=data.notes,
         families=config.families,
         file=str(config.file),

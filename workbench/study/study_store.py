@@ -30,10 +30,10 @@ _MOST_COLUMNS = 12
 class StudyStore:
     """A study's part of the home; each book is opened when first asked for."""
 
-    def __init__(self, competition: Task, home: Home) -> None:
+    def __init__(self, task: Task, home: Home) -> None:
         """Look into the home; nothing is made."""
-        self.competition = competition
-        self.config = competition.config
+        self.task = competition
+        self.config = task.config
         self.home = home
         # The loss of the best trial that MLflow's page tells of.
         self._best: float | None = None
@@ -43,7 +43,7 @@ class StudyStore:
         """MLflow's: predictions, curves and ensembles."""
         from workbench.tracking import Tracker
 
-        return Tracker(self.home, self.config.name, partial(description.origin, self.competition))
+        return Tracker(self.home, self.config.name, partial(description.origin, self.task))
 
     @cached_property
     def weights(self) -> "Checkpoints":
@@ -53,7 +53,7 @@ class StudyStore:
         return Checkpoints(self.home, self.config.name)
 
     @cached_property
-    def books(self) -> "TrialStorage":
+    def storage(self) -> "TrialStorage":
         """Optuna's: every trial, and what was asked and told."""
         from workbench.search.storage import TrialStorage
 
@@ -61,7 +61,7 @@ class StudyStore:
         return TrialStorage(
             self.home.journal,
             self.config.name,
-            direction=self.competition.scored_by.direction,
+            direction=self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
@@ -75,7 +75,7 @@ class StudyStore:
 
         from workbench.search.ensemble_objective import EnsembleObjective
 
-        own, vault = self.competition, self.competition.vault
+        own, vault = self.task, self.task.schema
         first = np.flatnonzero(vault.repeats == 0)
         some = first[:: -(-len(first) // _ROWS_TO_JUDGE)]
         return EnsembleObjective(
@@ -86,7 +86,7 @@ class StudyStore:
         )
 
     def begin(self) -> None:
-        """Hold the competition against what the study was begun with, write that down, and tidy up after a kill.
+        """Hold the task against what the study was begun with, write that down, and tidy up after a kill.
 
         Raises:
             StudyError: the study was begun with something else.
@@ -94,7 +94,7 @@ class StudyStore:
         from workbench import models
         from workbench.evaluation import folds
 
-        own, home, name = self.competition, self.home, self.config.name
+        own, home, name = self.task, self.home, self.config.name
         own.facts.settle(home.facts(name), self.config)
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
@@ -105,12 +105,12 @@ class StudyStore:
         self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
         self.tracker.carry(home.folds(name))
         self.tell()
-        self.books.reclaim()
+        self.storage.reclaim()
         self._tidy()
 
     def tell(self, newest: "TrialRecord | None" = None) -> None:
         """Bring up to date what MLflow's page says of the study; of `newest`, a trial, Optuna is yet to be told."""
-        own = self.competition
+        own = self.task
         rows = [*self.rows(), *([] if newest is None else [newest])]
         scored = [row for row in rows if row.state == "complete" and row.score is not None]
         best = min(scored, key=self._loss, default=None)
@@ -119,7 +119,7 @@ class StudyStore:
         self.tracker.tell(told, description.title(best))
 
     def _loss(self, row: "TrialRecord") -> float:
-        return self.competition.metric.loss_of(row.score or 0.0)
+        return self.task.metric.loss_of(row.score or 0.0)
 
     def _ensemble(self) -> dict[str, Any] | None:
         """Return the document of the newest ensemble, where there is one."""
@@ -131,19 +131,19 @@ class StudyStore:
     def _tidy(self) -> None:
         """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
         self.tracker.close()
-        under_way = {self.home.trial(self.config.name, *trial) for trial in self.books.under_way()}
+        under_way = {self.home.trial(self.config.name, *trial) for trial in self.storage.under_way()}
         for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
             shutil.rmtree(folder, ignore_errors=True)
 
     def rows(self) -> "list[TrialRecord]":
         """Return every finished trial, best first; asking makes no journal."""
-        return self.books.rows() if self.home.journal.exists() else []
+        return self.storage.rows() if self.home.journal.exists() else []
 
     def setting(self) -> list[Any]:
         """Return what all trials of the study were given beside hyperparameters and seed."""
         from workbench.study.fingerprint import Fingerprint
 
-        own = self.competition
+        own = self.task
         features = Fingerprint.features_of(self.home.facts(self.config.name))
         return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
 
@@ -154,15 +154,15 @@ class StudyStore:
         from workbench.tracking.checkpoints import best
 
         made = folder / worker.WEIGHTS
-        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.competition.folds.pairs()):
-            own, rows = (result.family, result.number), self.books.rows()
+        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.task.folds.pairs()):
+            own, rows = (result.family, result.number), self.storage.rows()
             self.weights.take(own, made)
             scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
-            ranked = sorted(scores, key=lambda key: self.competition.metric.loss_of(scores[key] or 0.0))
+            ranked = sorted(scores, key=lambda key: self.task.metric.loss_of(scores[key] or 0.0))
             needed = self.needed(rows)
             self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
-        used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.competition.metric.name
-        vault, nets = self.competition.vault, folder / net_artifacts.FOLDER
+        used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
+        vault, nets = self.task.schema, folder / net_artifacts.FOLDER
         run_id = self.tracker.record(result, vault, metric=metric, log=log, usage=used, nets=nets)
         row = TrialRecord.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
@@ -181,7 +181,7 @@ class StudyStore:
         most = self.config.search.disk
         if not self.home.full(most):
             return False
-        needed = self.needed(self.books.rows())
+        needed = self.needed(self.storage.rows())
         self.weights.keep([*needed], needed)
         return self.home.full(most)
 
@@ -189,9 +189,9 @@ class StudyStore:
         """Return the weights of the families' best trials in a quick blend of them."""
         from workbench.study.nomination import weights
 
-        vault = self.competition.vault
+        vault = self.task.schema
         oof = [self.tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
-        found = weights(oof, self.competition.dataset.y[vault.rows], self.competition.metric)
+        found = weights(oof, self.task.dataset.y[vault.rows], self.task.metric)
         return {row.family: weight for row, weight in zip(rows, found, strict=True)}
 
     def judge(self, trials: "Sequence[TrialRecord]", rows: "Sequence[TrialRecord]") -> "Mapping[int, float]":

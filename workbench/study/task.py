@@ -104,7 +104,7 @@ class Task:
         return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
 
     @cached_property
-    def vault(self) -> "PredictionSchema":
+    def schema(self) -> "PredictionSchema":
         """How the predictions of its trials are laid out."""
         from workbench.tracking import PredictionSchema
 
@@ -129,9 +129,9 @@ class Task:
     def groups(self) -> "np.ndarray | None":
         """Which out-of-fold predictions belong together: those of a row that is dealt repeatedly, those of a group."""
         if self.dataset.groups is not None:
-            groups: np.ndarray = self.dataset.groups[self.vault.rows]
+            groups: np.ndarray = self.dataset.groups[self.schema.rows]
             return groups
-        return self.vault.rows if self.folds.repeats > 1 else None
+        return self.schema.rows if self.folds.repeats > 1 else None
 
     @cached_property
     def transform(self) -> "Transform | tuple[Transform, ...]":

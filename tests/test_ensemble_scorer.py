@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, digits
+from prediction_matrices import breast_cancer, digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, diabetes, random_classes
+from prediction_matrices import breast_cancer, diabetes, random_classes
 
 from workbench.ensemble import assess, blend
 from workbench.errors import EnsembleError

@@ -31,7 +31,7 @@ def test_absolute_errors_of_amounts_with_a_long_tail_are_trained_as_logarithms(
     pd.DataFrame({"size": np.arange(ROWS) % 7, "y": target}).to_csv(tmp_path / "t.csv", index=False)
     file = tmp_path / "s.yaml"
     file.write_text(f"name: s\nmetric: {metric}\nfamilies: [linear]\ndata: {{train: t.csv, target: y{asked}}}\n")
-    assert workbench.open(str(file), str(tmp_path / "home")).competition.transform == transform
+    assert workbench.open(str(file), str(tmp_path / "home")).task.transform == transform
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_weights_that_targets_and_classes_cannot_have_are_refused_before_work_st
         f"name: s\nfamilies: [linear]\ndata: {{train: t.csv, target: {target}}}\nensemble: {{{ensemble}}}\n"
     )
     if told is None:
-        workbench.open(str(file), str(tmp_path / "home")).competition.check()
+        workbench.open(str(file), str(tmp_path / "home")).task.check()
         return
     with pytest.raises(ConfigError, match=re.escape(told)):
-        workbench.open(str(file), str(tmp_path / "home")).competition.check()
+        workbench.open(str(file), str(tmp_path / "home")).task.check()

@@ -68,8 +68,8 @@ def guesses(file: Path, share: float = 0.8) -> tuple[pd.DataFrame, pd.DataFrame]
     """Return predictions that give the true class `share`, as a colleague would send them; test rows get thirds."""
     own = competition(file)
     labels = ["elm", "fir", "oak"]
-    oof = own.vault.oof_keys().rename(columns={own.dataset.id_name: "row"})
-    y = own.dataset.y[own.vault.rows]
+    oof = own.schema.oof_keys().rename(columns={own.dataset.id_name: "row"})
+    y = own.dataset.y[own.schema.rows]
     for number, label in enumerate(labels):
         oof[f"prediction_{label}"] = np.where(y == number, share, (1 - share) / 2)
     test = pd.DataFrame({"row": own.dataset.test_ids, **{f"prediction_{label}": 1 / 3 for label in labels}})
@@ -123,7 +123,7 @@ def test_trials_of_another_study_join_where_the_fold_hash_agrees_in_whatever_ord
     assert {member["name"].split(" #")[0] for member in theirs} == {"mixed/xgboost"}
     assert {member["study"] for member in made["members"]} == {"first", "mixed"}
     own = competition(first)
-    labels = list(own.vault.outputs)
+    labels = list(own.schema.outputs)
     for member in theirs:
         shown = frame(mixed, member["run_id"])[labels].to_numpy()
         assert member["score"] == pytest.approx(own.metric.score(own.dataset.y, shown))
@@ -144,7 +144,7 @@ def test_seeds_of_one_configuration_are_one_member_their_mean(
     (member,) = [each for each in made["members"] if len(each["run_ids"]) > 1]
     assert (member["study"], member["name"], member["run_id"]) == ("first", "extra_trees #0", member["run_ids"][0])
     own = competition(first)
-    one, other = (frame(first, run_id)[list(own.vault.outputs)].to_numpy() for run_id in member["run_ids"])
+    one, other = (frame(first, run_id)[list(own.schema.outputs)].to_numpy() for run_id in member["run_ids"])
     assert not np.allclose(one, other)
     assert member["score"] == pytest.approx(own.metric.score(own.dataset.y, (one + other) / 2))
 
@@ -155,7 +155,7 @@ def test_the_weights_of_every_trial_behind_a_member_are_needed(
 ) -> None:
     first = finished / "first.yaml"
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
-    archive = workbench.open(first, finished / "mlruns").archive
+    archive = workbench.open(first, finished / "mlruns").store
     runs = {run_id for member in made["members"] for run_id in member["run_ids"]}
     assert archive.needed(archive.rows()) == {row.key for row in archive.rows() if row.run_id in runs}
 
@@ -193,11 +193,11 @@ def test_a_study_of_other_rows_target_or_folds_is_refused_with_what_differs(
     tables()[0][:90].to_csv(finished / "fewer.csv", index=False)
     first, other = finished / "first.yaml", written(finished, f"other_{name}", *changes.items())
     own = competition(other)
-    oof = own.vault.oof_keys().assign(**dict.fromkeys(own.vault.outputs, 1 / 3))
+    oof = own.schema.oof_keys().assign(**dict.fromkeys(own.schema.outputs, 1 / 3))
     test = (
         None
         if own.dataset.test_ids is None
-        else own.vault.test_keys().assign(**dict.fromkeys(own.vault.outputs, 1 / 3))
+        else own.schema.test_keys().assign(**dict.fromkeys(own.schema.outputs, 1 / 3))
     )
     said(capsys, "import", other, *given(tmp_path, oof, test))
     with pytest.raises(StudyError, match=named):
@@ -253,9 +253,9 @@ def test_a_study_without_a_trial_takes_predictions_and_blends_them(
     taken = said(capsys, "import", file, *given(tmp_path, *guesses(file)))
     facts, own = Home(home), competition(file)
     assert json.loads(facts.facts("fresh").read_text())["folds"] == own.folds.hash
-    run = workbench.open(file, home).archive.tracker
+    run = workbench.open(file, home).store.tracker
     assert [(each.name, each.score) for each in run.imports("log_loss")] == [("anna", taken["score"])]
-    assert np.allclose(run.predictions(taken["run_id"], own.vault).test, 1 / 3)
+    assert np.allclose(run.predictions(taken["run_id"], own.schema).test, 1 / 3)
     made = said(capsys, "ensemble", file)
     assert [member["family"] for member in made["members"]] == ["anna"]
     assert said(capsys, "submit", file, "-o", tmp_path / "s.csv")["rows"] == 20
@@ -371,7 +371,7 @@ def two(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
 def test_of_two_classes_the_second_one_is_predicted_once_in_every_repeat(tmp_path: Path, columns: list[str]) -> None:
     own = competition(two(tmp_path, "two"))
     p = np.random.default_rng(1).random(200)
-    oof = own.vault.oof_keys()
+    oof = own.schema.oof_keys()
     for name in columns:
         oof[name] = 1 - p if name.endswith("elm") else p
     oof.sample(frac=1, random_state=1).to_parquet(tmp_path / "oof.parquet")
@@ -379,7 +379,7 @@ def test_of_two_classes_the_second_one_is_predicted_once_in_every_repeat(tmp_pat
     assert result.oof is not None
     assert np.allclose(result.oof, p)
     assert len(result.fold_scores) == 6
-    assert result.score == pytest.approx(own.metric.score(own.dataset.y[own.vault.rows], p))
+    assert result.score == pytest.approx(own.metric.score(own.dataset.y[own.schema.rows], p))
     oof.drop(columns="repeat").to_parquet(tmp_path / "once.parquet")
     with pytest.raises(DataError, match="must have the columns row, fold, repeat and predictions"):
         read(own, "anna", tmp_path / "once.parquet", None)
@@ -390,7 +390,7 @@ def test_of_two_classes_the_second_one_is_predicted_once_in_every_repeat(tmp_pat
 
 def test_the_probability_of_the_first_of_two_classes_is_not_taken_for_the_seconds(tmp_path: Path) -> None:
     own = competition(two(tmp_path, "two"))
-    own.vault.oof_keys().assign(prediction_elm=0.5).to_csv(tmp_path / "oof.csv", index=False)
+    own.schema.oof_keys().assign(prediction_elm=0.5).to_csv(tmp_path / "oof.csv", index=False)
     with pytest.raises(DataError, match=r"in prediction or in prediction_oak or in oak. Received: prediction_elm"):
         read(own, "anna", tmp_path / "oof.csv", None)
 

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from ensemble_banks import digits, random_classes
+from prediction_matrices import digits, random_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -609,4 +609,4 @@ def test_a_family_for_texts_is_refused_on_a_table_without_any(folder):
     text = made.path.read_text().replace("  - linear", "  - tfidf_linear\n  - linear", 1)
     made.path.write_text(text)
     with pytest.raises(ConfigError, match=r"must suit binary on data of kind table\. Received: 'tfidf_linear'"):
-        workbench.open(str(made.path), home="home").competition.check()
+        workbench.open(str(made.path), home="home").task.check()

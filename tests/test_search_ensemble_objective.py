@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from ensemble_banks import random_classes
+from prediction_matrices import random_classes
 from test_study import STUDY, made
 
 import workbench

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from ensemble_banks import metric_of, random_targets
+from prediction_matrices import metric_of, random_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize

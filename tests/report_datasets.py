@@ -5,7 +5,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-import ensemble_banks
+import prediction_matrices
 import numpy as np
 
 from workbench import evaluation
@@ -27,13 +27,13 @@ METRICS = {"binary": "log_loss", "multiclass": "accuracy", "regression": "rmse"}
 def of_task(task: str) -> ReportData:
     """Return a study with an ensemble of real models, pruned and failed trials among the others."""
     bank = {"binary": "breast_cancer", "multiclass": "digits", "regression": "diabetes"}[task]
-    return blended(task, *getattr(ensemble_banks, bank)())
+    return blended(task, *getattr(prediction_matrices, bank)())
 
 
 @cache
 def crowd() -> ReportData:
     """Return a study with much of everything: trials, hyperparameters, members, classes, families, rows."""
-    predictions, y = ensemble_banks.random_classes(0, 25, 900, 30)
+    predictions, y = prediction_matrices.random_classes(0, 25, 900, 30)
     return blended("multiclass", predictions, y, trials=500, hyperparameters=60, families=12)
 
 
