@@ -32,7 +32,7 @@ class StudyStore:
 
     def __init__(self, task: Task, home: Home) -> None:
         """Look into the home; nothing is made."""
-        self.task = competition
+        self.task = task
         self.config = task.config
         self.home = home
         # The loss of the best trial that MLflow's page tells of.
