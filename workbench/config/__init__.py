@@ -9,6 +9,8 @@ reading    YAML -> StudyConfig
 masking    stars in the place of secrets
 """
 
+from __future__ import annotations
+
 from workbench.config.schema import (
     ColumnKind,
     DataConfig,

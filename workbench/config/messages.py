@@ -1,5 +1,7 @@
 """What pydantic finds wrong with a study file, in the one sentence all errors share, and what to write instead."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError

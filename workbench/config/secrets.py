@@ -1,5 +1,7 @@
 """Secrets in what is shown or kept: stars in their place."""
 
+from __future__ import annotations
+
 import re
 
 # What gives a secret away: a word before it, a place in a URL, or a form that keys of well-known services have.

@@ -1,5 +1,7 @@
 """A study file: read as YAML, refused in one sentence where it is none."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any
