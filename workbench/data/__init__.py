@@ -36,7 +36,7 @@ from workbench.data.validation import peek
 
 if TYPE_CHECKING:
     from workbench.data.column_types import kinds
-    from workbench.data.load import load, load_answers
+    from workbench.data.sources import load, load_answers
     from workbench.data.new_data import NewRows, Reader
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
@@ -48,9 +48,9 @@ _HEAVY = {
     "Reader": "new_data",
     "infer_task": "target",
     "kinds": "column_types",
-    "load": "load",
+    "load": "sources",
     "read_table": "tables",
-    "load_answers": "load",
+    "load_answers": "sources",
 }
 
 
