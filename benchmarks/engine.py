@@ -195,7 +195,7 @@ def _bare(study: str) -> dict[str, Any]:
     """Train the configurations of a study's trials again, and return the seconds and the scores of their folds."""
     opened = _open(study)
     family = opened.config.families[0]
-    spec, module = _spec(opened, family), models.family(family)
+    spec, module = _spec(opened, family), models.get_family(family)
     tried = _suggested(opened, family)
     began = time.monotonic()
     predictions = {number: list(_train(spec, module, number, answers)) for number, answers in tried.items()}

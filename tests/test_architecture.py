@@ -328,7 +328,7 @@ def test_the_readme_s_table_of_families_is_that_of_the_code() -> None:
     assert rows == [
         [
             f"`{name}`",
-            entry.about,
+            entry.description,
             "all" if entry.kinds == every else ", ".join(entry.kinds),
             "all" if len(entry.tasks) == 3 else ", ".join(entry.tasks),
             "together" if entry.joint else "one by one",

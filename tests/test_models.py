@@ -32,9 +32,9 @@ EPOCHS = 8
 DEEP = {"xception", "mobilenet"}
 # Their layers of batch normalisation take hundreds of steps to settle, which a test does not.
 UNSETTLED = {"hyper_resnet", "hyper_xception"}
-LEARNERS = [name for name in models.names() if name not in {models.BASELINE, *UNSETTLED}]
+LEARNERS = [name for name in models.family_names() if name not in {models.BASELINE, *UNSETTLED}]
 # A net comes near to a constant, no more.
-EXACT = [name for name in models.names() if not models.FAMILIES[name].keras]
+EXACT = [name for name in models.family_names() if not models.FAMILIES[name].keras]
 # They are trained in one go; the others tell of every step.
 SILENT = {"constant", "linear", "tfidf_linear", "random_forest", "extra_trees", "hog_svm", "hog_trees"}
 SILENT |= {"rocket", "sequence_trees"}
@@ -65,12 +65,12 @@ class Case:
 def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] = tuple(CLASSES)) -> list[Any]:
     """Return a parameter for every family, kind and task that is claimed, or for some of them."""
     found = []
-    for name in families or models.names():
+    for name in families or models.family_names():
         entry = models.FAMILIES[name]
         marks = [pytest.mark.slow] if entry.keras or name == "catboost" else []
         # The weights that it begins with are fetched, and no test needs a network.
         marks += [pytest.mark.skip("fetches its weights")] if name == "hyper_efficientnet" else []
-        marks += [] if entry.installed else [pytest.mark.skip(f"{entry.package} is not installed")]
+        marks += [] if entry.installed else [pytest.mark.skip(f"{entry.library} is not installed")]
         for kind in entry.kinds if kinds is None else [kind for kind in entry.kinds if kind in kinds]:
             # To a family that takes any table a text is a column like others; one test has those.
             if kind == "text" and "table" in entry.kinds:
@@ -89,7 +89,7 @@ def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] 
 def first_kind(*tasks: str) -> list[Any]:
     """Return a parameter for every family and task, on the first of the family's kinds of data."""
     return [
-        case for name in models.names() for case in cases(name, kinds={models.FAMILIES[name].kinds[0]}, tasks=tasks)
+        case for name in models.family_names() for case in cases(name, kinds={models.FAMILIES[name].kinds[0]}, tasks=tasks)
     ]
 
 
@@ -167,12 +167,12 @@ def fit(
 ) -> Any:
     """Train one model as a trial does."""
     setting = FitContext(seed, 1, watch, epochs=epochs)
-    return models.family(case.family).fit(asked(case, suggest), case.problem, train, valid, setting)
+    return models.get_family(case.family).fit(asked(case, suggest), case.problem, train, valid, setting)
 
 
 def asked(case: Case, suggest: Callable[[Hyperparameter], Any]) -> Any:
     """Return a search space that `suggest` answers."""
-    if models.entry(case.family).keras:
+    if models.get_entry(case.family).keras:
         from workbench.space.keras import HyperParameters as Asked
     else:
         Asked = Space
@@ -256,7 +256,7 @@ def test_dates_and_texts_are_read_too(case, tmp_path):
     model = fit(case, train, valid)
     check(case, model.predict(strange()), 5)
     model.save(tmp_path)
-    loaded = models.family(case.family).load(tmp_path)
+    loaded = models.get_family(case.family).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), model.predict(valid.x), rtol=1e-6, atol=1e-6)
 
 
@@ -266,7 +266,7 @@ def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
     inside = [name for file in files if zipfile.is_zipfile(file) for name in zipfile.ZipFile(file).namelist()]
     assert {file.suffix for file in files} <= SAFE
     assert not [name for name in inside if name.endswith((".pkl", ".pickle", ".joblib"))]
-    loaded = models.family(fitted.case.family).load(tmp_path)
+    loaded = models.get_family(fitted.case.family).load(tmp_path)
     # A loaded net may add in another order: the last bit is its own.
     np.testing.assert_allclose(
         loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x), rtol=1e-6, atol=1e-6
@@ -303,10 +303,10 @@ def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
     told = []
     train, valid = rows(case)
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: told.append(epoch), length=3)
-    model = models.family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
+    model = models.get_family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
     check(case, model.predict(valid.x), VALID)
     model = getattr(model, "head", model)
-    if models.entry(case.family).keras and not hasattr(model, "trees"):
+    if models.get_entry(case.family).keras and not hasattr(model, "trees"):
         assert told == [0, 1, 2]
     if hasattr(model, "trees"):
         counts = {"xgboost": "num_boosted_rounds", "lightgbm": "current_iteration", "catboost": "tree_count_"}
@@ -386,26 +386,26 @@ def test_the_corners_of_a_space_can_be_trained(case, suggest):
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_family_is_given_its_part_of_rows_with_images_among_their_columns(family, task, tmp_path):
     case = Case(family, "mixed", task, "log_loss" if CLASSES[task] else "squared_error")
-    assert models.entry(family).suits("mixed", texts=True)
-    if task not in models.entry(family).tasks:
+    assert models.get_entry(family).suits("mixed", texts=True)
+    if task not in models.get_entry(family).tasks:
         return
     train, valid = rows(case)
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
-    if models.entry(family).unlabelled:
+    if models.get_entry(family).unlabelled:
         setting = replace(setting, unlabelled=UnlabeledFeatures(pd.concat([train.x, valid.x], ignore_index=True), 5))
-    model = models.family(family).fit(asked(case, defaults), case.problem, train, valid, setting)
+    model = models.get_family(family).fit(asked(case, defaults), case.problem, train, valid, setting)
     predictions = model.predict(valid.x)
     check(case, predictions, VALID)
     model.save(tmp_path)
     assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} <= SAFE
-    loaded = models.module(family).load(tmp_path)
+    loaded = models.get_family(family, check=False).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
 
 
 def test_families_of_texts_and_images_do_without_the_others():
-    assert not models.entry("tfidf_linear").suits("mixed")
-    assert not models.entry("rocket").suits("mixed", texts=True)
-    assert models.entry("cnn").suits("mixed")
+    assert not models.get_entry("tfidf_linear").suits("mixed")
+    assert not models.get_entry("rocket").suits("mixed", texts=True)
+    assert models.get_entry("cnn").suits("mixed")
 
 
 @pytest.mark.parametrize("case", cases("linear", "xgboost", kinds={"image"}, tasks=("binary",)))
@@ -419,17 +419,17 @@ def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
         for name, content in contents.items():
             archive.writestr(name, json.dumps(schema) if name == "schema.json" else content)
     with pytest.raises(FamilyError, match=r"must hold known types only. Received: subprocess\.Popen"):
-        models.family(case.family).load(tmp_path)
+        models.get_family(case.family).load(tmp_path)
 
 
 def test_an_unknown_family_is_refused_with_the_nearest_name():
     with pytest.raises(FamilyError, match=r"must be a known family. Received: 'xgbost'. Did you mean 'xgboost'\?"):
-        models.entry("xgbost")
+        models.get_entry("xgbost")
     with pytest.raises(FamilyError, match="Known: constant, tfidf_linear, "):
-        models.entry("?")
+        models.get_entry("?")
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if not models.FAMILIES[name].installed])
+@pytest.mark.parametrize("name", [name for name in models.family_names() if not models.FAMILIES[name].installed])
 def test_a_family_that_is_not_installed_says_how_to_install_it(name):
     with pytest.raises(FamilyError, match=f"must be an installed family. Received: '{name}'. Install it with: pip"):
-        models.family(name)
+        models.get_family(name)

@@ -80,7 +80,7 @@ def mlp(training: TrainingConfig, told: list[dict[str, float]], **changes):
     setting = FitContext(3, 1, watch, training=training, name="mlp-0/0-1", **changes)
     hp = HyperParameters(defaults)
     problem = Problem("sequence", "binary", 2, {}, "log_loss")
-    models.family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), setting)
+    models.get_family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), setting)
     return hp
 
 

@@ -134,7 +134,7 @@ def rows(kind, task):
 
 def fitted(name, kind, task, *, told=None, weight=None, **changes):
     """Train one model of `file.py:Name` as a trial does; return it, its space and the validation rows."""
-    if models.entry(name).keras:
+    if models.get_entry(name).keras:
         from workbench.space.keras import HyperParameters as Asked
     else:
         Asked = Space
@@ -146,7 +146,7 @@ def fitted(name, kind, task, *, told=None, weight=None, **changes):
             told.append(epoch)
 
     setting = FitContext(3, 1, watch, **{"epochs": 8, **changes})
-    model = models.family(name).fit(hp, problem_of(kind, task), train, valid, setting)
+    model = models.get_family(name).fit(hp, problem_of(kind, task), train, valid, setting)
     return model, hp, valid
 
 
@@ -164,7 +164,7 @@ def check_model(name, model, valid, task, folder):
     folder.mkdir()
     model.save(folder)
     assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".py", ".joblib")]
-    np.testing.assert_allclose(models.module(name).load(folder).predict(valid.x), predictions, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(models.get_family(name, check=False).load(folder).predict(valid.x), predictions, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def check_model(name, model, valid, task, folder):
 )
 def test_a_function_that_returns_an_estimator_is_a_family(own, tmp_path, name, kind, task):
     family = f"{own}/own.py:{name}"
-    assert not models.entry(family).keras
+    assert not models.get_entry(family).keras
     model, hp, valid = fitted(family, kind, task)
     assert set(hp.values) == {"boosted": {"leaves"}, "machine": {"C"}}.get(name, set())
     check_model(family, model, valid, task, tmp_path / "saved")
@@ -236,8 +236,8 @@ def test_a_file_is_looked_at_and_not_run(own):
     )
     loaded = config.load(own / "study.yaml")
     check(loaded)
-    assert not models.entry("loud.py:f", loaded.resolve).keras
-    assert models.entry("nets.py:Tuned", loaded.resolve).keras
+    assert not models.get_entry("loud.py:f", loaded.resolve).keras
+    assert models.get_entry("nets.py:Tuned", loaded.resolve).keras
     assert models.resolve_family("nets.py:Tuned", loaded.resolve) == f"{own}/nets.py:Tuned"
     assert models.resolve_family("linear", loaded.resolve) == "linear"
     with pytest.raises(RuntimeError, match="run"):
@@ -300,7 +300,7 @@ def test_layers_of_the_files_own_need_the_file_to_predict(own, tmp_path):
     model, _, valid = fitted(family, "table", "multiclass", epochs=30)
     check_model(family, model, valid, "multiclass", tmp_path / "saved")
     with pytest.raises(FamilyError, match=r"gone.py:layered must be there to load its nets, which have layers of its"):
-        models.module("gone.py:layered").load(tmp_path / "saved")
+        models.get_family("gone.py:layered", check=False).load(tmp_path / "saved")
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_a_machine_on_histograms_gives_probabilities_that_mean_what_they_say(los
     hp = Space(lambda question: loss if question.name == "loss" else 1.0 if question.name == "C" else question.default)
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("image", "binary", 2, {}, "log_loss")
-    model = models.family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, setting)
+    model = models.get_family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, setting)
     told = model.predict(x[600:])
     assert 0.7 < told[shown[600:] == 1].mean() < 0.9
     assert 0.1 < told[shown[600:] == 0].mean() < 0.3
@@ -145,7 +145,7 @@ def test_a_net_trains_and_predicts_from_a_large_array_without_reading_it_whole(t
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     train, valid = Rows(Lazy(x[:60], read), y[:60], np.ones(60)), Rows(Lazy(x[60:], read), y[60:])
-    model = models.family("cnn").fit(HyperParameters(defaults), problem, train, valid, setting)
+    model = models.get_family("cnn").fit(HyperParameters(defaults), problem, train, valid, setting)
     lazy = model.predict(valid.x)
     # At first a sample is looked at, here all of them; from then on batches.
     assert max(read[1:]) <= 32 < read[0] == 60
@@ -163,7 +163,7 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
     x, y = pictures(12, *shape), np.arange(12) % 2
     problem = Problem("image", "binary", 2, {}, "log_loss")
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
-    model = models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
+    model = models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
     assert model.net.input.dtype == "uint8"
     assert model.predict(x).shape == (12,)
 

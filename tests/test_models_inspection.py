@@ -156,7 +156,7 @@ def test_heat_lands_on_the_patch_that_tells_the_class() -> None:
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     train, valid = Rows(x[:400], y[:400]), Rows(x[400:], y[400:])
-    model = models.family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, setting)
+    model = models.get_family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, setting)
     predicted = (model.predict(valid.x) > 0.5).astype(int)
     assert (predicted == valid.y).mean() > 0.95
     heat = inspection.grad_cam(list(model.nets.values()), valid.x, predicted)
@@ -194,7 +194,7 @@ def test_every_family_of_convolutions_is_looked_into_and_stays_as_it_is(family: 
 
 
 def fitted(family: str, x: np.ndarray, y: np.ndarray, task: Any = "binary", **training: Any) -> Any:
-    if models.entry(family).keras:
+    if models.get_entry(family).keras:
         from workbench.space.keras import HyperParameters as Asked
     else:
         from workbench.space import Space as Asked  # type: ignore[assignment]
@@ -205,7 +205,7 @@ def fitted(family: str, x: np.ndarray, y: np.ndarray, task: Any = "binary", **tr
     )
     known = TrainingConfig(pretrained=PretrainedConfig(base="MobileNetV2", weights="none"))
     setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1, training=known)
-    return models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
+    return models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
 
 
 def check(found: ImageInspection) -> None:

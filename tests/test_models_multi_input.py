@@ -34,7 +34,7 @@ def fit(
 ) -> Any:
     from workbench.space.keras import HyperParameters
 
-    return models.family(family).fit(HyperParameters(suggest), problem, train, valid, replace(SETTING, **setting))
+    return models.get_family(family).fit(HyperParameters(suggest), problem, train, valid, replace(SETTING, **setting))
 
 
 def answering(**values: Any) -> Any:
@@ -69,7 +69,7 @@ def test_shared_columns_have_words_and_levels_in_common():
     assert view.levels["town"] == view.levels["street"] == ("Bern", "Oslo", "Rome")
     assert view.texts["note"].vocabulary == view.texts["more"].vocabulary
     assert {"tea", "house"} <= set(view.texts["more"].vocabulary)
-    assert [view.key(name) for name in ("street", "more", "back", "size")] == ["town", "note", "photo", "size"]
+    assert [view.shared_key(name) for name in ("street", "more", "back", "size")] == ["town", "note", "photo", "size"]
     # Of a list of which one column alone is there, nothing is shared.
     few = {"town": ALBUM["town"], "size": "number"}
     view = features.fit_multi_input(few, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:1])
@@ -97,7 +97,7 @@ def test_shared_columns_go_through_one_branch(reader, tmp_path):
     assert (embeddings(apart), embeddings(together)) == (2, 1)
     assert together.net.count_params() < apart.net.count_params()
     together.save(tmp_path)
-    again = models.module("multi_input").load(tmp_path)
+    again = models.get_family("multi_input", check=False).load(tmp_path)
     np.testing.assert_allclose(again.predict(valid.x), together.predict(valid.x), rtol=1e-5, atol=1e-6)
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def one_each(*families: str) -> list[Any]:
     """Return a parameter for every family on its first kind of data."""
-    names = [name for name in families or models.names() if name not in UNSETTLED]
+    names = [name for name in families or models.family_names() if name not in UNSETTLED]
     return [cases(name, kinds={models.FAMILIES[name].kinds[0]})[0] for name in names]
 
 
@@ -42,11 +42,11 @@ def several(case: Case) -> tuple[Problem, Rows, Rows]:
     )
     whole = Problem(case.kind, "multitarget", 0, case.columns, "squared_error", targets=targets)
     y = np.column_stack([values[task] for task in tasks])
-    return whole, Rows(train.x, y[:TRAIN], train.weight), Rows(valid.x, y[TRAIN:], valid.weight)
+    return whole, Rows(train.x, y[:TRAIN], train.sample_weight), Rows(valid.x, y[TRAIN:], valid.sample_weight)
 
 
 def told(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
-    return [predictions[:, columns] for _, columns in problem.parts()]
+    return [predictions[:, columns] for _, columns in problem.iter_targets()]
 
 
 def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: Any = None, **options: Any) -> Any:
@@ -54,7 +54,7 @@ def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: An
     setting = FitContext(
         3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=2 * enough(case.family), **options
     )
-    return models.family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
+    return models.get_family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
 
 
 @pytest.mark.parametrize("case", one_each())
@@ -81,10 +81,10 @@ def test_every_family_learns_several_targets(case, tmp_path):
         if target.task == "regression":
             assert abs(own.mean() - train.y[:, place].mean()) < 3 * train.y[:, place].std()
     for _, losses in heard:
-        assert {f"{name}_loss" for name in problem.told} <= losses.keys()
+        assert {f"{name}_loss" for name in problem.reported_targets} <= losses.keys()
         assert np.isfinite(list(losses.values())).all()
     model.save(tmp_path)
-    loaded = models.family(case.family).load(tmp_path)
+    loaded = models.get_family(case.family).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_separate_models_are_those_of_each_target_alone(case):
     together = told(problem, fit(case, problem, train, valid).predict(valid.x))
     for place, (target, own) in enumerate(zip(problem.targets, together, strict=True)):
         kind = np.int64 if target.classes else np.float64
-        alone = [Rows(part.x, part.y[:, place].astype(kind), part.weight) for part in (train, valid)]
+        alone = [Rows(part.x, part.y[:, place].astype(kind), part.sample_weight) for part in (train, valid)]
         expected = fit(case, target, *alone).predict(valid.x)
         np.testing.assert_array_equal(own if target.outputs > 1 else own[:, 0], expected)
 
@@ -107,7 +107,7 @@ def test_separate_trainings_are_told_as_one_whose_length_all_can_be_trained_for(
     assert [epoch for epoch, _ in heard] == sorted({epoch for epoch, _ in heard})
     assert {"loss", "val_loss", "regression_0_loss", "val_multiclass_2_loss"} <= heard[0][1].keys()
     assert heard[-1][1]["val_loss"] == pytest.approx(
-        np.mean([heard[-1][1][f"val_{name}_loss"] for name in problem.told])
+        np.mean([heard[-1][1][f"val_{name}_loss"] for name in problem.reported_targets])
     )
     model = fit(case, problem, train, None, length=7)
     assert {one.trees.num_boosted_rounds() for one in model.models} == {7}

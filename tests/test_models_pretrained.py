@@ -91,7 +91,7 @@ def fit(
         cache=cache,
     )
     valid = Rows(x[rows:], y[rows:]) if length is None else None
-    model = models.family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, setting)
+    model = models.get_family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, setting)
     return model, hp, x[rows:]
 
 
@@ -195,7 +195,7 @@ def test_a_base_of_ones_own_stays_as_it_was_while_the_head_learns(own, way, tmp_
     predictions = model.predict(x)
     assert predictions[1::2].mean() > predictions[::2].mean() + 0.2
     model.save(tmp_path)
-    np.testing.assert_allclose(models.family("pretrained").load(tmp_path).predict(x), predictions, atol=1e-6)
+    np.testing.assert_allclose(models.get_family("pretrained").load(tmp_path).predict(x), predictions, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def fit(family, x, y, suggest=defaults, **setting):
 
     cut = len(y) * 3 // 4
     train, valid = Rows(x[np.arange(cut)], y[:cut]), Rows(x[np.arange(cut, len(y))], y[cut:])
-    return models.family(family).fit(HyperParameters(suggest), PROBLEM, train, valid, replace(SETTING, **setting))
+    return models.get_family(family).fit(HyperParameters(suggest), PROBLEM, train, valid, replace(SETTING, **setting))
 
 
 def told(**answers):

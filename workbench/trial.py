@@ -183,7 +183,7 @@ def space(family: str, suggest: Suggest) -> Any:
 
     KerasTuner's own for Keras families, light ones for the others. The family is named as in `TrialSpec.located`.
     """
-    if models.entry(family).keras:
+    if models.get_entry(family).keras:
         from workbench.space.keras import HyperParameters
 
         return HyperParameters(suggest)
@@ -289,7 +289,7 @@ def unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None
     These are the features of every row, those of validation and test too. None with folds in order of time, where no
     model may see what is later.
     """
-    if not models.entry(spec.located).unlabelled or spec.folds.kind == "time":
+    if not models.get_entry(spec.located).unlabelled or spec.folds.kind == "time":
         return None
     learnt: Any = spec.dataset.x
     asked: Any = spec.dataset.x_test
@@ -363,7 +363,7 @@ def length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequen
     if not best:
         return None
     seen = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    growth = 1.0 if models.entry(spec.located).keras else len(spec.dataset.y) / float(seen)
+    growth = 1.0 if models.get_entry(spec.located).keras else len(spec.dataset.y) / float(seen)
     return max(1, round(float(np.mean(best)) * growth))
 
 
@@ -440,11 +440,11 @@ class _Watch:
 
 def _family(spec: TrialSpec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
-    if spec.deterministic and models.entry(spec.located).keras:
+    if spec.deterministic and models.get_entry(spec.located).keras:
         from workbench.models.nn import training as network
 
         network.be_deterministic()
-    return models.family(spec.located)
+    return models.get_family(spec.located)
 
 
 def _setting(spec: TrialSpec, seed: int, watch: ProgressCallback, name: str, **options: Any) -> FitContext:

@@ -39,7 +39,7 @@ class StoredModel:
 
     def ready(self) -> Model:
         """Return the model."""
-        return models.module(self.family).load(self.folder) if self.model is None else self.model
+        return models.get_family(self.family, check=False).load(self.folder) if self.model is None else self.model
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,6 @@ def _images(model: Model, data: Dataset, rows: np.ndarray) -> _Seen | None:
     if data.targets:
         return None
     if isinstance(model, ModalityModel):
-        portion = model.portion
-        return None if portion.image is None else _Seen(model.model, portion.inputs(x.iloc[rows]))
+        selection = model.selection
+        return None if selection.image is None else _Seen(model.model, selection.select_inputs(x.iloc[rows]))
     return _Seen(model, x[rows]) if data.kind == "image" else None

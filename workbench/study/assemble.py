@@ -138,7 +138,7 @@ def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: S
             strangers.append(f"{member['name']} (not a trial of this study)")
             continue
         try:
-            models.entry(own[0].family, config.resolve)
+            models.get_entry(own[0].family, config.resolve)
         except FamilyError as error:
             strangers.append(f"{member['name']} ({str(error).rstrip('.')})")
     if strangers:

@@ -14,10 +14,10 @@ from workbench.models.wrappers.sklearn_estimator import EstimatorModel, load
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> EstimatorModel:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> EstimatorModel:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
-    # Of a thousand values or more a few say enough, and every one that is looked at costs time.
-    shares = {"share": 0.05, "least_share": 0.02} if problem.classes else {"share": 0.3, "least_share": 0.1}
-    view = hog.search_hog(hp, train.x)
-    return forest.fit(kind, hp, problem, train, setting, leaf=1, bootstrap=False, view=view, **shares)
+    # A split needs to search only a few of a thousand or more features, and each one costs time.
+    shares = {"share": 0.05, "min_share": 0.02} if problem.classes else {"share": 0.3, "min_share": 0.1}
+    defaults = forest.ForestDefaults(leaf=1, bootstrap=False, **shares)
+    return forest.fit(kind, hp, problem, train, context, defaults, preprocessor=hog.search_hog(hp, train.x))

@@ -198,13 +198,13 @@ class _Stages:
         lasts: dict[str, Any] = {"epochs": min(self.first, self.setting.epochs)}
         if self.setting.length is not None:
             lasts["length"] = min(self.first, self.setting.length)
-        return replace(self.setting, watch=self._told(0), name=f"{self.setting.name}/head", **lasts)
+        return replace(self.setting, on_epoch=self._told(0), name=f"{self.setting.name}/head", **lasts)
 
     def rest(self) -> FitContext:
         """Return how head and top are trained after that."""
         self.best = float("inf")
         length = None if self.setting.length is None else self.left
-        return replace(self.setting, watch=self._told(self.done), epochs=self.left, length=length)
+        return replace(self.setting, on_epoch=self._told(self.done), epochs=self.left, length=length)
 
     def _told(self, before: int) -> Callable[..., None]:
         def watch(
@@ -213,6 +213,6 @@ class _Stages:
             self.done = before + epoch + 1
             self.best = min(self.best, losses.get("val_loss", float("inf")))
             # How long the second stage will be is not settled while the first one lasts.
-            self.setting.watch(before + epoch, losses, progress, None if of is None or not before else before + of)
+            self.setting.on_epoch(before + epoch, losses, progress, None if of is None or not before else before + of)
 
         return watch

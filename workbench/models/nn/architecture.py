@@ -29,7 +29,7 @@ def nets(model: Model) -> Mapping[str, Any]:
     Of a model that holds others, as one for each target, they are theirs, by the name of the other first.
     """
     found: dict[str, Any] = dict(getattr(model, "nets", {}))
-    for name, other in getattr(model, "others", {}).items():
+    for name, other in getattr(model, "submodels", {}).items():
         found |= {f"{name} {own}".strip(): net for own, net in nets(other).items()}
     return found
 

@@ -68,7 +68,7 @@ def callbacks(setting: FitContext, schedule: LearningRateSchedule, *, stops: boo
     # The last, so that a trial is ended after the others have seen the epoch.
     of = None if schedule.horizon is None else schedule.epochs(setting.epochs)
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}), of=of)
+        on_epoch_end=lambda epoch, logs: setting.on_epoch(epoch, dict(logs or {}), of=of)
     )
     return [*found, watch]
 

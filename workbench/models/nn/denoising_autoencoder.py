@@ -115,7 +115,9 @@ def _fitted(
 ) -> AutoencoderFeatures:
     """Return an encoder that was trained for so many steps, however many rows there are."""
     training.reset_state(seed)
-    view = features.dense_preprocessor(problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False)
+    view = features.dense_preprocessor(
+        problem.columns, x, numbers="quantile", classes=0, seed=seed, target_encoding=False
+    )
     matrix = view.fit_transform(x)
     entrance = keras.Input((matrix.shape[1],))
     activations = [entrance]

@@ -59,7 +59,10 @@ def loss(problem: Problem, *, mixed: bool) -> str | Callable[[Any, Any], Any]:
 
 def target_losses(problem: Problem) -> list[Any]:
     """Return what is told of every epoch beside the loss: of a few targets, the loss of each as `TARGET_loss`."""
-    return [_Alone(run, f"{name}_loss") for run, name in zip(_runs(problem, apart=True), problem.told, strict=False)]
+    return [
+        _Alone(run, f"{name}_loss")
+        for run, name in zip(_runs(problem, apart=True), problem.reported_targets, strict=False)
+    ]
 
 
 def scales(problem: Problem, y: np.ndarray) -> tuple[Any, Any]:
@@ -80,7 +83,7 @@ def repeat_per_output(problem: Problem, values: Any) -> Any:
 
 def output_bounds(problem: Problem) -> tuple[tuple[int, int], ...]:
     """Return where the outputs of each of several targets begin and end; nothing for one target."""
-    return tuple((columns.start, columns.stop) for _, columns in problem.parts()) if problem.targets else ()
+    return tuple((columns.start, columns.stop) for _, columns in problem.iter_targets()) if problem.targets else ()
 
 
 def read_outputs(raw: np.ndarray, shift: Any, scale: Any, of: tuple[tuple[int, int], ...]) -> np.ndarray:
@@ -134,7 +137,7 @@ _ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
 def _runs(problem: Problem, *, apart: bool = False) -> Iterator[_Run]:
     """Yield the targets in order, neighbours of one sort together unless they are to stand apart."""
     run: _Run | None = None
-    for place, (target, columns) in enumerate(problem.parts()):
+    for place, (target, columns) in enumerate(problem.iter_targets()):
         own = _Run(_sort(target), columns, slice(place, place + 1), (target.weight,))
         if run is None:
             run = own

@@ -191,8 +191,8 @@ def _given(
     y = targets(rows.y)
     if not own and not data_loader.fits_in_memory(x):
         batch = network.default_batch_size(len(rows.y))
-        return {"x": data_loader.Batches(x, y, rows.weight, batch=batch, seed=setting.seed), "shuffle": False}
-    weight = {} if rows.weight is None else {"sample_weight": rows.weight}
+        return {"x": data_loader.Batches(x, y, rows.sample_weight, batch=batch, seed=setting.seed), "shuffle": False}
+    weight = {} if rows.sample_weight is None else {"sample_weight": rows.sample_weight}
     return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 

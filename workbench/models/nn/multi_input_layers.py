@@ -61,7 +61,7 @@ def fit_inputs(
         train.y,
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
         seed=setting.seed,
-        longest=hp.Int("words", 16, 256, step=2, sampling="log", default=64) if wordy else 0,
+        max_length=hp.Int("words", 16, 256, step=2, sampling="log", default=64) if wordy else 0,
         shared=setting.training.shared,
         crosses=crosses,
     )
@@ -88,7 +88,7 @@ def _branches(
     layers: dict[str, Any] = {}
     ends = []
     for name in names:
-        key = view.key(name)
+        key = view.shared_key(name)
         if key not in layers:
             layers[key] = made(name)
         ends.append(layers[key](next(inputs)))
@@ -110,7 +110,7 @@ def _categories(hp: Any, view: features.MultiInputEncoder, codes: Any) -> list[A
     ends = []
     for place, (name, levels) in enumerate(view.levels.items()):
         # One more for the unknown's 0.
-        count, key = len(levels) + 1, view.key(name)
+        count, key = len(levels) + 1, view.shared_key(name)
         if key not in layers:
             layers[key] = keras.layers.Embedding(count, min(most, count // 2 + 1))
         ends.append(layers[key](codes[:, place]))
@@ -124,7 +124,7 @@ def _reader(hp: Any, known: MultiInputData, name: str) -> Any:
     vectors, tuned = text_input.pretrained_vectors(tokens, known.setting), known.setting.training.word_vectors.tuned
     if vectors is None:
         width = hp.Int("word_embedding", 8, 128, step=2, sampling="log", default=32)
-        words = keras.layers.Embedding(tokens.levels, width)(start)
+        words = keras.layers.Embedding(tokens.vocabulary_size, width)(start)
     else:
         words = text_input.embed_pretrained(hp, start, vectors, tuned, rows=len(known.train.y))
     words = keras.layers.SpatialDropout1D(hp.Float("text_dropout", 0.0, 0.5, step=0.1, default=0.2))(words)
@@ -142,7 +142,7 @@ def _reader(hp: Any, known: MultiInputData, name: str) -> Any:
 
 def _viewer(hp: Any, known: MultiInputData, name: str) -> Any:
     """Return layers that look at an image: a small stack of convolutions."""
-    alike = [other for other in known.view.images if known.view.key(other) == known.view.key(name)]
+    alike = [other for other in known.view.images if known.view.shared_key(other) == known.view.shared_key(name)]
     x = features.as_table(known.train.x)
     shown: Any = pd.concat([x[other] for other in alike], ignore_index=True)
     pixels = image_input.measure_pixels(shown.array.seen)

@@ -34,8 +34,8 @@ def fit_text_input(
 ) -> tuple[features.TextVectorizer, list[np.ndarray]]:
     """Return the view that a net which reads is fed with, fitted on the training rows, and these rows in it."""
     longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
-    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed, "longest": longest}
-    options |= {"labelled": not problem.targets}
+    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed, "max_length": longest}
+    options |= {"target_encoding": not problem.targets}
     return features.fit_text_vectorizer(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 
@@ -48,7 +48,9 @@ def pretrained_vectors(tokens: features.TextVectorizer, setting: FitContext) -> 
     if found is None:
         return None
     given = found.matrix[found.known]
-    drawn = np.random.default_rng(setting.seed).normal(given.mean(), given.std(), (tokens.levels, given.shape[1]))
+    drawn = np.random.default_rng(setting.seed).normal(
+        given.mean(), given.std(), (tokens.vocabulary_size, given.shape[1])
+    )
     filled: np.ndarray = drawn.astype(np.float32)
     filled[features.PADDING] = 0
     filled[-len(found.known) :][found.known] = given
@@ -74,7 +76,7 @@ def text_input(
     inputs = [keras.Input((matrix.shape[1],), dtype=matrix.dtype.name) for matrix in matrices]
     if known is None:
         width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
-        words = keras.layers.Embedding(tokens.levels, width)(inputs[0])
+        words = keras.layers.Embedding(tokens.vocabulary_size, width)(inputs[0])
     else:
         words = embed_pretrained(hp, inputs[0], known, tuned, rows=len(matrices[0]))
     # Whole channels are dropped, for single values could be guessed from the steps before and after.

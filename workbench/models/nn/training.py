@@ -62,7 +62,7 @@ class Network:
             self.view,
             (
                 features.MultiInputEncoder,
-                features.WideAndDeepInputs,
+                features.WideAndDeepEncoder,
                 features.SequenceScaler,
                 features.TextVectorizer,
                 FeatureExtractor,
@@ -95,7 +95,7 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> Network:
     elif (folder / "extraction.keras").exists():
         view = FeatureExtractor.load(folder)
     elif list(folder.glob("*.skops")):
-        view = features.WideAndDeepInputs.load(folder)
+        view = features.WideAndDeepEncoder.load(folder)
     known = json.loads((folder / "network.json").read_text())
     spans = tuple((start, stop) for start, stop in known.pop("spans", ()))
     return Network(view, net, spans=spans, **known)
@@ -158,7 +158,7 @@ def fit(
 
     def seen(rows: Rows, known: Any | None = None) -> Rows:
         y = (rows.y - shift) / scale if mixing is None else _soft(rows.y, problem)
-        made = Rows(inputs(view, rows.x) if known is None else known, y, rows.weight)
+        made = Rows(inputs(view, rows.x) if known is None else known, y, rows.sample_weight)
         return _for_members(made, members) if members else made
 
     net.fit(
@@ -217,7 +217,7 @@ def batch_normalize(hidden: Any, mask: Any | None = None) -> Any:
 
 def _for_members(rows: Rows, members: int) -> Rows:
     """Return rows with targets for each member, (rows, members, targets), and weights that Keras lets count for all."""
-    weight = None if rows.weight is None else rows.weight[:, None]
+    weight = None if rows.sample_weight is None else rows.sample_weight[:, None]
     return Rows(rows.x, np.repeat(rows.y.reshape(len(rows.y), 1, -1), members, axis=1), weight)
 
 
@@ -229,8 +229,8 @@ def default_batch_size(rows: int) -> int:
 def _fed(rows: Rows, batch: int, seed: int, mixing: Mixup | None) -> dict[str, Any]:
     """Return what `fit` learns from."""
     if mixing is None and data_loader.fits_in_memory(rows.x):
-        return {"x": rows.x, "y": rows.y, "sample_weight": rows.weight, "batch_size": batch}
-    batches = data_loader.Batches(rows.x, rows.y, rows.weight, batch=batch, seed=seed, mixing=mixing)
+        return {"x": rows.x, "y": rows.y, "sample_weight": rows.sample_weight, "batch_size": batch}
+    batches = data_loader.Batches(rows.x, rows.y, rows.sample_weight, batch=batch, seed=seed, mixing=mixing)
     return {"x": batches, "shuffle": False}
 
 

@@ -12,10 +12,9 @@ from workbench.models.tabular.xgboost import load
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> xgboost.XGBoostModel:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> xgboost.XGBoostModel:
     """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
-    view = sequence_trees.search_statistics(hp)
-    matrix = view.fit_transform(train.x)
-    types = ["q"] * matrix.shape[1]
-    options: Any = {"view": view, "matrix": matrix, "types": types, "rate": 0.1, "share": 0.2}
-    return xgboost.boost(hp, problem, train, valid, setting, **options)
+    preprocessor = sequence_trees.search_statistics(hp)
+    matrix = preprocessor.fit_transform(train.x)
+    inputs = xgboost.BoosterInputs(preprocessor, matrix, ["q"] * matrix.shape[1])
+    return xgboost.boost(hp, problem, train, valid, context, inputs, learning_rate=0.1, column_share=0.2)

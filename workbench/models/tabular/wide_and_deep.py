@@ -1,8 +1,8 @@
-"""Wide and deep (Cheng et al., 2016): what memorises and what generalises, trained jointly.
+"""Wide and deep (Cheng et al., 2016): a wide part that memorises and a deep part that generalises, trained jointly.
 
-The wide part is linear over one-hot categories, binned numbers and their crosses; as a sum of embeddings of one
-weight an output it never holds a one-hot matrix. The deep part is dense layers over numbers and embeddings. Where there
-are images among the columns, these and the texts have branches of their own in the deep part.
+The wide part is linear over one-hot categories, binned numbers and their crosses. It is computed as a sum of embeddings
+with one weight for each output, so no one-hot matrix is built. The deep part is dense layers over numbers and
+embeddings. With images among the columns, images and texts have their own branches in the deep part.
 """
 
 from __future__ import annotations
@@ -21,70 +21,74 @@ from workbench.models.protocol import FitContext, Problem, Rows
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> training.Network:
     """Train a wide-and-deep net."""
     if problem.kind == "mixed":
-        return _with_images(hp, problem, train, valid, setting)
-    view = features.fit_wide_and_deep(
+        return _fit_with_images(hp, problem, train, valid, context)
+    encoder = features.fit_wide_and_deep(
         problem.columns,
         pd.DataFrame(train.x),
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
         crosses=hp.Int("crosses", 0, 16, step=4, default=8),
-        seed=setting.seed,
+        seed=context.seed,
     )
-    matrix = view.transform(train.x)
+    matrix = encoder.transform(train.x)
     return training.fit(
-        lambda: _build(hp, problem, view, matrix),
+        lambda: _build(hp, problem, encoder, matrix),
         hp,
         problem,
         train,
         valid,
-        setting,
-        view=view,
+        context,
+        view=encoder,
         matrix=matrix,
     )
 
 
-def _build(hp: Any, problem: Problem, view: features.WideAndDeepInputs, matrix: list[np.ndarray]) -> Any:
+def _build(hp: Any, problem: Problem, encoder: features.WideAndDeepEncoder, matrix: list[np.ndarray]) -> Any:
     entrances = [keras.Input((part.shape[1],), dtype=part.dtype.name) for part in matrix]
     parts = iter(entrances)
-    deep = [next(parts)] if view.dense is not None else []
-    if view.deep is not None:
-        most = hp.Int("embedding", 4, 32, step=2, sampling="log", default=16)
-        deep += _embeddings(next(parts), view.levels("deep"), most)
-    wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
+    deep = [next(parts)] if encoder.dense is not None else []
+    if encoder.deep is not None:
+        max_width = hp.Int("embedding", 4, 32, step=2, sampling="log", default=16)
+        deep += _embed(next(parts), encoder.levels("deep"), max_width)
+    wide = None
+    if encoder.wide is not None:
+        wide = _build_wide(next(parts), sum(encoder.levels("wide")), problem.outputs)
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
     hidden = training.dense_stack(hp, hidden, units=128)
     return keras.Model(entrances, heads.output_layer(hidden, problem, wide))
 
 
-def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def _fit_with_images(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext
+) -> training.Network:
     """Train a net whose deep part has a branch for each kind of column."""
     known = multi_input_layers.fit_inputs(
-        hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8)
+        hp, problem, train, context, crosses=hp.Int("crosses", 0, 16, step=4, default=8)
     )
 
     def build() -> Any:
-        begun = multi_input_layers.multi_input_layers(hp, known)
+        layers = multi_input_layers.multi_input_layers(hp, known)
         wide = None
         if known.view.wide is not None:
-            wide = _linear(begun.wide, sum(known.view.wide[-1].levels_), problem.outputs)
-        hidden = begun.ends[0] if len(begun.ends) == 1 else keras.layers.Concatenate()(begun.ends)
+            wide = _build_wide(layers.wide, sum(known.view.wide[-1].levels_), problem.outputs)
+        hidden = layers.ends[0] if len(layers.ends) == 1 else keras.layers.Concatenate()(layers.ends)
         hidden = training.dense_stack(hp, hidden, units=128)
-        return keras.Model(begun.inputs, heads.output_layer(hidden, problem, wide))
+        return keras.Model(layers.inputs, heads.output_layer(hidden, problem, wide))
 
-    return training.fit(build, hp, problem, train, valid, setting, view=known.view, matrix=known.inputs)
+    return training.fit(build, hp, problem, train, valid, context, view=known.view, matrix=known.inputs)
 
 
-def _linear(codes: Any, levels: int, width: int) -> Any:
-    """Return a linear layer over one-hot levels, written as the sum of a looked-up weight for each column."""
-    weights = keras.layers.Embedding(levels, width, embeddings_initializer="zeros", name="wide")(codes)
+def _build_wide(indices: Any, levels: int, outputs: int) -> Any:
+    """Return a linear layer over one-hot levels, computed as the sum of an embedded weight for each column."""
+    weights = keras.layers.Embedding(levels, outputs, embeddings_initializer="zeros", name="wide")(indices)
     return keras.ops.sum(weights, axis=1)
 
 
-def _embeddings(codes: Any, levels: list[int], most: int) -> list[Any]:
-    """Embed each column in at most `most` dimensions, fewer where it has few levels."""
+def _embed(indices: Any, levels: list[int], max_width: int) -> list[Any]:
+    """Return an embedding of each column, of at most `max_width` dimensions and fewer for few levels."""
     return [
-        keras.layers.Embedding(count, min(most, count // 2 + 1))(codes[:, column])
+        keras.layers.Embedding(count, min(max_width, count // 2 + 1))(indices[:, column])
         for column, count in enumerate(levels)
     ]
