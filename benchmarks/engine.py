@@ -41,11 +41,11 @@ import table
 
 import workbench
 from workbench import models, trial
-from workbench.models.protocol import Rows, Setting
+from workbench.models.protocol import FitContext, Rows
 from workbench.search import pool, worker
 from workbench.search.events import TrialEnded, TrialStarted
-from workbench.space import Question
-from workbench.trial import FoldResult, Spec
+from workbench.space import Hyperparameter
+from workbench.trial import FoldResult, TrialSpec
 
 _FIRST_ROWS = 2000
 # How many hyperparameters the double asks for.
@@ -182,7 +182,7 @@ def _search(study: str, trials: int, workers: int, memory: Sequence[int] = ()) -
 
 def _warm(opened: Any) -> None:
     """Wait until the process that trials are forked from has the libraries; there is one for all pools."""
-    workers = pool.Pool(opened.competition.modules())
+    workers = pool.Pool(opened.task.modules())
     with tempfile.TemporaryDirectory() as folder:
         process = workers.start(_spec(opened, opened.config.families[0]), 0, Path(folder))
         process.receive()
@@ -205,14 +205,16 @@ def _bare(study: str) -> dict[str, Any]:
     return {"seconds": seconds, "scores": scores}
 
 
-def _train(spec: Spec, module: Any, number: int, answers: dict[str, Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _train(
+    spec: TrialSpec, module: Any, number: int, answers: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Train and predict fold after fold; yield the validation rows and what is predicted for them."""
     data = spec.dataset
     hp = trial.space(spec.family, lambda question: answers[question.name])
     for repeat, fold in spec.folds.pairs():
         train, valid = (Rows(_take(data.x, index), data.y[index]) for index in spec.folds.split(repeat, fold))
         seed = _seed(spec, number, repeat, fold)
-        model = module.fit(hp, spec.problem, train, valid, Setting(seed, 1, lambda *_, **__: None))
+        model = module.fit(hp, spec.problem, train, valid, FitContext(seed, 1, lambda *_, **__: None))
         if data.x_test is not None:
             model.predict(data.x_test)
         yield spec.folds.split(repeat, fold)[1], model.predict(valid.x)
@@ -227,7 +229,9 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
     opened = _open(study)
     spec, tried = _spec(opened, "mlp"), json.loads(Path(rows).read_text())
     train, valid = (Rows(_take(spec.dataset.x, i), spec.dataset.y[i]) for i in spec.folds.split(0, 0))
-    view = features.dense(spec.problem.columns, train.x, numbers="standard", classes=spec.problem.classes, seed=0)
+    view = features.dense_preprocessor(
+        spec.problem.columns, train.x, numbers="standard", classes=spec.problem.classes, seed=0
+    )
     x, x_valid = view.fit_transform(train.x, train.y), view.transform(valid.x)
     seeds = {_key(row["hyperparameters"]): _seed(spec, row["number"], 0, 0) for row in tried}
     tuner = keras_tuner.RandomSearch(
@@ -239,7 +243,7 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
     # What it would draw is what workbench drew, or luck would be measured. All else is KerasTuner as it comes.
     given = iter(tried)
     tuner.oracle.populate_space = lambda trial_id: {"status": "RUNNING", "values": next(given)["hyperparameters"]}
-    setting = Setting(0, 1, lambda *_, **__: None)
+    setting = FitContext(0, 1, lambda *_, **__: None)
     began = time.monotonic()
     tuner.search(
         x,
@@ -253,24 +257,24 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
     return {"seconds": seconds, "scores": [each.score for each in ended]}
 
 
-def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) -> Any:
+def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int]) -> Any:
     """Return the mlp family in KerasTuner's form: built from the same functions."""
     import keras
     import keras_tuner
 
-    from workbench.models import callbacks, heads, network, optimizer
+    from workbench.models.nn import callbacks, heads, optimizer, training
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
             # KerasTuner builds once with the defaults, to learn the space, before there is a trial.
             keras.utils.set_random_seed(seeds.get(_key(hp.values), 0))
             # Its own space cannot ask one name under two conditions, as that of the optimizers does.
-            hp = trial.restored("mlp", hp.values)
+            hp = trial.restore_space("mlp", hp.values)
             entrance = keras.Input(shape[1:])
-            hidden = network.dense_stack(hp, entrance, units=128)
-            net = keras.Model(entrance, heads.outputs(hidden, spec.problem))
-            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=network.usual_batch(shape[0]))
-            moved, self.schedule = optimizer.searched(hp, **optimizer.FEW)
+            hidden = training.dense_stack(hp, entrance, units=128)
+            net = keras.Model(entrance, heads.output_layer(hidden, spec.problem))
+            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=training.default_batch_size(shape[0]))
+            moved, self.schedule = optimizer.search_optimizer(hp, **optimizer.FEW)
             net.compile(
                 optimizer=moved,
                 loss=heads.loss(spec.problem, mixed=False),
@@ -280,7 +284,7 @@ def _hypermodel(spec: Spec, shape: tuple[int, ...], seeds: Mapping[str, int]) ->
             return net
 
         def fit(self, hp: Any, model: Any, *words: Any, **options: Any) -> Any:
-            setting = Setting(0, 1, lambda *_, **__: None)
+            setting = FitContext(0, 1, lambda *_, **__: None)
             options["callbacks"] += callbacks.callbacks(setting, self.schedule, stops=True)
             options["epochs"] = self.schedule.epochs(setting.epochs)
             return model.fit(*words, batch_size=hp.values["batch_size"], **options)
@@ -311,7 +315,7 @@ class _InstantPool:
     def __init__(self, *words: Any, **options: Any) -> None:
         """Load nothing."""
 
-    def start(self, spec: Spec, number: int, folder: Path, **options: Any) -> "_InstantProcess":
+    def start(self, spec: TrialSpec, number: int, folder: Path, **options: Any) -> "_InstantProcess":
         return _InstantProcess(spec, number, folder)
 
     def wait(self, processes: Sequence["_InstantProcess"], seconds: float | None) -> list["_InstantProcess"]:
@@ -326,7 +330,7 @@ class _InstantProcess:
 
     memory = 0
 
-    def __init__(self, spec: Spec, number: int, folder: Path) -> None:
+    def __init__(self, spec: TrialSpec, number: int, folder: Path) -> None:
         self._answer: Any = None
         self._messages = self._trial(spec, np.random.default_rng(number), folder)
 
@@ -339,10 +343,10 @@ class _InstantProcess:
     def end(self) -> None:
         self._messages.close()
 
-    def _trial(self, spec: Spec, rng: np.random.Generator, folder: Path) -> Generator[worker.Message, None, None]:
+    def _trial(self, spec: TrialSpec, rng: np.random.Generator, folder: Path) -> Generator[worker.Message, None, None]:
         values = {}
         for name in (f"x{i}" for i in range(_QUESTIONS)):
-            yield Question(name, "float", 0.5, 0.0, 1.0)
+            yield Hyperparameter(name, "float", 0.5, 0.0, 1.0)
             values[name] = self._answer
         for repeat, fold in spec.folds.pairs():
             oof = rng.random(len(spec.folds.split(repeat, fold)[1]))
@@ -358,14 +362,14 @@ def _open(study: str, **overrides: Any) -> Any:
     return workbench.open(study, str(Path(study).parent / "home"), **overrides)
 
 
-def _spec(opened: Any, family: str) -> Spec:
-    own = opened.competition
-    return Spec(family, own.dataset, own.folds, own.metric, seed=opened.config.seed)
+def _spec(opened: Any, family: str) -> TrialSpec:
+    own = opened.task
+    return TrialSpec(family, own.dataset, own.folds, own.metric, seed=opened.config.seed)
 
 
 def _preloaded(opened: Any) -> list[str]:
     """Return what the pool of a study has loaded."""
-    return ["workbench.search.worker", *opened.competition.modules()]
+    return ["workbench.search.worker", *opened.task.modules()]
 
 
 def _suggested(opened: Any, family: str) -> dict[int, dict[str, Any]]:
@@ -378,7 +382,7 @@ def _suggested(opened: Any, family: str) -> dict[int, dict[str, Any]]:
     return {each.number: each.params for each in study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))}
 
 
-def _seed(spec: Spec, number: int, repeat: int, fold: int) -> int:
+def _seed(spec: TrialSpec, number: int, repeat: int, fold: int) -> int:
     """Return the seed that workbench trains this fold with."""
     words = (spec.seed, zlib.crc32(spec.family.encode()), number, repeat, fold)
     return int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)

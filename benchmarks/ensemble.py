@@ -376,7 +376,7 @@ def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
 def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) -> dict[str, Any]:
     from workbench import evaluation
     from workbench.ensemble import assess, blend
-    from workbench.ensemble.judge import labelled
+    from workbench.ensemble.scorer import apply_threshold
 
     bank = banks.read(Path(file))
     chosen, drawn = bank.draw(_HELD_MODELS, rows, seed=seed)
@@ -387,7 +387,7 @@ def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) 
     assess(predictions[:3, :100], y[:100], metric, seconds=1.0)
     assessed = assess(predictions, y, metric, shrink=True, seconds=seconds)
     greedy = blend(predictions, y, metric, method="greedy")
-    ours, theirs = (labelled(found.combine(held), found.threshold) for found in (assessed.blend, greedy))
+    ours, theirs = (apply_threshold(found.combine(held), found.threshold) for found in (assessed.blend, greedy))
     rng = np.random.default_rng(0)
     again = (rng.integers(len(ours), size=len(ours)) for _ in range(_RESAMPLES))
     return {

@@ -25,8 +25,8 @@ import table
 
 import workbench
 from workbench import config, models, trial
+from workbench.autoconfig.draft import draft
 from workbench.space import defaults
-from workbench.study.draft import draft
 
 _SETS = ("digits", "clothing", "sms_spam", "walking")
 _ROWS = 2048
@@ -74,7 +74,7 @@ def _scores(name: str, family: str, file: Path, minutes: float) -> dict[str, obj
     with tempfile.TemporaryDirectory() as folder:
         folds = {"kind": "holdout"}
         study = workbench.open(str(file), home=folder, families=[family], folds=folds, also=["accuracy"])
-        spec = study.competition.spec(family, 1)
+        spec = study.task.spec(family, 1)
         [fold] = trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial")
         collections.deque(study.search(end=time.monotonic() + 60 * minutes), maxlen=0)
         board = study.leaderboard()
@@ -117,7 +117,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     """Return the CPU seconds of the first epoch and of the fastest of two more; others use this machine, too."""
     import keras
 
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
 
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "x.npy", x)
         stored = np.load(Path(folder) / "x.npy", mmap_mode="r")
-        fed = (feed.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
+        fed = (data_loader.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
         seconds = []
         for _ in range(3):
             began = time.process_time()

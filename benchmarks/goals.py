@@ -150,8 +150,8 @@ def _ran(file: str) -> dict[str, Any]:
     study = workbench.open(file, str(Path(file).with_suffix("")))
     summary = study.run(out=Path(file).with_suffix(".csv"))
     assert summary.ensemble is not None
-    own = study.competition
-    test = study.archive.tracker.predictions(summary.ensemble["run_id"], own.vault).test
+    own = study.task
+    test = study.store.tracker.predictions(summary.ensemble["run_id"], own.schema).test
     return {
         "predictions": np.asarray(test).tolist(),
         "classes": own.dataset.classes and [str(label) for label in own.dataset.classes],

@@ -25,7 +25,7 @@ import pandas as pd
 import table
 
 from workbench import config, data, models
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import Space, defaults
 
 _STUDIES = Path(__file__).resolve().parents[1] / "studies"
@@ -82,7 +82,7 @@ def _error(
         hp: Any = HyperParameters(defaults)
     else:
         hp = Space(defaults)
-    setting = Setting(seed, 1, lambda *told, **more: None)
+    setting = FitContext(seed, 1, lambda *told, **more: None)
     cut, began = len(known.y) // 5, time.process_time()
     train, valid = Rows(x[cut:], known.y[cut:]), Rows(x[:cut], known.y[:cut])
     model = models.family(family).fit(hp, problem, train, valid, setting)

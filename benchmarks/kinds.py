@@ -66,9 +66,9 @@ def _row(data: Path, place: Path, minutes: float) -> dict[str, object]:
     seconds = time.monotonic() - began
     opened = workbench.open(str(study), str(home))
     members = _members(opened, summary["ensemble"]["members"], data, about)
-    sent, classes = read_table(summary["submission"]), opened.competition.dataset.classes
+    sent, classes = read_table(summary["submission"]), opened.task.dataset.classes
     score = _score(data, about, sent[about["id"]], sent[about["target"]], classes)
-    sign = 1 if opened.competition.metric.direction == "maximize" else -1
+    sign = 1 if opened.task.metric.direction == "maximize" else -1
     goal = GOALS[data.name]
     if goal is None:
         rival = plain(data, about)
@@ -95,11 +95,11 @@ def _row(data: Path, place: Path, minutes: float) -> dict[str, object]:
 
 def _members(study: Any, members: list[dict[str, Any]], data: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the ensemble's members, heaviest first, with their scores out of fold and on the answers."""
-    own = study.competition
+    own = study.task
     board = study.leaderboard().set_index("run_id")
     found = []
     for member in sorted(members, key=lambda member: -member["weight"]):
-        test = study.archive.tracker.predictions(member["run_id"], own.vault).test
+        test = study.store.tracker.predictions(member["run_id"], own.schema).test
         answers = _score(data, about, np.asarray(own.dataset.test_ids), test, own.dataset.classes)
         found.append({**member, "answers": answers, "oof": float(board.loc[member["run_id"], "score"])})
     return found

@@ -28,7 +28,7 @@ import yaml
 import workbench
 from workbench.search import worker
 from workbench.search.pool import Pool
-from workbench.space import Question
+from workbench.space import Hyperparameter
 
 _CLASSES = 10
 _KINDS = ("rss", "pss", "uss")
@@ -91,12 +91,11 @@ def train(folder: Path, images: int, fraction: float, line: Any) -> None:
     file.write_text(yaml.safe_dump(said | {"folds": {"kind": "holdout", "fraction": fraction}}))
     study = workbench.open(str(file), str(folder / "mlruns"))
     study.home.create()
-    study.archive.begin()
-    decoded = study.competition.dataset.x.nbytes / _GIB
-    pool = Pool(study.competition.modules(), threads=1)
+    study.store.begin()
+    decoded = study.task.dataset.x.nbytes / _GIB
+    pool = Pool(study.task.modules(), threads=1)
     processes = [
-        pool.start(study.competition.spec("cnn", 1), number, folder / few.name / f"trial-{number}")
-        for number in range(2)
+        pool.start(study.task.spec("cnn", 1), number, folder / few.name / f"trial-{number}") for number in range(2)
     ]
     peaks: dict[int, dict[str, float]] = {}
     trained: set[int] = set()
@@ -121,7 +120,7 @@ def train(folder: Path, images: int, fraction: float, line: Any) -> None:
 def answer(process: Any, trained: set[int]) -> None:
     """Give a worker the smallest net, in batches of one size; note when it has ended an epoch."""
     match process.receive():
-        case Question() as question:
+        case Hyperparameter() as question:
             name = question.name.split()[0]
             small = question.low if name in _SMALL else question.default
             process.send(_BATCH if name == "batch_size" else small)

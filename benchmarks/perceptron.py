@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench import models
-from workbench.models.protocol import Inputs, Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 NAME = "perceptron"
 EPOCHS = 50
@@ -43,7 +43,7 @@ def load(folder: Path) -> Perceptron:
         return Perceptron(arrays["hidden"], arrays["output"])
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Perceptron:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Perceptron:
     """Train by stochastic gradient descent, and tell of every epoch."""
     rng = np.random.default_rng(setting.seed)
     x, goal = _flat(train.x), np.eye(problem.classes)[train.y]
@@ -85,5 +85,5 @@ def _loss(net: Perceptron, rows: Rows) -> float:
     return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
 
 
-models.FAMILIES[NAME] = models.Entry("a perceptron in numpy, for benchmarks", "numpy")
-sys.modules[f"workbench.models.{NAME}"] = sys.modules[__name__]
+models.FAMILIES[NAME] = models.FamilyEntry("tabular", "a perceptron in numpy, for benchmarks", "numpy")
+sys.modules[f"workbench.models.tabular.{NAME}"] = sys.modules[__name__]

@@ -24,7 +24,7 @@ import table
 
 from workbench import models
 from workbench.config import PretrainedConfig, TrainingConfig
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
 
 _WAYS = ("features", "frozen", "tuned")
@@ -94,7 +94,7 @@ def _fit(
     hp = HyperParameters(lambda question: way if question.name == "way" else defaults(question))
     problem = Problem("image", "multiclass", int(y.max()) + 1, {}, "log_loss")
     training = TrainingConfig(epochs=epochs, pretrained=asked or PretrainedConfig())
-    setting = Setting(seed, 1, lambda *told, **more: None, epochs=epochs, training=training)
+    setting = FitContext(seed, 1, lambda *told, **more: None, epochs=epochs, training=training)
     cut, began = len(y) // 5, time.process_time()
     model = models.family(family).fit(hp, problem, Rows(x[cut:], y[cut:]), Rows(x[:cut], y[:cut]), setting)
     return model, time.process_time() - began

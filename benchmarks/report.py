@@ -22,9 +22,9 @@ import pandas as pd
 import table
 
 import workbench
-from workbench.space import Question
+from workbench.space import Hyperparameter
 from workbench.study import Study
-from workbench.trial import Result
+from workbench.trial import TrialResult
 
 _STUDY = """
 name: five_hundred
@@ -36,9 +36,9 @@ families: [linear, xgboost, lightgbm, extra_trees, random_forest, mlp]
 search: {sampler: random}
 """
 _QUESTIONS = (
-    *(Question(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
-    *(Question(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
-    Question("kind", "categorical", "a", choices=("a", "b", "c")),
+    *(Hyperparameter(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
+    *(Hyperparameter(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
+    Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c")),
 )
 _EPOCHS = 60
 
@@ -72,7 +72,7 @@ def _generate(folder: Path, trials: int, rows: int) -> int:
     (folder / "study.yaml").write_text(_STUDY)
     study = workbench.open(folder / "study.yaml", folder / "mlruns")
     study.home.create()
-    study.archive.begin()
+    study.store.begin()
     families = ("constant", *study.config.families)
     for number in range(trials):
         _tell(study, families[min(number, 1 + number % (len(families) - 1))], x[:, :5].sum(axis=1), rng)
@@ -81,23 +81,23 @@ def _generate(folder: Path, trials: int, rows: int) -> int:
 
 def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generator) -> None:
     """Write one trial down, as the scheduler does when it ends."""
-    own, archive = study.competition, study.archive
-    live = archive.books.ask(family)
+    own, archive = study.task, study.store
+    live = archive.storage.ask(family)
     known: dict[str, Any] = {question.name: live.answer(question) for question in _QUESTIONS}
     state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if live.number else "complete"
     facts: dict[str, Any] = {"family": family, "number": live.number, "hyperparameters": known, "seconds": 1.0}
     facts |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
     if state == "complete":
         noise = 1.0 + abs(np.log10(known["rate_0"]) + 2) + 0.1 * known["depth_0"]
-        oof = 1 / (1 + np.exp(-(signal + noise * rng.normal(size=len(signal)))[own.vault.rows] / (1 + noise)))
-        y = own.dataset.y[own.vault.rows]
-        scores = [own.metric.score(y[own.vault.folds == fold], oof[own.vault.folds == fold]) for fold in range(5)]
+        oof = 1 / (1 + np.exp(-(signal + noise * rng.normal(size=len(signal)))[own.schema.rows] / (1 + noise)))
+        y = own.dataset.y[own.schema.rows]
+        scores = [own.metric.score(y[own.schema.folds == fold], oof[own.schema.folds == fold]) for fold in range(5)]
         facts |= {"score": own.metric.score(y, oof), "fold_scores": scores, "oof": oof}
         facts |= {"also": {metric.name: metric.score(y, oof) for metric in own.also}}
     else:
         facts |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
-    result = Result(state=state, **facts)
-    run_id = archive.tracker.record(result, own.vault, metric=own.metric.name)
+    result = TrialResult(state=state, **facts)
+    run_id = archive.tracker.record(result, own.schema, metric=own.metric.name)
     live.end(result, run_id)
 
 

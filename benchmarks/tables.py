@@ -26,10 +26,10 @@ import table
 
 import workbench
 from workbench import trial
+from workbench.autoconfig.draft import draft
 from workbench.data import read_table
 from workbench.data.target import encode
 from workbench.space import defaults
-from workbench.study.draft import draft
 
 _SETS = ("online_shoppers", "california_housing", "bank_marketing")
 _FAMILIES = ("mlp", "tabm", "dae_mlp", "xgboost", "dae_xgboost")
@@ -61,18 +61,18 @@ def _row(data: Path, family: str, seeds: int, minutes: float, most: int) -> dict
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
             study, truth = _opened(data, Path(folder), family, seed, most)
-            spec = study.competition.spec(family, 1)
+            spec = study.task.spec(family, 1)
             began = time.process_time()
             folds = list(trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial"))
             seconds.append(time.process_time() - began)
-            scores.append(spec.metric.score(truth, trial.result(spec, 0, folds).test))
+            scores.append(spec.metric.score(truth, trial.join_folds(spec, 0, folds).test))
             if seed == 0 and minutes:
                 found = _searched(study, truth, minutes)
     deviation = f" ± {np.std(scores):.4g}" if seeds > 1 else ""
     searched = {"trials": found[0], "searched": f"{found[1]:.5g}", "default there": f"{scores[0]:.5g}"}
     return {
         "set": data.name,
-        "metric": study.competition.metric.name,
+        "metric": study.task.metric.name,
         "family": family,
         "CPU seconds": round(float(np.median(seconds)), 1),
         "default": f"{np.mean(scores):.5g}{deviation}",
@@ -92,7 +92,7 @@ def _opened(data: Path, folder: Path, family: str, seed: int, most: int) -> tupl
     file = folder / "study.yaml"
     draft(str(folder / "train.csv"), target=target, metric=about["metric"], out=file)
     study = workbench.open(str(file), home=str(folder / "home"), families=[family], folds={"kind": "holdout"})
-    task = study.competition.dataset.task
+    task = study.task.dataset.task
     return study, encode(rows.iloc[apart][target], name=target, task=task).y
 
 
@@ -103,8 +103,8 @@ def _searched(study: Any, truth: np.ndarray, minutes: float) -> tuple[int, float
     tried = board[(board.family != "constant") & (board.state == "complete")]
     if not len(tried):
         return 0, float("nan")
-    own = study.competition
-    test = study.archive.tracker.predictions(tried.iloc[0].run_id, own.vault).test
+    own = study.task
+    test = study.store.tracker.predictions(tried.iloc[0].run_id, own.schema).test
     return len(tried), own.metric.score(truth, test)
 
 

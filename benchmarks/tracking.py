@@ -124,8 +124,8 @@ def measure(trials: int) -> None:
 
 def teach(study: Study) -> None:
     """Let the processes of the study's trials load the benchmark's family."""
-    usual = study.competition.modules()
-    study.competition.modules = lambda: [*usual, perceptron.__name__]  # type: ignore[method-assign]
+    usual = study.task.modules()
+    study.task.modules = lambda: [*usual, perceptron.__name__]  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

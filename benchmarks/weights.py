@@ -20,9 +20,9 @@ import table
 from numpy.typing import NDArray
 
 from workbench.ensemble import assess
-from workbench.ensemble.assess import Assessment
+from workbench.ensemble.cross_fitting import Assessment
 from workbench.evaluation import Metric, metric
-from workbench.evaluation.targets import Part, several
+from workbench.evaluation.multi_target import TargetMetric, multi_target_metric
 
 Array = NDArray[np.float64]
 
@@ -151,8 +151,8 @@ def _of_targets(seed: int, name: str, count: int, rows: int, apart: float) -> Ba
     seen = truth + noise * rng.normal(size=(_MODELS, *truth.shape))
     predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
     asked = metric(name)
-    parts = [Part(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
-    return Bank(predictions, y, several(parts, y), rows, _OF_TARGETS[name])
+    parts = [TargetMetric(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
+    return Bank(predictions, y, multi_target_metric(parts, y), rows, _OF_TARGETS[name])
 
 
 def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:

@@ -11,10 +11,10 @@ from workbench.home import Home
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's own empty database; to make one takes it two seconds, to copy one nothing."""
-    from workbench.tracking import store
+    from workbench.tracking import mlflow_store
 
     home = Home(tmp_path_factory.mktemp("database"))
-    store.client(home)
+    mlflow_store.client(home)
     return home.database
 
 

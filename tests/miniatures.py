@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.data.pictures import Pictures
+from workbench.data.image_column import ImageArray
 
 # The levels of `street` must be more than `features.MOST_LEVELS` among the training rows.
 TRAIN, VALID = 60, 20
@@ -98,7 +98,7 @@ def album(rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.0) -> pd.Dat
     x = table(rows, seed, signal)[["size", "old", "town", "street"]]
     n = np.arange(rows)
     images = np.concatenate([arrays("image", rows, seed, signal), arrays("image", rows, seed + 1, signal)])
-    photo, back = Pictures(images, n), Pictures(images, np.where(n % 3 == 0, -1, rows + n))
+    photo, back = ImageArray(images, n), ImageArray(images, np.where(n % 3 == 0, -1, rows + n))
     return x.assign(note=sentences(np.broadcast_to(signal, rows)), photo=photo, back=back)
 
 

@@ -36,7 +36,7 @@ LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 # Functions that may be longer, each with its reason.
 EXCEPTIONS = {
-    "ensemble/assess.py:assess": "15 lines of it are its parameters, one a line",
+    "ensemble/cross_fitting.py:assess": "15 lines of it are its parameters, one a line",
 }
 
 # (path, line number, what is wrong) of a rule that is broken.

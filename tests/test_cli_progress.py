@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from workbench.cli.progress import Lines, Log, Screen
+from workbench.cli.progress import EventLog, LineProgress, LiveProgress
 from workbench.errors import StudyError
-from workbench.search.books import Row
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -20,10 +19,11 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
+from workbench.search.storage import TrialRecord
 
 
-def row(number: int, score: float | None, state: str = "complete", reason: str | None = None) -> Row:
-    return Row(f"run-{number}", "mlp", number, score, 0.1, [0.5], state, 7.0, {"units": 8}, {}, reason)  # type: ignore[arg-type]
+def row(number: int, score: float | None, state: str = "complete", reason: str | None = None) -> TrialRecord:
+    return TrialRecord(f"run-{number}", "mlp", number, score, 0.1, [0.5], state, 7.0, {"units": 8}, {}, reason)  # type: ignore[arg-type]
 
 
 STORY: list[Event] = [
@@ -46,7 +46,7 @@ STORY: list[Event] = [
 
 def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
     text = io.StringIO()
-    with Lines(Console(file=text, width=120), maximize=False) as lines:
+    with LineProgress(Console(file=text, width=120), maximize=False) as lines:
         for event in [*STORY, Stopped("disk", 1)]:
             lines(event)
     said = text.getvalue().splitlines()
@@ -61,7 +61,7 @@ def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
 
 def test_a_screen_shows_counts_best_forecast_time_left_and_what_each_worker_does() -> None:
     console = Console(file=io.StringIO(), width=140, force_terminal=True, record=True)
-    screen = Screen(console, title="s · log_loss", maximize=False, trials=None, minutes=10)
+    screen = LiveProgress(console, title="s · log_loss", maximize=False, trials=None, minutes=10)
     for event in STORY:
         screen(event)
     console.print(screen._draw())
@@ -77,7 +77,7 @@ def test_a_screen_shows_counts_best_forecast_time_left_and_what_each_worker_does
 def test_events_are_lines_of_json_added_to_the_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     file.write_text('{"event": "of an earlier run"}\n')
-    with Log(file) as write:
+    with EventLog(file) as write:
         for count, event in enumerate([*STORY, Forecast(3, float("inf"))], 2):
             write(event)
             assert len(file.read_text().splitlines()) == count
@@ -91,4 +91,4 @@ def test_events_are_lines_of_json_added_to_the_file_at_once(tmp_path: Path) -> N
 
 def test_a_file_of_events_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="events cannot be written"):
-        Log(tmp_path / "no" / "events.jsonl")
+        EventLog(tmp_path / "no" / "events.jsonl")

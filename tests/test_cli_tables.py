@@ -1,12 +1,12 @@
 import io
 
 import numpy as np
-from ensemble_banks import diabetes
+from prediction_matrices import diabetes
 from rich.console import Console
 
-from workbench.cli import tables
+from workbench.cli import console_tables
 from workbench.ensemble import diversity
-from workbench.search.books import Row
+from workbench.search.storage import TrialRecord
 
 
 def drawn(table):
@@ -19,7 +19,7 @@ def test_diversity_shows_every_member_and_says_which_measure_is_which():
     predictions, y = diabetes()
     names = [f"ridge #{index}" for index in range(3)]
     document = diversity(predictions[:3], y, "rmse", [0.5, 0.25, 0.25], names=names).document()
-    text = drawn(tables.diversity(document))
+    text = drawn(console_tables.diversity(document))
     for member in document["members"]:
         line = next(line for line in text.splitlines() if member["name"] in line)
         assert f"{member['weight']:.3f}" in line
@@ -35,27 +35,27 @@ def test_diversity_shows_every_member_and_says_which_measure_is_which():
 def test_diversity_marks_what_was_not_blended_anew():
     predictions, y = diabetes()
     found = diversity(predictions[:3], y, "rmse", [0.5, 0.25, 0.25], seconds=1e-9)
-    assert "* the time was out" in drawn(tables.diversity(found.document()))
+    assert "* the time was out" in drawn(console_tables.diversity(found.document()))
 
 
 def test_diversity_of_one_member_has_dashes():
     predictions, y = diabetes()
-    text = drawn(tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1)).document()))
+    text = drawn(console_tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1)).document()))
     assert text.count("–") == 3
 
 
 def a_row(family, parameters=None):
-    return Row("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
+    return TrialRecord("run", family, 0, 0.5, 0.1, [0.5], "complete", 1.0, {}, parameters=parameters)
 
 
 def test_the_leaderboard_says_how_many_parameters_nets_have():
-    text = drawn(tables.leaderboard([a_row("cnn", 66218), a_row("linear")], metric="log_loss"))
+    text = drawn(console_tables.leaderboard([a_row("cnn", 66218), a_row("linear")], metric="log_loss"))
     lines = {line.split("│")[2].strip(): line.split("│")[5].strip() for line in text.splitlines() if "#0" in line}
     assert lines == {"cnn #0": "66,218", "linear #0": "–"}
 
 
 def test_without_nets_the_leaderboard_is_silent_about_parameters():
-    assert "parameters" not in drawn(tables.leaderboard([a_row("linear")], metric="log_loss"))
+    assert "parameters" not in drawn(console_tables.leaderboard([a_row("linear")], metric="log_loss"))
 
 
 def of_ensemble(parts):
@@ -77,7 +77,7 @@ def of_ensemble(parts):
 
 
 def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_beside():
-    text = drawn(tables.ensemble(of_ensemble(["sold", "price"])))
+    text = drawn(console_tables.ensemble(of_ensemble(["sold", "price"])))
     first = next(line for line in text.splitlines() if "ridge #0" in line)
     assert "weights by target" in text
     assert [part in first for part in ("0.900", "0.250")] == [True, True]
@@ -88,6 +88,6 @@ def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_besid
 
 
 def test_of_many_targets_the_range_of_a_members_weights_is_shown():
-    text = drawn(tables.ensemble(of_ensemble([f"t{place}" for place in range(9)])))
+    text = drawn(console_tables.ensemble(of_ensemble([f"t{place}" for place in range(9)])))
     assert "0.250 – 0.900" in text
     assert "0.100 – 0.750" in text

@@ -19,7 +19,7 @@ from test_servers import gone, listening
 from test_tracking_ui import tell, tracker_of
 
 from workbench.home import Home
-from workbench.tracking import index
+from workbench.tracking import home_index
 
 pytestmark = [
     pytest.mark.slow,
@@ -90,7 +90,7 @@ def test_it_prints_a_link_for_each_study_and_takes_another_port_where_one_is_tak
             first, *older, more, last = shown.said.splitlines()
             (port,) = shown.ports
             assert taken < port < taken + 20
-            ids = index.studies(shelf)
+            ids = home_index.studies(shelf)
             assert first.startswith(
                 f"MLflow shows the studies at http://127.0.0.1:{port}/#/experiments/{ids['third']}/"
             )
@@ -144,7 +144,7 @@ def test_a_study_runs_on_while_its_pages_are_looked_at(tmp_path):
     command = [sys.executable, "-m", "workbench", "run", "small.yaml", "--trials", "24", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as study:
         end = time.monotonic() + 60
-        while not (home.database.exists() and home.journal.exists() and index.trials(home)):
+        while not (home.database.exists() and home.journal.exists() and home_index.trials(home)):
             assert time.monotonic() < end
             assert study.poll() is None
             time.sleep(0.1)
@@ -175,7 +175,7 @@ def looked_at(home: Home, shown: Pages) -> int:
     shown.ask(f"/api/studies/{study}", shown.ports[1])
     shown.ask("/data/runs", shown.ports[2])
     url = f"http://127.0.0.1:{shown.ports[0]}/ajax-api/2.0/mlflow/runs/search"
-    where = {"experiment_ids": [index.studies(home)["small"]], "filter": "tags.`workbench.kind` = 'trial'"}
+    where = {"experiment_ids": [home_index.studies(home)["small"]], "filter": "tags.`workbench.kind` = 'trial'"}
     request = urllib.request.Request(
         url, json.dumps({**where, "max_results": 1000}).encode(), {"Content-Type": "application/json"}
     )

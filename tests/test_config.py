@@ -339,8 +339,8 @@ def test_the_hierarchy_is_drawn_as_it_is():
 
 
 def test_a_long_list_is_cut_and_counted():
-    assert errors.listed([1, "b"]) == "1, b"
-    assert errors.listed(iter(range(20)), 3) == "0, 1, 2, … (20 in all)"
+    assert errors.format_list([1, "b"]) == "1, b"
+    assert errors.format_list(iter(range(20)), 3) == "0, 1, 2, … (20 in all)"
 
 
 def test_only_a_word_that_is_near_is_proposed():

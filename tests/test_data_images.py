@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import decoding
+from workbench.autoconfig.draft import draft
+from workbench.data import image_decoding
 from workbench.data.cache import Cache
-from workbench.data.stored import Stored
+from workbench.data.memmap import MemmapArray
 from workbench.errors import ConfigError, DataError, SourceError, WorkbenchError
-from workbench.study.draft import draft
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Fingerprint
 
 
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10), mode: str = "RGB", **options: object) -> Path:
@@ -174,12 +174,12 @@ def test_what_was_decoded_is_kept_and_known_again_until_a_file_changes(tmp_path)
     made, told = study(tmp_path), []
     cache = Cache(tmp_path / "cache", told.append)
     first = data.load(made, cache=cache)
-    assert isinstance(first.x, Stored)
+    assert isinstance(first.x, MemmapArray)
     assert np.array_equal(np.asarray(first.x), data.load(made).x)
     place = first.x.path.stat().st_ino
     again = data.load(made, cache=cache)
     assert (again.x.path, again.x.path.stat().st_ino) == (first.x.path, place)
-    assert Facts.of(again, "log_loss", "f") == Facts.of(first, "log_loss", "f")
+    assert Fingerprint.of(again, "log_loss", "f") == Fingerprint.of(first, "log_loss", "f")
     os.utime(train / "cat" / "c0.png", (1, 1))
     touched = data.load(made, cache=cache)
     assert touched.x.path != first.x.path
@@ -190,8 +190,8 @@ def test_what_was_decoded_is_kept_and_known_again_until_a_file_changes(tmp_path)
 
 
 def test_decoding_that_takes_long_tells_how_far_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "_EVERY", 0.0)
-    monkeypatch.setattr(decoding, "_BLOCK", 1)
+    monkeypatch.setattr(image_decoding, "_EVERY", 0.0)
+    monkeypatch.setattr(image_decoding, "_BLOCK", 1)
     classes(tmp_path, 10)
     told = []
     data.load(study(tmp_path), cache=Cache(tmp_path / "cache", told.append))
@@ -477,7 +477,7 @@ def test_new_images_are_read_as_the_training_images_were_also_by_what_json_says(
     assert again == reader
     new = again.read(tmp_path / "new", cache=Cache(tmp_path / "cache"))
     assert new.ids.tolist() == ["a.png", "b.jpg"]
-    assert isinstance(new.x, Stored)
+    assert isinstance(new.x, MemmapArray)
     assert np.array_equal(np.asarray(new.x), reader.read(tmp_path / "new").x)
     assert new.x.shape == (2, 10, 12, 3)
     assert reader.read(np.zeros((3, 10, 12, 3), "uint8")).x.shape == (3, 10, 12, 3)

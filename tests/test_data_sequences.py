@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import long, npz
+from workbench.autoconfig.draft import draft
+from workbench.data import long_format, npz
 from workbench.data.cache import Cache
-from workbench.data.stored import Stored
+from workbench.data.memmap import MemmapArray
 from workbench.errors import ConfigError, DataError
-from workbench.study.draft import draft
-from workbench.study.facts import Facts
+from workbench.study.fingerprint import Fingerprint
 
 NAN = np.nan
 
@@ -102,7 +102,7 @@ def test_rows_to_predict_get_as_many_steps_as_training_rows(tmp_path, monkeypatc
     x = save(tmp_path, "test", rows=5, steps=steps)
     keys = study(tmp_path, train="train.npz", test="test.npz")
     dataset = data.load(keys, cache=Cache(tmp_path / "cache"))
-    assert isinstance(dataset.x_test, Stored) == large
+    assert isinstance(dataset.x_test, MemmapArray) == large
     wanted = np.full((5, 6, 2), NAN, "float32")
     wanted[:, : min(steps, 6)] = x[:, :6]
     assert_same(dataset.x_test, wanted)
@@ -117,9 +117,9 @@ def test_large_arrays_are_padded_on_disk_and_known_by_the_same_digest(tmp_path, 
     monkeypatch.setattr(npz, "_LARGE", 100)
     monkeypatch.setattr(npz, "_BLOCK", 7 * x[0].nbytes)
     large = data.load(keys, cache=Cache(tmp_path / "cache"))
-    assert isinstance(large.x, Stored)
+    assert isinstance(large.x, MemmapArray)
     assert_same(large.x, small.x)
-    assert Facts.of(large, "log_loss", "f") == Facts.of(small, "log_loss", "f")
+    assert Fingerprint.of(large, "log_loss", "f") == Fingerprint.of(small, "log_loss", "f")
 
 
 def test_new_sequences_of_other_channels_are_refused(tmp_path):
@@ -270,12 +270,12 @@ def test_of_two_values_of_a_category_one_channel_tells_the_other(tmp_path):
 def test_large_long_tables_lie_on_disk_and_are_the_same(tmp_path, monkeypatch):
     frame = table(40)
     small = load(tmp_path, frame)
-    monkeypatch.setattr(long, "_LARGE", 100)
-    monkeypatch.setattr(long, "_BLOCK", 7 * small.x[0].nbytes)
+    monkeypatch.setattr(long_format, "_LARGE", 100)
+    monkeypatch.setattr(long_format, "_BLOCK", 7 * small.x[0].nbytes)
     large = load(tmp_path, frame)
-    assert isinstance(large.x, Stored)
+    assert isinstance(large.x, MemmapArray)
     assert_same(large.x, small.x)
-    assert Facts.of(large, "log_loss", "f") == Facts.of(small, "log_loss", "f")
+    assert Fingerprint.of(large, "log_loss", "f") == Fingerprint.of(small, "log_loss", "f")
 
 
 def test_one_sequence_far_longer_than_all_others_is_cut(tmp_path):

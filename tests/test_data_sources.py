@@ -37,7 +37,7 @@ def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tm
     assert len(dataset.x_test) == len(dataset.test_ids) == apart
     assert sorted([*dataset.ids, *dataset.test_ids]) == list(range(shape[0] + apart))
     assert dataset.sample is None
-    ids, true = data.truth(study_config)
+    ids, true = data.load_answers(study_config)
     assert ids.tolist() == dataset.test_ids.tolist()
     assert true.dtype == dataset.y.dtype
     if dataset.classes:
@@ -108,8 +108,8 @@ def test_classes_of_sklearn_sources_have_their_names(tmp_path):
 
 
 def test_the_truth_follows_the_positive_class(tmp_path):
-    usual = data.truth(study(tmp_path, train="sklearn:breast_cancer"))
-    turned = data.truth(study(tmp_path, train="sklearn:breast_cancer", positive="benign"))
+    usual = data.load_answers(study(tmp_path, train="sklearn:breast_cancer"))
+    turned = data.load_answers(study(tmp_path, train="sklearn:breast_cancer", positive="benign"))
     assert (usual[1] + turned[1] == 1).all()
 
 
@@ -120,7 +120,7 @@ def test_a_feature_cannot_be_the_target_of_a_sklearn_source(tmp_path):
 
 def test_other_sources_have_no_truth(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
-    assert data.truth(study(tmp_path, train="t.csv", target="y")) is None
+    assert data.load_answers(study(tmp_path, train="t.csv", target="y")) is None
 
 
 def test_openml_gives_frame_and_target():

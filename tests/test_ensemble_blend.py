@@ -6,15 +6,15 @@ import time
 
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, diabetes, digits, random_classes, random_values
+from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from workbench.ensemble import blend, check, methods, minimise
-from workbench.ensemble.joiners import Stack
-from workbench.ensemble.judge import labelled
+from workbench.ensemble.aggregation import LinearStack
 from workbench.ensemble.objectives import LogLoss
+from workbench.ensemble.scorer import apply_threshold
 from workbench.errors import EnsembleError
 from workbench.evaluation import metric
 
@@ -84,7 +84,7 @@ def test_weights_are_on_the_simplex_and_score_what_the_blend_says(bank, name, me
     assert found.weights.min() >= 0
     assert found.weights.sum() == pytest.approx(1, abs=1e-12)
     joined = found.combine(predictions)
-    assert found.score == pytest.approx(metric(name).score(y, labelled(joined, found.threshold)), rel=1e-9)
+    assert found.score == pytest.approx(metric(name).score(y, apply_threshold(joined, found.threshold)), rel=1e-9)
     if method not in ("rank", "stack"):
         np.testing.assert_allclose(joined, mixture(found.weights, predictions), rtol=1e-12)
     assert found.method == method
@@ -428,7 +428,7 @@ def test_stack_gives_probabilities_and_survives_its_document(bank):
     assert joined.shape == predictions[0].shape
     assert joined.min() > 0
     assert joined.max() < 1
-    again = Stack.read(json.loads(json.dumps(found.joiner.document())))
+    again = LinearStack.read(json.loads(json.dumps(found.joiner.document())))
     np.testing.assert_array_equal(again([predictions[i] for i in found.order], found.weights[found.order]), joined)
 
 

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, diabetes, digits, random_classes, random_values
+from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,13 +1,18 @@
 import numpy as np
 import pytest
-from ensemble_banks import breast_cancer, diabetes, digits
+from prediction_matrices import breast_cancer, diabetes, digits
 
-from workbench.ensemble.bank import gather
-from workbench.ensemble.joiners import Mean
-from workbench.ensemble.objectives import AbsoluteError, General, LogLoss, SquaredError, objective_for
+from workbench.ensemble.aggregation import WeightedMean
+from workbench.ensemble.objectives import AbsoluteError, LogLoss, MetricObjective, SquaredError, objective_for
+from workbench.ensemble.prediction_matrix import gather
 
 REDUCED = [(digits, "log_loss", LogLoss), (breast_cancer, "log_loss", LogLoss), (diabetes, "rmse", SquaredError)]
-ALL = [*REDUCED, (diabetes, "r2", SquaredError), (breast_cancer, "roc_auc", General), (diabetes, "mae", AbsoluteError)]
+ALL = [
+    *REDUCED,
+    (diabetes, "r2", SquaredError),
+    (breast_cancer, "roc_auc", MetricObjective),
+    (diabetes, "mae", AbsoluteError),
+]
 
 
 def prepared(case):
@@ -22,7 +27,7 @@ def prepared(case):
 def test_loss_is_the_metric_of_the_mixture(case):
     bank, objective, weights = prepared(case)
     assert isinstance(objective, case[2])
-    score = bank.metric.score(bank.y, Mean()(bank.members, weights))
+    score = bank.metric.score(bank.y, WeightedMean()(bank.members, weights))
     assert objective.score(objective.loss(weights)) == pytest.approx(score, abs=1e-5, rel=1e-9)
 
 
@@ -65,7 +70,7 @@ def test_slopes_and_curvature_agree_with_finite_differences(case):
 
 
 def test_general_objective_promises_nothing_it_cannot_prove():
-    _, objective, weights = prepared((breast_cancer, "roc_auc", General))
+    _, objective, weights = prepared((breast_cancer, "roc_auc", MetricObjective))
     assert objective.gap(weights) is None
     assert objective.slopes(weights) is None
     assert objective.curvature(weights) is None
@@ -82,4 +87,4 @@ def test_whiff_of_log_loss_breaks_ties_but_never_outweighs_a_row():
 
 def test_constant_target_leaves_r2_to_the_metric():
     bank = gather(np.array([[1.0, 2.0], [2.0, 2.0]]), np.array([2.0, 2.0]), "r2")
-    assert isinstance(objective_for(bank), General)
+    assert isinstance(objective_for(bank), MetricObjective)

@@ -18,23 +18,23 @@ Y = {
 
 
 def codes_by_order(columns, x, classes=2):
-    return features.codes(columns, x, categories="ordinal", classes=classes, seed=1)
+    return features.tree_preprocessor(columns, x, categories="ordinal", classes=classes, seed=1)
 
 
 def codes_by_target(columns, x, classes=2):
-    return features.codes(columns, x, categories="target", classes=classes, seed=1)
+    return features.tree_preprocessor(columns, x, categories="target", classes=classes, seed=1)
 
 
 def dense_standard(columns, x, classes=2):
-    return features.dense(columns, x, numbers="standard", classes=classes, seed=1)
+    return features.dense_preprocessor(columns, x, numbers="standard", classes=classes, seed=1)
 
 
 def dense_quantile(columns, x, classes=2):
-    return features.dense(columns, x, numbers="quantile", classes=classes, seed=1)
+    return features.dense_preprocessor(columns, x, numbers="quantile", classes=classes, seed=1)
 
 
 def dense_pieces(columns, x, classes=2):
-    return features.dense(columns, x, numbers="pieces", classes=classes, seed=1)
+    return features.dense_preprocessor(columns, x, numbers="pieces", classes=classes, seed=1)
 
 
 CODES, DENSE = [codes_by_order, codes_by_target], [dense_standard, dense_quantile, dense_pieces]
@@ -48,7 +48,7 @@ class Parted:
         self.columns = columns
 
     def fit_transform(self, x, y=None):
-        self.parts = features.parts(self.columns, x, numbers="quantile", crosses=4, seed=1)
+        self.parts = features.fit_wide_and_deep(self.columns, x, numbers="quantile", crosses=4, seed=1)
         return self.transform(x)
 
     def transform(self, x):
@@ -163,13 +163,13 @@ def test_categorical_says_which_columns_hold_ordinal_codes():
     columns, x = only("size", "town", "street", "sold")
     view = codes_by_order(columns, x)
     matrix = view.fit_transform(x, Y[2])
-    flags = features.categorical(columns, view)
+    flags = features.categorical_columns(columns, view)
     assert len(flags) == matrix.shape[1]
     assert flags[:4] == [False, True, True, False]
     assert sum(flags) == 2
     by_target = codes_by_target(columns, x)
     by_target.fit_transform(x, Y[2])
-    assert sum(features.categorical(columns, by_target)) == 1
+    assert sum(features.categorical_columns(columns, by_target)) == 1
 
 
 @pytest.mark.parametrize("make", [codes_by_target, dense_standard])
@@ -258,7 +258,7 @@ def test_pixels_of_one_byte_become_numbers():
 
 def test_parts_are_integers_for_embeddings_and_floats_for_the_rest():
     x = table()
-    parts = features.parts(COLUMNS, x[:TRAIN], numbers="standard", crosses=4, seed=1)
+    parts = features.fit_wide_and_deep(COLUMNS, x[:TRAIN], numbers="standard", crosses=4, seed=1)
     dense, deep, wide = parts.transform(x[TRAIN:])
     assert dense.dtype == np.float32
     assert deep.dtype == wide.dtype == np.int32
@@ -267,7 +267,7 @@ def test_parts_are_integers_for_embeddings_and_floats_for_the_rest():
 
 @pytest.mark.parametrize("rows", [table(TRAIN), strange()], ids=["known", "strange"])
 def test_codes_stay_below_the_levels_that_embeddings_are_made_for(rows):
-    parts = features.parts(COLUMNS, table(TRAIN), numbers="standard", crosses=6, seed=1)
+    parts = features.fit_wide_and_deep(COLUMNS, table(TRAIN), numbers="standard", crosses=6, seed=1)
     _, deep, wide = parts.transform(rows)
     assert deep.min() >= 0
     assert (deep < parts.levels("deep")).all()
@@ -279,7 +279,7 @@ def test_codes_stay_below_the_levels_that_embeddings_are_made_for(rows):
 
 def test_an_unseen_or_missing_level_is_code_zero():
     x = pd.DataFrame({"town": objects(["Rome", "Oslo", "Bern"] * 20)})
-    parts = features.parts({"town": "category"}, x, numbers="standard", crosses=0, seed=1)
+    parts = features.fit_wide_and_deep({"town": "category"}, x, numbers="standard", crosses=0, seed=1)
     (deep, wide) = parts.transform(pd.DataFrame({"town": objects(["Pisa", np.nan, "Bern", "Rome"])}))
     assert deep[:, 0].tolist() == wide[:, 0].tolist() == [0, 0, 1, 3]
 
@@ -288,7 +288,7 @@ def test_crosses_join_the_pairs_with_the_fewest_levels():
     towns, n = objects(["Rome", "Oslo"] * 30), np.arange(60)
     x = pd.DataFrame({"a": towns, "b": objects(np.array(["x", "y"])[n // 2 % 2]), "c": objects(n % 10)})
     kinds = dict.fromkeys("abc", "category")
-    parts = features.parts(kinds, x.astype(str).astype(object), numbers="standard", crosses=1, seed=1)
+    parts = features.fit_wide_and_deep(kinds, x.astype(str).astype(object), numbers="standard", crosses=1, seed=1)
     _, wide = parts.transform(x.astype(str).astype(object))
     assert wide.shape[1] == 4
     joint = pd.Series(wide[:, 3]).groupby([x["a"], x["b"]]).nunique()
@@ -310,9 +310,9 @@ def test_a_saved_view_transforms_as_before(make, tmp_path):
 @pytest.mark.parametrize("names", [("size", "town", "sold"), ("size",), ("town",), ("note",)])
 def test_saved_parts_transform_as_before(names, tmp_path):
     columns, x = only(*names)
-    parts = features.parts(columns, x, numbers="quantile", crosses=4, seed=1)
+    parts = features.fit_wide_and_deep(columns, x, numbers="quantile", crosses=4, seed=1)
     parts.save(tmp_path)
-    loaded = features.Parts.load(tmp_path)
+    loaded = features.WideAndDeepInputs.load(tmp_path)
     rows = strange()[list(names)]
     before, after = parts.transform(rows), loaded.transform(rows)
     assert len(before) == len(after) > 0
@@ -358,7 +358,7 @@ def test_scores_of_sequences_have_no_holes_and_none_is_far_out():
     x = rng.normal(size=(40, 6, 2)).astype("float32")
     x[np.arange(6) >= rng.integers(1, 5, 40)[:, None]] = np.nan
     x[:2, 4] = [[0, 0], [1e-3, 1e-3]]
-    view = features.dense({}, x, numbers="standard", classes=2, seed=0, kind="sequence").fit(x)
+    view = features.dense_preprocessor({}, x, numbers="standard", classes=2, seed=0, kind="sequence").fit(x)
     new = np.full((2, 6, 2), np.nan, "float32")
     new[1] = 7.0
     matrix = view.transform(np.concatenate([x, new]))
@@ -366,12 +366,12 @@ def test_scores_of_sequences_have_no_holes_and_none_is_far_out():
     assert np.abs(matrix).max() == 10
     np.testing.assert_array_equal(matrix[-2], 0)
     np.testing.assert_allclose(matrix[:40, :2].mean(axis=0), 0, atol=1e-6)
-    kept = features.codes({}, x, categories="ordinal", classes=2, seed=0, kind="sequence").fit_transform(x)
+    kept = features.tree_preprocessor({}, x, categories="ordinal", classes=2, seed=0, kind="sequence").fit_transform(x)
     np.testing.assert_array_equal(kept, x.reshape(40, 12))
 
 
 def test_pieces_say_how_much_of_each_bin_lies_below_a_value():
-    pieces = features.Pieces(bins=2).fit([[0.0, 5], [1, 5], [3, 5]])
+    pieces = features.PiecewiseLinearEncoder(bins=2).fit([[0.0, 5], [1, 5], [3, 5]])
     shares = pieces.transform([[0.5, 5], [2, 6], [9, 4], [-9, 5.5]])
     # Bins 0 to 1 and 1 to 3; a column of one value has a bin from there on.
     np.testing.assert_allclose(shares, [[0.5, 0, 0], [1, 0.5, 1], [1, 1, 0], [0, 0, 0.5]])
@@ -381,14 +381,14 @@ def test_pieces_say_how_much_of_each_bin_lies_below_a_value():
 def test_a_linear_model_on_pieces_bends_where_one_on_the_number_does_not():
     x = np.random.default_rng(0).normal(size=(300, 1))
     y = np.abs(x[:, 0])
-    bent = LinearRegression().fit(features.Pieces().fit_transform(x), y)
-    assert bent.score(features.Pieces().fit(x).transform(x), y) > 0.95
+    bent = LinearRegression().fit(features.PiecewiseLinearEncoder().fit_transform(x), y)
+    assert bent.score(features.PiecewiseLinearEncoder().fit(x).transform(x), y) > 0.95
     assert LinearRegression().fit(x, y).score(x, y) < 0.1
 
 
 def test_without_labels_categories_of_many_levels_are_coded_all_the_same():
     x = table(TRAIN)
-    view = features.dense({"street": "category"}, x, numbers="quantile", classes=0, seed=1, labelled=False)
+    view = features.dense_preprocessor({"street": "category"}, x, numbers="quantile", classes=0, seed=1, labelled=False)
     matrix = view.fit_transform(x)
     assert matrix.shape == (TRAIN, features.MOST_LEVELS)
     np.testing.assert_array_equal(matrix.sum(axis=1), 1)

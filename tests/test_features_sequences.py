@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from workbench import features, models
-from workbench.data.stored import Stored
-from workbench.models.protocol import Problem, Rows, Setting
-from workbench.models.rocket import Spanned
+from workbench.data.memmap import MemmapArray
+from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.models.sequence.rocket import ScaledLogisticRegression
 from workbench.space import Space, defaults
 
 QUANTILES = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
@@ -18,9 +18,9 @@ QUANTILES = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
 LEVEL = 6 + len(QUANTILES)
 
 
-def bare(**options: Any) -> features.Summaries:
+def bare(**options: Any) -> features.SequenceStatistics:
     """Return summaries without parts, lags and bands, except for those that are asked for."""
-    return features.Summaries(**({"parts": 0, "lags": 0, "bands": 0} | options))
+    return features.SequenceStatistics(**({"parts": 0, "lags": 0, "bands": 0} | options))
 
 
 def noise(rows: int = 5, steps: int = 40, channels: int = 1, seed: int = 2) -> np.ndarray:
@@ -91,7 +91,7 @@ def test_differences_are_told_after_the_values():
     np.testing.assert_allclose(both[:, once.shape[1] + 1], deviation, rtol=1e-4)
 
 
-@pytest.mark.parametrize("view", [features.Summaries(differences=True), features.Kernels(values=800)])
+@pytest.mark.parametrize("view", [features.SequenceStatistics(differences=True), features.MiniRocket(values=800)])
 def test_padding_and_other_rows_do_not_change_what_is_told_of_a_row(view):
     x = noise(30, 20, 2)
     long = np.random.default_rng(1).integers(1, 21, size=30)
@@ -103,11 +103,11 @@ def test_padding_and_other_rows_do_not_change_what_is_told_of_a_row(view):
         np.testing.assert_allclose(alone, told[row], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("view", [features.Summaries(), features.Kernels(values=800)])
+@pytest.mark.parametrize("view", [features.SequenceStatistics(), features.MiniRocket(values=800)])
 def test_a_view_reads_from_disk_what_it_sees_in_memory(view, tmp_path):
     x = ragged(arrays("sequence"))
     np.save(tmp_path / "x.npy", x)
-    stored = Stored(tmp_path / "x.npy")[np.arange(60)]
+    stored = MemmapArray(tmp_path / "x.npy")[np.arange(60)]
     np.testing.assert_array_equal(view.fit(stored).transform(stored), view.fit(x[:60]).transform(x[:60]))
 
 
@@ -115,7 +115,7 @@ def test_a_gap_is_bridged_and_its_size_is_told():
     ramp = np.linspace(-1, 2, 30, dtype=np.float32)[None, :, None]
     gapped = ramp.copy()
     gapped[0, 7:13] = np.nan
-    whole, told = features.Summaries().transform(ramp), features.Summaries().transform(gapped)
+    whole, told = features.SequenceStatistics().transform(ramp), features.SequenceStatistics().transform(gapped)
     assert told[0, 0] == pytest.approx(0.2)
     np.testing.assert_allclose(told[:, 1:], whole[:, 1:], atol=1e-4)
 
@@ -133,13 +133,13 @@ def test_only_the_level_of_a_channel_without_values_is_missing():
 @pytest.mark.parametrize("value", [0, 7, 3e38])
 def test_what_does_not_move_is_told_without_warnings(steps, value):
     x = np.full((4, steps, 2), value, np.float32)
-    assert np.isfinite(features.Summaries(differences=True).transform(x)).all()
-    assert np.isfinite(features.Kernels(values=100).fit(x).transform(x)).all()
+    assert np.isfinite(features.SequenceStatistics(differences=True).transform(x)).all()
+    assert np.isfinite(features.MiniRocket(values=100).fit(x).transform(x)).all()
 
 
 def test_a_kernel_tells_the_share_of_steps_above_its_thresholds():
     x = noise(40, 25, 2)
-    view = features.Kernels(values=600, thresholds=4).fit(x)
+    view = features.MiniRocket(values=600, thresholds=4).fit(x)
     told = view.transform(x[:1])[0].astype(float)
     scaled, place = view.steps_.transform(x[:1])[0], 0
     for (changes, dilation), weights, thresholds in zip(view.views_, view.weights_, view.thresholds_, strict=True):
@@ -160,7 +160,7 @@ def test_a_kernel_tells_the_share_of_steps_above_its_thresholds():
 
 def test_thresholds_lie_where_training_rows_are():
     x = noise(200, 30, 2)
-    view = features.Kernels(values=800, thresholds=8)
+    view = features.MiniRocket(values=800, thresholds=8)
     np.testing.assert_allclose(view.fit_transform(x).mean(), 0.5, atol=0.02)
     # What is far from all of them is on one side of every threshold on levels, and stays there.
     assert np.abs(view.transform(x + 100) - view.transform(x)).mean() > 0.1
@@ -168,7 +168,7 @@ def test_thresholds_lie_where_training_rows_are():
 
 def test_equal_values_are_told_the_same_among_any_rows():
     x = np.random.default_rng(0).integers(0, 3, size=(50, 12, 2)).astype(np.uint8)
-    view = features.Kernels(values=1000).fit(x)
+    view = features.MiniRocket(values=1000).fit(x)
     whole = view.transform(x)
     np.testing.assert_array_equal(np.concatenate([view.transform(x[row : row + 1]) for row in range(50)]), whole)
 
@@ -180,7 +180,7 @@ def test_the_span_of_the_rows_is_enough_for_logistic_regression(rows):
     weight = rng.uniform(0.5, 2, size=rows)
     size = np.sqrt((x**2).sum(axis=1).mean())
     plain = LogisticRegression(C=20, max_iter=500, tol=1e-6).fit(x / size, y, weight)
-    spanned = Spanned(C=20, max_iter=500, tol=1e-6).fit(x, y, weight)
+    spanned = ScaledLogisticRegression(C=20, max_iter=500, tol=1e-6).fit(x, y, weight)
     new = rng.normal(size=(10, 80)).astype(np.float32)
     np.testing.assert_allclose(spanned.predict_proba(new), plain.predict_proba(new / size), atol=1e-3)
 
@@ -192,7 +192,7 @@ def test_classes_that_differ_in_rhythm_alone_are_told_apart(family):
     x = np.stack([np.roll(wave, rng.integers(60)) for wave in waves(np.where(y, 12.0, 9.0), 72)])
     x = (x + 0.5 * rng.normal(size=x.shape)).astype(np.float32)
     train, valid = Rows(x[:80], y[:80]), Rows(x[80:], y[80:])
-    setting = Setting(1, 1, lambda epoch, losses, progress=None, of=None: None)
+    setting = FitContext(1, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("sequence", "binary", 2, {}, "log_loss")
     model = models.family(family).fit(Space(defaults), problem, train, valid, setting)
     assert ((model.predict(valid.x) > 0.5) == valid.y).mean() > 0.9

@@ -4,8 +4,8 @@ import pytest
 from miniatures import objects
 
 from workbench import features
-from workbench.features import Grams, Looks
-from workbench.features.words import words
+from workbench.features import TextStatistics, Tfidf
+from workbench.features.tokenizer import split_words
 
 SHORT = ["a red house", "a red boat", "the old mill", "the old boat"] * 10
 UNITS = [("words", 1, 2), ("characters", 2, 4)]
@@ -32,24 +32,26 @@ def dense(view, x):
     ],
 )
 def test_texts_are_cut_into_words_whatever_their_script(text, cut):
-    assert words(text, 100) == cut
+    assert split_words(text, 100) == cut
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_only_validation_rows_say_counts_nothing(unit):
-    view = Grams(*unit).fit(objects(SHORT))
+    view = Tfidf(*unit).fit(objects(SHORT))
     before = view.known_.copy()
     known, unseen, nothing = dense(view, objects(["a red boat", "zzqq zqzq", ""]))
     np.testing.assert_array_equal(view.known_, before)
     assert known.any()
     np.testing.assert_array_equal(unseen, nothing)
-    beside = dense(Grams("words").fit(objects(SHORT)), objects(["a red house xylophone", "a red house"]))
+    beside = dense(Tfidf("words").fit(objects(SHORT)), objects(["a red house xylophone", "a red house"]))
     np.testing.assert_array_equal(beside[0], beside[1])
 
 
 def test_a_vocabulary_holds_words_of_training_rows_only():
     x = frame(note=[*SHORT, "xylophone zeppelin"])
-    view, _ = features.tokens({"note": "text"}, x[:-1], np.zeros(40), numbers="standard", classes=2, seed=1)
+    view, _ = features.fit_text_vectorizer(
+        {"note": "text"}, x[:-1], np.zeros(40), numbers="standard", classes=2, seed=1
+    )
     assert set(view.vocabulary) == {"a", "red", "house", "boat", "the", "old", "mill"}
     codes = view.transform(x[-1:])[0]
     assert codes[0, :3].tolist() == [2, 1, 1]
@@ -59,18 +61,18 @@ def test_tfidf_is_that_of_scikit_learn():
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     texts = ["one two three", "one two", "one", "one one three"] * 3
-    ours = Grams("words").fit_transform(objects(texts))
+    ours = Tfidf("words").fit_transform(objects(texts))
     # What stands before the first word is a word of ours.
     theirs = TfidfVectorizer(sublinear_tf=True).fit_transform([f"start {text}" for text in texts])
     np.testing.assert_allclose((ours @ ours.T).toarray(), (theirs @ theirs.T).toarray(), rtol=1e-5)
 
 
 def test_texts_that_are_hashed_in_several_goes_count_the_same(monkeypatch):
-    from workbench.features import grams
+    from workbench.features import tfidf
 
-    whole = Grams("characters", 2, 4).fit_transform(objects(SHORT))
-    monkeypatch.setattr(grams, "_CHUNK", 50)
-    parted = Grams("characters", 2, 4).fit_transform(objects(SHORT))
+    whole = Tfidf("characters", 2, 4).fit_transform(objects(SHORT))
+    monkeypatch.setattr(tfidf, "_CHUNK", 50)
+    parted = Tfidf("characters", 2, 4).fit_transform(objects(SHORT))
     assert (whole != parted).nnz == 0
 
 
@@ -81,28 +83,28 @@ def test_texts_that_are_hashed_in_several_goes_count_the_same(monkeypatch):
     ids=["empty", "missing", "marks", "emojis", "script", "numbers", "html", "surrogate", "letter", "megabyte"],
 )
 def test_strange_texts_are_rows_like_others(unit, strange):
-    known = Grams(*unit).fit(objects(SHORT))
+    known = Tfidf(*unit).fit(objects(SHORT))
     assert np.isfinite(dense(known, objects([strange]))).all()
-    learnt = Grams(*unit).fit_transform(objects([*SHORT, strange]))
+    learnt = Tfidf(*unit).fit_transform(objects([*SHORT, strange]))
     assert learnt.shape[0] == 41
     assert np.isfinite(learnt.data).all()
-    assert np.isfinite(Looks().transform(objects([strange]))).all()
+    assert np.isfinite(TextStatistics().transform(objects([strange]))).all()
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_fold_without_any_text_has_a_view_too(unit):
     blank = objects(["", np.nan, " "] * 5)
-    assert Grams(*unit).fit_transform(blank).shape[0] == 15
+    assert Tfidf(*unit).fit_transform(blank).shape[0] == 15
 
 
 def test_rare_runs_are_left_out_unless_all_are_rare():
-    assert len(Grams("words", rarest=2).fit(objects(["a b", "a c"])).known_) == 2
-    assert len(Grams("words", rarest=5).fit(objects(["a b", "a c"])).known_) == 2
-    assert len(Grams("words", rarest=1, most=1).fit(objects(["a b", "a c"])).known_) == 1
+    assert len(Tfidf("words", rarest=2).fit(objects(["a b", "a c"])).known_) == 2
+    assert len(Tfidf("words", rarest=5).fit(objects(["a b", "a c"])).known_) == 2
+    assert len(Tfidf("words", rarest=1, most=1).fit(objects(["a b", "a c"])).known_) == 1
 
 
 def test_looks_tell_shouting_from_talking():
-    shout, talk = Looks().transform(objects(["WIN £1000 NOW!!!", "see you at home then"]))
+    shout, talk = TextStatistics().transform(objects(["WIN £1000 NOW!!!", "see you at home then"]))
     assert shout[1] > talk[1]
     assert shout[2] > talk[2]
     assert shout[3] > talk[3]
@@ -111,18 +113,18 @@ def test_looks_tell_shouting_from_talking():
 def test_texts_of_several_columns_are_kept_apart():
     x = frame(title=["red", "old"] * 10, body=["old", "red"] * 10)
     kinds = {"title": "text", "body": "text"}
-    view = features.sparse(kinds, [Grams("words")], beside=None, looks=False)
+    view = features.sparse_preprocessor(kinds, [Tfidf("words")], beside=None, looks=False)
     matrix = view.fit_transform(x, None)
     assert np.linalg.matrix_rank(matrix.toarray()) == 2
-    read, (codes,) = features.tokens(kinds, x, np.zeros(20), numbers="standard", classes=2, seed=1)
+    read, (codes,) = features.fit_text_vectorizer(kinds, x, np.zeros(20), numbers="standard", classes=2, seed=1)
     assert read.lengths == {"title": 1, "body": 1}
     assert codes[0].tolist() == codes[1][[0, 3, 2, 1]].tolist()
 
 
 def test_other_columns_stand_beside_the_words_with_their_zeros_and_gaps():
     x = frame(note=SHORT).assign(size=[0.0, 1.0, np.nan, 2.0] * 10)
-    beside = features.codes({"size": "number"}, x, categories="ordinal", classes=2, seed=1)
-    view = features.sparse({"note": "text", "size": "number"}, [Grams("words")], beside=beside, looks=True)
+    beside = features.tree_preprocessor({"size": "number"}, x, categories="ordinal", classes=2, seed=1)
+    view = features.sparse_preprocessor({"note": "text", "size": "number"}, [Tfidf("words")], beside=beside, looks=True)
     matrix = view.fit_transform(x, np.arange(40) % 2)
     last = matrix[:4, [matrix.shape[1] - 1]]
     assert last.nnz == 4
@@ -131,7 +133,7 @@ def test_other_columns_stand_beside_the_words_with_their_zeros_and_gaps():
 
 def test_word_numbers_are_filled_up_at_the_end_and_cut_where_a_text_is_long():
     x = frame(note=["one two"] * 19 + ["one " * 1000])
-    read, (codes,) = features.tokens(
+    read, (codes,) = features.fit_text_vectorizer(
         {"note": "text"}, x, np.zeros(20), numbers="standard", classes=2, seed=1, longest=16
     )
     assert codes.shape == (20, read.steps)
@@ -147,9 +149,11 @@ def test_word_numbers_are_filled_up_at_the_end_and_cut_where_a_text_is_long():
 @pytest.mark.parametrize("rest", [{}, {"size": "number"}])
 def test_saved_word_numbers_are_the_same(rest, tmp_path):
     x = frame(note=SHORT).assign(size=np.arange(40.0))
-    read, before = features.tokens({"note": "text", **rest}, x, np.zeros(40), numbers="standard", classes=2, seed=1)
+    read, before = features.fit_text_vectorizer(
+        {"note": "text", **rest}, x, np.zeros(40), numbers="standard", classes=2, seed=1
+    )
     read.save(tmp_path)
-    for one, other in zip(before, features.Tokens.load(tmp_path).transform(x), strict=True):
+    for one, other in zip(before, features.TextVectorizer.load(tmp_path).transform(x), strict=True):
         np.testing.assert_allclose(one, other)
 
 
@@ -157,7 +161,7 @@ def test_means_of_the_target_beside_words_are_those_of_other_rows():
     rng = np.random.default_rng(0)
     x = frame(note=SHORT * 10, street=[f"street {n // 2}" for n in range(400)])
     y = rng.integers(0, 2, 400)
-    _, (_, beside) = features.tokens(
+    _, (_, beside) = features.fit_text_vectorizer(
         {"note": "text", "street": "category"}, x, y, numbers="standard", classes=2, seed=1
     )
     # With two rows a level, means over all rows would tell most of a row's own target.

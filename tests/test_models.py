@@ -12,8 +12,8 @@ from miniatures import ALBUM, COLUMNS, TRAIN, VALID, album, arrays, ragged, sent
 
 from workbench import models
 from workbench.errors import FamilyError
-from workbench.models.protocol import Problem, Rows, Setting, Unlabelled
-from workbench.space import Question, Space, defaults
+from workbench.models.protocol import FitContext, Problem, Rows, UnlabeledFeatures
+from workbench.space import Hyperparameter, Space, defaults
 
 # A search goes on after a linear model that has not converged: its score says what it is worth.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -121,25 +121,25 @@ def enough(family: str) -> int:
     return 2 * EPOCHS if family in DEEP else EPOCHS
 
 
-def cheap(suggest: Callable[[Question], Any]) -> Callable[[Question], Any]:
+def cheap(suggest: Callable[[Hyperparameter], Any]) -> Callable[[Hyperparameter], Any]:
     """Answer as `suggest` does, but with few trees, blocks and steps: models are slow by their number alone."""
     few = {"trees": 5, "encoder_steps": 96}
     few |= {"conv3_depth": 4, "conv4_depth": 6, "num_residual_blocks": 2, "sep_num_filters": 128}
     return lambda question: few.get(question.name) or suggest(question)
 
 
-def lowest(question: Question) -> Any:
+def lowest(question: Hyperparameter) -> Any:
     return question.choices[0] if question.kind == "categorical" else question.low
 
 
-def highest(question: Question) -> Any:
+def highest(question: Hyperparameter) -> Any:
     return question.choices[-1] if question.kind == "categorical" else question.high
 
 
-def at_random(seed: int) -> Callable[[Question], Any]:
+def at_random(seed: int) -> Callable[[Hyperparameter], Any]:
     rng = np.random.default_rng(seed)
 
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         if question.kind == "categorical":
             return question.choices[rng.integers(len(question.choices))]
         if question.log:
@@ -157,18 +157,18 @@ def fit(
     case: Case,
     train: Rows,
     valid: Rows,
-    suggest: Callable[[Question], Any] = defaults,
+    suggest: Callable[[Hyperparameter], Any] = defaults,
     *,
     seed: int = 3,
     epochs: int = 1,
     watch: Callable[..., None] = lambda epoch, losses, progress=None, of=None: None,
 ) -> Any:
     """Train one model as a trial does."""
-    setting = Setting(seed, 1, watch, epochs=epochs)
+    setting = FitContext(seed, 1, watch, epochs=epochs)
     return models.family(case.family).fit(asked(case, suggest), case.problem, train, valid, setting)
 
 
-def asked(case: Case, suggest: Callable[[Question], Any]) -> Any:
+def asked(case: Case, suggest: Callable[[Hyperparameter], Any]) -> Any:
     """Return a search space that `suggest` answers."""
     if models.entry(case.family).keras:
         from workbench.space.keras import HyperParameters as Asked
@@ -300,7 +300,7 @@ def test_the_same_seed_gives_the_same_model(fitted):
 def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
     told = []
     train, valid = rows(case)
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: told.append(epoch), length=3)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: told.append(epoch), length=3)
     model = models.family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
     check(case, model.predict(valid.x), VALID)
     model = getattr(model, "head", model)
@@ -388,9 +388,9 @@ def test_a_family_is_given_its_part_of_rows_with_images_among_their_columns(fami
     if task not in models.entry(family).tasks:
         return
     train, valid = rows(case)
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     if models.entry(family).unlabelled:
-        setting = replace(setting, unlabelled=Unlabelled(pd.concat([train.x, valid.x], ignore_index=True), 5))
+        setting = replace(setting, unlabelled=UnlabeledFeatures(pd.concat([train.x, valid.x], ignore_index=True), 5))
     model = models.family(family).fit(asked(case, defaults), case.problem, train, valid, setting)
     predictions = model.predict(valid.x)
     check(case, predictions, VALID)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_models import cases, fit, rows
 
-from workbench.models import architecture
+from workbench.models.nn import architecture
 
 graphviz = pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot of graphviz is not installed")
 
@@ -36,13 +36,13 @@ def deep(layers: int = 3) -> Any:
 def test_parameters_are_counted_and_those_that_are_trained_apart() -> None:
     net = deep()
     # Dense: 7·5 + 5, then twice 5·5 + 5. Batch normalisation: 10 that are trained, and 10 averages.
-    assert architecture.size(wrapped(net)) == {"parameters": 120, "trainable_parameters": 110}
+    assert architecture.parameter_counts(wrapped(net)) == {"parameters": 120, "trainable_parameters": 110}
     net.layers[1].trainable = False
-    assert architecture.size(wrapped(net)) == {"parameters": 120, "trainable_parameters": 70}
+    assert architecture.parameter_counts(wrapped(net)) == {"parameters": 120, "trainable_parameters": 70}
     net.compile("adam", "mse")
     net.fit(np.zeros((8, 7)), np.zeros((8, 5)), verbose=0)
-    assert architecture.size(wrapped(net)) == {"parameters": 120, "trainable_parameters": 70}
-    assert architecture.size(wrapped(net, deep(1)))["parameters"] == 120 + 60
+    assert architecture.parameter_counts(wrapped(net)) == {"parameters": 120, "trainable_parameters": 70}
+    assert architecture.parameter_counts(wrapped(net, deep(1)))["parameters"] == 120 + 60
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_a_family_of_keras_has_nets_and_they_are_written_down(case: Any, tmp_pat
     model = fit(case, *rows(case))
     architecture.write(model, tmp_path / "nets")
     sizes = json.loads((tmp_path / "nets" / architecture.SIZES).read_text())
-    assert sizes == architecture.size(model)
+    assert sizes == architecture.parameter_counts(model)
     assert sizes["parameters"] == sum(net.count_params() for net in architecture.nets(model).values())
     assert 0 < sizes["trainable_parameters"] <= sizes["parameters"]
     assert f"{sizes['parameters']:,} parameters" in (tmp_path / "nets" / architecture.TABLE).read_text()
@@ -98,7 +98,7 @@ def test_of_an_autoencoder_with_a_net_on_top_both_are_listed() -> None:
 def test_a_family_without_a_net_has_no_size_and_leaves_nothing(family: str, tmp_path: Path) -> None:
     (case,) = cases(family, kinds={"table"}, tasks=("binary",))
     model = fit(case.values[0], *rows(case.values[0]))
-    assert architecture.size(model) == {}
+    assert architecture.parameter_counts(model) == {}
     architecture.write(model, tmp_path / "nets")
     architecture.draw(model, tmp_path / "nets")
     assert list(tmp_path.iterdir()) == []

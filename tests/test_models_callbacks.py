@@ -10,10 +10,10 @@ from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import ConfigError, FamilyError
 from workbench.evaluation import folds
-from workbench.models import callbacks
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.models.nn import callbacks
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
-from workbench.study.checks import check
+from workbench.study.study_validation import check
 
 OWN = """
 import keras
@@ -61,7 +61,7 @@ def test_folders_and_files_are_those_beside_the_study(own, tmp_path):
     study.write_text(STUDY + "{csv_log: logs, callbacks: ['own.py:Lines']}")
     loaded = config.load(study)
     check(loaded)
-    absolute = callbacks.resolved(loaded.training, loaded.resolve)
+    absolute = callbacks.resolve_paths(loaded.training, loaded.resolve)
     assert absolute.csv_log == str(tmp_path / "logs")
     assert absolute.callbacks == (f"{own}:Lines",)
     assert absolute.tensorboard is None
@@ -75,7 +75,7 @@ def mlp(training: TrainingConfig, told: list[dict[str, float]], **changes):
     def watch(epoch, losses, progress=None, of=None):
         told.append(dict(losses))
 
-    setting = Setting(3, 1, watch, training=training, name="mlp-0/0-1", **changes)
+    setting = FitContext(3, 1, watch, training=training, name="mlp-0/0-1", **changes)
     hp = HyperParameters(defaults)
     problem = Problem("sequence", "binary", 2, {}, "log_loss")
     models.family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), setting)
@@ -127,7 +127,7 @@ def test_every_fold_of_a_trial_has_its_own_log(tmp_path):
     data = Dataset("sequence", "binary", x, y, ids=np.arange(40), target="y", classes=("a", "b"))
     dealt = folds.make(config.FoldsConfig(folds=2), task="binary", y=y, ids=data.ids)
     training = TrainingConfig(epochs=2, csv_log=str(tmp_path / "logs"))
-    spec = trial.Spec("mlp", data, dealt, evaluation.metric("log_loss", task="binary"), training=training)
+    spec = trial.TrialSpec("mlp", data, dealt, evaluation.metric("log_loss", task="binary"), training=training)
     results = list(trial.run(spec, 4, trial.space("mlp", defaults), folder=tmp_path / "trial"))
     assert [len(each.curve["epoch"]) for each in results] == [2, 2]
     logs = sorted(path.relative_to(tmp_path / "logs") for path in (tmp_path / "logs").rglob("*.csv"))

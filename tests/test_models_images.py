@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from workbench import models
-from workbench.models.histograms import Histograms, resized
-from workbench.models.mixing import Mixing
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.features.hog import HogFeatures, resize
+from workbench.models.nn.mixup import Mixup
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import Space, defaults
 
 NETS = [name for name, entry in models.FAMILIES.items() if entry.keras and "image" in entry.kinds]
@@ -46,7 +46,7 @@ class Lazy:
 def test_a_vertical_edge_votes_for_one_direction_and_a_horizontal_one_for_another():
     standing = np.zeros((1, 8, 8), np.float32)
     standing[:, :, 4:] = 1
-    shares = [Histograms(2, 8, 0).fit(x).transform(x).reshape(-1, 8).sum(axis=0) for x in (standing, standing.mT)]
+    shares = [HogFeatures(2, 8, 0).fit(x).transform(x).reshape(-1, 8).sum(axis=0) for x in (standing, standing.mT)]
     assert (shares[0] > 0).tolist() == [True] + 7 * [False]
     assert (shares[1] > 0).tolist() == [place == 4 for place in range(8)]
 
@@ -54,21 +54,21 @@ def test_a_vertical_edge_votes_for_one_direction_and_a_horizontal_one_for_anothe
 def test_a_slanted_edge_is_shared_by_the_two_nearest_directions():
     down, across = np.mgrid[:8, :8]
     slanted = (across * np.cos(np.pi / 16) + down * np.sin(np.pi / 16))[None].astype(np.float32)
-    votes = Histograms(1, 8, 0).fit(slanted).transform(slanted).reshape(8)
+    votes = HogFeatures(1, 8, 0).fit(slanted).transform(slanted).reshape(8)
     assert np.flatnonzero(votes > 1e-3).tolist() == [0, 1]
     np.testing.assert_allclose(votes[0], votes[1], rtol=1e-3)
 
 
 def test_gradient_histograms_do_not_change_with_brightness_and_contrast():
     x = pictures(6, 28, 28).astype(np.float32)
-    hog = Histograms(7, 9, 0).fit(x)
+    hog = HogFeatures(7, 9, 0).fit(x)
     np.testing.assert_allclose(hog.transform(x / 3 + 50), hog.transform(x), atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (28, 28, 1), (40, 17, 3), (128, 96, 3), (1, 1)])
 def test_images_of_any_size_become_histograms_alone_as_among_others(shape):
     x = pictures(300, *shape)
-    hog = Histograms().fit(x)
+    hog = HogFeatures().fit(x)
     matrix = hog.transform(x)
     assert matrix.dtype == np.float32
     assert np.isfinite(matrix).all()
@@ -77,8 +77,8 @@ def test_images_of_any_size_become_histograms_alone_as_among_others(shape):
 
 def test_a_shrunk_pixel_is_the_mean_of_what_it_covers():
     x = np.random.default_rng(1).normal(size=(2, 12, 18, 3)).astype(np.float32)
-    np.testing.assert_allclose(resized(x, 6), x.reshape(2, 6, 2, 6, 3, 3).mean(axis=(2, 4)), atol=1e-6)
-    np.testing.assert_allclose(resized(x, 5).mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(resize(x, 6), x.reshape(2, 6, 2, 6, 3, 3).mean(axis=(2, 4)), atol=1e-6)
+    np.testing.assert_allclose(resize(x, 5).mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["logistic", "hinge"])
@@ -90,7 +90,7 @@ def test_a_machine_on_histograms_gives_probabilities_that_mean_what_they_say(los
     x = rng.integers(0, 60, (900, 8, 8), dtype=np.uint8)
     x[shown == 1, :, 4:] += 150
     hp = Space(lambda question: loss if question.name == "loss" else 1.0 if question.name == "C" else question.default)
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("image", "binary", 2, {}, "log_loss")
     model = models.family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, setting)
     told = model.predict(x[600:])
@@ -104,7 +104,7 @@ def test_mixed_rows_have_targets_in_the_share_of_their_pixels(kind, dtype):
     pytest.importorskip("keras")
     x = np.concatenate([np.zeros((8, 10, 10)), np.full((8, 10, 10), 200)]).astype(dtype)
     y = np.repeat([0.0, 1.0], 8)
-    mixed, targets, weight = Mixing(kind, 1.0).mixed(x, y, np.ones(16), seed=(1, 2, 3))
+    mixed, targets, weight = Mixup(kind, 1.0).mixed(x, y, np.ones(16), seed=(1, 2, 3))
     assert mixed.dtype == dtype
     assert (x[:8] == 0).all()
     assert 0 < targets.mean() < 1
@@ -114,11 +114,11 @@ def test_mixed_rows_have_targets_in_the_share_of_their_pixels(kind, dtype):
 
 @pytest.mark.slow
 def test_batches_hold_every_row_once_an_epoch_in_an_order_of_its_own():
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
 
     read: list[int] = []
     x = np.arange(23)[:, None].astype(np.float32)
-    batches = feed.Batches(Lazy(x, read), np.arange(23), batch=5, seed=1)
+    batches = data_loader.Batches(Lazy(x, read), np.arange(23), batch=5, seed=1)
     epochs = []
     for _ in range(2):
         pairs = [batches[index] for index in range(len(batches))]
@@ -133,15 +133,15 @@ def test_batches_hold_every_row_once_an_epoch_in_an_order_of_its_own():
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_a_net_trains_and_predicts_from_a_large_array_without_reading_it_whole(task, monkeypatch):
-    from workbench.models import feed
+    from workbench.models.nn import data_loader
     from workbench.space.keras import HyperParameters
 
-    monkeypatch.setattr(feed, "WHOLE", 1000)
-    monkeypatch.setattr(feed, "PREDICTED_VALUES", 20 * 64)
+    monkeypatch.setattr(data_loader, "WHOLE", 1000)
+    monkeypatch.setattr(data_loader, "PREDICTED_VALUES", 20 * 64)
     read: list[int] = []
     x, y = pictures(90, 8, 8), np.arange(90) % 3 if task == "multiclass" else (np.arange(90) % 2) * 7.0
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     train, valid = Rows(Lazy(x[:60], read), y[:60], np.ones(60)), Rows(Lazy(x[60:], read), y[60:])
     model = models.family("cnn").fit(HyperParameters(defaults), problem, train, valid, setting)
     lazy = model.predict(valid.x)
@@ -160,7 +160,7 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
     x, y = pictures(12, *shape), np.arange(12) % 2
     problem = Problem("image", "binary", 2, {}, "log_loss")
-    setting = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
     model = models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), setting)
     assert model.net.input.dtype == "uint8"
     assert model.predict(x).shape == (12,)
@@ -170,11 +170,11 @@ def test_a_net_takes_images_of_any_size_as_bytes_and_learns_from_mixed_ones(fami
 def test_a_shifted_image_is_as_sharp_as_it_was():
     import keras
 
-    from workbench.models import augmentation
+    from workbench.models.nn import augmentation
 
     x = pictures(40, 28, 28, 1).astype("float32") / 255
     start = keras.Input((28, 28, 1))
-    net = keras.Model(start, augmentation.moved({"shift": 0.1}, start))
+    net = keras.Model(start, augmentation.augment({"shift": 0.1}, start))
     shifted = np.asarray(net(x, training=True))
     assert not np.array_equal(shifted, x)
     # Between two pixels there would be values that no pixel had.
@@ -185,13 +185,13 @@ def test_a_shifted_image_is_as_sharp_as_it_was():
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "step"])
 @pytest.mark.parametrize("name", ["adamw", "adam", "rmsprop", "sgd", "adagrad"])
 def test_every_optimizer_has_a_rate_in_its_own_range_and_no_other_question(name, schedule):
-    from workbench.models import optimizer
+    from workbench.models.nn import optimizer
     from workbench.space.keras import HyperParameters
 
     asked = []
     told = {"optimizer": name, "schedule": schedule}
     hp = HyperParameters(lambda question: asked.append(question.name) or told.get(question.name, question.default))
-    found, way = optimizer.searched(hp)
+    found, way = optimizer.search_optimizer(hp)
     assert type(found).__name__.lower() == name
     assert float(found.learning_rate) == pytest.approx(hp.values["learning_rate"], rel=1e-6)
     assert ("weight_decay" in hp.values) == (name == "adamw")
@@ -204,13 +204,13 @@ def test_every_optimizer_has_a_rate_in_its_own_range_and_no_other_question(name,
 
 @pytest.mark.slow
 def test_the_rate_rises_while_it_warms_up_and_falls_over_the_horizon():
-    from workbench.models.optimizer import Schedule
+    from workbench.models.nn.optimizer import LearningRateSchedule
 
-    cosine = [Schedule("cosine", 1.0, 2, 10).at(epoch, 0.5) for epoch in range(10)]
+    cosine = [LearningRateSchedule("cosine", 1.0, 2, 10).at(epoch, 0.5) for epoch in range(10)]
     np.testing.assert_allclose(cosine[:3], [1 / 3, 2 / 3, 1])
     assert cosine[2:] == sorted(cosine[2:], reverse=True)
     assert cosine[6] == pytest.approx(0.5)
-    step = [Schedule("step", 1.0, 0, 8).at(epoch, 0.5) for epoch in range(8)]
+    step = [LearningRateSchedule("step", 1.0, 0, 8).at(epoch, 0.5) for epoch in range(8)]
     np.testing.assert_allclose(step, [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
-    plateau = [Schedule("plateau", 1.0, 1, None).at(epoch, 0.3) for epoch in range(4)]
+    plateau = [LearningRateSchedule("plateau", 1.0, 1, None).at(epoch, 0.3) for epoch in range(4)]
     np.testing.assert_allclose(plateau, [0.5, 1.0, 0.3, 0.3])

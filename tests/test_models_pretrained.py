@@ -8,9 +8,9 @@ import pytest
 from workbench import config, models
 from workbench.config import PretrainedConfig, TrainingConfig
 from workbench.errors import ConfigError, FamilyError
-from workbench.models import bases
-from workbench.models.protocol import Problem, Rows, Setting
-from workbench.study.checks import check
+from workbench.models.nn import backbones
+from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.study.study_validation import check
 
 STUDY = "name: x\ndata: {train: 'sklearn:digits'}\nfamilies: [pretrained]\n"
 PROBLEM = Problem("image", "binary", 2, {}, "log_loss")
@@ -79,7 +79,7 @@ def fit(
 
     x, y = drawn(rows + 20, 2, seed=5)
     hp = HyperParameters(lambda question: told.get(question.name, question.default))
-    setting = Setting(
+    setting = FitContext(
         3,
         1,
         watch or (lambda epoch, losses, progress=None, of=None: None),
@@ -137,7 +137,7 @@ def test_a_base_and_its_weights_are_those_beside_the_study(tmp_path):
     study.write_text(f"{STUDY}training: {{pretrained: {{weights: .}}}}\n")
     loaded = config.load(study)
     check(loaded)
-    assert bases.resolved(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
+    assert backbones.resolve_paths(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
 
 
 def test_weights_that_cannot_be_fetched_are_missed_before_work_starts(tmp_path, monkeypatch):
@@ -146,10 +146,10 @@ def test_weights_that_cannot_be_fetched_are_missed_before_work_starts(tmp_path, 
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     asked = PretrainedConfig(base="MobileNetV2", weights="imagenet")
     with pytest.raises(FamilyError, match=r"must be within reach for Keras to fetch weights. Received: .*refused"):
-        bases.check_reachable(asked)
+        backbones.check_reachable(asked)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5").touch()
-    bases.check_reachable(asked)
+    backbones.check_reachable(asked)
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def test_every_architecture_is_one_of_keras_applications():
     import keras
 
     there = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert set(bases.ARCHITECTURES) == there
+    assert set(backbones.ARCHITECTURES) == there
 
 
 @pytest.mark.slow

@@ -5,14 +5,14 @@ import pytest
 from miniatures import ragged
 
 from workbench import models
-from workbench.data.stored import Stored
-from workbench.models.protocol import Problem, Rows, Setting
+from workbench.data.memmap import MemmapArray
+from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
 
 pytestmark = pytest.mark.slow
 FAMILIES = ["conv1d", "conv1d_gru", "gru", "lstm"]
 PROBLEM = Problem("sequence", "binary", 2, {}, "log_loss")
-SETTING = Setting(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
+SETTING = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
 
 
 def waves(rows=80, steps=16):
@@ -68,19 +68,19 @@ def test_a_long_sequence_is_read_several_steps_at_a_time(family):
 
 
 def test_a_net_trains_and_predicts_from_sequences_on_disk_without_reading_them_whole(tmp_path, monkeypatch):
-    from workbench.features import Steps
-    from workbench.models import feed
+    from workbench.features import SequenceScaler
+    from workbench.models.nn import data_loader
 
     x, y = waves()
     np.save(tmp_path / "x.npy", ragged(x))
-    lying = Stored(tmp_path / "x.npy")
-    monkeypatch.setattr(feed, "WHOLE", 1000)
-    monkeypatch.setattr(feed, "PREDICTED_VALUES", 0)
+    lying = MemmapArray(tmp_path / "x.npy")
+    monkeypatch.setattr(data_loader, "WHOLE", 1000)
+    monkeypatch.setattr(data_loader, "PREDICTED_VALUES", 0)
     seen = []
-    transform = Steps.transform
-    monkeypatch.setattr(Steps, "transform", lambda view, x: seen.append(len(x)) or transform(view, x))
+    transform = SequenceScaler.transform
+    monkeypatch.setattr(SequenceScaler, "transform", lambda view, x: seen.append(len(x)) or transform(view, x))
     model = fit("conv1d", lying, y)
     lazy = model.predict(lying)
     assert max(seen) == 32
-    monkeypatch.setattr(feed, "WHOLE", 10**9)
+    monkeypatch.setattr(data_loader, "WHOLE", 10**9)
     np.testing.assert_allclose(model.predict(ragged(x)), lazy, rtol=1e-4, atol=1e-5)

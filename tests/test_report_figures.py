@@ -12,15 +12,16 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-import figure_stories as stories
+import report_datasets as stories
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from workbench.report import drawing, figures, ranking
-from workbench.report.cloud import MOST_POINTS, gather
+from workbench.report import figures, plot_style, ranking
+from workbench.report.axis_limits import choose_limits
+from workbench.report.density_scatter import MOST_POINTS, gather
 from workbench.report.figures import (
     calibration,
     confusion,
@@ -41,7 +42,6 @@ from workbench.report.figures import (
     slices,
     weights,
 )
-from workbench.report.window import window
 
 SVG = "{http://www.w3.org/2000/svg}"
 OF_CLASSES = {"confusion", "roc", "precision_recall", "calibration"}
@@ -74,7 +74,7 @@ NAMES = [*stories.TASKS, "empty", "failed only", "one trial", "no ensemble", "on
 
 @cache
 def numbers(name: str) -> dict[str, Any]:
-    return {entry.name: (entry, found) for entry, found in figures.computed(story(name))}
+    return {entry.name: (entry, found) for entry, found in figures.compute_figures(story(name))}
 
 
 def expected(name: str) -> set[str]:
@@ -108,7 +108,7 @@ def drawn(name: str, figure: str) -> Any:
 
 @cache
 def svg(name: str, figure: str) -> str:
-    return drawing.svg(drawn(name, figure))
+    return plot_style.svg(drawn(name, figure))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -187,11 +187,11 @@ def inked(root: Any) -> None:
     looks = " ".join(each.get(key, "") for each in root.iter() for key in ("style", "fill", "stroke"))
     bare = re.sub(r"var\(--figure-\w+, #[0-9a-f]{6}\)", "", looks)
     assert "#" not in re.sub(r"url\(#[\w-]+\)", "", bare)
-    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", drawing.css()))
+    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", plot_style.css()))
 
 
 def test_the_style_sheet_has_every_ink_for_light_and_for_dark_pages():
-    light, dark = drawing.css().split("@media screen and (prefers-color-scheme: dark)")
+    light, dark = plot_style.css().split("@media screen and (prefers-color-scheme: dark)")
     assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
     for sheet in (light, dark):
         ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
@@ -217,12 +217,12 @@ def test_ids_of_one_page_do_not_collide():
 
 def test_the_same_figure_is_the_same_text():
     found = numbers("binary")["weights"][1]
-    assert drawing.svg(weights.draw(found)) == drawing.svg(weights.draw(found))
+    assert plot_style.svg(weights.draw(found)) == plot_style.svg(weights.draw(found))
 
 
 def test_somebodys_words_stay_as_they_are():
     text = "".join(ElementTree.fromstring(svg("strange names", "history")).itertext())
-    assert drawing.cut("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
+    assert plot_style.cut("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
     assert "$x_1$" in text
 
 
@@ -249,21 +249,21 @@ def outline(handle: Any) -> tuple[Any, ...]:
 
 
 def test_looks_are_unlike_each_other():
-    looks = [drawing.look(place) for place in range(35)]
+    looks = [plot_style.look(place) for place in range(35)]
     assert len({(look["color"], look["marker"], look["linestyle"]) for look in looks}) == 35
     assert len({look["marker"] for look in looks[:8]}) == 8
 
 
 def test_neighbouring_inks_differ_in_lightness():
-    light = [luminance(ink) for ink in drawing.INKS]
+    light = [luminance(ink) for ink in plot_style.INKS]
     assert min(contrast(a, b) for a, b in itertools.pairwise(light)) >= 1.4
 
 
 def test_a_png_is_small_and_stands_on_white():
-    raw = drawing.png(drawn("binary", "roc"))
+    raw = plot_style.png(drawn("binary", "roc"))
     picture = Image.open(io.BytesIO(raw)).convert("RGBA")
     assert len(raw) < 150_000
-    assert picture.width == round(drawing.WIDTH * drawing.DPI)
+    assert picture.width == round(plot_style.WIDTH * plot_style.DPI)
     assert picture.getpixel((2, picture.height - 2)) == (255, 255, 255, 255)
 
 
@@ -271,9 +271,9 @@ def test_matplotlibs_settings_stay_as_they_were():
     with matplotlib.rc_context({"font.size": 33, "text.color": "red"}):
         before = dict(matplotlib.rcParams)
         whole = weights.draw(numbers("binary")["weights"][1])
-        drawing.svg(whole)
+        plot_style.svg(whole)
         assert dict(matplotlib.rcParams) == before
-        assert whole.axes[0].xaxis.label.get_color() == drawing.INK
+        assert whole.axes[0].xaxis.label.get_color() == plot_style.INK
 
 
 def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
@@ -289,7 +289,10 @@ def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
 
 
 def test_figures_can_be_chosen():
-    assert [entry.name for entry, _ in figures.drawn(story("binary"), ("weights", "history"))] == ["history", "weights"]
+    assert [entry.name for entry, _ in figures.draw_figures(story("binary"), ("weights", "history"))] == [
+        "history",
+        "weights",
+    ]
     assert set(figures.names("study")) | set(figures.names("ensemble")) == set(figures.names())
 
 
@@ -301,7 +304,7 @@ def test_captions_say_what_was_left_out():
 
 @pytest.mark.slow
 def test_a_crowd_is_drawn_small_and_quickly():
-    shown = {entry.name: (entry, drawing.svg(whole)) for entry, whole in figures.drawn(stories.crowd())}
+    shown = {entry.name: (entry, plot_style.svg(whole)) for entry, whole in figures.draw_figures(stories.crowd())}
     assert set(shown) == set(figures.names()) - OF_VALUES
     assert max(len(text) for _, text in shown.values()) < LARGEST_SVG
     for left in ("families", "hyperparameter"):
@@ -462,12 +465,12 @@ def test_many_members_with_long_names_fit(draw):
         "error_correlation": lambda: error_correlation.draw(
             error_correlation.ErrorCorrelation(names, np.full((25, 25), 0.9), "", "")
         ),
-        "weights": lambda: weights.draw(weights.Weights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
+        "weights": lambda: weights.draw(weights.MemberWeights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
         "contribution": lambda: contribution.draw(
             contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
         ),
     }[draw]()
-    text = drawing.svg(whole)
+    text = plot_style.svg(whole)
     assert len(text) < LARGEST_SVG
     width, height = whole.bbox.width, whole.bbox.height
     for axes in whole.axes:
@@ -625,7 +628,7 @@ def test_many_rows_are_counted_in_cells():
     assert found.rows.counts.sum() == len(y)
     assert found.wide
     assert "1,001 rows" in found.note
-    assert len(drawing.svg(predicted.draw(found))) < LARGEST_SVG
+    assert len(plot_style.svg(predicted.draw(found))) < LARGEST_SVG
 
 
 def test_a_cloud_of_one_value_has_room():
@@ -636,22 +639,22 @@ def test_a_cloud_of_one_value_has_room():
 
 def test_a_window_shows_the_best_and_leaves_out_what_is_far():
     scores = [0.1, 0.11, 0.12, 0.13, 0.7]
-    assert window(scores, 1).within(scores).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).within(scores).tolist() == [True] * 4 + [False]
     high = [-score for score in scores]
-    assert window(high, -1).within(high).tolist() == [True] * 4 + [False]
-    assert window(scores, 1).clipped([0.7]).tolist() == [0.13]
+    assert choose_limits(high, -1).within(high).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).clipped([0.7]).tolist() == [0.13]
 
 
 @pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5], [0.1, 0.2, 0.3], [1, 1, 1, 1, 2]])
 def test_a_window_of_few_or_like_scores_shows_them(scores):
-    assert window(scores, 1).within(scores).all()
+    assert choose_limits(scores, 1).within(scores).all()
 
 
 def test_a_thinned_curve_keeps_its_ends_and_its_shape():
     rng = np.random.default_rng(0)
     positive = rng.random(50_000) < 0.3
     whole = ranking.Ranking.of(positive, positive * 0.5 + rng.random(50_000))
-    x, y = ranking.thinned(*whole.roc())
+    x, y = ranking.thin_points(*whole.roc())
     assert len(x) <= ranking.MOST_POINTS + 1
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(whole.area(), abs=1e-3)
@@ -659,15 +662,15 @@ def test_a_thinned_curve_keeps_its_ends_and_its_shape():
 
 @pytest.mark.parametrize(("text", "most", "told"), [("short", 9, "short"), ("a long name", 8, "a lon…me"), (7, 9, "7")])
 def test_long_names_lose_their_middle(text, most, told):
-    assert drawing.cut(text, most) == told
-    assert len(drawing.cut(text, most)) <= most
+    assert plot_style.cut(text, most) == told
+    assert len(plot_style.cut(text, most)) <= most
 
 
 @pytest.mark.parametrize(
     ("seconds", "unit"), [(5, "seconds"), (179, "seconds"), (600, "minutes"), (9000, "hours"), (4e5, "days")]
 )
 def test_time_is_told_in_a_unit_that_suits_it(seconds, unit):
-    assert drawing.clock(seconds)[1] == unit
+    assert plot_style.clock(seconds)[1] == unit
 
 
 def test_heat_lies_on_the_place_that_it_is_of():
@@ -677,17 +680,17 @@ def test_heat_lies_on_the_place_that_it_is_of():
     assert seen.name == name
     heat = np.zeros((4, 3), np.float32)
     heat[3, 0] = 1
-    orange = np.argwhere(grad_cam.heated(np.zeros((56, 42, 1), np.uint8), heat)[..., 0] > 200)
+    orange = np.argwhere(grad_cam.overlay_heat(np.zeros((56, 42, 1), np.uint8), heat)[..., 0] > 200)
     assert len(orange) > 0
     assert orange[:, 0].min() > 56 * 0.7
     assert orange[:, 1].max() < 42 * 0.35
-    plain = grad_cam.heated(look.images[0], np.zeros((4, 3), np.float32))
+    plain = grad_cam.overlay_heat(look.images[0], np.zeros((4, 3), np.float32))
     assert (np.ptp(plain, axis=2) == 0).all()
 
 
 def test_small_images_are_enlarged_under_their_heat_without_becoming_others():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
-    found = grad_cam.heated(image, np.zeros((2, 2), np.float32))
+    found = grad_cam.overlay_heat(image, np.zeros((2, 2), np.float32))
     assert found.shape == (40, 40, 3)
     assert (np.diff(found[::5, ::5, 0].ravel().astype(int)) >= 0).all()
 

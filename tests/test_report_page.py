@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
-import figure_stories as stories
+import report_datasets as stories
 import pytest
 
-from workbench.report import Recipe, Story, markdown, page, tables, words
-from workbench.report.pictures import Picture, pictures
+from workbench.report import Recipe, ReportData, formatting, markdown, page, report_tables
+from workbench.report.render import RenderedFigure, render_figures
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BAD = '<script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -56,11 +56,11 @@ class Page(HTMLParser):
         return "".join(self.texts.get(tag, []))
 
 
-def told(story: Story) -> Story:
+def told(story: ReportData) -> ReportData:
     return replace(story, recipe=Recipe("name: miniature\n", 7, {"python": "3.11.7", "optuna": "5.0.0"}))
 
 
-def strange() -> Story:
+def strange() -> ReportData:
     """A study in which everything that somebody can name has a name that would do harm."""
     known = stories.of_task("multiclass")
     rows = [replace(row, hyperparameters={BAD: BAD}, reason=row.reason and BAD) for row in known.trials]
@@ -80,7 +80,7 @@ def strange() -> Story:
 
 
 @cache
-def story(name: str) -> Story:
+def story(name: str) -> ReportData:
     if name in stories.TASKS:
         return told(stories.of_task(name))
     failed = [row for row in stories.trials("binary") if row.state == "failed"]
@@ -95,9 +95,9 @@ def story(name: str) -> Story:
 
 
 @cache
-def drawn(name: str) -> tuple[Picture, ...]:
+def drawn(name: str) -> tuple[RenderedFigure, ...]:
     """All figures of one study, and the first of the others; figures have tests of their own."""
-    return tuple(pictures(story(name), until=None if name == "binary" else 0.0))
+    return tuple(render_figures(story(name), until=None if name == "binary" else 0.0))
 
 
 @cache
@@ -158,9 +158,9 @@ def test_a_page_shows_every_trial_and_what_the_study_came_to() -> None:
     for row in known.trials:
         assert f"{row.family} #{row.number}" in heads
     values = found.texts["dd"]
-    assert words.number(known.complete[0].score) in values
+    assert formatting.number(known.complete[0].score) in values
     document = known.ensemble
-    assert words.spread(document["honest_score"], document["honest_se"]) in values
+    assert formatting.spread(document["honest_score"], document["honest_se"]) in values
     figures = [str(attributes["id"]) for tag, attributes in found.tags if tag == "figure"]
     assert figures == [f"figure-{each.name}" for each in sorted(drawn("binary"), key=lambda each: each.group)]
 
@@ -233,7 +233,7 @@ def test_a_study_file_with_backticks_stays_in_its_block() -> None:
 
 def test_tables_say_the_same_as_the_story() -> None:
     known = story("multiclass")
-    leaderboard = tables.families(known)
+    leaderboard = report_tables.families(known)
     for row in leaderboard.rows:
         own = known.families[row[0].text]
         counts = {column.title: cell.value for column, cell in zip(leaderboard.columns, row, strict=True)}
@@ -241,18 +241,24 @@ def test_tables_say_the_same_as_the_story() -> None:
         assert counts["pruned"] == sum(each.state == "pruned" for each in own)
         assert counts["time"] == pytest.approx(sum(each.seconds for each in own))
         assert counts[known.question.metric] == own[0].score
-    members = tables.members(known)
+    members = report_tables.members(known)
     assert members is not None
     assert [row[1].value for row in members.rows] == [each["weight"] for each in known.ensemble["members"]]
-    assert len(tables.trials(known).rows) == len(known.trials)
-    for table in (leaderboard, members, tables.rivals(known), tables.trials(known), *tables.hyperparameters(known)):
+    assert len(report_tables.trials(known).rows) == len(known.trials)
+    for table in (
+        leaderboard,
+        members,
+        report_tables.rivals(known),
+        report_tables.trials(known),
+        *report_tables.hyperparameters(known),
+    ):
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
 def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
     known = story("binary")
     asked = replace(known.question, families=("linear", "catboost"))
-    table = tables.families(replace(known, question=asked))
+    table = report_tables.families(replace(known, question=asked))
     assert table.rows[-1][0].text == "catboost"
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
@@ -260,21 +266,21 @@ def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (words.number(None), "–"),
-        (words.number(0.123456789), "0.12346"),
-        (words.spread(0.81234567, 0.00412), "0.81235 ± 0.0041"),
-        (words.spread(0.5, None), "0.5"),
-        (words.clock(8.24), "8.2 s"),
-        (words.clock(200), "3 min 20 s"),
-        (words.clock(25500), "7 h 5 min"),
-        (words.counted(1, "row"), "1 row"),
-        (words.counted(12357, "row"), "12,357 rows"),
-        (words.listing(["a"]), "a"),
-        (words.listing(["a", "b", "c"]), "a, b and c"),
-        (words.listing(list("abcdef")), "a, b, c and 3 more"),
-        (words.command("run", "my study.yaml", "--trials 3"), "workbench run 'my study.yaml' --trials 3"),
-        (words.given(0.000123456), "0.0001235"),
-        (words.given(None), "None"),
+        (formatting.number(None), "–"),
+        (formatting.number(0.123456789), "0.12346"),
+        (formatting.spread(0.81234567, 0.00412), "0.81235 ± 0.0041"),
+        (formatting.spread(0.5, None), "0.5"),
+        (formatting.clock(8.24), "8.2 s"),
+        (formatting.clock(200), "3 min 20 s"),
+        (formatting.clock(25500), "7 h 5 min"),
+        (formatting.count_noun(1, "row"), "1 row"),
+        (formatting.count_noun(12357, "row"), "12,357 rows"),
+        (formatting.listing(["a"]), "a"),
+        (formatting.listing(["a", "b", "c"]), "a, b and c"),
+        (formatting.listing(list("abcdef")), "a, b, c and 3 more"),
+        (formatting.command("run", "my study.yaml", "--trials 3"), "workbench run 'my study.yaml' --trials 3"),
+        (formatting.format_parameter(0.000123456), "0.0001235"),
+        (formatting.format_parameter(None), "None"),
     ],
 )
 def test_numbers_are_said_in_few_words(said: str, expected: str) -> None:
@@ -282,8 +288,8 @@ def test_numbers_are_said_in_few_words(said: str, expected: str) -> None:
 
 
 def test_pictures_stop_when_the_time_is_up_and_may_be_of_one_group() -> None:
-    assert len(list(pictures(story("multiclass"), until=0.0))) == 1
-    assert [each.group for each in pictures(story("multiclass"), "ensemble", until=0.0)] == ["ensemble"]
+    assert len(list(render_figures(story("multiclass"), until=0.0))) == 1
+    assert [each.group for each in render_figures(story("multiclass"), "ensemble", until=0.0)] == ["ensemble"]
 
 
 def test_a_picture_is_there_for_a_page_and_for_a_file() -> None:

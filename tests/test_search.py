@@ -16,8 +16,8 @@ from test_trial import spec_of
 from workbench import evaluation, space, trial
 from workbench.errors import SearchError
 from workbench.search import allocation, pruners, samplers
-from workbench.search.allocation import Standing
-from workbench.search.books import Books
+from workbench.search.allocation import FamilyProgress
+from workbench.search.bounded_history import BoundedHistorySampler, _Part
 from workbench.search.events import (
     Event,
     FamilySetAside,
@@ -27,50 +27,50 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
-from workbench.search.horizon import Horizon, _Part
 from workbench.search.pool import Pool
 from workbench.search.pruners import END, STRIDE
 from workbench.search.scheduler import Plan, Search
+from workbench.search.storage import TrialStorage
 from workbench.search.worker import Done, Epoch, FoldDone
-from workbench.space import Question
-from workbench.trial import Result, Spec
+from workbench.space import Hyperparameter
+from workbench.trial import TrialResult, TrialSpec
 
-DEPTH = Question("depth", "int", 6, 2, 10, step=1)
-RATE = Question("rate", "float", 0.1, 0.01, 1.0, log=True)
-KIND = Question("kind", "categorical", "a", choices=("a", "b"))
-
-
-def books_in(folder: Path, **options: Any) -> Books:
-    return Books(folder / "optuna.journal", "s", **({"direction": "minimize"} | options))
+DEPTH = Hyperparameter("depth", "int", 6, 2, 10, step=1)
+RATE = Hyperparameter("rate", "float", 0.1, 0.01, 1.0, log=True)
+KIND = Hyperparameter("kind", "categorical", "a", choices=("a", "b"))
 
 
-def finish(books: Books, family: str, score: float) -> dict[str, Any]:
+def books_in(folder: Path, **options: Any) -> TrialStorage:
+    return TrialStorage(folder / "optuna.journal", "s", **({"direction": "minimize"} | options))
+
+
+def finish(books: TrialStorage, family: str, score: float) -> dict[str, Any]:
     """Run a trial that needs no model."""
     live = books.ask(family)
     asked = {question.name: live.answer(question) for question in (DEPTH, RATE, KIND)}
-    live.end(Result(family, live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
+    live.end(TrialResult(family, live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
     return asked
 
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"])
+    return Pool(["workbench.trial", "workbench.models.tabular.linear", "workbench.models.tabular.xgboost"])
 
 
 class Recorder:
     """Stands where MLflow stands: remembers what it was given."""
 
     def __init__(self) -> None:
-        self.results: list[Result] = []
+        self.results: list[TrialResult] = []
 
-    def __call__(self, result: Result, log: Path) -> str:
+    def __call__(self, result: TrialResult, log: Path) -> str:
         self.results.append(result)
         return f"run-{result.family}-{result.number}"
 
 
 def search(folder: Path, pool: Pool, record: Callable[..., str], *, families: list[str], **options: Any) -> Search:
     given = {"workers": 2, "trials": None, "deadline": None} | options
-    specs: dict[str, Spec] = {family: spec_of("binary", family) for family in ["constant", *families]}
+    specs: dict[str, TrialSpec] = {family: spec_of("binary", family) for family in ["constant", *families]}
     books = books_in(folder)
     books.reclaim()
     plan = Plan(specs, lambda family, number: folder / f"{family}-{number}", record, **given)
@@ -98,7 +98,7 @@ def test_a_sampler_suggests_the_same_whether_the_study_ran_through_or_was_reopen
 
 
 def test_tpe_looks_at_the_best_and_the_latest_of_a_long_history(tmp_path: Path) -> None:
-    study = optuna.create_study(sampler=Horizon(optuna.samplers.RandomSampler(seed=1)))
+    study = optuna.create_study(sampler=BoundedHistorySampler(optuna.samplers.RandomSampler(seed=1)))
     for number in range(600):
         value = float((number * 7919) % 600)
         study.add_trial(optuna.trial.create_trial(value=value))
@@ -118,8 +118,8 @@ def test_an_exhaustive_sampler_tries_everything_once_and_then_says_so(tmp_path: 
     for _ in range(3):
         assert not books.exhausted
         live = books.ask("x")
-        asked.add(live.answer(Question("kind", "categorical", "a", choices=("a", "b", "c"))))
-        live.end(Result("x", live.number, "complete", 1.0, {}, [1.0], 1.0), "run")
+        asked.add(live.answer(Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c"))))
+        live.end(TrialResult("x", live.number, "complete", 1.0, {}, [1.0], 1.0), "run")
     assert asked == {"a", "b", "c"}
     assert books.exhausted == {"x"}
 
@@ -139,7 +139,7 @@ def test_a_report_that_means_nothing_prunes_nothing_and_none_is_made_twice(tmp_p
     for _ in range(5):
         live = books_in(tmp_path, pruner="median").ask("x")
         live.report((0, END), 0.5)
-        live.end(Result("x", live.number, "complete", 1.0, {}, [0.5], 0.5), "run")
+        live.end(TrialResult("x", live.number, "complete", 1.0, {}, [0.5], 0.5), "run")
     books = books_in(tmp_path, pruner="median")
     live = books.ask("x")
     assert not live.report((0, END), float("nan"))
@@ -147,7 +147,7 @@ def test_a_report_that_means_nothing_prunes_nothing_and_none_is_made_twice(tmp_p
     books_in(tmp_path).reclaim()
     again = books_in(tmp_path, pruner="median").ask("x")
     assert (again.report((0, 2), 0.4), again.report((0, END), 0.4)) == (False, False)
-    again.end(Result("x", again.number, "complete", 1.0, {}, [0.4], 0.4), "run")
+    again.end(TrialResult("x", again.number, "complete", 1.0, {}, [0.4], 0.4), "run")
     assert books_in(tmp_path, pruner="median").ask("x").report((0, END), 9.0)
 
 
@@ -173,7 +173,7 @@ def test_rows_are_best_first_then_pruned_then_failed(tmp_path: Path) -> None:
     books = books_in(tmp_path, direction="maximize")
     for state, score in (("failed", None), ("complete", 0.5), ("pruned", None), ("complete", 0.9)):
         live = books.ask("x")
-        live.end(Result("x", live.number, state, 1.0, {}, [], score, reason="why"), f"run-{live.number}")
+        live.end(TrialResult("x", live.number, state, 1.0, {}, [], score, reason="why"), f"run-{live.number}")
     assert [(row.state, row.score) for row in books_in(tmp_path, direction="maximize").rows()] == [
         ("complete", 0.9),
         ("complete", 0.5),
@@ -207,16 +207,16 @@ def test_a_study_goes_on_with_other_choices_ranges_and_kinds(sampler: str, tmp_p
     for i in range(8):
         finish(books_in(tmp_path, sampler=sampler), "x", float(i))
     changed = (
-        Question("depth", "int", 6, 2, 40, step=1),
-        Question("rate", "float", 0.1, 0.01, 1.0),
-        Question("kind", "categorical", "a", choices=("a", "b", "c")),
+        Hyperparameter("depth", "int", 6, 2, 40, step=1),
+        Hyperparameter("rate", "float", 0.1, 0.01, 1.0),
+        Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c")),
     )
     seen = []
     for _ in range(20):
         live = books_in(tmp_path, sampler=sampler).ask("x")
         asked = {question.name: live.answer(question) for question in changed}
         assert asked == {question.name: live.answer(question) for question in changed}
-        live.end(Result("x", live.number, "complete", 1.0, asked, [1.0], 1.0), "run")
+        live.end(TrialResult("x", live.number, "complete", 1.0, asked, [1.0], 1.0), "run")
         seen.append(asked)
     assert {asked["kind"] for asked in seen} == {"a", "b", "c"}
     assert max(asked["depth"] for asked in seen) > 10
@@ -228,9 +228,9 @@ def test_a_study_goes_on_with_other_choices_ranges_and_kinds(sampler: str, tmp_p
 
 
 def test_allocation_takes_interrupted_trials_first_then_defaults_then_the_promising() -> None:
-    good = Standing("good", started=3, spent=10, loss=0.1, complete=[3.0, 4.0])
-    bad = Standing("bad", started=3, spent=10, loss=0.9, complete=[3.0, 4.0])
-    new, interrupted = Standing("new"), Standing("interrupted", started=1, waiting=True)
+    good = FamilyProgress("good", started=3, spent=10, loss=0.1, complete=[3.0, 4.0])
+    bad = FamilyProgress("bad", started=3, spent=10, loss=0.9, complete=[3.0, 4.0])
+    new, interrupted = FamilyProgress("new"), FamilyProgress("interrupted", started=1, waiting=True)
     assert allocation.choose([bad, good, new, interrupted], None) is interrupted
     assert allocation.choose([bad, good, new], None) is new
     assert allocation.choose([bad, good], None) is good
@@ -240,28 +240,31 @@ def test_allocation_takes_interrupted_trials_first_then_defaults_then_the_promis
 
 
 def test_without_a_clock_allocation_follows_from_the_trials_alone() -> None:
-    slow = Standing("slow", started=3, spent=1000, loss=0.1, complete=[300.0])
-    fast = Standing("fast", started=3, spent=1, loss=0.2, complete=[0.3])
+    slow = FamilyProgress("slow", started=3, spent=1000, loss=0.1, complete=[300.0])
+    fast = FamilyProgress("fast", started=3, spent=1, loss=0.2, complete=[0.3])
     assert allocation.choose([slow, fast], None) is slow
     assert allocation.choose([slow, fast], 5000.0) is fast
 
 
 def test_allocation_favours_what_adds_to_the_ensemble() -> None:
-    best = Standing("best", started=4, loss=0.1, weight=0.5)
-    same = Standing("same", started=2, loss=0.11, weight=0.0)
-    different = Standing("different", started=2, loss=0.3, weight=0.5)
+    best = FamilyProgress("best", started=4, loss=0.1, weight=0.5)
+    same = FamilyProgress("same", started=2, loss=0.11, weight=0.0)
+    different = FamilyProgress("different", started=2, loss=0.3, weight=0.5)
     assert allocation.choose([best, same, different], None) is different
 
 
 def test_under_a_limit_of_time_a_family_of_unknown_cost_gets_one_trial_at_a_time() -> None:
-    slow, cheap = Standing("cnn", started=1, running=1), Standing("linear", started=30, complete=[1.0], loss=0.5)
+    slow, cheap = (
+        FamilyProgress("cnn", started=1, running=1),
+        FamilyProgress("linear", started=30, complete=[1.0], loss=0.5),
+    )
     assert allocation.choose([slow, cheap], 100) is cheap
     assert allocation.choose([slow], 100) is slow
     assert allocation.choose([slow, cheap], None) is slow
 
 
 def test_allocation_starves_nobody() -> None:
-    standings = [Standing(str(i), started=1, spent=1, loss=i, complete=[1.0]) for i in range(4)]
+    standings = [FamilyProgress(str(i), started=1, spent=1, loss=i, complete=[1.0]) for i in range(4)]
     for _ in range(100):
         chosen = allocation.choose(standings, None)
         assert chosen is not None
@@ -390,7 +393,7 @@ def test_a_worker_asks_reports_and_ends(tmp_path: Path, pool: Pool) -> None:
     while not said or not isinstance(said[-1], Done):
         pool.wait([process], 20)
         said.append(process.receive())
-        if isinstance(said[-1], Question):
+        if isinstance(said[-1], Hyperparameter):
             process.send(said[-1].default)
         elif isinstance(said[-1], FoldDone | Epoch):
             process.send("go on")
@@ -407,7 +410,7 @@ def test_a_worker_is_told_to_stop_after_a_poor_fold(tmp_path: Path, pool: Pool) 
     process = pool.start(spec_of("binary", "linear"), 0, tmp_path)
     message = process.receive()
     while not isinstance(message, Done):
-        process.send(message.default if isinstance(message, Question) else "stop")
+        process.send(message.default if isinstance(message, Hyperparameter) else "stop")
         message = process.receive()
     assert (message.state, len(list(tmp_path.glob("fold-*.npz")))) == ("pruned", 1)
     process.end()
@@ -426,10 +429,12 @@ def test_gpus_are_shared_or_assigned_to_workers(
     # A metric is called in the trial's process, and can tell what that process sees.
     metric = evaluation.metric(f"{tmp_path}/own.py:device", Path, task="binary")
     spec = replace(spec_of("binary", "linear"), metric=metric)
-    workers = Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"], gpus=gpus)
+    workers = Pool(
+        ["workbench.trial", "workbench.models.tabular.linear", "workbench.models.tabular.xgboost"], gpus=gpus
+    )
     for slot, device in enumerate(seen):
         process = workers.start(spec, 0, tmp_path / str(slot), slot=slot)
-        while isinstance(message := process.receive(), Question):
+        while isinstance(message := process.receive(), Hyperparameter):
             process.send(message.default)
         process.end()
         assert message == FoldDone(device)

@@ -105,7 +105,7 @@ def test_a_home_without_trials_is_refused(tmp_path):
 def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whole(tmp_path):
     finish(books_in(tmp_path), "linear", 0.5)
     enough = tmp_path / "enough"
-    with servers.reserved(dashboard.PORT) as port, dashboard.serve(Home(tmp_path), port) as server:
+    with servers.reserve_port(dashboard.PORT) as port, dashboard.serve(Home(tmp_path), port) as server:
         server.wait()
 
         def ask(path: str) -> Any:

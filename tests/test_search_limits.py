@@ -36,7 +36,7 @@ def trial(gigabytes: float = 0.4, began: float = 0.0) -> Trial:
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(["workbench.trial", "workbench.models.linear", "workbench.models.xgboost"])
+    return Pool(["workbench.trial", "workbench.models.tabular.linear", "workbench.models.tabular.xgboost"])
 
 
 def test_a_trial_within_its_limits_goes_on() -> None:

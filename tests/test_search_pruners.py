@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from workbench.search.pruners import END, RUNGS, STRIDE, Board, Place, place_of, pruner, pruners, rung_of, step_of
+from workbench.search.pruners import (
+    END,
+    RUNGS,
+    STRIDE,
+    IntermediateValues,
+    Place,
+    decode_step,
+    encode_step,
+    pruner,
+    pruners,
+    rung_of,
+)
 
 FOLDS = 5
 real = pytest.mark.parametrize("name", [name for name in pruners() if name != "none"])
@@ -20,9 +31,9 @@ def curve(number: int, fold: int, rung: int, rng: np.random.Generator) -> float:
     return level(number) + 1 / rung + 0.02 * fold + rng.normal(0, 0.005)
 
 
-def board_of(trials: int = 8) -> Board:
+def board_of(trials: int = 8) -> IntermediateValues:
     """Return a board of complete trials whose levels are 0.0, 0.1, 0.2 and so on."""
-    board, rng = Board(), np.random.default_rng(0)
+    board, rng = IntermediateValues(), np.random.default_rng(0)
     for number in range(trials):
         for fold in range(FOLDS):
             for rung in RUNGS[:12]:
@@ -32,7 +43,7 @@ def board_of(trials: int = 8) -> Board:
     return board
 
 
-def ran(name: str, board: Board, number: int, quality: float) -> Place | None:
+def ran(name: str, board: IntermediateValues, number: int, quality: float) -> Place | None:
     """Run a trial of `quality` against the board; return where it is ended."""
     ends = pruner(name)
     rng = np.random.default_rng(number)
@@ -73,7 +84,7 @@ def test_paired_ends_a_middling_trial_after_a_fold_or_two_and_no_good_one() -> N
 
 
 def test_paired_is_not_fooled_by_folds_that_are_harder_for_all() -> None:
-    board, rng = Board(), np.random.default_rng(1)
+    board, rng = IntermediateValues(), np.random.default_rng(1)
     hard = np.array([5.0, 0.0, 0.0, 0.0, 0.0])
     for number in range(6):
         for fold in range(FOLDS):
@@ -86,7 +97,7 @@ def test_paired_is_not_fooled_by_folds_that_are_harder_for_all() -> None:
 @real
 def test_nobody_is_judged_by_too_few(name: str) -> None:
     assert ran(name, board_of(2), 100, 5.0) is None or name in ("halving", "hyperband")
-    assert ran(name, Board(), 100, 5.0) is None
+    assert ran(name, IntermediateValues(), 100, 5.0) is None
 
 
 def test_none_ends_nothing() -> None:
@@ -104,10 +115,10 @@ def test_values_that_mean_nothing_are_left_out() -> None:
 
 def test_steps_are_unique_over_folds_and_rungs() -> None:
     places = [(fold, rung) for fold in range(10) for rung in (*RUNGS, END)]
-    steps = [step_of(place) for place in places]
+    steps = [encode_step(place) for place in places]
     assert len(set(steps)) == len(places)
     assert steps == sorted(steps)
-    assert [place_of(step) for step in steps] == places
+    assert [decode_step(step) for step in steps] == places
     assert max(RUNGS) < STRIDE - 1
 
 

@@ -72,7 +72,7 @@ def test_a_server_answers_on_this_machine_only_and_is_gone_after_its_context(tmp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "page.txt").write_text("here")
     with (
-        servers.reserved(8900) as port,
+        servers.reserve_port(8900) as port,
         servers.start("Files", FILES[0], str(port), *FILES[1:], port=port) as server,
     ):
         server.wait()
@@ -129,18 +129,18 @@ def test_a_server_that_does_not_listen_to_reason_is_killed(tmp_path, monkeypatch
 
 
 def test_a_port_that_is_taken_gives_the_next_free_one(taken):
-    with servers.reserved(taken) as port:
+    with servers.reserve_port(taken) as port:
         assert taken < port < taken + 20
 
 
 def test_a_port_is_given_to_one_server_at_a_time_though_none_listens_yet(taken):
-    with servers.reserved(taken) as port:
-        with servers.reserved(port) as other:
+    with servers.reserve_port(taken) as port:
+        with servers.reserve_port(port) as other:
             assert port < other < port + 20
         again = f"from workbench import servers\nwith servers.reserved({port}) as port: print(port)"
         ended = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True)
         assert int(ended.stdout) != port
-    with servers.reserved(port) as once_more:
+    with servers.reserve_port(port) as once_more:
         assert once_more == port
 
 
@@ -148,7 +148,7 @@ def test_at_the_end_of_the_range_any_port_does():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 65535))
         other.listen()
-        with servers.reserved(65535) as port:
+        with servers.reserve_port(65535) as port:
             assert 1024 <= port < 65535
 
 

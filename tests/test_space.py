@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from workbench.errors import SpaceError
-from workbench.space import Question, Space, defaults
+from workbench.space import Hyperparameter, Space, defaults
 
 # (declare, what may come out, the default); grids are listed whole, other ranges by their two ends.
 GRIDS: dict[str, tuple[Callable[[Any], Any], list[Any], Any]] = {
@@ -52,10 +52,10 @@ DECLARED = {name: (declare, default) for name, (declare, _, default) in (GRIDS |
 TRIALS = 150
 
 
-def from_trial(trial: optuna.Trial) -> Callable[[Question], Any]:
+def from_trial(trial: optuna.Trial) -> Callable[[Hyperparameter], Any]:
     """Answer from an Optuna trial, with the distributions that the search uses."""
 
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         if question.kind == "categorical":
             return trial.suggest_categorical(question.name, question.choices)
         if question.kind == "int":
@@ -71,19 +71,19 @@ def in_memory(seed: int = 0) -> optuna.Study:
     return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
 
 
-def lowest(question: Question) -> Any:
+def lowest(question: Hyperparameter) -> Any:
     return question.choices[0] if question.kind == "categorical" else question.low
 
 
-def highest(question: Question) -> Any:
+def highest(question: Hyperparameter) -> Any:
     return question.choices[-1] if question.kind == "categorical" else question.high
 
 
-def asked(declare: Callable[[Any], Any]) -> list[Question]:
+def asked(declare: Callable[[Any], Any]) -> list[Hyperparameter]:
     """Return the questions that a declaration asks when it is answered by defaults."""
     questions = []
 
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         questions.append(question)
         return question.default
 
@@ -206,7 +206,7 @@ def test_what_is_declared_under_a_condition_that_does_not_hold_is_none_and_not_a
 def test_a_question_names_the_conditions_it_is_under():
     names = []
 
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         names.append(question.name)
         return highest(question)
 
@@ -262,7 +262,7 @@ def test_a_hyperparameter_that_cannot_be_answered_is_refused(declare, message):
         declare(Space(defaults))
 
 
-def keras_space(suggest: Callable[[Question], Any]) -> Any:
+def keras_space(suggest: Callable[[Hyperparameter], Any]) -> Any:
     from workbench.space.keras import HyperParameters
 
     return HyperParameters(suggest)
@@ -325,7 +325,7 @@ class _Renamed:
 def test_kerastuners_scopes_and_parents_reach_the_trials_names():
     names = []
 
-    def suggest(question: Question) -> Any:
+    def suggest(question: Hyperparameter) -> Any:
         names.append(question.name)
         return highest(question)
 

@@ -138,9 +138,9 @@ def test_weights_of_the_best_are_kept_and_predict_what_the_vault_holds(finished:
     best = summary["best"]
     place = home / f"{best['family']}-{best['number']}"
     model = models.family(best["family"]).load(place / "0-1")
-    vault = study.competition.vault
-    oof, rows = study.archive.tracker.predictions(best["run_id"], vault).oof, vault.folds == 1
-    assert np.allclose(model.predict(study.competition.dataset.x.iloc[vault.rows[rows]]), oof[rows], atol=1e-6)
+    vault = study.task.schema
+    oof, rows = study.store.tracker.predictions(best["run_id"], vault).oof, vault.folds == 1
+    assert np.allclose(model.predict(study.task.dataset.x.iloc[vault.rows[rows]]), oof[rows], atol=1e-6)
     assert len(list(home.iterdir())) > 1
 
 
@@ -202,7 +202,7 @@ def test_submit_and_folds_write_their_files(
     frame = pd.read_csv(tmp_path / "folds.csv")
     assert list(frame.columns) == ["row", "repeat", "fold"]
     assert len(frame) == 100
-    assert dealt["hash"] == opened(finished).competition.folds.hash
+    assert dealt["hash"] == opened(finished).task.folds.hash
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_the_same_seed_gives_the_same_hyperparameters_and_bits(tmp_path: Path, d
         return {
             (row.family, row.number): (
                 row.hyperparameters,
-                study.archive.tracker.predictions(row.run_id, study.competition.vault).oof,
+                study.store.tracker.predictions(row.run_id, study.task.schema).oof,
             )
             for row in whole
         }

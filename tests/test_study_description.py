@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import workbench
-from workbench.search.books import Row
+from workbench.search.storage import TrialRecord
 from workbench.study import description
-from workbench.study.competition import Competition
+from workbench.study.task import Task
 
 STUDY = """
 name: small
@@ -32,16 +32,16 @@ def frame(rows: int = 90) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(rows), "length": kind + rng.normal(size=rows) / 2, "species": names})
 
 
-def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = STUDY) -> Competition:
+def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = STUDY) -> Task:
     folder.mkdir(exist_ok=True)
     (frame() if train is None else train).to_csv(folder / "train.csv", index=False)
     frame(30).drop(columns="species").to_csv(folder / "test.csv", index=False)
     (folder / "small.yaml").write_text(text)
-    return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).competition
+    return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).task
 
 
-def a_row(number: int, score: float | None) -> Row:
-    return Row(f"r{number}", "linear", number, score, None, [], "complete", 1.0, {})
+def a_row(number: int, score: float | None) -> TrialRecord:
+    return TrialRecord(f"r{number}", "linear", number, score, None, [], "complete", 1.0, {})
 
 
 def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_set_of_a_library_is_told_by_its_name(tmp_path: Path) -> None:
 def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.tracking import store
+    from workbench.tracking import mlflow_store
 
     a_competition(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -104,11 +104,11 @@ def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
     said = []
 
     def listen(event: Any) -> None:
-        found = store.client(study.home).get_experiment_by_name("small")
+        found = mlflow_store.client(study.home).get_experiment_by_name("small")
         said.append(found.tags["mlflow.note.content"])
 
     summary = study.run(listen=listen)
-    client = store.client(study.home)
+    client = mlflow_store.client(study.home)
     experiment = client.get_experiment_by_name("small")
     runs = {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
     note = experiment.tags["mlflow.note.content"]

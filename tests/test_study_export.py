@@ -23,27 +23,28 @@ import pytest
 import workbench
 from workbench.cli.commands import app
 from workbench.data import Reader
-from workbench.data.columns import Column
-from workbench.ensemble.joiners import Apart, Joiner, Mean, Ranks, Stack
+from workbench.data.column_types import FittedColumn
+from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
+from workbench.inference import predictor
+from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models import FAMILIES
-from workbench.models.constant import Constant
-from workbench.study import Study, bundle
-from workbench.study.bundle import Bundle, Member, Stored
-from workbench.study.exporting import requirements
-from workbench.submission import Layout
-from workbench.tracking import store
-from workbench.tracking.logged import Logged
+from workbench.models.tabular.constant import Constant
+from workbench.study import Study
+from workbench.study.export import requirements
+from workbench.submission import SubmissionLayout
+from workbench.tracking import mlflow_store
+from workbench.tracking.model_registry import ModelRegistry
 
-JOINERS: dict[str, Joiner] = {
-    "mean": Mean(),
-    "ranks": Ranks((np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.5, 0.9]))),
-    "stack": Stack(1.5, np.array([-0.2]), classified=True),
+JOINERS: dict[str, Aggregation] = {
+    "mean": WeightedMean(),
+    "ranks": RankAverage((np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.5, 0.9]))),
+    "stack": LinearStack(1.5, np.array([-0.2]), classified=True),
 }
 
 
-def two_constants(folder: Path, joiner: Joiner) -> Bundle:
+def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
     """Return a bundle of two members, one of two models, that say 0.2 and 0.4 + 0.6 for every row."""
     members = []
     for number, (weight, values) in enumerate([(0.25, [0.2]), (0.75, [0.4, 0.6])]):
@@ -51,26 +52,28 @@ def two_constants(folder: Path, joiner: Joiner) -> Bundle:
         for place, value in zip(places, values, strict=True):
             place.mkdir(parents=True)
             Constant([value]).save(place)
-        stored = [Stored("constant", place) for place in places]
+        stored = [StoredModel("constant", place) for place in places]
         members.append(Member(f"constant #{number}", "constant", weight, [stored]))
-    columns = {"a": Column("number"), "day": Column("date", "%d.%m.%Y")}
+    columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
     shapes: dict[str, Any] = {"source": "t.csv", "npz": False, "shape": ()}
     reader = Reader("table", id_column="id", columns=columns, numbers=("a",), optional=("day",), **shapes)
-    layout = Layout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
-    return Bundle(reader, members, joiner, layout, threshold=0.45)
+    layout = SubmissionLayout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
+    return Predictor(reader, members, joiner, layout, threshold=0.45)
 
 
 ROWS = pd.DataFrame({"day": ["1.5.2026", None], "a": [1, 2], "id": ["x", "y"]})
 
 
 @pytest.mark.parametrize("joiner", JOINERS.values(), ids=JOINERS.keys())
-def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(tmp_path: Path, joiner: Joiner) -> None:
+def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
+    tmp_path: Path, joiner: Aggregation
+) -> None:
     made = two_constants(tmp_path / "home", joiner)
     expected = made.predict(ROWS)
     made.write(tmp_path / "leaves" / "bundle")
     shutil.rmtree(tmp_path / "home")
     shutil.move(tmp_path / "leaves", tmp_path / "elsewhere")
-    again = bundle.read(tmp_path / "elsewhere" / "bundle")
+    again = predictor.read(tmp_path / "elsewhere" / "bundle")
     pd.testing.assert_frame_equal(again.predict(ROWS), expected)
     loaded = again.in_memory()
     shutil.rmtree(tmp_path / "elsewhere")
@@ -82,7 +85,7 @@ def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
 def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member_alone_at_a_half(
     tmp_path: Path,
 ) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     assert made.predict(ROWS).p_yes.tolist() == pytest.approx([0.25 * 0.2 + 0.75 * 0.5] * 2)
     assert made.predict(ROWS).y.tolist() == ["no", "no"]
     alone = made.alone(1).predict(ROWS)
@@ -90,7 +93,7 @@ def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member
 
 
 def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(tmp_path: Path) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     assert made.serve(ROWS[["a"]]).id.tolist() == [0, 1]
     with pytest.raises(ValueError, match=r"must have the feature columns of t.csv. It lacks 'a'"):
         made.serve(ROWS[["day"]])
@@ -99,29 +102,29 @@ def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(t
 
 
 def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_written(tmp_path: Path) -> None:
-    made = two_constants(tmp_path / "home", Mean())
+    made = two_constants(tmp_path / "home", WeightedMean())
     weights = [{"sold": 0.25, "price": 1.0}, {"sold": 0.75, "price": 0.0}]
     members = []
     for number, (member, own) in enumerate(zip(made.members, weights, strict=True)):
         place = tmp_path / f"several-{number}"
         place.mkdir()
         Constant([0.2 + 0.3 * number, 10.0 + number]).save(place)
-        members.append(replace(member, trials=[[Stored("constant", place)]], weights=own))
+        members.append(replace(member, trials=[[StoredModel("constant", place)]], weights=own))
     shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
     owners = {"sold": "sold", "price": "price"}
-    layout = Layout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
-    joiner = Apart(((0, 1), (1, 2)), (Mean(), Mean()))
+    layout = SubmissionLayout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
+    joiner = PerOutput(((0, 1), (1, 2)), (WeightedMean(), WeightedMean()))
     several = replace(made, members=members, joiner=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
     expected = several.predict(ROWS)
     assert expected.sold.tolist() == ["yes", "yes"]
     assert expected.price.tolist() == pytest.approx([10.0, 10.0])
     several.write(tmp_path / "bundle")
-    pd.testing.assert_frame_equal(bundle.read(tmp_path / "bundle").predict(ROWS), expected)
+    pd.testing.assert_frame_equal(predictor.read(tmp_path / "bundle").predict(ROWS), expected)
     assert several.alone(1).predict(ROWS).price.tolist() == pytest.approx([11.0, 11.0])
 
 
 def test_what_must_be_installed_is_pinned_and_no_more_than_the_members_need(tmp_path: Path) -> None:
-    made = two_constants(tmp_path, Mean())
+    made = two_constants(tmp_path, WeightedMean())
     pinned = requirements(made)
     names = [line.partition("==")[0] for line in pinned]
     assert all(line.partition("==")[2] for line in pinned)
@@ -197,7 +200,7 @@ class Ran(NamedTuple):
     def rows(self) -> Any:
         """Rows to predict, with holes and an unseen category; images for the study of digits."""
         if self.name == "digits":
-            return self.study.competition.dataset.x_test
+            return self.study.task.dataset.x_test
         test = pd.read_csv(self.folder / "test.csv")
         return pd.concat([test, test[:1].assign(**STRANGE, key="new")], ignore_index=True)
 
@@ -206,7 +209,7 @@ class Ran(NamedTuple):
         app([verb, self.file, *options, "--home", str(self.home.path)], standalone_mode=False)
 
     def models(self, kind: str) -> list[Any]:
-        client = store.client(self.home)
+        client = mlflow_store.client(self.home)
         experiment = client.get_experiment_by_name(self.name).experiment_id
         return list(client.search_logged_models([experiment], f"tags.`workbench.model` = '{kind}'"))
 
@@ -348,15 +351,15 @@ def test_values_trained_on_as_logarithms_and_images_leave_as_well(ran: Ran, tmp_
 @pytest.mark.slow
 def test_a_run_logs_the_ensemble_and_its_members_and_the_next_frees_them(ran: Ran) -> None:
     study = ran.study
-    document = study.archive.tracker.newest_ensemble()
+    document = study.store.tracker.newest_ensemble()
     (ensemble,), members = ran.models("ensemble"), ran.models("member")
     assert ensemble.source_run_id == document["run_id"]
     assert {each.source_run_id for each in members} == {member["run_id"] for member in document["members"]}
     assert {each.status.name for each in [ensemble, *members]} == {"READY"}
     assert [(metric.key, metric.value) for metric in ensemble.metrics] == [("f1_macro", document["score"])]
-    outputs = store.client(ran.home).get_run(document["run_id"]).outputs.model_outputs
+    outputs = mlflow_store.client(ran.home).get_run(document["run_id"]).outputs.model_outputs
     assert [each.model_id for each in outputs] == [ensemble.model_id]
-    client = store.client(ran.home)
+    client = mlflow_store.client(ran.home)
     killed = client.create_logged_model(ensemble.experiment_id, "ensemble", tags={"workbench.model": "ensemble"})
     Path(killed.artifact_location.removeprefix("file://")).mkdir(parents=True)
     again = study.export()
@@ -375,7 +378,7 @@ def test_a_run_trains_nothing_for_its_models_and_leaves_them_out_without_time_or
     assert summary.model_uri == f"models:/{ran.models('ensemble')[0].model_id}"
     short = ran.study.run(minutes=0.001, out=ran.folder / "s.csv")
     assert short.model_uri is None
-    monkeypatch.setattr("workbench.study.exporting.MOST", 1000)
+    monkeypatch.setattr("workbench.study.export.MOST", 1000)
     assert ran.study.run(trials=5, out=ran.folder / "s.csv").model_uri is None
     monkeypatch.undo()
     shutil.rmtree(ran.home.weights("labels"))
@@ -399,21 +402,21 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
     assert len(ran.models("ensemble")) == 2
     shutil.move(ran.folder, tmp_path / "moved")
     moved = Ran(tmp_path / "moved", "labels")
-    client = store.client(moved.home)
+    client = mlflow_store.client(moved.home)
     version = client.get_model_version_by_alias("labels", "newest")
     assert int(version.version) == 2
     for number in ("1", "2"):
         place = Path(client.get_model_version_download_uri("labels", number).removeprefix("file://"))
         assert place.is_relative_to(moved.home.artifacts)
         same(elsewhere(place, rows, tmp_path / f"away{number}")[0], expected)
-    assert Logged(moved.home, "labels").folder(told["model_uri"].removeprefix("models:/")) == place
+    assert ModelRegistry(moved.home, "labels").folder(told["model_uri"].removeprefix("models:/")) == place
 
 
 @pytest.mark.slow
 def test_what_cannot_be_exported_is_refused_in_one_line(ran: Ran, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"copy: must be a new or an empty folder. Received: one with files"):
         ran.command("export", "-o", str(ran.folder))
-    tracker, vault = ran.study.archive.tracker, ran.study.competition.vault
+    tracker, vault = ran.study.store.tracker, ran.study.task.schema
     document = dict(tracker.newest_ensemble())
     known = tracker.predictions(document.pop("run_id"), vault)
     document["members"] = [{**document["members"][0], "run_ids": ["elsewhere"], "name": "their net"}]

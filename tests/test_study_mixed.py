@@ -60,14 +60,14 @@ def test_the_study_that_ships_opens_once_its_script_has_run(made, tmp_path):
     wares().write(tmp_path, 30, seed=7)
     shutil.copy(STUDIES / "wares.yaml", tmp_path)
     opened = workbench.open(str(tmp_path / "wares.yaml"))
-    assert opened.competition.dataset.kind == "mixed"
-    opened.competition.check()
+    assert opened.task.dataset.kind == "mixed"
+    opened.task.check()
 
 
 def test_all_columns_together_beat_each_alone_on_rows_that_no_study_has_seen(made, home):
     whole = study(made, home, "whole", ["multi_input"], [])
     whole.run(trials=2, workers=1, out=made / "s.csv")
-    assert set(whole.competition.dataset.columns.values()) == {"number", "category", "text", "image"}
+    assert set(whole.task.dataset.columns.values()) == {"number", "category", "text", "image"}
     together = error(whole, made)
     for name in FEATURES:
         alone = study(made, home, f"only_{name}", ["multi_input"], [other for other in FEATURES if other != name])
@@ -86,10 +86,10 @@ def test_families_that_see_a_part_are_blended_and_leave_the_house_together(made,
          str(home)], standalone_mode=False)  # fmt: skip
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv"), expected, check_dtype=False, rtol=1e-4)
     opened.export(out=tmp_path / "model")
-    from workbench.study import bundle
+    from workbench.inference import predictor
 
     (place,) = (tmp_path / "model").rglob("bundle.json")
-    served = bundle.read(place.parent).in_memory()
+    served = predictor.read(place.parent).in_memory()
     assert {member.family for member in served.members} >= {"multi_input", "xgboost", "hog_svm"}
     rows = pd.DataFrame(json.loads(later.head(5).to_json(orient="records")))
     pd.testing.assert_frame_equal(served.serve(rows), expected.head(5), check_dtype=False, rtol=1e-4)

@@ -14,9 +14,9 @@ from test_models_images import pictures
 
 import workbench
 from workbench.home import Home
-from workbench.models import architecture, looking
-from workbench.study import Study, telling
-from workbench.tracking.store import client
+from workbench.models.nn import architecture, inspection
+from workbench.study import Study, report_inputs
+from workbench.tracking.mlflow_store import client
 
 pytestmark = pytest.mark.slow
 
@@ -55,17 +55,17 @@ def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished:
     for row in rows:
         assert row.parameters is not None
         assert row.parameters > 100
-        folder = study.archive.tracker.nets(row.run_id)
+        folder = study.store.tracker.nets(row.run_id)
         assert folder is not None
         assert f"{row.parameters:,} parameters" in (folder / architecture.TABLE).read_text()
     (baseline,) = [row for row in study.rows() if row.family == "constant"]
     assert baseline.parameters is None
-    assert study.archive.tracker.nets(baseline.run_id) is None
+    assert study.store.tracker.nets(baseline.run_id) is None
     assert set(study.leaderboard()["parameters"].dropna()) == {row.parameters for row in rows}
 
 
 def test_mlflows_table_has_a_column_for_the_size_of_nets(finished: Path) -> None:
-    tracker = opened(finished).archive.tracker
+    tracker = opened(finished).store.tracker
     tags = client(Home(finished / "mlruns")).get_experiment(tracker.experiment_id).tags
     shown = zlib.decompress(base64.b64decode(tags["mlflow.sharedViewState.workbench"].removeprefix("deflate;")))
     assert "metrics.`parameters`" in json.loads(shown)["selectedColumns"]
@@ -74,14 +74,14 @@ def test_mlflows_table_has_a_column_for_the_size_of_nets(finished: Path) -> None
 def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     study = opened(finished)
     best = next(row for row in study.rows() if row.family == "cnn")
-    folder = study.archive.tracker.nets(best.run_id)
+    folder = study.store.tracker.nets(best.run_id)
     assert folder is not None
-    look = looking.Look.load(folder / looking.FILE)
+    look = inspection.ImageInspection.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)
     assert (folder / architecture.DIAGRAM).exists() == (shutil.which("dot") is not None)
     # What is shown was held out: the model's own predictions of these rows are in the vault.
-    own = study.competition
-    oof = study.archive.tracker.predictions(best.run_id, own.vault, test=False).oof[own.vault.folds == 1]
+    own = study.task
+    oof = study.store.tracker.predictions(best.run_id, own.schema, test=False).oof[own.schema.folds == 1]
     sure = np.where(oof >= 0.5, oof, 1 - oof)
     assert all(np.isclose(sure, probability).any() for probability in look.probability)
 
@@ -91,7 +91,7 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     study = opened(tmp_path / "copy")
     study.gc()
     shutil.rmtree(study.home.weights("bright"))
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.rows())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None
     assert [member["name"] for member in story.ensemble["members"] if "cnn" in member["name"]] == named
@@ -108,9 +108,9 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
 def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     study = opened(tmp_path / "copy")
-    for file in (tmp_path / "copy").rglob(looking.FILE):
+    for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.rows())
     assert not story.looks
     assert story.architectures
     assert [note for note in story.notes if "What there is to see of the nets of cnn" in note]

@@ -14,8 +14,8 @@ import workbench
 from workbench.cli.commands import app
 from workbench.errors import DataError, SourceError, StudyError
 from workbench.study import Study
-from workbench.study.candidates import gather
-from workbench.trial import Result, State
+from workbench.study.candidate_pool import gather
+from workbench.trial import State, TrialResult
 
 pytestmark = pytest.mark.slow
 
@@ -95,8 +95,8 @@ class Ran(NamedTuple):
     def stored(self) -> np.ndarray:
         """The test predictions that the newest ensemble was written down with."""
         study = self.study
-        run_id = study.archive.tracker.newest_ensemble()["run_id"]
-        return study.archive.tracker.predictions(run_id, study.competition.vault).test
+        run_id = study.store.tracker.newest_ensemble()["run_id"]
+        return study.store.tracker.predictions(run_id, study.task.schema).test
 
     def predict(self, data: pd.DataFrame | str) -> tuple[pd.DataFrame, str]:
         """Return what the command writes, and what it says on stderr."""
@@ -220,7 +220,7 @@ def test_members_with_several_weights_predict_the_studys_own_test_rows_as_they_d
     # On so few rows a simpler ensemble would be taken, unless a method is asked for.
     ran.study.ensemble(method="nelder_mead")
     frame, _ = ran.predict(str(ran.folder / "test.csv"))
-    document = ran.study.archive.tracker.newest_ensemble()
+    document = ran.study.store.tracker.newest_ensemble()
     names = {"by_class": ["elm", "fir", "oak"], "several": ["species", "price", "tall"]}[name]
     assert document["weights"] == {"by_class": "class", "several": "target"}[name]
     assert set(document["alternatives"]) == {"shared", document["weights"]}
@@ -282,7 +282,7 @@ def test_what_the_models_cannot_read_is_refused_by_name(classes: Ran) -> None:
 
 def test_freed_weights_are_trained_again_once_and_predict_the_same(classes: Ran) -> None:
     test = str(classes.folder / "test.csv")
-    members = classes.study.archive.tracker.newest_ensemble()["members"]
+    members = classes.study.store.tracker.newest_ensemble()["members"]
     kept = len(list(classes.weights.glob("*/*-*")))
     shutil.rmtree(classes.weights)
     frame, told = classes.predict(test)
@@ -297,7 +297,7 @@ def test_refitted_members_are_trained_once_for_each_seed_and_survive_gc(classes:
     file = classes.folder / "classes.yaml"
     file.write_text(STUDIES["classes"].replace("{method: uniform}", "{method: uniform, final: refit, seeds: 2}"))
     test = str(classes.folder / "test.csv")
-    members = classes.study.archive.tracker.newest_ensemble()["members"]
+    members = classes.study.store.tracker.newest_ensemble()["members"]
     frame, told = classes.predict(test)
     assert told.count("Training ") == 2 * len(members)
     assert len(list(classes.weights.glob("*/refit-7"))) == len(list(classes.weights.glob("*/refit-8"))) == len(members)
@@ -315,16 +315,16 @@ def test_an_ensemble_predicts_with_its_own_members(classes: Ran) -> None:
     best = study.ensemble(method="best")
     stacked = study.ensemble(method="stack")
     newest = study.ensemble(method="uniform")
-    vault = study.competition.vault
+    vault = study.task.schema
     for ensemble in (best, stacked, newest):
-        stored = study.archive.tracker.predictions(ensemble.document["run_id"], vault).test
+        stored = study.store.tracker.predictions(ensemble.document["run_id"], vault).test
         np.testing.assert_allclose(outputs(ensemble.predict(test)), stored, atol=1e-6)
     assert not np.allclose(outputs(best.predict(test)), outputs(newest.predict(test)), atol=1e-4)
 
 
 def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: Ran) -> None:
     study = classes.study
-    tracker, vault = study.archive.tracker, study.competition.vault
+    tracker, vault = study.store.tracker, study.task.schema
     document = dict(tracker.newest_ensemble())
     known = tracker.predictions(document.pop("run_id"), vault)
     member = document["members"][0]
@@ -345,13 +345,13 @@ def test_a_study_of_other_data_does_not_predict_with_old_models(classes: Ran) ->
 
 
 def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:
-    archive = classes.study.archive
+    archive = classes.study.store
     whole = {each.run_id for each, _ in gather(archive, [], 60)}
     assert whole == {row.run_id for row in archive.rows() if row.state == "complete" and row.family != "constant"}
     states: list[State] = ["pruned", "failed"]
     for state in states:
-        live = archive.books.ask("linear")
-        ended = Result("linear", live.number, state, 1.0, {}, [0.01])
+        live = archive.storage.ask("linear")
+        ended = TrialResult("linear", live.number, state, 1.0, {}, [0.01])
         live.end(ended, archive.record(ended, classes.folder))
     assert {row.state for row in archive.rows()} == {"complete", "pruned", "failed"}
     assert {each.run_id for each, _ in gather(archive, [], 60)} == whole

@@ -15,7 +15,7 @@ import workbench
 from workbench.cli.commands import app
 from workbench.errors import ConfigError, StudyError
 from workbench.search.events import TrialEnded
-from workbench.study import Study, publishing, telling
+from workbench.study import Study, publishing, report_inputs
 
 # A whole study takes its processes, MLflow and a blend some seconds.
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def said(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> Any:
 
 
 def test_run_puts_figures_and_the_page_into_mlflow(finished: Path) -> None:
-    tracker = opened(finished).archive.tracker
+    tracker = opened(finished).store.tracker
     own = artifacts(finished, tracker.study_run())
     assert {"report.html", "figures/history.png", "figures/fold_scores.png"} <= own
     ensemble = artifacts(finished, tracker.newest_ensemble()["run_id"])
@@ -94,12 +94,12 @@ def test_an_ensemble_gets_its_figures_when_it_is_made(finished: Path, caplog: py
 
 def test_the_story_is_that_of_the_study(finished: Path) -> None:
     study = opened(finished)
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.rows())
     assert story.oof is not None
     assert story.ensemble is not None
     assert story.question.families == ("linear", "xgboost")
     assert set(story.ended) == {row.key for row in story.trials}
-    metric = study.competition.metric
+    metric = study.task.metric
     assert metric.score(story.y, story.oof) == pytest.approx(story.ensemble["score"])
     for member in story.ensemble["members"]:
         assert metric.score(story.y, story.members[member["name"]]) == pytest.approx(member["score"])
@@ -117,7 +117,7 @@ def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: P
     gone = document["members"][0]
     for run in gone["run_ids"]:
         (tmp_path / "copy/mlruns/artifacts/small" / run / "artifacts/oof.parquet").unlink()
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.rows())
     assert gone["name"] not in story.members
     assert len(story.members) == len(document["members"]) - 1
     assert [note for note in story.notes if gone["name"] in note]
@@ -141,7 +141,7 @@ def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path:
         search.close()
     ended = [row for row in running.rows() if row.state in ("complete", "pruned")]
     assert len(ended) >= 3
-    story = telling.story(running.competition, running.archive, running.rows())
+    story = report_inputs.gather_report(running.task, running.store, running.rows())
     assert story.under_way >= 0
     assert story.ensemble is None
     assert story.oof is None
@@ -158,7 +158,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_drawn(finished: Pa
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ConfigError, match="must not be a file"):
         study.report(tmp_path / "notes.md", markdown=True)
-    story = telling.story(study.competition, study.archive, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.rows())
     with pytest.raises(ConfigError, match="cannot be written"):
         publishing.write(story, [], Path("/proc/r.html"), pictured=False)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
@@ -178,21 +178,21 @@ def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, capl
 
     study = opened(finished)
     rows = study.rows()
-    tracker = study.archive.tracker
-    study.archive.__dict__["tracker"] = Broken()
-    publishing.publish(study.archive, rows, None)
-    publishing.picture(study.archive, rows)
+    tracker = study.store.tracker
+    study.store.__dict__["tracker"] = Broken()
+    publishing.publish(study.store, rows, None)
+    publishing.picture(study.store, rows)
     assert caplog.messages == [
         "The figures could not be drawn: RuntimeError: no newest_ensemble for now",
         "The ensemble's figures could not be drawn: RuntimeError: no newest_ensemble for now",
     ]
-    study.archive.__dict__["tracker"] = tracker
+    study.store.__dict__["tracker"] = tracker
     assert np.isfinite(tracker.newest_ensemble()["score"])
 
 
 def test_without_time_nothing_is_drawn_and_that_is_said(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     study = opened(finished)
-    publishing.publish(study.archive, study.rows(), end=0.0)
+    publishing.publish(study.store, study.rows(), end=0.0)
     assert len(caplog.messages) == 1
     assert "No time is left for figures" in caplog.text
     assert "workbench report" in caplog.text

@@ -78,7 +78,7 @@ def ran(folder: Path, home: Path, name: str) -> Study:
 @pytest.mark.parametrize("name", list(STUDIES))
 def test_sequences_are_searched_blended_predicted_and_exported(tmp_path: Path, home: Path, name: str) -> None:
     study = ran(tmp_path, home, name)
-    dataset = study.competition.dataset
+    dataset = study.task.dataset
     assert (dataset.kind, dataset.x.shape) == ("sequence", (TRAIN, 11, 2))
     assert np.isnan(dataset.x[:, -1]).any()
     scores = study.leaderboard().set_index("family").score

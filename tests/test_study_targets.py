@@ -77,12 +77,12 @@ def test_a_study_of_labels_goes_from_its_files_to_a_submission(ended):
     assert list(made.columns) == ["row", *LABELS]
     assert made["row"].tolist() == truth["row"].tolist()
     study = opened(ended, "labels")
-    assert study.competition.dataset.task == "multilabel"
+    assert study.task.dataset.task == "multilabel"
     best = study.leaderboard().iloc[0]
     assert best["score"] == pytest.approx(np.mean([best["also"][f"{label}.roc_auc"] for label in LABELS]))
     for label in LABELS:
         assert roc_auc_score(truth[label], made[label]) > 0.8
-    document = study.archive.tracker.newest_ensemble()
+    document = study.store.tracker.newest_ensemble()
     assert document["score"] >= best["score"]
     assert {"shared", "target"} <= document["alternatives"].keys()
 
@@ -99,15 +99,15 @@ def test_targets_of_every_kind_are_learnt_and_submitted_each_in_its_own_form(end
     truth, made = tables()[1], pd.read_csv(ended / "kinds-submission.csv")
     assert list(made.columns) == ["row", "price", "sold", "colour_blue", "colour_green", "colour_red"]
     study = opened(ended, "kinds")
-    assert study.competition.dataset.task == "multitarget"
+    assert study.task.dataset.task == "multitarget"
     # Prices have a long tail, and the metric is of their logarithms.
-    assert study.competition.transform == ("log1p", "none", "none")
+    assert study.task.transform == ("log1p", "none", "none")
     assert np.corrcoef(np.log(made["price"]), np.log(truth["price"]))[0, 1] > 0.8
     assert ((made["sold"] > 0.5) == (truth["sold"] == "yes")).mean() > 0.65
     shares = made[["colour_blue", "colour_green", "colour_red"]].to_numpy()
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     assert (shares.argmax(axis=1) == truth["colour"].map({"blue": 0, "green": 1, "red": 2})).mean() > 0.6
-    weights = {part.target: part.weight for part in study.competition.metric.parts}
+    weights = {part.target: part.weight for part in study.task.metric.parts}
     assert weights == {"price": 2, "sold": 1, "colour": 1}
 
 
@@ -142,10 +142,10 @@ def test_predictions_made_elsewhere_join(ended, tmp_path, capsys):
         shutil.copy(ended / name, tmp_path / name)
     shutil.copytree(ended / "mlruns", tmp_path / "mlruns")
     study = opened(tmp_path, "labels")
-    own, y = study.competition, study.competition.dataset.y
-    oof = own.vault.oof_keys().drop(columns="repeat")
+    own, y = study.task, study.task.dataset.y
+    oof = own.schema.oof_keys().drop(columns="repeat")
     for place, label in enumerate(LABELS):
-        oof[label] = np.where(y[own.vault.rows, place] == 1, 0.8, 0.1)
+        oof[label] = np.where(y[own.schema.rows, place] == 1, 0.8, 0.1)
     test = pd.DataFrame({"row": own.dataset.test_ids, **dict.fromkeys(LABELS, 0.5)})
     oof.to_csv(tmp_path / "oof.csv", index=False)
     test.to_csv(tmp_path / "theirs.csv", index=False)
@@ -164,7 +164,7 @@ def test_predictions_made_elsewhere_join(ended, tmp_path, capsys):
 def test_a_threshold_for_each_target_reaches_the_submission(tmp_path, home):
     file = put(tmp_path, "decided", LABELS, metric="f1_macro", families=["linear"])
     study = run(file, trials=2)
-    document = study.archive.tracker.newest_ensemble()
+    document = study.store.tracker.newest_ensemble()
     assert set(document["threshold"]) == set(LABELS)
     made = pd.read_csv(tmp_path / "decided-submission.csv")
     assert set(np.unique(made[LABELS])) <= {0, 1}
@@ -218,7 +218,7 @@ def test_one_target_has_no_settings_of_several(tmp_path):
 
 
 def loaded(file: Path) -> Dataset:
-    return workbench.open(str(file), str(file.parent / "home")).competition.dataset
+    return workbench.open(str(file), str(file.parent / "home")).task.dataset
 
 
 def test_several_targets_are_the_columns_of_y_and_no_features(tmp_path):

@@ -13,8 +13,8 @@ import pytest
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Data, Origin, Tracker, Vault, store
-from workbench.trial import Result
+from workbench.tracking import DataOrigin, PredictionSchema, Provenance, Tracker, mlflow_store
+from workbench.trial import TrialResult
 
 SECRET = "s3cret-of-kaggle"
 
@@ -38,7 +38,7 @@ def tracker(home, study):
     return Tracker(home, study)
 
 
-def a_vault(outputs: int = 1, deals: int = 2, **more) -> Vault:
+def a_vault(outputs: int = 1, deals: int = 2, **more) -> PredictionSchema:
     """Return the layout of six training rows in two folds, dealt twice."""
     rows = np.tile(np.arange(6), deals)
     known = {
@@ -51,10 +51,10 @@ def a_vault(outputs: int = 1, deals: int = 2, **more) -> Vault:
         "hash": "0123456789abcdef",
         "outputs": ("prediction",) if outputs == 1 else tuple(f"prediction_{c}" for c in "abc"[:outputs]),
     }
-    return Vault(**(known | more))
+    return PredictionSchema(**(known | more))
 
 
-def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
+def a_result(number: int = 0, outputs: int = 1, **more) -> TrialResult:
     rng = np.random.default_rng(number)
     shape = (lambda n: (n,)) if outputs == 1 else (lambda n: (n, outputs))
     known = {
@@ -73,13 +73,13 @@ def a_result(number: int = 0, outputs: int = 1, **more) -> Result:
             (1, 1): {"epoch": [0, 1], "loss": [3.0, 2.0], "val_loss": [3.5, 2.5]},
         },
     }
-    return Result(**(known | more))
+    return TrialResult(**(known | more))
 
 
 def client(home):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=store.url(home.database))
+    return MlflowClient(tracking_uri=mlflow_store.url(home.database))
 
 
 def runs(home, tracker):
@@ -193,7 +193,7 @@ def test_a_trial_that_is_recorded_twice_is_one_run_with_the_same_numbers(home, t
 
 
 def test_a_trial_whose_recording_was_cut_off_is_one_finished_run_in_the_end(home, tracker, study):
-    class Cut(Vault):
+    class Cut(PredictionSchema):
         """Ends as a kill would: after the run was made and its numbers were written, before its predictions were."""
 
         def oof_frame(self, predictions):
@@ -414,12 +414,12 @@ def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(hom
     assert [run.info.run_id for run in shown][-1] == run_id
 
 
-TRAIN = Data("data/train.csv", "0123", "training", 6, {"age": "number", "town": "category", "y": "number"})
-TEST = Data("data/test.csv", "4567", "testing", 3, {"age": "number", "town": "category"})
+TRAIN = DataOrigin("data/train.csv", "0123", "training", 6, {"age": "number", "town": "category", "y": "number"})
+TEST = DataOrigin("data/test.csv", "4567", "testing", 3, {"age": "number", "town": "category"})
 
 
 def from_somewhere(home, study, *data, **tags):
-    return Tracker(home, study, lambda: Origin("name: s\n", tags, data or (TRAIN, TEST)))
+    return Tracker(home, study, lambda: Provenance("name: s\n", tags, data or (TRAIN, TEST)))
 
 
 def test_runs_of_trials_and_ensembles_have_the_data_as_inputs(home, study):
@@ -449,7 +449,7 @@ def test_a_trial_that_is_recorded_twice_has_its_inputs_once(home, study):
 
 
 def test_a_library_and_arrays_are_data_too(home, study):
-    images = Data("sklearn:digits", "89ab", "training", 1437, shape=(8, 8))
+    images = DataOrigin("sklearn:digits", "89ab", "training", 1437, shape=(8, 8))
     run_id = from_somewhere(home, study, images).record(a_result(), a_vault(), metric="log_loss")
     (found,) = client(home).get_run(run_id).inputs.dataset_inputs
     assert (found.dataset.name, found.dataset.source_type) == ("sklearn:digits", "code")
@@ -459,7 +459,7 @@ def test_a_library_and_arrays_are_data_too(home, study):
 
 
 def test_a_table_of_very_many_columns_is_logged_without_them(home, study):
-    wide = Data(
+    wide = DataOrigin(
         "w.csv", "cdef", "training", 5, {f"a column of a long name, number {i}": "number" for i in range(20_000)}
     )
     run_id = from_somewhere(home, study, wide).record(a_result(), a_vault(), metric="log_loss")
@@ -468,7 +468,7 @@ def test_a_table_of_very_many_columns_is_logged_without_them(home, study):
 
 
 def test_no_data_set_tells_a_secret(home, study):
-    data = Data(f"https://me:{SECRET}@example.org/train.csv", "0", "training", 5, {"x": "number"})
+    data = DataOrigin(f"https://me:{SECRET}@example.org/train.csv", "0", "training", 5, {"x": "number"})
     tracker = from_somewhere(home, study, data)
     tracker.record(a_result(), a_vault(), metric="log_loss")
     assert SECRET.encode() not in home.database.read_bytes()

@@ -20,8 +20,8 @@ from test_tracking_moved import VAULT
 from workbench import servers
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import Tracker, index, tensorboard, ui
-from workbench.trial import Result
+from workbench.tracking import Tracker, home_index, mlflow_ui, tensorboard
+from workbench.trial import TrialResult
 
 CURVES = {
     (0, 0): {"epoch": [0, 1, 2], "loss": [3.0, 2.0, 1.0], "val_loss": [3.5, 2.5, 2.6]},
@@ -33,7 +33,9 @@ SHOWN = "workflowType=machine_learning&viewStateShareKey=workbench"
 def tell(home: Home, study: str, number: int = 0, *, family: str = "mlp", curves: Any = CURVES) -> str:
     """Write a trial of a study as a search does."""
     score = 0.25 + number
-    result = Result(family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves)
+    result = TrialResult(
+        family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves
+    )
     return tracker_of(home, study).record(result, VAULT, metric="log_loss")
 
 
@@ -54,9 +56,9 @@ def shelf(home):
 
 
 def test_the_studies_are_found_the_newest_first(shelf):
-    assert list(index.studies(shelf)) == ["third", "second", "first"]
+    assert list(home_index.studies(shelf)) == ["third", "second", "first"]
     tell(shelf, "first", 1)
-    assert list(index.studies(shelf)) == ["first", "third", "second"]
+    assert list(home_index.studies(shelf)) == ["first", "third", "second"]
 
 
 def test_a_study_without_trials_is_found_and_one_that_was_deleted_is_not(shelf):
@@ -66,13 +68,13 @@ def test_a_study_without_trials_is_found_and_one_that_was_deleted_is_not(shelf):
     client = MlflowClient(tracking_uri=f"sqlite:///{shelf.database}")
     client.delete_experiment(client.get_experiment_by_name("second").experiment_id)
     client.create_experiment("somebody else's")
-    assert sorted(index.studies(shelf)) == ["begun", "first", "third"]
-    assert {trial.study for trial in index.trials(shelf)} == {"first", "third"}
+    assert sorted(home_index.studies(shelf)) == ["begun", "first", "third"]
+    assert {trial.study for trial in home_index.trials(shelf)} == {"first", "third"}
 
 
 def test_the_trials_are_found_with_their_names_and_folders(shelf):
     run_id = tell(shelf, "second", 7, family="studies/own.py:Net")
-    newest, *older = index.trials(shelf)
+    newest, *older = home_index.trials(shelf)
     assert (newest.run_id, newest.study, newest.name) == (run_id, "second", "studies/own.py:Net #7 · 7.25")
     assert newest.folder == shelf.artifacts / "second" / run_id / "artifacts"
     assert abs(newest.began - time.time()) < 60
@@ -80,7 +82,7 @@ def test_the_trials_are_found_with_their_names_and_folders(shelf):
 
 
 def test_an_empty_home_has_nothing_to_show(tmp_path):
-    for serve in (ui.serve, tensorboard.serve):
+    for serve in (mlflow_ui.serve, tensorboard.serve):
         with (
             pytest.raises(StudyError, match=r"there is no study here yet\. Run one, or name its home with --home"),
             serve(Home(tmp_path), 5000),
@@ -91,7 +93,10 @@ def test_an_empty_home_has_nothing_to_show(tmp_path):
 
 def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"), ui.serve(Home(tmp_path), 5000):
+    with (
+        pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"),
+        mlflow_ui.serve(Home(tmp_path), 5000),
+    ):
         pass
 
 
@@ -166,11 +171,11 @@ def ask(address: str) -> Any:
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_mlflow_shows_every_study_on_this_machine_only(shelf):
     run_id = tell(shelf, "second", 3)
-    with servers.reserved(5000) as port, ui.serve(shelf, port) as server:
+    with servers.reserve_port(5000) as port, mlflow_ui.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
-        experiments = index.studies(shelf)
-        assert ui.pages(shelf, server) == {
+        experiments = home_index.studies(shelf)
+        assert mlflow_ui.pages(shelf, server) == {
             study: f"{server.address}/#/experiments/{experiments[study]}/runs?{SHOWN}"
             for study in ("second", "third", "first")
         }
@@ -189,7 +194,7 @@ def test_mlflow_shows_every_study_on_this_machine_only(shelf):
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
     pytest.importorskip("tensorboard")
-    with servers.reserved(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
+    with servers.reserve_port(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
 
@@ -213,7 +218,7 @@ def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
 
 
 def test_curves_that_cannot_be_read_are_no_reason_to_end(shelf, tmp_path):
-    for trial in index.trials(shelf):
+    for trial in home_index.trials(shelf):
         (trial.folder / "curves.parquet").write_bytes(b"torn")
     assert len(list(tensorboard.write(shelf, tmp_path / "curves", set()))) == 3
-    assert pd.DataFrame(index.trials(shelf)).shape == (3, 5)
+    assert pd.DataFrame(home_index.trials(shelf)).shape == (3, 5)

@@ -13,12 +13,12 @@ from workbench.config import FoldsConfig, TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import FamilyError
 from workbench.evaluation import folds as dealing
-from workbench.trial import FoldResult, Spec
+from workbench.trial import FoldResult, TrialSpec
 
 ROWS = 90
 
 
-def spec_of(task: str, family: str = "linear", metric: str | None = None, **changes: Any) -> Spec:
+def spec_of(task: str, family: str = "linear", metric: str | None = None, **changes: Any) -> TrialSpec:
     """Return a small problem whose target follows from its columns."""
     rng = np.random.default_rng(0)
     x = pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(size=ROWS)})
@@ -43,15 +43,15 @@ def spec_of(task: str, family: str = "linear", metric: str | None = None, **chan
     )
     folds = dealing.make(FoldsConfig(folds=3), task=data.task, y=y, ids=data.ids)
     name = metric or evaluation.default(data.task)
-    return replace(Spec(family, data, folds, evaluation.metric(name, task=data.task)), **changes)
+    return replace(TrialSpec(family, data, folds, evaluation.metric(name, task=data.task)), **changes)
 
 
-def run(spec: Spec, folder: Path, number: int = 0) -> trial.Result:
+def run(spec: TrialSpec, folder: Path, number: int = 0) -> trial.TrialResult:
     """Run a trial with the family's defaults."""
-    return trial.result(spec, number, folds_of(spec, folder, number))
+    return trial.join_folds(spec, number, folds_of(spec, folder, number))
 
 
-def folds_of(spec: Spec, folder: Path, number: int = 0, **options: Any) -> list[FoldResult]:
+def folds_of(spec: TrialSpec, folder: Path, number: int = 0, **options: Any) -> list[FoldResult]:
     return list(trial.run(spec, number, trial.space(spec.family, space.defaults), folder=folder, **options))
 
 
@@ -77,7 +77,7 @@ def test_in_order_of_time_the_last_folds_model_alone_predicts_the_test_rows(tmp_
     dealt = dealing.make(config, task=own.task, y=own.y, ids=own.ids, time=np.arange(ROWS))
     folds = folds_of(replace(spec, folds=dealt), tmp_path)
     assert [fold.test is None for fold in folds] == [True, True, False]
-    result = trial.result(replace(spec, folds=dealt), 0, folds)
+    result = trial.join_folds(replace(spec, folds=dealt), 0, folds)
     assert result.test is not None
     assert (result.test == folds[-1].test).all()
 
@@ -93,7 +93,7 @@ def test_a_row_is_never_predicted_by_a_model_that_saw_its_target(tmp_path: Path)
 def test_test_predictions_are_the_mean_over_folds(tmp_path: Path) -> None:
     spec = spec_of("binary")
     folds = folds_of(spec, tmp_path)
-    result = trial.result(spec, 0, folds)
+    result = trial.join_folds(spec, 0, folds)
     assert np.allclose(result.test, np.mean([fold.test for fold in folds], axis=0))
 
 
@@ -102,7 +102,7 @@ def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
     first = next(iter(trial.run(spec, 0, trial.space("xgboost", space.defaults), folder=tmp_path)))
     asked: list[str] = []
 
-    def suggest(question: space.Question) -> Any:
+    def suggest(question: space.Hyperparameter) -> Any:
         asked.append(question.name)
         return question.default
 
@@ -141,14 +141,14 @@ def test_what_is_reported_grows_in_progress_and_falls_in_loss(tmp_path: Path) ->
 def test_a_fold_ends_when_the_report_says_so(family: str, tmp_path: Path) -> None:
     pytest.importorskip(family)
     told = [True, True, True, False]
-    with pytest.raises(trial.Halted) as halted:
+    with pytest.raises(trial.StoppedFold) as halted:
         folds_of(spec_of("binary", family), tmp_path, report=lambda *said: told.pop(0))
     cut = halted.value.cut
     assert (cut.repeat, cut.fold, not told) == (0, 0, True)
     assert cut.curve["epoch"] == [0, 10, 20, 30]
     assert cut.seconds > 0
     assert not list(tmp_path.glob("fold-*"))
-    result = trial.result(spec_of("binary", family), 0, [], state="pruned", hyperparameters={"depth": 3}, cut=cut)
+    result = trial.join_folds(spec_of("binary", family), 0, [], state="pruned", hyperparameters={"depth": 3}, cut=cut)
     assert (result.hyperparameters, result.seconds) == ({"depth": 3}, cut.seconds)
     assert result.curves[0, 0]["val_loss"] == cut.curve["val_loss"]
 
@@ -180,20 +180,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_p
 def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family: str, tmp_path: Path) -> None:
     spec, suggested = spec_of("binary", family), trial.space(family, lambda q: q.choices[-1] if q.choices else q.high)
     fold = next(iter(trial.run(spec, 4, suggested, folder=tmp_path)))
-    again = trial.fold_model(spec, 4, trial.restored(family, fold.hyperparameters), 0, 0)
+    again = trial.fold_model(spec, 4, trial.restore_space(family, fold.hyperparameters), 0, 0)
     assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
 
 
 def test_only_families_that_ask_for_it_see_the_features_of_all_rows_without_labels() -> None:
     spec = spec_of("binary", "dae_mlp")
-    shared = trial.unlabelled(spec, 4)
+    shared = trial.unlabeled_features(spec, 4)
     assert shared is not None
     pd.testing.assert_frame_equal(shared.x, pd.concat([spec.dataset.x, spec.dataset.x_test], ignore_index=True))
-    assert trial.unlabelled(replace(spec, family="mlp"), 4) is None
-    assert trial.unlabelled(spec, 5).seed != shared.seed
+    assert trial.unlabeled_features(replace(spec, family="mlp"), 4) is None
+    assert trial.unlabeled_features(spec, 5).seed != shared.seed
     times = np.arange(ROWS)
     ordered = dealing.make(FoldsConfig(kind="time", folds=3), task="binary", y=spec.dataset.y, ids=times, time=times)
-    assert trial.unlabelled(replace(spec, folds=ordered), 4) is None
+    assert trial.unlabeled_features(replace(spec, folds=ordered), 4) is None
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path:
     assert trial.length(spec, curves) == round((11 + 11 + 21) / 3 * 3 / 2) == 22
     assert trial.length(replace(spec, family="mlp"), curves) == 14
     assert trial.length(replace(spec, family="linear"), {}) is None
-    hp = trial.restored("xgboost", {})
+    hp = trial.restore_space("xgboost", {})
     one, two = (trial.full_model(spec, 0, hp, seed=seed, length=22) for seed in (7, 8))
     assert one.trees.num_boosted_rounds() == 22
     assert not np.array_equal(one.predict(spec.dataset.x), two.predict(spec.dataset.x))
@@ -229,7 +229,7 @@ def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path:
 def test_a_pruned_trial_has_no_predictions_for_test_rows(tmp_path: Path) -> None:
     spec = spec_of("binary")
     folds = folds_of(spec, tmp_path)
-    pruned = trial.result(spec, 0, folds[:2], state="pruned", reason="pruned after fold 1")
+    pruned = trial.join_folds(spec, 0, folds[:2], state="pruned", reason="pruned after fold 1")
     assert folds[0].test is not None
     assert pruned.test is None
     assert pruned.oof is None

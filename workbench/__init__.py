@@ -1,24 +1,26 @@
 """workbench: from a study file to a submission.
 
-A question (a study file) goes in at the top; a submission and a trail in MLflow come out at the bottom.
-Each line is a room; a room imports only from those above it, and `tests/test_architecture.py` sees to it.
+A study file goes in at the top; a submission and a trail in MLflow come out at the bottom.
+Each line is a package or a module. It imports only from those above it; `tests/test_architecture.py` enforces this.
 
-    errors        every error of ours, the hierarchy drawn at the top
-    home          the folder where everything that must last lies
-    servers       pages on this machine only, that end with whoever serves them
-    config        a study file -> a frozen StudyConfig; checks form only
+    errors        every exception, the hierarchy drawn at the top
+    home          the folder of all studies, its files and locks
+    servers       local web servers that end with their parent
+    config        study file -> frozen StudyConfig: schema, study_file, messages, secrets
     data          sources -> Dataset: tables, images, sequences; train, test, ids, groups, time
     evaluation    metrics, folds, and the fold hash that says which predictions may be blended
-    space         KerasTuner's HyperParameters, answered by whatever can suggest
-    features      raw columns -> model inputs, fitted on a fold's training rows only
-    models        the model families: the one place people add to; one family, one file
+    space         hyperparameter spaces (KerasTuner's HyperParameters), independent of who samples
+    features      preprocessors and encoders, fitted on a fold's training rows only
+    models        the model families: one family, one file
     trial         one set of hyperparameters through all folds -> Result (out-of-fold, test, curves)
-    tracking      Result <-> MLflow: the vault of predictions, and the only room that knows MLflow
-    ensemble      predictions -> weights, with a certificate and an honest score
-    search        Optuna studies, pruning, allocation, budgets, workers
+    tracking      results <-> MLflow: predictions, checkpoints, provenance, model registry
+    ensemble      predictions -> weights, with a certificate and a cross-fitted score
+    search        Optuna studies: scheduler, storage, samplers, pruners, allocation, worker processes
     submission    the file a competition takes, checked before it is written
-    report        figures and the one-page story of a study
-    study         the conductor: draft, open, search, blend, submit, report
+    report        report data, figures, recommendations, rendering
+    inference     a saved ensemble that predicts new rows; needs no training data
+    study         the conductor: search, blend, submit, report
+    autoconfig    what `init` does: profile the files, infer task, targets, metric, folds; write a study file
     cli           one verb, one command
 """
 

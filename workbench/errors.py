@@ -70,7 +70,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def listed(words: Iterable[object], most: int = 12) -> str:
+def format_list(words: Iterable[object], most: int = 12) -> str:
     """Return `a, b, c, … (n in all)` for a message that must stay one line long."""
     every = [str(word) for word in words]
     if len(every) <= most:
@@ -78,7 +78,7 @@ def listed(words: Iterable[object], most: int = 12) -> str:
     return f"{', '.join(every[:most])}, … ({len(every)} in all)"
 
 
-def shown(value: object, most: int = 60) -> str:
+def format_value(value: object, most: int = 60) -> str:
     """Return a value as a message shows it: on one line, cut where it is long."""
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]

@@ -105,7 +105,7 @@ def start(
 
 
 @contextmanager
-def reserved(near: int) -> Iterator[int]:
+def reserve_port(near: int) -> Iterator[int]:
     """Hold a port that nobody listens on: `near`, else one of the next, else any.
 
     Until a server listens on it, seconds go by in which no other `workbench` gets it.

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.data import Dataset
-from workbench.errors import SubmissionError, listed
+from workbench.errors import SubmissionError, format_list
 from workbench.evaluation import Metric
-from workbench.evaluation.targets import Several
+from workbench.evaluation.multi_target import MultiTargetMetric
 
 Shown = Literal["id", "value", "label"] | int
 """What a column shows: the row's id, its value or probability of the positive class, its label, or the probability of a
@@ -25,7 +25,7 @@ the name of each."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class SubmissionLayout:
     """The columns of a submission, and what each of them shows: all there is to know of it to fill it for any rows."""
 
     columns: Mapping[str, Shown]
@@ -61,13 +61,13 @@ class Layout:
         return {key: dict(value) if isinstance(value, Mapping) else value for key, value in vars(self).items()}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> "Layout":
+    def from_document(cls, document: Mapping[str, Any]) -> "SubmissionLayout":
         """Return what `document` wrote."""
         targets = {name: _tuple(labels) for name, labels in document.get("targets", {}).items()}
         return cls(document["columns"], _tuple(document["classes"]), targets, document.get("owners", {}))
 
 
-def layout(dataset: Dataset, metric: Metric) -> Layout:
+def infer_layout(dataset: Dataset, metric: Metric) -> SubmissionLayout:
     """Return the columns of a study's submission: those of its sample, or those that follow from target and metric.
 
     Args:
@@ -77,17 +77,17 @@ def layout(dataset: Dataset, metric: Metric) -> Layout:
     Raises:
         SubmissionError: the sample's columns do not fit.
     """
-    if isinstance(metric, Several):
+    if isinstance(metric, MultiTargetMetric):
         return _of_several(dataset, metric)
     classes, sample = dataset.classes, dataset.sample
     if sample is not None:
         own = _id_column(sample, dataset)
         shown = _columns(sample, _beside(sample, own), dataset.target, classes, metric) | {own: "id"}
-        return Layout({str(name): shown[name] for name in sample.columns}, classes)
-    return Layout({dataset.id_name: "id", **_usual(dataset.target, classes, metric)}, classes)
+        return SubmissionLayout({str(name): shown[name] for name in sample.columns}, classes)
+    return SubmissionLayout({dataset.id_name: "id", **_usual(dataset.target, classes, metric)}, classes)
 
 
-def _of_several(dataset: Dataset, metric: Several) -> Layout:
+def _of_several(dataset: Dataset, metric: MultiTargetMetric) -> SubmissionLayout:
     """Return the columns of a submission of several targets."""
     sample, own = dataset.sample, dataset.id_name
     targets = {target.name: target.classes for target in dataset.targets}
@@ -107,7 +107,7 @@ def _of_several(dataset: Dataset, metric: Several) -> Layout:
     for target, columns in found.items():
         shown |= columns
         owners |= dict.fromkeys(columns, target)
-    return Layout({name: "id" if name == own else shown[name] for name in names}, None, targets, owners)
+    return SubmissionLayout({name: "id" if name == own else shown[name] for name in names}, None, targets, owners)
 
 
 def _by_target(columns: list[str], targets: Mapping[str, tuple[Any, ...] | None]) -> dict[str, list[str]]:
@@ -127,10 +127,10 @@ def _by_target(columns: list[str], targets: Mapping[str, tuple[Any, ...] | None]
             nobody.append(column)
     without = [name for name, owned in found.items() if not owned]
     if nobody or without:
-        received = f"{listed(nobody, 5)} besides" if nobody else f"none for {listed(without, 5)}"
+        received = f"{format_list(nobody, 5)} besides" if nobody else f"none for {format_list(without, 5)}"
         raise SubmissionError(
             f"The sample submission must have a column for each target, or TARGET_CLASS for each of its classes. "
-            f"Received: {received}. Targets: {listed(targets)}. Correct data.target or data.sample_submission."
+            f"Received: {received}. Targets: {format_list(targets)}. Correct data.target or data.sample_submission."
         )
     return found
 
@@ -181,7 +181,7 @@ def make(
     if not np.isfinite(predictions).all():
         wrong = int((~np.isfinite(predictions)).sum())
         raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
-    shown = layout(dataset, metric).table(dataset.test_ids, predictions, threshold)
+    shown = infer_layout(dataset, metric).table(dataset.test_ids, predictions, threshold)
     if dataset.sample is None:
         return shown
     own = _id_column(dataset.sample, dataset)
@@ -242,16 +242,18 @@ def _order(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> np.ndarray
             "rows. Correct data.test or data.sample_submission."
         )
     if ids.duplicated().any():
-        raise SubmissionError(f"The sample submission names ids twice: {listed(ids[ids.duplicated()].unique(), 5)}.")
+        raise SubmissionError(
+            f"The sample submission names ids twice: {format_list(ids[ids.duplicated()].unique(), 5)}."
+        )
     # A column of whole floats is one of integers that pandas met a gap in.
     whole = ids.dtype.kind == "f" and (ids.dropna() % 1 == 0).all()
     shown = pd.Index((ids.astype("Int64") if whole else ids).astype(str))
     order = wanted.get_indexer(shown)
     others, missing = shown[order < 0], wanted[~wanted.isin(shown)]
     if len(others) or len(missing):
-        what = f"{len(others)} others ({listed(others, 5)})" if len(others) else ""
+        what = f"{len(others)} others ({format_list(others, 5)})" if len(others) else ""
         what += " and " if len(others) and len(missing) else ""
-        what += f"none of {len(missing)} ({listed(missing, 5)})" if len(missing) else ""
+        what += f"none of {len(missing)} ({format_list(missing, 5)})" if len(missing) else ""
         raise SubmissionError(
             f"The sample submission's ids must be those of the {len(wanted)} test rows. Received: {what}. "
             "Correct data.test or data.sample_submission."
@@ -265,7 +267,9 @@ def _columns(
     """Return what each of a target's columns of predictions shows."""
     if classes is None:
         if len(columns) > 1:
-            raise SubmissionError(f"The sample submission must have one column of values. Received: {listed(columns)}.")
+            raise SubmissionError(
+                f"The sample submission must have one column of values. Received: {format_list(columns)}."
+            )
         return {columns[0]: "value"}
     if len(columns) > 1:
         return dict(_owners(columns, classes))
@@ -276,8 +280,8 @@ def _columns(
         return {name: "label"}
     if len(classes) > 2 and owner is None:
         raise SubmissionError(
-            f"The sample submission's column {name!r} must hold labels. Received: {listed(sample[name].unique(), 5)}. "
-            f"Classes: {listed(classes)}."
+            f"The sample submission's column {name!r} must hold labels. Received: {format_list(sample[name].unique(), 5)}. "
+            f"Classes: {format_list(classes)}."
         )
     return {name: "value" if owner is None else owner}
 
@@ -289,13 +293,13 @@ def _owners(columns: list[str], classes: tuple[Any, ...]) -> dict[str, int]:
     nobody = [name for name in columns if name not in owners]
     if nobody:
         raise SubmissionError(
-            f"Each column of the sample submission must name a class. Received: {listed(nobody)}. "
-            f"Classes: {listed(classes)}."
+            f"Each column of the sample submission must name a class. Received: {format_list(nobody)}. "
+            f"Classes: {format_list(classes)}."
         )
     if sorted(owners.values()) != list(range(len(classes))):
         raise SubmissionError(
-            f"The sample submission must have one column for each class. Received: {listed(columns)}. "
-            f"Classes: {listed(classes)}."
+            f"The sample submission must have one column for each class. Received: {format_list(columns)}. "
+            f"Classes: {format_list(classes)}."
         )
     return owners
 

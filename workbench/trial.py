@@ -19,14 +19,14 @@ from workbench import models
 from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Target
-from workbench.data.stored import Stored
+from workbench.data.memmap import MemmapArray
 from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
-from workbench.evaluation.targets import Part, Several
+from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric
 from workbench.home import folder_name
-from workbench.models import architecture
-from workbench.models.protocol import Family, Model, Problem, Rows, Setting, Unlabelled, Watch
+from workbench.models.nn import architecture
+from workbench.models.protocol import Family, FitContext, Model, Problem, ProgressCallback, Rows, UnlabeledFeatures
 from workbench.space import Suggest, defaults
 
 State = Literal["complete", "pruned", "failed"]
@@ -41,7 +41,7 @@ Keep = Callable[[int, int, Model], None]
 
 
 @dataclass(frozen=True)
-class Spec:
+class TrialSpec:
     """What a trial needs to know beside its hyperparameters; the same for all trials of a family."""
 
     family: str
@@ -74,7 +74,7 @@ class Spec:
         data = self.dataset
         classes = len(data.classes) if data.classes else 0
         whole = Problem(data.kind, data.task, classes, data.columns, self.metric.loss)
-        if not isinstance(self.metric, Several):
+        if not isinstance(self.metric, MultiTargetMetric):
             return whole
         parts = zip(data.targets, self.metric.parts, strict=True)
         return replace(whole, targets=tuple(_target(whole, target, part) for target, part in parts))
@@ -82,7 +82,7 @@ class Spec:
     @property
     def transforms(self) -> Transforms:
         """What each column of predictions is turned back from."""
-        return by_output(self.dataset, self.transform)
+        return output_transforms(self.dataset, self.transform)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class FoldResult:
 
 
 @dataclass(frozen=True)
-class Cut:
+class InterruptedFold:
     """A fold that was begun and not finished."""
 
     repeat: int
@@ -137,17 +137,17 @@ class Cut:
     curve: Mapping[str, list[float]]
 
 
-class Halted(Exception):  # noqa: N818 - nothing went wrong
+class StoppedFold(Exception):  # noqa: N818 - nothing went wrong
     """A fold was ended on request."""
 
-    def __init__(self, cut: Cut) -> None:
+    def __init__(self, cut: InterruptedFold) -> None:
         """Hold what there is of the fold."""
         super().__init__(f"in fold {cut.fold}")
         self.cut = cut
 
 
 @dataclass(frozen=True)
-class Result:
+class TrialResult:
     """What a trial gave; predictions are there only when it ran every fold."""
 
     family: str
@@ -179,7 +179,7 @@ class Result:
 def space(family: str, suggest: Suggest) -> Any:
     """Return the hyperparameters of one trial, answered by `suggest`; every fold asks the same ones.
 
-    KerasTuner's own for Keras families, light ones for the others. The family is named as in `Spec.located`.
+    KerasTuner's own for Keras families, light ones for the others. The family is named as in `TrialSpec.located`.
     """
     if models.entry(family).keras:
         from workbench.space.keras import HyperParameters
@@ -190,7 +190,7 @@ def space(family: str, suggest: Suggest) -> Any:
     return Space(suggest)
 
 
-def restored(family: str, values: Mapping[str, Any]) -> Any:
+def restore_space(family: str, values: Mapping[str, Any]) -> Any:
     """Return the hyperparameters of a trial that has ended, to train models with them again."""
     hp = space(family, defaults)
     hp.values.update(values)
@@ -198,7 +198,7 @@ def restored(family: str, values: Mapping[str, Any]) -> Any:
 
 
 def run(
-    spec: Spec, number: int, hp: Any, *, folder: Path, report: Report | None = None, keep: Keep | None = None
+    spec: TrialSpec, number: int, hp: Any, *, folder: Path, report: Report | None = None, keep: Keep | None = None
 ) -> Iterator[FoldResult]:
     """Train and predict fold after fold; a fold that `folder` holds already is not run again.
 
@@ -214,7 +214,7 @@ def run(
         FamilyError: a model predicted what is not a number.
         Halted: `report` said not to go on.
     """
-    shared = unlabelled(spec, number)
+    shared = unlabeled_features(spec, number)
     for place, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is None:
@@ -229,16 +229,16 @@ def run(
             yield result
 
 
-def result(
-    spec: Spec,
+def join_folds(
+    spec: TrialSpec,
     number: int,
     folds: Sequence[FoldResult],
     *,
     state: State = "complete",
     reason: str | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
-    cut: Cut | None = None,
-) -> Result:
+    cut: InterruptedFold | None = None,
+) -> TrialResult:
     """Join the folds of a trial.
 
     Args:
@@ -250,7 +250,7 @@ def result(
         hyperparameters: what was tried; what the last fold says, where there is one.
         cut: the fold that a trial ended in.
     """
-    ended: list[FoldResult | Cut] = [*folds, *([] if cut is None else [cut])]
+    ended: list[FoldResult | InterruptedFold] = [*folds, *([] if cut is None else [cut])]
     facts: dict[str, Any] = {
         "family": spec.family,
         "number": number,
@@ -263,7 +263,7 @@ def result(
         "size": folds[-1].size if folds else {},
     }
     if state != "complete":
-        return Result(**facts)
+        return TrialResult(**facts)
     repeats, rows = spec.folds.rows()
     oof = np.empty((spec.folds.assignment.shape[0], len(spec.dataset.y), *folds[0].oof.shape[1:]))
     for f in folds:
@@ -272,7 +272,7 @@ def result(
     y = spec.dataset.y[rows]
     predicting = set(spec.folds.predicting())
     tests = [f.test for f in folds if f.test is not None and (f.repeat, f.fold) in predicting]
-    return Result(
+    return TrialResult(
         score=spec.metric.score(y, oof),
         also={metric.name: metric.score(y, oof) for metric in spec.also},
         oof=oof,
@@ -281,7 +281,7 @@ def result(
     )
 
 
-def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
+def unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
     """Return what all folds of a trial may learn from without labels; None for a family that does not.
 
     These are the features of every row, those of validation and test too. None with folds in order of time, where no
@@ -292,18 +292,18 @@ def unlabelled(spec: Spec, number: int) -> Unlabelled | None:
     learnt: Any = spec.dataset.x
     asked: Any = spec.dataset.x_test
     x = learnt if asked is None else pd.concat([learnt, asked], ignore_index=True)
-    return Unlabelled(x, _seed(spec.seed, spec.family, number))
+    return UnlabeledFeatures(x, _seed(spec.seed, spec.family, number))
 
 
 def fold_model(
-    spec: Spec,
+    spec: TrialSpec,
     number: int,
     hp: Any,
     repeat: int,
     fold: int,
-    watch: Watch | None = None,
+    watch: ProgressCallback | None = None,
     *,
-    shared: Unlabelled | None = None,
+    shared: UnlabeledFeatures | None = None,
 ) -> Model:
     """Train the model of one fold of a trial; with the same hyperparameters it is the same model again.
 
@@ -319,13 +319,13 @@ def fold_model(
     train, valid = spec.folds.split(repeat, fold)
     seed = _seed(spec.seed, spec.family, number, repeat, fold)
     told = watch or _Watch(0, repeat, fold, None)
-    shared = unlabelled(spec, number) if shared is None else shared
+    shared = unlabeled_features(spec, number) if shared is None else shared
     setting = _setting(spec, seed, told, f"{folder_name(spec.family, number)}/{repeat}-{fold}", unlabelled=shared)
     rows = _rows(spec, train, balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, _rows(spec, valid), setting)
 
 
-def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | None) -> Model:
+def full_model(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | None) -> Model:
     """Train a trial's model on all rows, those of validation too.
 
     Args:
@@ -342,13 +342,13 @@ def full_model(spec: Spec, number: int, hp: Any, *, seed: int, length: int | Non
         _Watch(0, 0, 0, None),
         name,
         length=length,
-        unlabelled=unlabelled(replace(spec, seed=seed), number),
+        unlabelled=unlabeled_features(replace(spec, seed=seed), number),
     )
     rows = _rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _family(spec).fit(hp, spec.problem, rows, None, setting)
 
 
-def length(spec: Spec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
+def length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
     """Return for how many epochs or rounds to train on all rows: the mean of what was best in the folds.
 
     Boosting rounds grow with the number of rows; a net's epochs do not, since each has more steps then.
@@ -388,12 +388,12 @@ def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> np.n
 
 def _predicted(model: Model, x: Any) -> np.ndarray:
     """Predict; rows that lie on disk are read some at a time."""
-    if not isinstance(x, Stored):
+    if not isinstance(x, MemmapArray):
         return model.predict(x)
     return np.concatenate([model.predict(block) for _, block in x.blocks()])
 
 
-def by_output(dataset: Dataset, transform: Transforms) -> Transforms:
+def output_transforms(dataset: Dataset, transform: Transforms) -> Transforms:
     """Return what each column of predictions is turned back from, where there are several targets."""
     if isinstance(transform, str):
         return transform
@@ -433,21 +433,21 @@ class _Watch:
         if self._report is None or not math.isfinite(self._best):
             return
         if not self._report(self._place, epoch, epoch + 1 if progress is None else int(progress), self._best, of):
-            raise Halted(Cut(self.repeat, self.fold, self.seconds, self.curve))
+            raise StoppedFold(InterruptedFold(self.repeat, self.fold, self.seconds, self.curve))
 
 
-def _family(spec: Spec) -> Family:
+def _family(spec: TrialSpec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
     if spec.deterministic and models.entry(spec.located).keras:
-        from workbench.models import network
+        from workbench.models.nn import training as network
 
         network.be_deterministic()
     return models.family(spec.located)
 
 
-def _setting(spec: Spec, seed: int, watch: Watch, name: str, **options: Any) -> Setting:
+def _setting(spec: TrialSpec, seed: int, watch: ProgressCallback, name: str, **options: Any) -> FitContext:
     asked: dict[str, Any] = {"epochs": spec.training.epochs, "training": spec.training, "cache": spec.cache}
-    return Setting(seed, spec.threads, watch, name=name, **asked, **options)
+    return FitContext(seed, spec.threads, watch, name=name, **asked, **options)
 
 
 def _seed(*words: int | str) -> int:
@@ -456,7 +456,7 @@ def _seed(*words: int | str) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
 
 
-def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
+def _fold(spec: TrialSpec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     """Return what a fold's model is worth."""
     data, repeat, fold = spec.dataset, watch.repeat, watch.fold
     valid = spec.folds.split(repeat, fold)[1]
@@ -465,7 +465,7 @@ def _fold(spec: Spec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
     unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
     test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
-    size = architecture.size(model)
+    size = architecture.parameter_counts(model)
     return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve, size)
 
 
@@ -473,7 +473,7 @@ def _take(x: Any, index: np.ndarray) -> Any:
     return x.iloc[index] if hasattr(x, "iloc") else x[index]
 
 
-def _rows(spec: Spec, index: np.ndarray, *, balanced: bool = False) -> Rows:
+def _rows(spec: TrialSpec, index: np.ndarray, *, balanced: bool = False) -> Rows:
     """Return rows as a family sees them: target transformed, class weights folded into the rows' weights."""
     y = spec.dataset.y[index]
     weight = None if spec.dataset.weight is None else spec.dataset.weight[index]
@@ -492,7 +492,7 @@ def _through(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray, t
     return np.column_stack([function(column) if each == "log1p" else column for column, each in pairs])
 
 
-def _target(whole: Problem, target: Target, part: Part) -> Problem:
+def _target(whole: Problem, target: Target, part: TargetMetric) -> Problem:
     """Return one of several targets as a family sees it."""
     own: dict[str, Any] = {"task": target.task, "classes": part.classes, "loss": part.metric.loss}
     return replace(whole, name=target.name, weight=part.weight, **own)

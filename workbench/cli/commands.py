@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from workbench.cli.document import text
+from workbench.cli.json_output import text
 from workbench.errors import SearchError, WorkbenchError
-from workbench.report.words import command
+from workbench.report.formatting import command
 
 if TYPE_CHECKING:
-    from workbench.cli.progress import Progress
+    from workbench.cli.progress import ProgressView
     from workbench.search.events import Event
     from workbench.study import Study, Summary
 
@@ -83,7 +83,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Look at the data, and write a commented study file."""
-    from workbench.study.draft import draft
+    from workbench.autoconfig.draft import draft
 
     files = {"test": test, "sample_submission": sample_submission}
     made = draft(train, **files, target=target, metric=metric, out=out, force=force)
@@ -131,9 +131,9 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
     if as_json:
         _print_json([asdict(row) for row in rows])
         return
-    from workbench.cli import tables
+    from workbench.cli import console_tables
 
-    _out().print(tables.leaderboard(rows, metric=study.competition.scored_by.name))
+    _out().print(console_tables.leaderboard(rows, metric=study.task.scored_by.name))
 
 
 @app.command()
@@ -160,10 +160,10 @@ def ensemble(
     if as_json:
         _print_json(dict(made.document))
         return
-    from workbench.cli import tables
+    from workbench.cli import console_tables
 
-    _out().print(tables.ensemble(made.document))
-    _out().print(tables.diversity(made.document["diversity"]))
+    _out().print(console_tables.ensemble(made.document))
+    _out().print(console_tables.diversity(made.document["diversity"]))
 
 
 @app.command()
@@ -266,10 +266,10 @@ def import_(
     if as_json:
         _print_json(taken)
         return
-    from workbench.cli import tables
+    from workbench.cli import console_tables
 
     verb = "Replaced" if taken["replaced"] else "Imported"
-    print(f"{verb} {name}: {study.competition.metric.name} {tables.number(taken['score'])}.")
+    print(f"{verb} {name}: {study.task.metric.name} {console_tables.number(taken['score'])}.")
 
 
 @app.command()
@@ -316,14 +316,14 @@ def ui(
 ) -> None:
     """Show the studies in the MLflow UI, on this machine only."""
     from workbench import home as homes
-    from workbench.cli import pages
+    from workbench.cli import ui
 
     # However this process is asked to end, it ends its servers in good order.
     for sign in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, sign):
             signal.signal(getattr(signal, sign), signal.default_int_handler)
     try:
-        pages.show(homes.find(home), port, dashboard=dashboard, tensorboard=tensorboard, browser=browser)
+        ui.show(homes.find(home), port, dashboard=dashboard, tensorboard=tensorboard, browser=browser)
     except KeyboardInterrupt:
         print("Ended.", file=sys.stderr)
 
@@ -398,17 +398,17 @@ def _progress(
     study: "Study", console: Console, trials: int | None, minutes: float | None, events: str | None
 ) -> "Iterator[Callable[[Event], None]]":
     """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
-    from workbench.cli.progress import Lines, Log, Screen
+    from workbench.cli.progress import EventLog, LineProgress, LiveProgress
 
-    maximize = study.competition.scored_by.direction == "maximize"
+    maximize = study.task.scored_by.direction == "maximize"
     own = trials is not None or minutes is not None
     budget = (trials, minutes) if own else (study.config.search.trials, study.config.search.minutes)
-    listeners: list[Progress] = [Log(Path(events))] if events is not None else []
+    listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
     if console.is_terminal:
-        title = f"{study.name} · {study.competition.scored_by.name}"
-        listeners.append(Screen(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
+        title = f"{study.name} · {study.task.scored_by.name}"
+        listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
     else:
-        listeners.append(Lines(console, maximize=maximize))
+        listeners.append(LineProgress(console, maximize=maximize))
 
     def listen(event: "Event") -> None:
         for listener in listeners:
@@ -422,25 +422,25 @@ def _progress(
 
 def _tell(study: "Study", summary: "Summary") -> None:
     """Print how a run ended: families, ensemble, submission, and the truth where it is known."""
-    from workbench.cli import tables
+    from workbench.cli import console_tables
 
     console = _out()
-    for note in study.competition.dataset.notes:
+    for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True, highlight=False)
-    console.print(tables.by_family(study.rows(), metric=study.competition.metric.name))
+    console.print(console_tables.by_family(study.rows(), metric=study.task.metric.name))
     if summary.ensemble is not None:
-        console.print(tables.ensemble(summary.ensemble))
+        console.print(console_tables.ensemble(summary.ensemble))
     if summary.submission is not None:
         console.print(f"Submission: {summary.submission}", soft_wrap=True, highlight=False)
     if summary.test_scores is not None and summary.ensemble is not None:
-        scores = ", ".join(f"{name} {tables.number(value)}" for name, value in summary.test_scores.items())
+        scores = ", ".join(f"{name} {console_tables.number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
     if summary.model_uri is not None:
         console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     around = f"workbench ui · {command('report', str(study.config.file))}"
     console.print(
-        f"{counts} in {tables.clock(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
+        f"{counts} in {console_tables.clock(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
     )
 
 

@@ -13,10 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.document import text
-from workbench.cli.tables import clock, number
+from workbench.cli.console_tables import clock, number
+from workbench.cli.json_output import text
 from workbench.errors import StudyError
-from workbench.search.books import Row
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -28,6 +27,7 @@ from workbench.search.events import (
     TrialPutBack,
     TrialStarted,
 )
+from workbench.search.storage import TrialRecord
 
 _ENDS = {
     "trials": "the trials are done",
@@ -38,7 +38,7 @@ _ENDS = {
 }
 
 
-class Progress(Protocol):
+class ProgressView(Protocol):
     """Draws events; a context."""
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class Progress(Protocol):
         """Draw an event."""
 
 
-class Lines:
+class LineProgress:
     """A line for each trial that ended."""
 
     def __init__(self, console: Console, *, maximize: bool) -> None:
@@ -86,7 +86,7 @@ class Lines:
                 self._console.print(_stopped(why, interrupted), highlight=False, soft_wrap=True)
 
 
-class Log:
+class EventLog:
     """Adds each event to a file as one line of JSON, at once.
 
     A line has `event`, the event's name as in `trial_ended`; `time`, in seconds since 1970; and what the event holds.
@@ -120,7 +120,7 @@ class Log:
         self._stream.flush()
 
 
-class Screen:
+class LiveProgress:
     """What each worker does, the best so far, the last trials that ended; drawn over in place."""
 
     def __init__(
@@ -130,7 +130,7 @@ class Screen:
         self._title, self._trials, self._minutes = title, trials, minutes
         self._began = time.monotonic()
         self._best = _Best(maximize)
-        self._rows: deque[tuple[Row, bool]] = deque(maxlen=10)
+        self._rows: deque[tuple[TrialRecord, bool]] = deque(maxlen=10)
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
         self._running: dict[tuple[str, int], _Task] = {}
         self._notes: list[str] = []
@@ -217,9 +217,9 @@ class _Best:
 
     def __init__(self, maximize: bool) -> None:
         self._sign = -1 if maximize else 1
-        self._row: Row | None = None
+        self._row: TrialRecord | None = None
 
-    def take(self, row: Row) -> bool:
+    def take(self, row: TrialRecord) -> bool:
         """Look at a trial; return whether it is the best now."""
         if row.state != "complete" or row.score is None:
             return False
@@ -232,7 +232,7 @@ class _Best:
         return "–" if self._row is None else f"{number(self._row.score)} ({self._row.family} #{self._row.number})"
 
 
-def _line(row: Row) -> str:
+def _line(row: TrialRecord) -> str:
     spread = "" if row.std is None or row.score is None else f"± {number(row.std)}"
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
     name = f"{row.family} #{row.number}"

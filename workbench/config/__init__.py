@@ -9,8 +9,7 @@ reading    YAML -> StudyConfig
 masking    stars in the place of secrets
 """
 
-from workbench.config.masking import masked
-from workbench.config.parts import (
+from workbench.config.schema import (
     ColumnKind,
     DataConfig,
     EnsembleConfig,
@@ -20,12 +19,13 @@ from workbench.config.parts import (
     SearchConfig,
     SingleTask,
     TargetConfig,
-    Task,
+    TaskType,
     TrainingConfig,
     WordVectorsConfig,
 )
-from workbench.config.reading import load
-from workbench.config.study import StudyConfig, schema
+from workbench.config.secrets import mask_secrets
+from workbench.config.study_config import StudyConfig, schema
+from workbench.config.study_file import load
 
 __all__ = [
     "ColumnKind",
@@ -38,10 +38,10 @@ __all__ = [
     "SingleTask",
     "StudyConfig",
     "TargetConfig",
-    "Task",
+    "TaskType",
     "TrainingConfig",
     "WordVectorsConfig",
     "load",
-    "masked",
+    "mask_secrets",
     "schema",
 ]

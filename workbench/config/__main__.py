@@ -2,7 +2,7 @@
 
 import json
 
-from workbench.config.study import schema
+from workbench.config.study_config import schema
 
 if __name__ == "__main__":
     print(json.dumps(schema(), indent=1))

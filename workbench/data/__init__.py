@@ -31,26 +31,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.checks import peek
 from workbench.data.dataset import Dataset
+from workbench.data.validation import peek
 
 if TYPE_CHECKING:
-    from workbench.data.columns import kinds
-    from workbench.data.reader import NewRows, Reader
-    from workbench.data.sources import load, truth
+    from workbench.data.column_types import kinds
+    from workbench.data.load import load, load_answers
+    from workbench.data.new_data import NewRows, Reader
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
 
-__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "peek", "read_table", "truth"]
+__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "load_answers", "peek", "read_table"]
 
 _HEAVY = {
-    "NewRows": "reader",
-    "Reader": "reader",
+    "NewRows": "new_data",
+    "Reader": "new_data",
     "infer_task": "target",
-    "kinds": "columns",
-    "load": "sources",
+    "kinds": "column_types",
+    "load": "load",
     "read_table": "tables",
-    "truth": "sources",
+    "load_answers": "load",
 }
 
 

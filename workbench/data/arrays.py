@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, idx, npz, padding, tables, target
+from workbench.data import idx, npz, padding, tables, target, validation
 from workbench.data.cache import Cache
+from workbench.data.csv_header import form
 from workbench.data.dataset import Array, Dataset, Kind
-from workbench.data.header import form
-from workbench.data.stored import Stored
-from workbench.errors import DataError, did_you_mean, listed
+from workbench.data.memmap import MemmapArray
+from workbench.errors import DataError, did_you_mean, format_list
 
 Arrays = Mapping[str, Array]
 
@@ -84,21 +84,21 @@ def build(
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
         return tables.build(config, frame, rows, names=names, sample=sample)
-    checks.check_no_past(config, kind)
-    checks.check_columns(config, list(frame.columns), names[0])
+    validation.check_no_past(config, kind)
+    validation.check_columns(config, list(frame.columns), names[0])
     id_name = str(config.data.id)
-    x = shaped(train, kind, names[0], ragged=ragged)
+    x = to_model_shape(train, kind, names[0], ragged=ragged)
     steps = x.shape[1] if kind == "sequence" else None
     return Dataset(
         kind=kind,
         x=x,
         ids=tables.ids(frame, id_name, names[0]),
-        x_test=None if test is None else shaped(test, kind, names[1], ragged=ragged, steps=steps),
+        x_test=None if test is None else to_model_shape(test, kind, names[1], ragged=ragged, steps=steps),
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
         id_name=id_name,
         sample=sample,
         example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
-        **target.of(config, frame)._asdict(),
+        **target.encode_targets(config, frame)._asdict(),
         **tables.roles(config, frame, names[0]),
     )
 
@@ -124,7 +124,7 @@ def read(
     if kind == "table":
         return npz.read(path)
     ragged = kind == "sequence" and _ragged(config, head.names)
-    return npz.lifted(path, cache, sequence=kind == "sequence", ragged=ragged, steps=steps)
+    return npz.extract_to_disk(path, cache, sequence=kind == "sequence", ragged=ragged, steps=steps)
 
 
 def values(arrays: Arrays, name: str) -> Array:
@@ -135,7 +135,7 @@ def values(arrays: Arrays, name: str) -> Array:
     """
     if "x" not in arrays:
         hint = did_you_mean("x", (key.lower() for key in arrays))
-        raise DataError(f"{name}: must hold an array 'x'. Received: {listed(arrays)}.{hint} Name it so.")
+        raise DataError(f"{name}: must hold an array 'x'. Received: {format_list(arrays)}.{hint} Name it so.")
     x = arrays["x"]
     if x.dtype.kind not in "biuf" or x.ndim not in (2, 3, 4) or not x.size:
         raise DataError(
@@ -145,7 +145,7 @@ def values(arrays: Arrays, name: str) -> Array:
     return x
 
 
-def kind_of(config: StudyConfig, x: Array | npz.Head, names: Collection[str], name: str) -> Kind:
+def kind_of(config: StudyConfig, x: Array | npz.ArrayHeader, names: Collection[str], name: str) -> Kind:
     """Return what a row of x is; `names` are those of all arrays of the file called `name`.
 
     Raises:
@@ -197,7 +197,7 @@ def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_n
     """Return the study with the target and the id that arrays have without being told."""
     asked = config.data.id
     if asked is not None and asked not in train and asked not in (test or {}):
-        hint = did_you_mean(asked, train) or f" Arrays: {listed(train)}."
+        hint = did_you_mean(asked, train) or f" Arrays: {format_list(train)}."
         raise config.error("data.id", "must be an array of the file", asked, hint)
     known = {
         "target": config.data.target or _named(train, target_name),
@@ -251,7 +251,9 @@ def features(x: Array) -> pd.DataFrame:
     return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
 
 
-def shaped(arrays: Arrays, kind: Kind, name: str, *, ragged: bool = False, steps: int | None = None) -> Array | Stored:
+def to_model_shape(
+    arrays: Arrays, kind: Kind, name: str, *, ragged: bool = False, steps: int | None = None
+) -> Array | MemmapArray:
     """Return x as images or sequences, uint8 or float32; a sequence of single values gets a channel.
 
     Args:
@@ -264,14 +266,14 @@ def shaped(arrays: Arrays, kind: Kind, name: str, *, ragged: bool = False, steps
     Raises:
         DataError: values are infinite, or missing in images; or lengths do not fit.
     """
-    x: Array | Stored = arrays["x"]
-    if isinstance(x, Stored):
+    x: Array | MemmapArray = arrays["x"]
+    if isinstance(x, MemmapArray):
         return x
     sequence = kind == "sequence"
     ends = padding.lengths(arrays[_LENGTHS], x.shape, name) if sequence and ragged and _LENGTHS in arrays else None
-    unfit = npz.unusable(x, sequence, ends)
+    unfit = npz.count_unusable(x, sequence, ends)
     if unfit:
-        raise npz.not_finite(name, unfit, sequence)
+        raise npz.non_finite_error(name, unfit, sequence)
     if sequence:
-        return padding.shaped(x, lengths=ends, steps=steps)
+        return padding.to_padded(x, lengths=ends, steps=steps)
     return x if x.dtype == np.uint8 else x.astype("float32")

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from workbench.config import ColumnKind, SingleTask, Task
+from workbench.config import ColumnKind, SingleTask, TaskType
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.data.long import Layout
-    from workbench.data.stored import Stored
-    from workbench.data.windows import Windows
+    from workbench.data.lags import LagFeatures
+    from workbench.data.long_format import LongLayout
+    from workbench.data.memmap import MemmapArray
 
 # Strings, so that naming the types loads neither library.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-Rows: TypeAlias = "pd.DataFrame | Array | Stored"
+Rows: TypeAlias = "pd.DataFrame | Array | MemmapArray"
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
 """What a row is; text: a table with a column of texts, whatever else it has; mixed: with images among its columns."""
 Class = str | int | float | bool
@@ -46,7 +46,7 @@ class Target:
         return y if self.classes is None else np.array(self.classes, dtype=object)[y.astype(int)]
 
 
-def spans(targets: Sequence[Target]) -> list[slice]:
+def output_spans(targets: Sequence[Target]) -> list[slice]:
     """Return which columns of predictions, (rows, outputs), belong to each of several targets."""
     ends = accumulate(target.outputs for target in targets)
     return [slice(end - target.outputs, end) for target, end in zip(targets, ends, strict=True)]
@@ -58,13 +58,13 @@ class Dataset:
 
     A table's columns are float64 (number, and boolean as 0 and 1), object (category and text), datetime64[ns] (date) or
     `Pictures` (image); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
-    sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`Stored`).
+    sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`MemmapArray`).
     In a sequence NaN is a missing value; a step is padding when it and all later ones are NaN in all channels.
     """
 
     kind: Kind
     """What a row is."""
-    task: Task
+    task: TaskType
     """What is asked about a row."""
     x: Rows
     """The features of the training rows."""
@@ -88,13 +88,13 @@ class Dataset:
     """A table's columns in the order of `x`, and what each is."""
     date_formats: Mapping[str, str] = field(default_factory=dict)
     """How the dates of a column are written, where they are text."""
-    windows: Windows | None = None
+    windows: LagFeatures | None = None
     """What a table's rows are shown of their past, in the last of the columns."""
     example: Rows | None = None
     """A few training rows as they came, with their id where a column has it, without the target."""
     pixels: tuple[str, ...] = ()
     """Of images that came as a table, the columns of their pixels."""
-    long: Layout | None = None
+    long: LongLayout | None = None
     """Of sequences that came as a long table, how it became these."""
     groups: Array | None = None
     """(rows,): rows of one group must not be split over folds."""

@@ -12,17 +12,17 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from workbench.data import padding, stored
+from workbench.data import memmap, padding
 from workbench.data.cache import Cache
 from workbench.data.dataset import Array
 from workbench.errors import DataError, SourceError
 
-_LARGE = stored.LARGE
+_LARGE = memmap.LARGE
 # What is read at a time.
 _BLOCK = 16 * 2**20
 
 
-class Head(NamedTuple):
+class ArrayHeader(NamedTuple):
     """What the first bytes of an array tell."""
 
     shape: tuple[int, ...]
@@ -58,7 +58,7 @@ def read(path: Path) -> dict[str, Array]:
         return {name: archive[name] for name in archive.files}
 
 
-def head(path: Path) -> Head | None:
+def head(path: Path) -> ArrayHeader | None:
     """Return the head of x; None where there is no x, or the file is none that `read` could read."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
@@ -68,7 +68,7 @@ def head(path: Path) -> Head | None:
         return None
 
 
-def lifted(
+def extract_to_disk(
     path: Path, cache: Cache, *, sequence: bool = False, ragged: bool = False, steps: int | None = None
 ) -> dict[str, Any]:
     """Return the arrays of a file, x as bytes or float32 that lie on disk, where they are put once.
@@ -92,9 +92,9 @@ def lifted(
     made_from |= {"ragged": ragged, "steps": steps}
 
     def lift(folder: Path) -> None:
-        stored.keep(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
+        memmap.save_blocks(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
 
-    return {"x": stored.kept(cache.entry(made_from, lift)), **beside}
+    return {"x": memmap.open_saved(cache.entry(made_from, lift)), **beside}
 
 
 def _blocks(path: Path, sequence: bool, ends: Array | None, steps: int | None) -> Iterator[Array]:
@@ -107,24 +107,24 @@ def _blocks(path: Path, sequence: bool, ends: Array | None, steps: int | None) -
             block = np.frombuffer(content, known.dtype).reshape(-1, *known.shape[1:])
             own = None if ends is None else ends[start : start + len(block)]
             start += len(block)
-            unfit += unusable(block, sequence, own)
+            unfit += count_unusable(block, sequence, own)
             if sequence:
-                yield padding.shaped(block, lengths=own, steps=steps)
+                yield padding.to_padded(block, lengths=own, steps=steps)
             else:
                 yield block if block.dtype == np.uint8 else block.astype("float32")
     if unfit:
-        raise not_finite(path.name, unfit, sequence)
+        raise non_finite_error(path.name, unfit, sequence)
 
 
-def unusable(x: Array, sequence: bool, ends: Array | None = None) -> int:
+def count_unusable(x: Array, sequence: bool, ends: Array | None = None) -> int:
     """Return how many values are infinite, or missing where nothing may be; what padding replaces does not count."""
     if x.dtype.kind != "f":
         return 0
     bad = np.isinf(x.astype("float32")) if sequence else ~np.isfinite(x.astype("float32"))
-    return int((bad if ends is None else bad[padding.real(x.shape[1], ends)]).sum())
+    return int((bad if ends is None else bad[padding.real_steps(x.shape[1], ends)]).sum())
 
 
-def not_finite(name: str, unfit: int, sequence: bool = False) -> DataError:
+def non_finite_error(name: str, unfit: int, sequence: bool = False) -> DataError:
     """Return the error for an x with so many values that cannot be used."""
     if sequence:
         return DataError(
@@ -137,12 +137,12 @@ def not_finite(name: str, unfit: int, sequence: bool = False) -> DataError:
     )
 
 
-def _head(stream: IO[bytes]) -> Head:
+def _head(stream: IO[bytes]) -> ArrayHeader:
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(stream)]
-    return Head(*read_header(stream))
+    return ArrayHeader(*read_header(stream))
 
 
 @contextmanager

@@ -31,12 +31,12 @@ def lengths(found: Array, shape: tuple[int, ...], name: str) -> Array:
     return flat.astype("int64")
 
 
-def real(steps: int, lengths: Array) -> Array:
+def real_steps(steps: int, lengths: Array) -> Array:
     """Return a mask (rows, steps) of what is not padding."""
     return np.asarray(np.arange(steps) < lengths[:, np.newaxis])
 
 
-def shaped(x: Array, *, lengths: Array | None = None, steps: int | None = None) -> Array:
+def to_padded(x: Array, *, lengths: Array | None = None, steps: int | None = None) -> Array:
     """Return sequences as (rows, steps, channels): uint8 as they are, float32 where they are padded or others.
 
     Args:
@@ -48,7 +48,7 @@ def shaped(x: Array, *, lengths: Array | None = None, steps: int | None = None) 
     if lengths is not None or x.dtype != np.uint8:
         x = x.astype("float32")
     if lengths is not None:
-        x[~real(x.shape[1], lengths)] = np.nan
+        x[~real_steps(x.shape[1], lengths)] = np.nan
     if steps is not None and steps > x.shape[1]:
         more = np.full((len(x), steps - x.shape[1], x.shape[2]), np.nan, "float32")
         return np.concatenate([x.astype("float32"), more], axis=1)

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workbench.data.header import form
-from workbench.errors import DataError, SourceError, did_you_mean, listed
+from workbench.data.csv_header import form
+from workbench.errors import DataError, SourceError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def kaggle(name: str, *, download: Callable[[str], str] | None = None) -> Files:
         names = [str(path.relative_to(folder)) for path in found]
         raise DataError(
             f"kaggle:{competition} has no file {file or 'train.csv'!r}.{did_you_mean(file, names)} "
-            f"Files: {listed(names) or 'none that can be read'}. Set data.train to kaggle:{competition}/FILE."
+            f"Files: {format_list(names) or 'none that can be read'}. Set data.train to kaggle:{competition}/FILE."
         )
     return Files(train, _first_matching(found, r"test\b"), _first_matching(found, r".*submission"))
 

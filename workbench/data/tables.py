@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import StudyConfig
-from workbench.data import checks, columns, target, windows
-from workbench.data.clock import Clock
+from workbench.data import column_types, lags, target, validation
+from workbench.data.csv_header import COMPRESSIONS, SUFFIXES, Header, form, read_header
 from workbench.data.dataset import Array, Dataset
-from workbench.data.header import COMPRESSIONS, SUFFIXES, Header, form, read_header
-from workbench.errors import DataError, SourceError, listed
+from workbench.data.timestamps import TimeColumns
+from workbench.errors import DataError, SourceError, format_list
 
 # "None" is a level of many a category and not among them; a number's column has its own markers.
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null"]
@@ -33,10 +33,10 @@ def read_table(path: str | Path, exact: Iterable[str] = ()) -> pd.DataFrame:
         SourceError: the file cannot be opened.
         DataError: it is not a table, or has no rows.
     """
-    return read_noted(Path(path), exact)[0]
+    return read_with_notes(Path(path), exact)[0]
 
 
-def read_noted(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_with_notes(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Read a table as `read_table` does; return also what was assumed, a sentence each."""
     kind = form(path)
     if kind not in ("text", "parquet"):
@@ -60,8 +60,8 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         DataError: a table cannot be learnt from.
     """
     exact = [config.data.id] if config.data.id else []
-    frame, notes = read_noted(train, exact)
-    rows = read_noted(test, exact)[0] if test else None
+    frame, notes = read_with_notes(train, exact)
+    rows = read_with_notes(test, exact)[0] if test else None
     return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
 
 
@@ -83,17 +83,17 @@ def build(
         DataError: ids repeat, target values are missing, or no feature is left.
     """
     data = config.data
-    targets = checks.check_columns(config, list(map(str, train.columns)), names[0])
+    targets = validation.check_columns(config, list(map(str, train.columns)), names[0])
     if test is not None:
-        checks.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
-    asked = target.of(config, train)
-    apart = {*targets, *checks.not_features(config)}
-    features = train[[name for name in train.columns if name not in apart and not checks.unnamed(name)]]
-    learnt = columns.learn(features, config)
-    x, dropped = informative(columns.impose(features, learnt), names[0])
+        validation.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
+    asked = target.encode_targets(config, train)
+    apart = {*targets, *validation.not_features(config)}
+    features = train[[name for name in train.columns if name not in apart and not validation.is_unnamed(name)]]
+    learnt = column_types.learn(features, config)
+    x, dropped = informative(column_types.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     kinds = {name: column.kind for name, column in learnt.items()}
-    shown = windows.show(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
+    shown = lags.add_lags(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
     return Dataset(
         kind="text" if "text" in kinds.values() else "table",
         x=shown.x,
@@ -133,7 +133,7 @@ def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
 
     return Roles(
         groups=role("data.group", config.data.group),
-        time=Clock.of(config, frame, name).moments(frame, name) if config.data.time else None,
+        time=TimeColumns.of(config, frame, name).moments(frame, name) if config.data.time else None,
         weight=role("data.weight", config.data.weight),
         fold_column=role("folds.column", config.folds.column),
     )
@@ -142,11 +142,11 @@ def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
 def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> Array:
     """Return one column beside the features, checked for its use."""
     alone = series.to_frame()
-    number = {str(series.name): columns.Column("number")}
+    number = {str(series.name): column_types.FittedColumn("number")}
     if key == "data.group":
-        values = series if series.dtype.kind in "iub" else columns.texts(series)
+        values = series if series.dtype.kind in "iub" else column_types.texts(series)
     else:
-        values = columns.impose(alone, number).iloc[:, 0]
+        values = column_types.impose(alone, number).iloc[:, 0]
     # An empty cell among fold numbers means always training; a word means a mistake.
     unfit = values.isna() & (series.notna() if key == "folds.column" else True)
     if unfit.any():
@@ -181,11 +181,11 @@ def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
     if len(twice):
         raise DataError(
             f"{name}: column {column!r} (data.id) must name each row once. Received twice or more: "
-            f"{listed(map(repr, twice.tolist()), 5)}. Remove the repeated rows, or set another data.id."
+            f"{format_list(map(repr, twice.tolist()), 5)}. Remove the repeated rows, or set another data.id."
         )
     if series.dtype.kind == "f" and (series % 1 == 0).all():
         series = series.astype("int64")
-    return series.to_numpy() if series.dtype.kind in "iu" else columns.texts(series).to_numpy()
+    return series.to_numpy() if series.dtype.kind in "iu" else column_types.texts(series).to_numpy()
 
 
 def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -207,7 +207,7 @@ def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ..
 
 
 def _unnamed_notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if checks.unnamed(name))
+    return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if validation.is_unnamed(name))
 
 
 def _read_text(path: Path, header: Header, exact: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.config import SingleTask, StudyConfig, Task
+from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Class, Target
-from workbench.errors import DataError, did_you_mean, listed
+from workbench.errors import DataError, did_you_mean, format_list
 
 # Whole numbers of more values than this are amounts, not classes.
 _MOST_NUMBERED_CLASSES = 20
 _YES = dict.fromkeys(("true", "yes", "t", "y", "1"), True) | dict.fromkeys(("false", "no", "f", "n", "0"), False)
 
 
-class Encoded(NamedTuple):
+class EncodedTarget(NamedTuple):
     """What is predicted: `y` is int64 class numbers, or float64 values where `classes` is None."""
 
     task: SingleTask
@@ -24,17 +24,17 @@ class Encoded(NamedTuple):
     y: np.ndarray[Any, np.dtype[Any]]
 
 
-class Asked(NamedTuple):
+class TargetColumns(NamedTuple):
     """What a study predicts, by the names that Dataset gives it."""
 
     target: str
-    task: Task
+    task: TaskType
     y: np.ndarray[Any, np.dtype[Any]]
     classes: tuple[Class, ...] | None
     targets: tuple[Target, ...] = ()
 
 
-def of(config: StudyConfig, frame: pd.DataFrame) -> Asked:
+def encode_targets(config: StudyConfig, frame: pd.DataFrame) -> TargetColumns:
     """Encode the target of a study, or its several targets.
 
     Args:
@@ -49,9 +49,9 @@ def of(config: StudyConfig, frame: pd.DataFrame) -> Asked:
     if not isinstance(config.data.target, tuple):
         if task in ("multilabel", "multitarget"):
             raise config.error("task", "must go with a list of columns as data.target", task, " Remove it.")
-        one = encode(frame[names[0]], name=names[0], task=single(task), positive=config.data.positive)
-        return Asked(names[0], one.task, one.y, one.classes)
-    asked: SingleTask | None = "binary" if task == "multilabel" else single(task)
+        one = encode(frame[names[0]], name=names[0], task=single_task(task), positive=config.data.positive)
+        return TargetColumns(names[0], one.task, one.y, one.classes)
+    asked: SingleTask | None = "binary" if task == "multilabel" else single_task(task)
     found = []
     for name in names:
         own = config.targets.get(name)
@@ -60,10 +60,10 @@ def of(config: StudyConfig, frame: pd.DataFrame) -> Asked:
     targets = tuple(Target(name, each.task, each.classes) for name, each in zip(names, found, strict=True))
     binary = all(each.task == "binary" for each in found)
     y = np.column_stack([each.y.astype("float64") for each in found])
-    return Asked(", ".join(names), "multilabel" if binary else "multitarget", y, None, targets)
+    return TargetColumns(", ".join(names), "multilabel" if binary else "multitarget", y, None, targets)
 
 
-def single(task: Task | None) -> SingleTask | None:
+def single_task(task: TaskType | None) -> SingleTask | None:
     """Return the task of one target; None where it is to be inferred."""
     return None if task is None or task == "multilabel" or task == "multitarget" else task
 
@@ -85,7 +85,7 @@ def infer_task(values: Any) -> SingleTask:
     return "binary" if len(distinct) <= 2 else "multiclass"
 
 
-def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: Class | None = None) -> Encoded:
+def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: Class | None = None) -> EncodedTarget:
     """Encode a target.
 
     `name` is the target's, for messages; `task` is inferred when it is None. Classes are sorted; `positive` names
@@ -101,7 +101,7 @@ def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: 
     if chosen == "regression":
         if positive is not None:
             raise DataError(_positive_needs_binary(name, positive, chosen))
-        return Encoded(chosen, None, _amounts(series, name))
+        return EncodedTarget(chosen, None, _amounts(series, name))
     plain = _plain(series)
     classes: tuple[Class, ...] = tuple(sorted(pd.unique(plain).tolist()))
     if task is None and plain.dtype.kind == "O" and len(classes) > max(_MOST_NUMBERED_CLASSES, len(plain) / 2):
@@ -115,7 +115,7 @@ def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: 
             raise DataError(_positive_needs_binary(name, positive, chosen))
         last = _match(positive, classes, name)
         classes = (*(each for each in classes if each != last), last)
-    return Encoded(chosen, classes, codes(plain, classes))
+    return EncodedTarget(chosen, classes, codes(plain, classes))
 
 
 def codes(values: Any, classes: tuple[Class, ...] | None) -> np.ndarray[Any, np.dtype[Any]]:
@@ -159,7 +159,7 @@ def _check_classes(classes: tuple[Class, ...], name: str, task: SingleTask) -> N
     if len(classes) < 2:
         raise DataError(f"Target {name!r} must have two classes or more. Received: {classes[0]!r} only.")
     if task == "binary" and len(classes) > 2:
-        few = listed(map(repr, classes), 5)
+        few = format_list(map(repr, classes), 5)
         raise DataError(f"Target {name!r} must have two classes for task binary. Received: {few}. Set multiclass.")
 
 
@@ -168,7 +168,7 @@ def _amounts(series: pd.Series[Any], name: str) -> np.ndarray[Any, np.dtype[Any]
     plain = _plain(series)
     amounts = pd.to_numeric(pd.Series(plain), errors="coerce").to_numpy(dtype="float64")
     if not np.isfinite(amounts).all():
-        few = listed(map(repr, pd.unique(plain[~np.isfinite(amounts)]).tolist()), 3)
+        few = format_list(map(repr, pd.unique(plain[~np.isfinite(amounts)]).tolist()), 3)
         raise DataError(
             f"Target {name!r} must be finite numbers for task regression. Received: {few}. "
             "Remove those rows, or set another task."
@@ -195,5 +195,5 @@ def _match(positive: Class, classes: tuple[Class, ...], name: str) -> Class:
     hint = did_you_mean(positive, map(str, classes))
     raise DataError(
         f"data.positive must be a class of target {name!r}. Received: {positive!r}.{hint} "
-        f"Classes: {listed(map(repr, classes))}."
+        f"Classes: {format_list(map(repr, classes))}."
     )

@@ -23,28 +23,28 @@
 The room stands alone: arrays go in, weights come out.
 """
 
-from workbench.ensemble.assess import Assessment, Rival, assess
-from workbench.ensemble.blend import Blend, Minimum, Whose, check, methods, minimise
+from workbench.ensemble.blend import blend, check_weights
 from workbench.ensemble.candidates import candidates
+from workbench.ensemble.cross_fitting import Assessment, Baseline, assess
 from workbench.ensemble.diversity import Diversity, diversity
-from workbench.ensemble.judge import Threshold, labelled
-from workbench.ensemble.weigh import blend, check_weights
+from workbench.ensemble.methods import Blend, Minimum, Whose, check, methods, minimise
+from workbench.ensemble.scorer import Threshold, apply_threshold
 
 __all__ = [
     "Assessment",
+    "Baseline",
     "Blend",
     "Diversity",
     "Minimum",
-    "Rival",
     "Threshold",
     "Whose",
+    "apply_threshold",
     "assess",
     "blend",
     "candidates",
     "check",
     "check_weights",
     "diversity",
-    "labelled",
     "methods",
     "minimise",
 ]

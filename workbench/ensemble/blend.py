@@ -1,325 +1,109 @@
-"""One weight a model, by any of the methods named here; and what a blend is."""
+"""The public entry: predictions of many models in, weights out, shared ones or those of each target or class."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.bank import Array, Bank, pair
-from workbench.ensemble.budget import Budget
-from workbench.ensemble.convex import newton
-from workbench.ensemble.deal import Labels
-from workbench.ensemble.greedy import ROUNDS, greedy
-from workbench.ensemble.joiners import Joiner, Mean, Ranks
-from workbench.ensemble.judge import Threshold
-from workbench.ensemble.nelder_mead import improve
-from workbench.ensemble.objectives import General, Indices, Objective, objective_for, plain_loss
-from workbench.ensemble.shrink import MANY_ROWS, limited, shrunk
-from workbench.ensemble.stack import stack
-from workbench.errors import EnsembleError, did_you_mean
+from workbench.ensemble.methods import Blend, Whose, check, find_shared_weights
+from workbench.ensemble.per_class import METHODS, blend_per_class
+from workbench.ensemble.per_target import blend_per_target
+from workbench.ensemble.prediction_matrix import PredictionMatrix, Predictions, gather
+from workbench.ensemble.resampling import encode_labels
+from workbench.errors import EnsembleError
 
-Whose = Literal["shared", "target", "class"]
-"""Whether a model has one weight, one for each of several targets, or one for each class."""
-
-SECONDS = 20.0
-# The share of the time that is for the optimum where it is shrunk after.
-_TO_OPTIMISE = 0.5
-_HOPS = 8
-_STARTING_ROUNDS = 20
-_BY_RANK = ("roc_auc", "average_precision")
+if TYPE_CHECKING:
+    from workbench.evaluation import Metric
 
 
-@dataclass(frozen=True, eq=False)
-class Blend:
-    """Weights, and what is known about them."""
-
-    weights: Array
-    """(models,), at least 0, sum 1; with weights by target or class their mean, by how much each of these counts."""
-    score: float
-    """The metric of the weighted mean on the rows that the weights were fitted to."""
-    gap: float | None
-    """A proven bound, in the metric's units, on how much better any weights of the models that took part can be; None
-    where none exists. With `members` it still compares with weights on all of them.
-    """
-    seconds: float
-    evaluations: int
-    """How many mixtures the method has asked the loss of."""
-    method: str
-    threshold: Threshold = None
-    """The probability from which on a row is taken for class 1, where the metric looks at labels of two classes; of
-    several targets, where one has such a metric, one for each column of their predictions."""
-    left_out: Mapping[int, str] = field(default_factory=dict)
-    """The models that took no part, by their index, with the reason."""
-    joiner: Joiner = field(default_factory=Mean)
-    """How the models' predictions become one: by the weighted mean, except with `rank` and `stack`."""
-    order: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    """The index of each model that took part, in the order in which `joiner` knows them."""
-    whose: Whose = "shared"
-    """Whether a model has one weight, one for each target or one for each class."""
-    apart: Array | None = None
-    """(models, targets) or (models, classes) the weights of each target or class, sum 1 each; None of shared ones."""
-    several: bool = False
-    """Whether the predictions are of several targets."""
-
-    def combine(self, predictions: Sequence[ArrayLike]) -> Array:
-        """Return the ensemble's predictions, (rows,) or (rows, classes); of several targets (rows, outputs).
-
-        Args:
-            predictions: of all models that were blended, in their order, for any rows.
-        """
-        taken = [np.asarray(predictions[index]) for index in self.order]
-        weights = self.weights if self.apart is None else self.apart
-        return self.joiner(taken if self.several else [pair(each) for each in taken], weights[self.order])
-
-
-@dataclass(frozen=True, eq=False)
-class Minimum:
-    """Weights at which an objective is low."""
-
-    weights: Array
-    loss: float
-    gap: float | None
-    """A proven bound on how much lower any weights are; None where none exists."""
-    seconds: float
-    evaluations: int
-
-
-def blend_bank(
-    bank: Bank,
+def blend(
+    predictions: Predictions,
+    y: ArrayLike,
+    metric: "str | Metric",
     *,
-    method: str,
+    method: str = "nelder_mead",
+    weights: Whose = "shared",
     members: int | None = None,
-    clusters: Labels | None = None,
+    classes: Sequence[object] | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     shrink: bool = False,
     seed: int = 0,
     seconds: float | None = None,
 ) -> Blend:
-    """Return shared weights, of predictions and options that have been checked; see `weigh.blend`."""
-    # What is imported at its first use must not cost the search its time.
-    import scipy.linalg
-    import scipy.optimize  # noqa: F401
-
-    seconds = SECONDS if seconds is None else seconds
-    drawn = shrink and method not in ("greedy", "uniform", "best", "stack") and len(bank.y) <= MANY_ROWS
-    clusters = np.arange(len(bank.y)) if clusters is None else clusters
-    budget, rng = Budget(seconds * (_TO_OPTIMISE if drawn else 1)), np.random.default_rng(seed)
-    joiner: Joiner = Mean()
-    gap = None
-    if method == "stack":
-        weights, joiner = stack(bank, members, clusters, budget, rng)
-    else:
-        if method == "rank":
-            bank, joiner = _ranked(bank)
-        # Weights that are shrunk need not be the best that there are to the last row.
-        task = _Task(objective_for(bank), members, budget, rng, hops=0 if drawn else _HOPS)
-        weights = _METHODS["nelder_mead" if method == "rank" else method](task)
-        if drawn:
-            rest = Budget(max(0.0, seconds - budget.used))
-            options: dict[str, Any] = {"most": task.most, "clusters": clusters, "budget": rest, "rng": rng}
-            weights = shrunk(bank, task.objective, weights, **options)
-            budget.evaluations += rest.evaluations
-        gap = _gap(bank, task.objective, weights)
-    # Ranks are already what the members of the bank are.
-    joined = (Mean() if method == "rank" else joiner)(bank.members, weights)
-    threshold, score = _judged(bank, joined, steady=shrink)
-    if not np.isfinite(score):
-        raise EnsembleError(
-            f"metric {bank.metric.name!r} is not defined on these {len(bank.y)} rows: {score}. Blend over more rows."
-        )
-    known: dict[str, Any] = {"threshold": threshold, "left_out": bank.left_out, "joiner": joiner, "order": bank.order}
-    known["several"] = bank.several is not None
-    return Blend(bank.as_given(weights), score, gap, budget.used, budget.evaluations, method, **known)
-
-
-def minimise(
-    objective: Objective,
-    *,
-    method: str = "nelder_mead",
-    members: int | None = None,
-    seed: int = 0,
-    seconds: float | None = None,
-) -> Minimum:
-    """Return weights at which an objective is low; for one that was made without predictions, as from a matrix.
+    """Return the weights under which the models' joined predictions score best.
 
     Args:
-        objective: the loss; it counts the models.
-        method: nelder_mead, convex, greedy, uniform or best.
-        members: as for `blend`.
-        seed: as for `blend`.
-        seconds: as for `blend`.
+        predictions: (models, rows, classes) probabilities, (models, rows) probabilities of class 1 or values,
+            or a sequence with an array per model; of several targets (models, rows, outputs), as the metric says.
+        y: (rows,) class indices or values, or labels where `classes` is given; of several targets (rows, targets)
+            class indices and values.
+        metric: a metric's name, a Metric, or that of several targets, `evaluation.targets.Several`.
+        method: one of `methods()`; of several targets `rank` is not, and `stack` only with weights by target.
+        weights: `shared`, one weight a model; `target`, one for each of several targets; `class`, one for each of more
+            than two classes, whose probabilities are then scaled to sum 1.
+        members: the most models that may have weight; all unless given.
+        classes: the labels, in the order of the predictions' columns.
+        sample_weight: (rows,) how much each row counts.
+        groups: (rows,) labels; rows of a group are held out together where a method holds out rows, as `stack` does.
+        shrink: draw the weights towards safer ones, for other rows than these, where there are at most 40,000 (see
+            `shrink.py`), and take a threshold that is good among its neighbours; never below the best single model.
+        seed: deals the models into Nelder-Mead's subspaces.
+        seconds: ends the search for better weights; 20 unless given. The same seed gives the same weights only
+            where this is not reached.
 
     Raises:
-        EnsembleError: the method does not exist, or is not one of weights alone.
+        EnsembleError: predictions, target or an option cannot be used.
+        EvaluationError: the metric does not exist, or does not suit the predictions.
     """
     check(method, members, seconds)
-    if method not in _METHODS:
-        raise EnsembleError(f"method must be one of {', '.join(_METHODS)} for an objective. Received: {method!r}.")
-    budget = Budget(SECONDS if seconds is None else seconds)
-    weights = _METHODS[method](_Task(objective, members, budget, np.random.default_rng(seed)))
-    return Minimum(weights, objective.loss(weights), objective.gap(weights), budget.used, budget.evaluations)
+    bank = gather(predictions, y, metric, classes, sample_weight)
+    check(method, targets=len(bank.parts))
+    check_weights(weights, method, **target_counts(bank))
+    clusters = None if groups is None else encode_labels("groups", groups, len(bank.y))
+    options: dict[str, Any] = {"members": members, "clusters": clusters, "shrink": shrink}
+    return weigh(bank, weights, method=method, seed=seed, seconds=seconds, **options)
 
 
-def methods() -> tuple[str, ...]:
-    """Return the names of all methods."""
-    return (*_METHODS, "rank", "stack")
+def weigh(bank: PredictionMatrix, whose: Whose, **options: Any) -> Blend:
+    """Do what `blend` does with predictions and options that have been checked."""
+    ways: dict[Whose, Callable[..., Blend]] = {
+        "shared": find_shared_weights,
+        "target": blend_per_target,
+        "class": blend_per_class,
+    }
+    return ways[whose](bank, **options)
 
 
-def check(method: str, members: int | None = None, seconds: float | None = None, *, targets: int = 1) -> None:
-    """Refuse options that cannot be used.
+def target_counts(bank: PredictionMatrix) -> dict[str, int]:
+    """Return how many targets there are, and classes of a single one, as `check_weights` takes them."""
+    if bank.parts:
+        return {"targets": len(bank.parts), "classes": 0}
+    return {"targets": 1, "classes": bank.members[0].shape[1] if bank.members[0].ndim == 2 else 2}
+
+
+def check_weights(weights: Whose | None, method: str, *, targets: int, classes: int) -> None:
+    """Refuse weights that cannot be found.
+
+    Args:
+        weights: what is asked for; None leaves the choice.
+        method: one of `methods()`.
+        targets: how many there are.
+        classes: of a single target; 0 for values.
 
     Raises:
-        EnsembleError: there is no such method, it is not for so many targets, or no member or no time is allowed.
+        EnsembleError: there are not several targets or classes, or the method does not find such weights.
     """
-    if method not in methods():
-        hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
-        raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
-    if targets > 1 and method == "rank":
-        raise EnsembleError(f"method must join {targets} targets. Received: 'rank', for one only. Use nelder_mead.")
-    if members is not None and members < 1:
-        raise EnsembleError(f"members must be at least 1. Received: {members!r}. Leave it out to allow all models.")
-    if seconds is not None and not seconds > 0:
-        raise EnsembleError(f"seconds must be above 0. Received: {seconds!r}. Leave it out for a sensible end.")
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """All that a method may look at."""
-
-    objective: Objective
-    members: int | None
-    budget: Budget
-    rng: np.random.Generator
-    hops: int = _HOPS
-
-    @property
-    def most(self) -> int:
-        """The number of weights that may be above 0."""
-        return min(self.members or self.objective.models, self.objective.models)
-
-    @cached_property
-    def ranked(self) -> Indices:
-        """The models by their own loss, best first."""
-        self.budget.evaluations += self.objective.models
-        return np.argsort(self.objective.losses_if_added(np.zeros(self.objective.models)), kind="stable")
-
-    def plain_loss(self, weights: Array) -> float:
-        """Return the metric to minimise, and nothing that only guides the search."""
-        return plain_loss(self.objective, weights)
-
-
-def _best(task: _Task) -> Array:
-    """Give all weight to the best single model."""
-    return _mean_of(task, 1)
-
-
-def _uniform(task: _Task) -> Array:
-    """Weigh all models alike, or the best of them where not all may have weight."""
-    return _mean_of(task, task.most)
-
-
-def _mean_of(task: _Task, most: int) -> Array:
-    models = task.objective.models
-    if most == models:
-        return np.full(models, 1 / models)
-    weights = np.zeros(models)
-    weights[task.ranked[:most]] = 1 / most
-    return weights
-
-
-def _greedy(task: _Task) -> Array:
-    """Select forward, with replacement."""
-    return greedy(task.objective, task.most, task.budget, share=1.0)
-
-
-def _nelder_mead(task: _Task) -> Array:
-    """Refine greedy weights by Nelder-Mead; never worse than these, uniform or best.
-
-    Where fewer models may have weight than would like to, the heaviest of the free optimum and those that
-    greedy chose are refined among themselves.
-    """
-    started = _started(task)
-    free = improve(task.objective, started, task.hops, task.budget, task.rng)
-    found = [started, _uniform(task), _best(task), *_allowed(task, free, started)]
-    return min(found, key=task.plain_loss)
-
-
-def _convex(task: _Task) -> Array:
-    """Descend by Newton's method from the greedy weights; limited, it does as Nelder-Mead does."""
-    objective = task.objective
-    if isinstance(objective, General):
+    if weights not in (None, *get_args(Whose)):
+        raise EnsembleError(f"weights must be one of {', '.join(get_args(Whose))}. Received: {weights!r}.")
+    if weights == "target" and targets < 2:
+        raise EnsembleError("weights 'target' needs several targets. Received: one. Use 'shared'.")
+    if weights == "class" and (targets > 1 or classes < 3):
+        received = f"{targets} targets" if targets > 1 else f"{classes} classes" if classes else "values"
         raise EnsembleError(
-            f"method 'convex' needs a convex metric: log_loss, rmse, r2, mae or mape. "
-            f"Received: {objective.judge.metric.name!r}. Use nelder_mead."
+            f"weights 'class' needs one target of more than two classes. Received: {received}. Use 'shared'."
         )
-    started = _started(task)
-    fewer = objective.fewer()
-    near = started if fewer is None else newton(fewer, started, task.budget)
-    free = newton(objective, near if objective.loss(near) < objective.loss(started) else started, task.budget)
-    return min([started, _best(task), *_allowed(task, free, started)], key=task.plain_loss)
-
-
-def _started(task: _Task) -> Array:
-    """Return greedy weights, of some of the rows where there are many, after few rounds where the rest is convex."""
-    fewer = task.objective.fewer()
-    rounds = ROUNDS if isinstance(task.objective, General) else _STARTING_ROUNDS
-    return greedy(fewer or task.objective, task.most, task.budget, rounds=rounds)
-
-
-def _allowed(task: _Task, free: Array, started: Array) -> list[Array]:
-    """Return free weights as they are, or those that are best where not so many models may have weight."""
-    if np.count_nonzero(free) <= task.most:
-        return [free]
-    return [_improved_among(task, start) for start in (limited(free, task.most), started)]
-
-
-def _improved_among(task: _Task, start: Array) -> Array:
-    """Refine `start` among the models that have weight in it."""
-    chosen = np.flatnonzero(start)
-    weights = np.zeros_like(start)
-    weights[chosen] = improve(task.objective.only(chosen), start[chosen], task.hops, task.budget, task.rng)
-    return weights
-
-
-def _ranked(bank: Bank) -> tuple[Bank, Joiner]:
-    """Return the bank of the members' ranks, and what ranks other predictions alike."""
-    if bank.metric.name not in _BY_RANK or bank.members[0].ndim == 2:
-        raise EnsembleError(
-            f"method 'rank' needs a metric of the order of rows: {' or '.join(_BY_RANK)}, of two classes. "
-            f"Received: {bank.metric.name!r}. Use nelder_mead."
-        )
-    ranks = Ranks.of(bank.members)
-    return replace(bank, members=tuple(ranks.rank(i, member) for i, member in enumerate(bank.members))), ranks
-
-
-def _judged(bank: Bank, joined: Array, *, steady: bool) -> tuple[Threshold, float]:
-    """Return the threshold, and the metric there; a steady one where it is no worse than the best member's own."""
-    judge = bank.judge
-    sharp = judge.threshold(joined)
-    if steady and sharp is not None:
-        least = min(judge.loss(member) for member in bank.members)
-        threshold = judge.threshold(joined, steady=True)
-        score = judge.score_at(joined, threshold)
-        if bank.metric.loss_of(score) <= least:
-            return threshold, score
-    return sharp, judge.score_at(joined, sharp)
-
-
-def _gap(bank: Bank, objective: Objective, weights: Array) -> float | None:
-    """Return the objective's gap in the metric's units."""
-    loss, gap = objective.loss(weights), objective.gap(weights)
-    if gap is None:
-        return None
-    metric = bank.metric
-    return max(0.0, metric.loss_of(objective.score(loss)) - metric.loss_of(objective.score(loss - gap)))
-
-
-_METHODS: dict[str, Callable[[_Task], Array]] = {
-    "nelder_mead": _nelder_mead,
-    "convex": _convex,
-    "greedy": _greedy,
-    "uniform": _uniform,
-    "best": _best,
-}
+    if weights == "class" and method not in METHODS:
+        raise EnsembleError(f"weights 'class' needs the method {' or '.join(METHODS)}. Received: {method!r}.")
+    if targets > 1 and method == "stack" and weights == "shared":
+        raise EnsembleError("weights must be 'target' for method 'stack'. Received: 'shared'.")

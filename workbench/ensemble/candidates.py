@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.bank import Array
+from workbench.ensemble.prediction_matrix import Array
 from workbench.errors import EnsembleError
 
 _NEAR = 1e-5

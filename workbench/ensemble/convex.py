@@ -8,9 +8,9 @@ solved for exactly.
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.objectives import AbsoluteError, Objective, Total
+from workbench.ensemble.objectives import AbsoluteError, Objective, WeightedSum
+from workbench.ensemble.prediction_matrix import Array
 
 # Far below what is asked of a certificate; Newton's last step usually overshoots it.
 _RELATIVE_GAP = 1e-9
@@ -30,7 +30,7 @@ def newton(objective: Objective, start: Array, budget: Budget) -> Array:
         start: (models,) weights on the simplex.
         budget: the time.
     """
-    if not isinstance(objective, AbsoluteError) and not (isinstance(objective, Total) and objective.kinked):
+    if not isinstance(objective, AbsoluteError) and not (isinstance(objective, WeightedSum) and objective.kinked):
         return _steps(objective, start, budget)
     weights = start
     for rounding in _ROUNDINGS:

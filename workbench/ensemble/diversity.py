@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.ensemble.bank import SUM_TOLERANCE, Array, Bank, Predictions, gather
-from workbench.ensemble.classes import class_shares
-from workbench.ensemble.joiners import Apart, Joiner, Mean
+from workbench.ensemble.aggregation import Aggregation, PerOutput, WeightedMean
+from workbench.ensemble.blend import blend
+from workbench.ensemble.multi_target_scorer import target_weights
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY, true_class
-from workbench.ensemble.panel import counts
-from workbench.ensemble.weigh import blend
+from workbench.ensemble.per_class import class_frequencies
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, PredictionMatrix, Predictions, gather
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def diversity(
     contributions, reoptimised = ensemble.contributions(end)
     return Diversity(
         names=called,
-        weights=given if given.ndim == 1 else given @ (counts if bank.parts else class_shares(bank)),
+        weights=given if given.ndim == 1 else given @ (counts if bank.parts else class_frequencies(bank)),
         measures=_measures(bank.metric.name, {each.classified for each in compared}),
         error_correlation=_mean([each.error_correlation() for each in compared], counts),
         disagreement=_mean([each.disagreement() for each in compared], counts),
@@ -166,7 +166,7 @@ def diversity(
     )
 
 
-def _weights(given: ArrayLike, bank: Bank, models: int) -> Array:
+def _weights(given: ArrayLike, bank: PredictionMatrix, models: int) -> Array:
     """Return weights of models, or of models by target or class, checked and of sum one."""
     weights = np.asarray(given, dtype=np.float64)
     parts = len(bank.parts) or (bank.members[0].shape[1] if bank.members[0].ndim == 2 else 1)
@@ -182,16 +182,16 @@ def _weights(given: ArrayLike, bank: Bank, models: int) -> Array:
     return scaled
 
 
-def _joiner(bank: Bank, weights: Array) -> Joiner:
+def _joiner(bank: PredictionMatrix, weights: Array) -> Aggregation:
     """Return how the members of an ensemble become one: by their mean, or the mean of each target or class."""
     if weights.ndim == 1:
-        return Mean()
+        return WeightedMean()
     if bank.several is None:
-        return Apart.of_classes(weights.shape[1])
-    return Apart.of_targets(bank.several, [Mean()] * weights.shape[1])
+        return PerOutput.of_classes(weights.shape[1])
+    return PerOutput.of_targets(bank.several, [WeightedMean()] * weights.shape[1])
 
 
-def _compared(members: list[NDArray[Any]], bank: Bank, share: Array) -> tuple[list["_Comparison"], Array]:
+def _compared(members: list[NDArray[Any]], bank: PredictionMatrix, share: Array) -> tuple[list["_Comparison"], Array]:
     """Return the members side by side on each target, and how much it counts."""
     if bank.several is None:
         return [_Comparison(members, bank.y, share, classified=_classified(bank))], np.ones(1)
@@ -202,7 +202,7 @@ def _compared(members: list[NDArray[Any]], bank: Bank, share: Array) -> tuple[li
         )
         for part, own in pairs
     ]
-    return found, counts(bank.several)
+    return found, target_weights(bank.several)
 
 
 def _mean(matrices: Sequence[Array], counted: Array) -> Array:
@@ -222,7 +222,7 @@ def _ambiguity(compared: Sequence["_Comparison"], weights: Array, counted: Array
     return Ambiguity(known[0].measure, *means.tolist())
 
 
-def _classified(bank: Bank) -> bool:
+def _classified(bank: PredictionMatrix) -> bool:
     """Return whether predictions say how likely each class is, if not always by probabilities."""
     if bank.classified or bank.members[0].ndim == 1:
         return bank.classified
@@ -315,8 +315,8 @@ class _Ensemble:
     """Members and their weights, to be blended anew with some of them."""
 
     members: list[NDArray[Any]]
-    bank: Bank
-    joiner: Joiner
+    bank: PredictionMatrix
+    joiner: Aggregation
     weights: Array
     options: Mapping[str, Any]
 

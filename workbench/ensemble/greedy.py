@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.objectives import General, Objective
+from workbench.ensemble.objectives import MetricObjective, Objective
+from workbench.ensemble.prediction_matrix import Array
 
 ROUNDS = 50
 _PATIENCE = 10
@@ -38,7 +38,7 @@ def greedy(objective: Objective, most: int, budget: Budget, *, rounds: int = ROU
         stale = 0 if losses.min() < least else stale + 1
         if not stale:
             best, least = counts, float(losses.min())
-        if budget.spent(share) or (stale >= _PATIENCE and isinstance(objective, General)):
+        if budget.spent(share) or (stale >= _PATIENCE and isinstance(objective, MetricObjective)):
             break
     # Where the metric is undefined for every model nothing was ever least; the first choice is as good as any.
     weights: Array = best if best.any() else counts

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
-from workbench.ensemble.objectives import Expansion, General, Indices, Objective
+from workbench.ensemble.objectives import Indices, MetricObjective, Objective, QuadraticExpansion
+from workbench.ensemble.prediction_matrix import Array
 
 RELATIVE_GAP = 1e-6
 
@@ -50,7 +50,7 @@ def improve(objective: Objective, start: Array, hops: int, budget: Budget, rng: 
         budget: the time.
         rng: deals the models into subspaces.
     """
-    if isinstance(objective, General):
+    if isinstance(objective, MetricObjective):
         return _explore(objective, start, hops, budget, rng)
     fewer = objective.fewer()
     if fewer is not None:
@@ -98,7 +98,7 @@ def _step(
     loss, curvature = objective.loss(weights), objective.curvature(weights)
     if curvature is None or len(weights) == 1:
         return weights
-    expansion = Expansion(weights, slopes, curvature)
+    expansion = QuadraticExpansion(weights, slopes, curvature)
     # What is asked of the expansion is no mixture.
     free = Budget(budget.seconds - budget.used)
     found = _swept(expansion, weights, joining, loss, free, rng)
@@ -111,7 +111,7 @@ def _step(
     return _swept(objective, weights, joining, loss, budget, rng)
 
 
-def _explore(objective: General, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
+def _explore(objective: MetricObjective, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
     """Improve for a metric of which nothing is known but its value, in ever smaller steps, and from other places.
 
     The models that take part have weight in `start` or at the surrogate's optimum, or are among the best; at each hop
@@ -139,7 +139,9 @@ def _explore(objective: General, start: Array, hops: int, budget: Budget, rng: n
     return best
 
 
-def _settled(objective: General, start: Array, pool: Indices, budget: Budget, rng: np.random.Generator) -> Array:
+def _settled(
+    objective: MetricObjective, start: Array, pool: Indices, budget: Budget, rng: np.random.Generator
+) -> Array:
     """Improve the weights of some models until no step gains."""
     inner, weights = objective.only(pool), start[pool]
     axes = np.eye(len(pool))
@@ -163,7 +165,7 @@ def _certified(objective: Objective, weights: Array) -> tuple[Array | None, floa
 
 
 def _swept(
-    objective: Objective | Expansion,
+    objective: Objective | QuadraticExpansion,
     weights: Array,
     joining: Indices,
     loss: float,
@@ -172,7 +174,7 @@ def _swept(
 ) -> Array:
     """Give weight to the models that join, then go through all whitened subspaces of the face."""
     axes = np.eye(len(weights))
-    precision = _ROUGH if isinstance(objective, Expansion) else _FINE
+    precision = _ROUGH if isinstance(objective, QuadraticExpansion) else _FINE
     for block in _blocks(joining):
         weights = _in_block(objective.change_from, weights, axes[block], _JOINING_STEP, precision, budget)
     slopes, curvature = objective.slopes(weights), objective.curvature(weights)
@@ -224,19 +226,23 @@ def _in_block(
 ) -> Array:
     """Run Nelder-Mead over the coordinates of some directions and return weights that are no worse."""
     change = change_from(weights)
-    found = minimum(lambda x: change(on_simplex(weights + x @ directions)), len(directions), step, precision, budget)
-    moved = on_simplex(weights + found @ directions)
+    found = find_minimum(
+        lambda x: change(project_to_simplex(weights + x @ directions)), len(directions), step, precision, budget
+    )
+    moved = project_to_simplex(weights + found @ directions)
     return moved if change(moved) < 0 else weights
 
 
-def on_simplex(weights: Array) -> Array:
+def project_to_simplex(weights: Array) -> Array:
     """Clip at zero and scale to sum one."""
     clipped = np.maximum(weights, 0)
     total = clipped.sum()
     return clipped / total if total > 0 else np.full(len(weights), 1 / len(weights))
 
 
-def minimum(loss: Callable[[Array], float], dimensions: int, step: float, precision: float, budget: Budget) -> Array:
+def find_minimum(
+    loss: Callable[[Array], float], dimensions: int, step: float, precision: float, budget: Budget
+) -> Array:
     """Return the lowest point that scipy's Nelder-Mead finds from zero, one step along each axis."""
     from scipy.optimize import minimize
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.aggregation import LinearStack, inverse_link, logits
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.deal import Labels, deal
-from workbench.ensemble.joiners import Stack, linked, logits
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.resampling import Labels, assign_folds
 from workbench.errors import EnsembleError
 
 # In the order in which they are tried: what is likely first, should the time be out.
@@ -41,7 +41,7 @@ class _Rows:
         if not self.classified:
             error = total - self.y
             return float(self.share @ error**2) / 2, self.share * error
-        shown = linked(total, classified=True)
+        shown = inverse_link(total, classified=True)
         if shown.ndim == 1:
             loss = self.share @ (np.logaddexp(0, total) - self.y * total)
             return float(loss), self.share * (shown - self.y)
@@ -52,8 +52,8 @@ class _Rows:
 
 
 def stack(
-    bank: Bank, most: int | None, clusters: Labels, budget: Budget, rng: np.random.Generator
-) -> tuple[Array, Stack]:
+    bank: PredictionMatrix, most: int | None, clusters: Labels, budget: Budget, rng: np.random.Generator
+) -> tuple[Array, LinearStack]:
     """Return weights, of sum 1, and the model that they are the coefficients of.
 
     Args:
@@ -75,7 +75,7 @@ def stack(
     spread = 1.0 if classified else float(np.std(y)) or 1.0
     rows = _Rows(x / spread, y if classified else y / spread, weight / weight.sum(), classified)
     # Of a single cluster none can be held out whole.
-    folds = deal(bank.y, clusters if clusters.max() else np.arange(len(bank.y)), rng)
+    folds = assign_folds(bank.y, clusters if clusters.max() else np.arange(len(bank.y)), rng)
     losses: dict[float, float] = {}
     for penalty in _PENALTIES:
         if losses and budget.spent():
@@ -89,7 +89,7 @@ def stack(
         weights = np.zeros(len(x))
         weights[heaviest], model = stack(bank.only(heaviest), None, clusters, budget, rng)
         return weights, model
-    return weights, Stack(slope, intercepts * spread, classified)
+    return weights, LinearStack(slope, intercepts * spread, classified)
 
 
 def _held_out(rows: _Rows, folds: Labels, penalty: float, budget: Budget) -> float:

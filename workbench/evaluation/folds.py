@@ -18,9 +18,9 @@ from typing import Any, cast, get_args
 import numpy as np
 import pandas as pd
 
-from workbench.config import FoldKind, FoldsConfig, Task
+from workbench.config import FoldKind, FoldsConfig, TaskType
 from workbench.errors import EvaluationError
-from workbench.evaluation import deal
+from workbench.evaluation import splitters
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -94,7 +94,7 @@ class Folds:
 def make(
     config: FoldsConfig,
     *,
-    task: Task,
+    task: TaskType,
     y: Array,
     ids: Array,
     groups: Array | None = None,
@@ -122,18 +122,20 @@ def make(
     _check(kind, strata is not None, {"data.group": groups, "data.time": time, "folds.column": column})
     order = None
     if kind == "time" and time is not None:
-        order = deal.ranks(time)
-        deals = [deal.blocks(order, config.folds)]
+        order = splitters.time_ranks(time)
+        deals = [splitters.time_blocks(order, config.folds)]
     elif kind == "column" and column is not None:
-        deals = [deal.brought(column)]
+        deals = [splitters.column_folds(column)]
     else:
-        codes = None if groups is None else deal.codes(groups)
-        deals = [deal.once(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)]
+        codes = None if groups is None else splitters.encode_groups(groups)
+        deals = [
+            splitters.random_folds(kind, config, repeat, len(y), strata, codes) for repeat in range(config.repeats)
+        ]
     assignment = np.stack(deals).astype(np.int16)
     return Folds(kind, assignment, order, fingerprint(task=task, y=y, ids=ids, assignment=assignment))
 
 
-def fingerprint(*, task: Task, y: Array, ids: Array, assignment: Array) -> str:
+def fingerprint(*, task: TaskType, y: Array, ids: Array, assignment: Array) -> str:
     """Return 16 hex digits of the SHA-256 over ids, target and assignment, the rows sorted by id.
 
     Ids and class labels are hashed as text (1, 1.0 and '1' are the same), values and several targets as little-endian
@@ -226,7 +228,7 @@ def load(path: str | os.PathLike[str]) -> Folds:
     return Folds(cast(FoldKind, facts["kind"]), assignment, order, facts["hash"])
 
 
-def _strata(task: Task, y: Array, classes: Sequence[bool]) -> Array | None:
+def _strata(task: TaskType, y: Array, classes: Sequence[bool]) -> Array | None:
     """Return (rows,) the number of each row's class, which folds are to have alike; None without classes.
 
     Of several targets it is the combination of their classes, numbered so that rows of the rarest classes lie beside

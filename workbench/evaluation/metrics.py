@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench.errors import EvaluationError, did_you_mean, listed
+from workbench.errors import EvaluationError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from workbench.config import Task
+    from workbench.config import TaskType
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,42 +28,46 @@ Wants = Literal["probabilities", "labels", "values"]
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 Transform = Literal["none", "log1p"]
 
-_CLASSES: frozenset[Task] = frozenset({"binary", "multiclass"})
-_VALUES: frozenset[Task] = frozenset({"regression"})
+_CLASSES: frozenset[TaskType] = frozenset({"binary", "multiclass"})
+_VALUES: frozenset[TaskType] = frozenset({"regression"})
 
 
 @dataclass(frozen=True)
-class Entry:
+class MetricEntry:
     """What there is to know about a metric without importing its formula."""
 
     direction: Direction
     wants: Wants
     about: str
-    tasks: frozenset[Task] = _CLASSES
+    tasks: frozenset[TaskType] = _CLASSES
     loss: Loss = "squared_error"
     """What a regression is trained on; classes are trained on log loss."""
     transform: Transform = "none"
 
 
 METRICS = {
-    "accuracy": Entry("maximize", "labels", "share of rows whose class is right"),
-    "balanced_accuracy": Entry("maximize", "labels", "mean recall of the classes"),
-    "log_loss": Entry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
-    "roc_auc": Entry("maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest"),
-    "average_precision": Entry(
+    "accuracy": MetricEntry("maximize", "labels", "share of rows whose class is right"),
+    "balanced_accuracy": MetricEntry("maximize", "labels", "mean recall of the classes"),
+    "log_loss": MetricEntry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
+    "roc_auc": MetricEntry(
+        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest"
+    ),
+    "average_precision": MetricEntry(
         "maximize", "probabilities", "precision averaged over recall; more classes: mean of one against rest"
     ),
-    "f1_macro": Entry("maximize", "labels", "mean F1 of the classes"),
-    "f1_micro": Entry("maximize", "labels", "F1 of all classes' counts together"),
-    "mcc": Entry("maximize", "labels", "Matthews' correlation coefficient"),
-    "qwk": Entry(
+    "f1_macro": MetricEntry("maximize", "labels", "mean F1 of the classes"),
+    "f1_micro": MetricEntry("maximize", "labels", "F1 of all classes' counts together"),
+    "mcc": MetricEntry("maximize", "labels", "Matthews' correlation coefficient"),
+    "qwk": MetricEntry(
         "maximize", "labels", "kappa with quadratic weights, of ordered classes or rounded values", _CLASSES | _VALUES
     ),
-    "rmse": Entry("minimize", "values", "root of the mean squared error", _VALUES),
-    "mae": Entry("minimize", "values", "mean absolute error", _VALUES, loss="absolute_error"),
-    "rmsle": Entry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p"),
-    "mape": Entry("minimize", "values", "mean absolute error as a share of the value", _VALUES, loss="absolute_error"),
-    "r2": Entry("maximize", "values", "share of the variance that is explained", _VALUES),
+    "rmse": MetricEntry("minimize", "values", "root of the mean squared error", _VALUES),
+    "mae": MetricEntry("minimize", "values", "mean absolute error", _VALUES, loss="absolute_error"),
+    "rmsle": MetricEntry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p"),
+    "mape": MetricEntry(
+        "minimize", "values", "mean absolute error as a share of the value", _VALUES, loss="absolute_error"
+    ),
+    "r2": MetricEntry("maximize", "values", "share of the variance that is explained", _VALUES),
 }
 
 _OTHER_NAMES = {
@@ -84,7 +88,7 @@ class Metric:
     direction: Direction
     wants: Wants
     """What `function` takes; `score` itself always takes probabilities or values."""
-    tasks: frozenset[Task]
+    tasks: frozenset[TaskType]
     """The tasks that it can score."""
     loss: Loss
     """What a family should train on."""
@@ -106,11 +110,11 @@ class Metric:
         Raises:
             EvaluationError: shapes or classes do not fit each other, or a prediction is not finite.
         """
-        from workbench.evaluation import scores
+        from workbench.evaluation import metric_functions
 
         y, predictions, weight = self._checked(y, predictions, sample_weight)
         if self.wants == "labels":
-            predictions = scores.labels(y, predictions)
+            predictions = metric_functions.labels(y, predictions)
         return self.function(y, predictions, weight)
 
     @property
@@ -128,7 +132,7 @@ class Metric:
         """Return `score` as a number to minimise: its sign is changed where more is better."""
         return score if self.direction == "minimize" else -score
 
-    def check_target(self, task: Task, y: Array) -> None:
+    def check_target(self, task: TaskType, y: Array) -> None:
         """Refuse a target that this metric cannot score.
 
         Raises:
@@ -139,7 +143,7 @@ class Metric:
         if task not in self.tasks:
             others = [name for name, entry in METRICS.items() if task in entry.tasks]
             raise EvaluationError(
-                f"metric must suit the task {task!r}. Received: {self.name!r}. Choose one of: {listed(others, 20)}."
+                f"metric must suit the task {task!r}. Received: {self.name!r}. Choose one of: {format_list(others, 20)}."
             )
         values = np.asarray(y)
         if self.name == "rmsle" and (values < 0).any():
@@ -185,7 +189,7 @@ class Metric:
             hint = " Pass a regression's values as floats." if "regression" in self.tasks else ""
             raise EvaluationError(
                 f"metric {self.name!r} must get class numbers from 0 to {classes - 1} for predictions of shape "
-                f"{predictions.shape}. Received: {listed(np.unique(y), 6)}.{hint}"
+                f"{predictions.shape}. Received: {format_list(np.unique(y), 6)}.{hint}"
             )
         return y.astype(np.int64, copy=False)
 
@@ -209,7 +213,7 @@ def describe() -> list[dict[str, Any]]:
     ]
 
 
-def default(task: Task) -> str:
+def default(task: TaskType) -> str:
     """Return the metric of a study that names none."""
     return "rmse" if task == "regression" else "log_loss"
 
@@ -228,7 +232,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         return
     if ".py:" not in name:
         hint = did_you_mean(_OTHER_NAMES.get(name.lower(), name.lower()), METRICS)
-        hint = hint or f" Known: {listed(METRICS, 20)}."
+        hint = hint or f" Known: {format_list(METRICS, 20)}."
         raise EvaluationError(f"must be a known metric or file.py:function. Received: {name!r}.{hint}")
     path, function = _located(name, base)
     try:
@@ -242,11 +246,11 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         raise EvaluationError(f"metric {name!r}: {path}{where}: must be Python. {error.args[0]}.") from error
     known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in known:
-        hint = did_you_mean(function, known) or f" Functions there: {listed(known) or 'none'}."
+        hint = did_you_mean(function, known) or f" Functions there: {format_list(known) or 'none'}."
         raise EvaluationError(f"metric {name!r}: {path} must define the function {function!r}.{hint}")
 
 
-def metric(name: str, base: Callable[[str], Path] | None = None, *, task: Task | None = None) -> Metric:
+def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskType | None = None) -> Metric:
     """Return a metric by its name, or load the user's own from `file.py:function`.
 
     The user's function takes class numbers or values and predictions, `function(y_true, y_pred)`, and optionally
@@ -263,15 +267,15 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: Task |
     check(name, base)
     if name not in METRICS:
         return _custom(name, base, task)
-    from workbench.evaluation import scores
+    from workbench.evaluation import metric_functions
 
     entry = METRICS[name]
     loss = entry.loss if _of_values(entry.tasks, task) else "log_loss"
-    function = getattr(scores, name)
+    function = getattr(metric_functions, name)
     return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function)
 
 
-def _of_values(tasks: frozenset[Task], task: Task | None) -> bool:
+def _of_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:
     """Return whether a metric of `tasks` is asked about values."""
     return task == "regression" if task else tasks == _VALUES
 
@@ -282,7 +286,7 @@ def _located(name: str, base: Callable[[str], Path] | None) -> tuple[Path, str]:
     return (base or Path)(file), function
 
 
-def _custom(name: str, base: Callable[[str], Path] | None, task: Task | None) -> Metric:
+def _custom(name: str, base: Callable[[str], Path] | None, task: TaskType | None) -> Metric:
     """Return the user's metric, after its file has run and its attributes have been checked."""
     path, attribute = _located(name, base)
     function = getattr(_module(name, path), attribute)
@@ -316,7 +320,7 @@ def _attribute(name: str, function: Any, key: str, choices: tuple[str, ...], oth
     if value not in choices:
         label = name.rpartition(":")[2]
         raise EvaluationError(
-            f"metric {name!r} must say its {key}, one of {listed(choices)}. Received: {value!r}. "
+            f"metric {name!r} must say its {key}, one of {format_list(choices)}. Received: {value!r}. "
             f'Add a line below the function: {label}.{key} = "{choices[-1]}".'
         )
     return value

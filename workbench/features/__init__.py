@@ -14,69 +14,69 @@ words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
 
-from workbench.features.branches import Branches, branches, tabled
-from workbench.features.grams import Grams, Topics
-from workbench.features.kernels import Kernels
-from workbench.features.looks import Looks
-from workbench.features.pieces import Pieces
-from workbench.features.sparse import sparse
-from workbench.features.steps import Steps, lengths, steps
-from workbench.features.stored import foreign, load, save
-from workbench.features.summaries import Summaries
-from workbench.features.tokens import PADDING, Tokens, tokens
-from workbench.features.views import (
+from workbench.features.minirocket import MiniRocket
+from workbench.features.multi_input_encoder import MultiInputEncoder, as_table, fit_multi_input
+from workbench.features.persistence import load, save, untrusted_types
+from workbench.features.piecewise_linear import PiecewiseLinearEncoder
+from workbench.features.preprocessors import (
     MOST_LEVELS,
-    Codes,
     Coding,
     Columns,
-    Crosses,
+    EmptyColumnFiller,
+    FeatureCrosses,
     Flatten,
     Inputs,
-    Means,
-    Parts,
-    Present,
+    OrdinalCodes,
     Scaling,
+    TargetMeanEncoder,
     Thumbnails,
-    categorical,
-    codes,
-    dense,
-    parts,
+    WideAndDeepInputs,
+    categorical_columns,
+    dense_preprocessor,
+    fit_wide_and_deep,
+    tree_preprocessor,
 )
+from workbench.features.sequence_scaler import SequenceScaler, fit_sequence_scaler, sequence_lengths
+from workbench.features.sequence_statistics import SequenceStatistics
+from workbench.features.sparse import sparse_preprocessor
+from workbench.features.text_statistics import TextStatistics
+from workbench.features.text_vectorizer import PADDING, TextVectorizer, fit_text_vectorizer
+from workbench.features.tfidf import LatentTopics, Tfidf
 
 __all__ = [
     "MOST_LEVELS",
     "PADDING",
-    "Branches",
-    "Codes",
     "Coding",
     "Columns",
-    "Crosses",
+    "EmptyColumnFiller",
+    "FeatureCrosses",
     "Flatten",
-    "Grams",
     "Inputs",
-    "Kernels",
-    "Looks",
-    "Means",
-    "Parts",
-    "Pieces",
-    "Present",
+    "LatentTopics",
+    "MiniRocket",
+    "MultiInputEncoder",
+    "OrdinalCodes",
+    "PiecewiseLinearEncoder",
     "Scaling",
-    "Steps",
-    "Summaries",
+    "SequenceScaler",
+    "SequenceStatistics",
+    "TargetMeanEncoder",
+    "TextStatistics",
+    "TextVectorizer",
+    "Tfidf",
     "Thumbnails",
-    "Tokens",
-    "Topics",
-    "branches",
-    "categorical",
-    "codes",
-    "dense",
-    "foreign",
-    "lengths",
+    "WideAndDeepInputs",
+    "as_table",
+    "categorical_columns",
+    "dense_preprocessor",
+    "fit_multi_input",
+    "fit_sequence_scaler",
+    "fit_text_vectorizer",
+    "fit_wide_and_deep",
     "load",
-    "parts",
     "save",
-    "sparse",
-    "steps",
-    "tabled",
-    "tokens",
+    "sequence_lengths",
+    "sparse_preprocessor",
+    "tree_preprocessor",
+    "untrusted_types",
 ]

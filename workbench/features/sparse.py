@@ -9,15 +9,15 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 
-from workbench.features.grams import Grams
-from workbench.features.looks import Looks
-from workbench.features.views import Columns
+from workbench.features.preprocessors import Columns
+from workbench.features.text_statistics import TextStatistics
+from workbench.features.tfidf import Tfidf
 
 
-class Stored(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class ExplicitZeros(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A dense matrix -> a sparse one that stores its zeros too, for trees take what is not stored for missing."""
 
-    def fit(self, x: np.ndarray, y: Any = None) -> "Stored":
+    def fit(self, x: np.ndarray, y: Any = None) -> "ExplicitZeros":
         """Learn nothing."""
         return self
 
@@ -32,7 +32,9 @@ class Stored(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
         return True
 
 
-def sparse(columns: Columns, grams: Sequence[Grams], *, beside: Any | None, looks: bool) -> ColumnTransformer:
+def sparse_preprocessor(
+    columns: Columns, grams: Sequence[Tfidf], *, beside: Any | None, looks: bool
+) -> ColumnTransformer:
     """Return the unfitted view.
 
     Args:
@@ -46,6 +48,6 @@ def sparse(columns: Columns, grams: Sequence[Grams], *, beside: Any | None, look
     blocks: list[tuple[str, Any, Any]] = [
         (f"{name} {number}", clone(each), name) for name in names for number, each in enumerate(grams)
     ]
-    blocks += [(f"{name} looks", make_pipeline(Looks(), Stored()), name) for name in names if looks]
-    blocks += [("beside", make_pipeline(beside, Stored()), rest)] if rest and beside is not None else []
+    blocks += [(f"{name} looks", make_pipeline(TextStatistics(), ExplicitZeros()), name) for name in names if looks]
+    blocks += [("beside", make_pipeline(beside, ExplicitZeros()), rest)] if rest and beside is not None else []
     return ColumnTransformer(blocks, sparse_threshold=1, verbose_feature_names_out=False)

@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from workbench.errors import FamilyError, did_you_mean, listed
-from workbench.models import scripts
+from workbench.errors import FamilyError, did_you_mean, format_list
+from workbench.models.wrappers import user_code
 
 if TYPE_CHECKING:
     from workbench.models.protocol import Family
 
-__all__ = ["BASELINE", "FAMILIES", "Entry", "entry", "family", "located", "module", "modules", "names"]
+__all__ = ["BASELINE", "FAMILIES", "FamilyEntry", "entry", "family", "module", "modules", "names", "resolve_family"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class FamilyEntry:
     """What there is to know about a family without importing it."""
 
+    folder: str
+    """The folder of `workbench/models` that holds its file."""
     about: str
     package: str
     """The library that must be installed; importing it is what a worker is warmed up with."""
@@ -65,102 +67,137 @@ BASELINE = "constant"
 _CLASSES = ("binary", "multiclass")
 
 FAMILIES = {
-    BASELINE: Entry("the baseline: the classes' frequencies, the mean or the median", "sklearn"),
-    "tfidf_linear": Entry("a linear model over words, characters and runs of them", "sklearn", kinds=("text",)),
-    "tfidf_xgboost": Entry("gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)),
-    "linear": Entry("ridge, logistic regression, elastic net", "sklearn"),
-    "xgboost": Entry("gradient-boosted trees (XGBoost)", "xgboost"),
-    "lightgbm": Entry("gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
-    "catboost": Entry("gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"),
-    "extra_trees": Entry("extremely randomised trees (Geurts et al., 2006)", "sklearn"),
-    "random_forest": Entry("random forest (Breiman, 2001)", "sklearn"),
-    "mlp": Entry("a net of dense layers", "keras_tuner", joint=True),
-    "wide_and_deep": Entry(
+    BASELINE: FamilyEntry("tabular", "the baseline: the classes' frequencies, the mean or the median", "sklearn"),
+    "tfidf_linear": FamilyEntry(
+        "text", "a linear model over words, characters and runs of them", "sklearn", kinds=("text",)
+    ),
+    "tfidf_xgboost": FamilyEntry(
+        "text", "gradient-boosted trees over words and runs of them", "xgboost", kinds=("text",)
+    ),
+    "linear": FamilyEntry("tabular", "ridge, logistic regression, elastic net", "sklearn"),
+    "xgboost": FamilyEntry("tabular", "gradient-boosted trees (XGBoost)", "xgboost"),
+    "lightgbm": FamilyEntry("tabular", "gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
+    "catboost": FamilyEntry("tabular", "gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"),
+    "extra_trees": FamilyEntry("tabular", "extremely randomised trees (Geurts et al., 2006)", "sklearn"),
+    "random_forest": FamilyEntry("tabular", "random forest (Breiman, 2001)", "sklearn"),
+    "mlp": FamilyEntry("tabular", "a net of dense layers", "keras_tuner", joint=True),
+    "wide_and_deep": FamilyEntry(
+        "tabular",
         "a linear part over crosses, trained with a deep part with embeddings (Cheng et al., 2016)",
         "keras_tuner",
         kinds=("table", "text", "mixed"),
         joint=True,
     ),
-    "multi_input": Entry(
+    "multi_input": FamilyEntry(
+        "tabular",
         "a net with a branch for each kind of column: numbers, categories, texts and images",
         "keras_tuner",
         kinds=("mixed", "table", "text", "image"),
         joint=True,
     ),
-    "tabm": Entry(
+    "tabm": FamilyEntry(
+        "tabular",
         "many nets that share their matrices, averaged (Gorishniy et al., 2024)",
         "keras_tuner",
         kinds=("table", "text"),
         joint=True,
     ),
-    "dae_mlp": Entry(
+    "dae_mlp": FamilyEntry(
+        "tabular",
         "dense layers on a denoising autoencoder's activations (Jahrer, 2017)",
         "keras_tuner",
         kinds=("table", "text"),
         unlabelled=True,
         joint=True,
     ),
-    "dae_xgboost": Entry(
+    "dae_xgboost": FamilyEntry(
+        "tabular",
         "boosted trees on the columns and a denoising autoencoder's activations (Jahrer, 2017)",
         "keras_tuner",
         kinds=("table", "text"),
         also=("xgboost",),
         unlabelled=True,
     ),
-    "cnn": Entry(
-        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)", "keras_tuner", kinds=("image",), joint=True
+    "cnn": FamilyEntry(
+        "image",
+        "blocks of 3×3 convolutions (Simonyan and Zisserman, 2014)",
+        "keras_tuner",
+        kinds=("image",),
+        joint=True,
     ),
-    "resnet": Entry("a residual net (He et al., 2015)", "keras_tuner", kinds=("image",), joint=True),
-    "inception": Entry(
-        "branches of several window sizes, joined (Szegedy et al., 2015)", "keras_tuner", kinds=("image",), joint=True
+    "resnet": FamilyEntry("image", "a residual net (He et al., 2015)", "keras_tuner", kinds=("image",), joint=True),
+    "inception": FamilyEntry(
+        "image",
+        "branches of several window sizes, joined (Szegedy et al., 2015)",
+        "keras_tuner",
+        kinds=("image",),
+        joint=True,
     ),
-    "mobilenet": Entry(
+    "mobilenet": FamilyEntry(
+        "image",
         "inverted residuals with depthwise convolutions (Sandler et al., 2018)",
         "keras_tuner",
         kinds=("image",),
         joint=True,
     ),
-    "xception": Entry(
-        "separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",), joint=True
+    "xception": FamilyEntry(
+        "image", "separable convolutions with residuals (Chollet, 2017)", "keras_tuner", kinds=("image",), joint=True
     ),
-    "pretrained": Entry(
+    "pretrained": FamilyEntry(
+        "image",
         "what a net has learnt from other images; needs `training: {pretrained: …}`",
         "keras_tuner",
         kinds=("image",),
         joint=True,
     ),
-    "conv1d": Entry(
-        "convolutions along the steps (Wang et al., 2017)", "keras_tuner", kinds=("sequence", "text"), joint=True
+    "conv1d": FamilyEntry(
+        "sequence",
+        "convolutions along the steps (Wang et al., 2017)",
+        "keras_tuner",
+        kinds=("sequence", "text"),
+        joint=True,
     ),
-    "conv1d_gru": Entry(
-        "convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text"), joint=True
+    "conv1d_gru": FamilyEntry(
+        "sequence", "convolutions, then gated recurrent units", "keras_tuner", kinds=("sequence", "text"), joint=True
     ),
-    "gru": Entry("gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text"), joint=True),
-    "lstm": Entry(
+    "gru": FamilyEntry(
+        "sequence", "gated recurrent units (Cho et al., 2014)", "keras_tuner", kinds=("sequence", "text"), joint=True
+    ),
+    "lstm": FamilyEntry(
+        "sequence",
         "long short-term memory (Hochreiter and Schmidhuber, 1997)",
         "keras_tuner",
         kinds=("sequence", "text"),
         joint=True,
     ),
-    "hyper_resnet": Entry("KerasTuner's HyperResNet", "keras_tuner", kinds=("image",), tasks=_CLASSES),
-    "hyper_xception": Entry("KerasTuner's HyperXception", "keras_tuner", kinds=("image",), tasks=_CLASSES),
-    "hyper_image_augment": Entry(
+    "hyper_resnet": FamilyEntry("image", "KerasTuner's HyperResNet", "keras_tuner", kinds=("image",), tasks=_CLASSES),
+    "hyper_xception": FamilyEntry(
+        "image", "KerasTuner's HyperXception", "keras_tuner", kinds=("image",), tasks=_CLASSES
+    ),
+    "hyper_image_augment": FamilyEntry(
+        "image",
         "KerasTuner's HyperImageAugment before a small net of convolutions",
         "keras_tuner",
         kinds=("image",),
         tasks=_CLASSES,
     ),
-    "hyper_efficientnet": Entry(
+    "hyper_efficientnet": FamilyEntry(
+        "image",
         "KerasTuner's HyperEfficientNet, whose weights are fetched",
         "keras_tuner",
         kinds=("image",),
         tasks=_CLASSES,
     ),
-    "hog_svm": Entry("a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
-    "hog_trees": Entry("extra trees on gradient histograms", "sklearn", kinds=("image",)),
-    "rocket": Entry("a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=("sequence",)),
-    "sequence_trees": Entry("extra trees on statistics and spectra of sequences", "sklearn", kinds=("sequence",)),
-    "sequence_xgboost": Entry(
+    "hog_svm": FamilyEntry("image", "a support vector machine on gradient histograms", "sklearn", kinds=("image",)),
+    "hog_trees": FamilyEntry("image", "extra trees on gradient histograms", "sklearn", kinds=("image",)),
+    "rocket": FamilyEntry(
+        "sequence", "a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=("sequence",)
+    ),
+    "sequence_trees": FamilyEntry(
+        "sequence", "extra trees on statistics and spectra of sequences", "sklearn", kinds=("sequence",)
+    ),
+    "sequence_xgboost": FamilyEntry(
+        "sequence",
         "gradient-boosted trees on statistics and spectra of sequences",
         "xgboost",
         kinds=("sequence",),
@@ -173,17 +210,17 @@ def names() -> tuple[str, ...]:
     return tuple(FAMILIES)
 
 
-def located(name: str, resolve: Callable[[str], Path]) -> str:
+def resolve_family(name: str, resolve: Callable[[str], Path]) -> str:
     """Return a family as every process finds it: by its name, or a user's own by `file.py:Name` with an absolute path.
 
     Args:
         name: as the study file has it.
         resolve: finds the file that is meant by a relative path, as `StudyConfig.resolve` does.
     """
-    return scripts.located(name, resolve) if _own(name) else name
+    return user_code.resolve_reference(name, resolve) if _own(name) else name
 
 
-def entry(name: str, resolve: Callable[[str], Path] = Path) -> Entry:
+def entry(name: str, resolve: Callable[[str], Path] = Path) -> FamilyEntry:
     """Return what is known of a family; the file of one's own is looked at, not run.
 
     Args:
@@ -194,10 +231,15 @@ def entry(name: str, resolve: Callable[[str], Path] = Path) -> Entry:
         FamilyError: there is none of that name, or its library is not installed.
     """
     if _own(name):
-        keras = scripts.imports(scripts.check(name, resolve)) & {"keras", "keras_tuner", "kerastuner", "tensorflow"}
-        return Entry(f"your own, from {name}", "keras_tuner" if keras else "sklearn")
+        keras = user_code.imported_libraries(user_code.check(name, resolve)) & {
+            "keras",
+            "keras_tuner",
+            "kerastuner",
+            "tensorflow",
+        }
+        return FamilyEntry("wrappers", f"your own, from {name}", "keras_tuner" if keras else "sklearn")
     if name not in FAMILIES:
-        hint = did_you_mean(name, FAMILIES) or f" Known: {listed(FAMILIES)}."
+        hint = did_you_mean(name, FAMILIES) or f" Known: {format_list(FAMILIES)}."
         raise FamilyError(f"must be a known family. Received: {name!r}.{hint}")
     found = FAMILIES[name]
     if not found.installed:
@@ -222,22 +264,25 @@ def module(name: str) -> "Family":
     Of rows with images among their columns, a family that does not take them whole is given its part; for several
     targets, one that does not learn them together has a model for each.
     """
-    from workbench.models.portion import Portioned
-    from workbench.models.separate import Able
+    from workbench.models.wrappers.modality import ModalityFamily
+    from workbench.models.wrappers.multi_output import MultiOutputFamily
 
     if _own(name):
-        from workbench.models.own import Own
+        from workbench.models.wrappers.custom import CustomFamily
 
-        return Able(Portioned(Own(name), Entry.kinds), joint=False)
-    family, known = cast("Family", importlib.import_module(f"workbench.models.{name}")), FAMILIES[name]
-    return Able(family if "mixed" in known.kinds else Portioned(family, known.kinds), joint=known.joint)
+        return MultiOutputFamily(ModalityFamily(CustomFamily(name), FamilyEntry.kinds), joint=False)
+    known = FAMILIES[name]
+    family = cast("Family", importlib.import_module(f"workbench.models.{known.folder}.{name}"))
+    return MultiOutputFamily(
+        family if "mixed" in known.kinds else ModalityFamily(family, known.kinds), joint=known.joint
+    )
 
 
 def modules(name: str) -> list[str]:
     """Return the names of the modules that a process which trains the family should have loaded."""
     if not _own(name):
-        return [f"workbench.models.{name}"]
-    return ["workbench.models.own", *(["workbench.models.hypermodel"] if entry(name).keras else [])]
+        return [f"workbench.models.{FAMILIES[name].folder}.{name}"]
+    return ["workbench.models.wrappers.custom", *(["workbench.models.nn.hypermodel"] if entry(name).keras else [])]
 
 
 def _own(name: str) -> bool:

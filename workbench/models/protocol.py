@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from workbench.config import ColumnKind, Task, TrainingConfig
+from workbench.config import ColumnKind, TaskType, TrainingConfig
 
 # Of so many targets at most, each one's loss is told of every epoch.
 _TOLD = 12
@@ -26,7 +26,7 @@ class Problem:
     """What is to be learned, the same for every fold."""
 
     kind: Literal["table", "text", "image", "sequence", "mixed"]
-    task: Task
+    task: TaskType
     classes: int
     """The number of classes; 0 for regression."""
     columns: Mapping[str, ColumnKind]
@@ -71,7 +71,7 @@ class Rows:
     weight: np.ndarray | None = None
 
 
-class Watch(Protocol):
+class ProgressCallback(Protocol):
     """Who is told how training goes."""
 
     def __call__(
@@ -89,7 +89,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class UnlabeledFeatures:
     """What the folds of a trial have in common: every row's features, of training, validation and test alike."""
 
     x: Inputs
@@ -100,12 +100,12 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
-class Setting:
+class FitContext:
     """How a model is to be trained here and now."""
 
     seed: int
     threads: int
-    watch: Watch
+    watch: ProgressCallback
     epochs: int = 100
     """The most epochs that a net is trained for."""
     length: int | None = None
@@ -114,7 +114,7 @@ class Setting:
     """What the study file says about the training of nets, its paths absolute."""
     name: str = ""
     """What logs of this training are called, a path below the user's folder for them."""
-    unlabelled: Unlabelled | None = None
+    unlabelled: UnlabeledFeatures | None = None
     """For a family whose entry asks for it; without it the family makes do with the rows to learn from."""
     cache: Path | None = None
     """Where what is made of the rows once, and takes long, may be kept for other trials."""
@@ -136,7 +136,7 @@ class Model(Protocol):
 class Family(Protocol):
     """A module of this folder."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Setting) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         """Train one model.
 
         Args:

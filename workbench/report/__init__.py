@@ -16,6 +16,6 @@ page     the story as one self-contained HTML page
 markdown the story for a repository
 """
 
-from workbench.report.story import Architecture, Curves, Question, Recipe, Story
+from workbench.report.report_data import Architecture, Curves, Recipe, ReportData, StudyFacts
 
-__all__ = ["Architecture", "Curves", "Question", "Recipe", "Story"]
+__all__ = ["Architecture", "Curves", "Recipe", "ReportData", "StudyFacts"]

@@ -5,18 +5,19 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from urllib.parse import quote
 
-from workbench.report import answer, tables
-from workbench.report.advice import advice
-from workbench.report.pictures import Picture
-from workbench.report.story import Story
-from workbench.report.tables import Table
-from workbench.report.words import command, counted
+from workbench.report import report_tables
+from workbench.report import summary as answer
+from workbench.report.formatting import command, count_noun
+from workbench.report.recommendations import recommend
+from workbench.report.render import RenderedFigure
+from workbench.report.report_data import ReportData
+from workbench.report.report_tables import ReportTable
 
 # What would be read as markup anywhere in a line.
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~$#])")
 
 
-def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
+def text(story: ReportData, pictures: Sequence[RenderedFigure], folder: str) -> str:
     """Return the report.
 
     Args:
@@ -34,7 +35,7 @@ def text(story: Story, pictures: Sequence[Picture], folder: str) -> str:
         *_shown(pictures, "study", folder),
         *_best(story),
         "## Trials",
-        _folded(counted(len(story.trials), "finished trial"), [_table(tables.trials(story))]),
+        _folded(count_noun(len(story.trials), "finished trial"), [_table(report_tables.trials(story))]),
         *_data(story),
         *_again(story),
     ]
@@ -54,80 +55,82 @@ def code(words: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
-def _head(story: Story) -> str:
+def _head(story: ReportData) -> str:
     facts = answer.facts(story)
     lines = [f"# {plain(story.question.study)}", plain(answer.question(story))]
     cells = [[plain(each) for each in (fact.name, fact.value, fact.what)] for fact in facts]
     lines += ["\n".join(_grid(["", "", ""], cells))]
     lines += [plain(fact.remark) for fact in facts if fact.name == "Ensemble" and fact.remark]
-    return "\n\n".join([*lines, "## Leaderboard", _table(tables.families(story))])
+    return "\n\n".join([*lines, "## Leaderboard", _table(report_tables.families(story))])
 
 
-def _next(story: Story) -> str:
+def _next(story: ReportData) -> str:
     lines = [
         f"{place}. **{plain(each.title)}.** {plain(each.reason)} {plain(each.where)}: {code(each.line)}"
-        for place, each in enumerate(advice(story), 1)
+        for place, each in enumerate(recommend(story), 1)
     ]
     return "\n\n".join(["## What to do next", "\n".join(lines) or "Nothing stands out."])
 
 
-def _ensemble(story: Story) -> str:
-    members, rivals = tables.members(story), tables.rivals(story)
+def _ensemble(story: ReportData) -> str:
+    members, rivals = report_tables.members(story), report_tables.rivals(story)
     if members is None or rivals is None:
         return ""
-    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", tables.targets(story)
+    words, targets = f"{answer.honesty(story)} {answer.certificate(story)}", report_tables.targets(story)
     shown = [_table(members), _table(rivals), *([] if targets is None else [_table(targets)])]
     return "\n\n".join(["## Ensemble", plain(words), *shown])
 
 
-def _architectures(story: Story) -> Iterator[str]:
+def _architectures(story: ReportData) -> Iterator[str]:
     if story.architectures:
         yield "## Architectures"
         yield plain(answer.architectures(story))
     for net in story.architectures:
-        sizes = f"{counted(net.parameters, 'parameter')}, {net.trainable:,} of them trained"
+        sizes = f"{count_noun(net.parameters, 'parameter')}, {net.trainable:,} of them trained"
         yield _folded(f"{net.name}: {sizes}", [_block(net.table.rstrip(), "text")])
 
 
-def _shown(pictures: Sequence[Picture], group: str, folder: str) -> Iterator[str]:
+def _shown(pictures: Sequence[RenderedFigure], group: str, folder: str) -> Iterator[str]:
     for each in pictures:
         if each.group == group:
             yield f"![{plain(each.title)}]({quote(folder)}/{each.name}.png)\n\n*{plain(each.caption)}*"
 
 
-def _best(story: Story) -> Iterator[str]:
-    found = tables.hyperparameters(story)
+def _best(story: ReportData) -> Iterator[str]:
+    found = report_tables.hyperparameters(story)
     if found:
         yield "### Hyperparameters of the best trials"
     for table in found:
         yield _folded(table.caption, [_table(table, caption=False)])
 
 
-def _data(story: Story) -> Iterator[str]:
+def _data(story: ReportData) -> Iterator[str]:
     asked = story.question
     test = "" if asked.test_rows is None else f", {asked.test_rows:,} to predict"
     yield "## Data"
-    yield plain(f"{counted(asked.rows, 'row')} ({asked.kind}) from {asked.source}{test}; {asked.folds}, hash ") + code(
-        asked.fold_hash
-    )
+    yield plain(
+        f"{count_noun(asked.rows, 'row')} ({asked.kind}) from {asked.source}{test}; {asked.folds}, hash "
+    ) + code(asked.fold_hash)
     if asked.notes or story.notes:
         yield "\n".join(f"- {plain(note)}" for note in (*asked.notes, *story.notes))
-    columns = tables.columns(story)
+    columns = report_tables.columns(story)
     if columns is not None:
-        yield _folded(f"{counted(len(columns.rows), 'column')}: {tables.kinds(story)}", [_table(columns)])
+        yield _folded(f"{count_noun(len(columns.rows), 'column')}: {report_tables.kinds(story)}", [_table(columns)])
 
 
-def _again(story: Story) -> Iterator[str]:
+def _again(story: ReportData) -> Iterator[str]:
     yield "## How to make it again"
-    yield _block(command("run", story.question.file, f"--trials {tables.finished(story)}", "--workers 1"), "console")
-    versions = tables.versions(story)
+    yield _block(
+        command("run", story.question.file, f"--trials {report_tables.count_finished(story)}", "--workers 1"), "console"
+    )
+    versions = report_tables.versions(story)
     if story.recipe is not None and versions is not None:
         yield f"Seed {story.recipe.seed}."
         yield _folded(f"The study file, {story.question.file}", [_block(story.recipe.text.rstrip(), "yaml")])
         yield _folded("Versions", [_table(versions)])
 
 
-def _table(table: Table, *, caption: bool = True) -> str:
+def _table(table: ReportTable, *, caption: bool = True) -> str:
     rows = [
         [f"**{plain(cell.text)}**" if place in table.marked and cell.text else plain(cell.text) for cell in row]
         for place, row in enumerate(table.rows)

@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 
-from workbench.report import answer, drawing, tables
-from workbench.report.advice import advice
-from workbench.report.pictures import Picture
-from workbench.report.story import Story
-from workbench.report.words import command, counted, number
+from workbench.report import plot_style, report_tables, summary
+from workbench.report.formatting import command, count_noun, number
+from workbench.report.recommendations import recommend
+from workbench.report.render import RenderedFigure
+from workbench.report.report_data import ReportData
 
 
-def html(story: Story, pictures: Sequence[Picture]) -> str:
+def html(story: ReportData, pictures: Sequence[RenderedFigure]) -> str:
     """Return the page.
 
     Args:
@@ -28,20 +28,20 @@ def html(story: Story, pictures: Sequence[Picture]) -> str:
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(_read("page.html")).render(
         story=story,
-        question=answer.question(story),
-        facts=answer.facts(story),
-        honesty=answer.honesty(story),
-        gain=answer.gain(story),
-        certificate=answer.certificate(story),
-        advice=advice(story),
-        tables=tables,
+        question=summary.question(story),
+        facts=summary.facts(story),
+        honesty=summary.honesty(story),
+        gain=summary.gain(story),
+        certificate=summary.certificate(story),
+        advice=recommend(story),
+        tables=report_tables,
         number=number,
-        counted=counted,
+        counted=count_noun,
         command=command,
-        css=Markup(drawing.css() + _read("page.css")),
+        css=Markup(plot_style.css() + _read("page.css")),
         script=Markup(script),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        architectures=answer.architectures(story),
+        architectures=summary.architectures(story),
         diagrams=[(each, each.diagram and _inline(each.diagram)) for each in story.architectures],
         figures={
             group: [(each, Markup(each.svg)) for each in pictures if each.group == group]

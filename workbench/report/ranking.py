@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report.story import Story
+from workbench.report.report_data import ReportData
 
 Array = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class Ranking:
         return float(np.diff(recall) @ precision[1:])
 
 
-def of_members(story: Story, most: int) -> Mapping[str, Ranking]:
+def of_members(story: ReportData, most: int) -> Mapping[str, Ranking]:
     """Return how the ensemble and its heaviest members rank the rows of two classes; nothing where one is absent."""
     positive = story.y == 1
     if story.oof is None or story.oof.ndim > 1 or positive.all() or not positive.any():
@@ -71,7 +71,7 @@ def of_members(story: Story, most: int) -> Mapping[str, Ranking]:
     return {name: Ranking.of(positive, oof) for name, oof in [("ensemble", story.oof), *heaviest]}
 
 
-def of_classes(story: Story) -> Mapping[int, Ranking]:
+def of_classes(story: ReportData) -> Mapping[int, Ranking]:
     """Return how the ensemble ranks the rows for each of three or more classes that has some but not all of them."""
     if story.oof is None or story.oof.ndim == 1:
         return {}
@@ -83,7 +83,7 @@ def of_classes(story: Story) -> Mapping[int, Ranking]:
     }
 
 
-def thinned(x: Array, y: Array) -> tuple[Array, Array]:
+def thin_points(x: Array, y: Array) -> tuple[Array, Array]:
     """Return a curve with so few points that it can be drawn, spread evenly along its length, the ends among them."""
     if len(x) <= MOST_POINTS:
         return x, y

@@ -9,11 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from workbench.search.books import Row
+from workbench.search.storage import TrialRecord
 
 
 @dataclass
-class Standing:
+class FamilyProgress:
     """What a family has done so far."""
 
     family: str
@@ -25,7 +25,7 @@ class Standing:
     """Seconds in trials, those under way not counted."""
     loss: float | None = None
     """The best score so far, smaller is better."""
-    best: Row | None = None
+    best: TrialRecord | None = None
     """The trial that has it."""
     weight: float = 0.0
     """What that trial adds to the others: its weight in a blend of the families' best."""
@@ -41,7 +41,7 @@ class Standing:
         return sorted(self.complete)[len(self.complete) // 2] if self.complete else None
 
 
-def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standing | None:
+def choose(standings: Sequence[FamilyProgress], seconds_left: float | None) -> FamilyProgress | None:
     """Return the family to try next; None when no trial is worth beginning in the time that is left.
 
     Without a limit of time the choice follows from the trials alone, so that it is the same again.
@@ -55,7 +55,7 @@ def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standin
     able = [s for s in standings if seconds_left is None or (s.forecast or 0.0) <= seconds_left]
     ranked = sorted(standings, key=lambda s: float("inf") if s.loss is None else s.loss)
 
-    def order(standing: Standing) -> tuple[bool, float]:
+    def order(standing: FamilyProgress) -> tuple[bool, float]:
         # Of a family whose first trial is under way nobody knows what a second one takes.
         unknown = seconds_left is not None and standing.running > 0 and standing.forecast is None
         return unknown, _had(standing, seconds_left) / _promise(standing, ranked.index(standing) + 1)
@@ -63,12 +63,12 @@ def choose(standings: Sequence[Standing], seconds_left: float | None) -> Standin
     return min(able, key=order, default=None)
 
 
-def _promise(standing: Standing, rank: int) -> float:
+def _promise(standing: FamilyProgress, rank: int) -> float:
     """Return what a family promises: ranks give all families together about as much as weights do, which sum to 1."""
     return 1 / rank + 2 * standing.weight
 
 
-def _had(standing: Standing, seconds_left: float | None) -> float:
+def _had(standing: FamilyProgress, seconds_left: float | None) -> float:
     """Return what a family has had: trials, and under a limit of time the geometric mean of them and their seconds.
 
     So neither a cheap family takes all of a budget of trials, nor a dear one all of a budget of minutes. A trial

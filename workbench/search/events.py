@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.search.books import Row
+from workbench.search.storage import TrialRecord
 
 Why = Literal["trials", "minutes", "families", "exhausted", "disk"]
 
@@ -45,7 +45,7 @@ class FoldEnded:
 class TrialEnded:
     """A trial was complete, pruned or failed; it is in Optuna and in MLflow."""
 
-    row: Row
+    row: TrialRecord
 
 
 @dataclass(frozen=True)

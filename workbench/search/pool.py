@@ -17,7 +17,7 @@ from typing import Any, Literal
 import psutil
 
 from workbench.search import worker
-from workbench.trial import Spec
+from workbench.trial import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Pool:
             with self._surroundings(), _silence():
                 forkserver.ensure_running()
 
-    def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
+    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> Process:
         """Start a trial as the worker of that number, from 0."""
         spare, self._spare = self._spare, None
         process = spare if spare is not None and spare.process.is_alive() else self._fork()

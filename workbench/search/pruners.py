@@ -3,7 +3,7 @@
 A trial is compared with others of its family at the same place: the same fold and the same progress in it, or the
 same number of finished folds. Optuna's own pruners know one scale of steps and take its values for comparable; here
 values within a fold are validation losses and those at its end are scores, so the policies are written anew over a
-`Board` that keeps them apart. What they decide follows from Optuna's journal alone and is the same after a restart.
+`IntermediateValues` that keeps them apart. What they decide follows from Optuna's journal alone and is the same after a restart.
 """
 
 import bisect
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.errors import SearchError, did_you_mean, listed
+from workbench.errors import SearchError, did_you_mean, format_list
 
 # Where within a fold a trial is looked at: 2, 3, 4, 6, 8, 11, 16 … epochs.
 RUNGS = tuple(round(2 ** (k / 2)) for k in range(2, 30))
@@ -30,13 +30,13 @@ Place = tuple[int, int]
 _STARTUP = 4
 
 
-def step_of(place: Place) -> int:
+def encode_step(place: Place) -> int:
     """Return the step of a place in Optuna's journal, unique over folds and rungs."""
     fold, rung = place
     return fold * STRIDE + (STRIDE - 1 if rung == END else rung)
 
 
-def place_of(step: int) -> Place:
+def decode_step(step: int) -> Place:
     """Return the place that a step of the journal stands for."""
     fold, rung = divmod(step, STRIDE)
     return fold, END if rung == STRIDE - 1 else rung
@@ -49,7 +49,7 @@ def rung_of(progress: int) -> int | None:
 
 
 @dataclass
-class Board:
+class IntermediateValues:
     """What the trials of one family came to, place by place; smaller is better."""
 
     at: dict[Place, dict[int, float]] = field(default_factory=dict)
@@ -86,21 +86,21 @@ class Board:
         return np.array([v for n, v in self.values(place).items() if n in self.complete and n != number])
 
 
-Pruner = Callable[[Board, int, Place], bool]
+Pruner = Callable[[IntermediateValues, int, Place], bool]
 """Told the board, the trial's number and its place, where its own value is: returns whether the trial should end."""
 
 
 def percentile(share: float) -> Pruner:
     """Return the pruner that ends what is worse than the best `share` of the complete trials at the same place."""
 
-    def ends(board: Board, number: int, place: Place) -> bool:
+    def ends(board: IntermediateValues, number: int, place: Place) -> bool:
         peers, own = board.peers(number, place), board.values(place).get(number)
         return own is not None and len(peers) >= _STARTUP and bool(own > np.quantile(peers, share))
 
     return ends
 
 
-def halving(board: Board, number: int, place: Place, *, spared: int = 0) -> bool:
+def halving(board: IntermediateValues, number: int, place: Place, *, spared: int = 0) -> bool:
     """End what is not in the best third after 4, 16, 64 … epochs of the first fold, and after 1, 3, 9 … folds.
 
     Asynchronous successive halving (Li et al., 2020, "A system for massively parallel hyperparameter tuning").
@@ -122,12 +122,12 @@ def halving(board: Board, number: int, place: Place, *, spared: int = 0) -> bool
     return better >= math.ceil(len(values) / 3)
 
 
-def hyperband(board: Board, number: int, place: Place) -> bool:
+def hyperband(board: IntermediateValues, number: int, place: Place) -> bool:
     """Halve in three brackets, by the trial's number, that spare more and more (Li et al., 2018, "Hyperband")."""
     return halving(board, number, place, spared=zlib.crc32(str(number).encode()) % 3)
 
 
-def wilcoxon(board: Board, number: int, place: Place) -> bool:
+def wilcoxon(board: IntermediateValues, number: int, place: Place) -> bool:
     """End what is worse than the best complete trial, fold by fold (Wilcoxon, 1945: signed ranks, p < 0.1)."""
     difference = _differences(board, number, place, best=0.0)
     if difference is None or not difference.any() or difference.mean() <= 0:
@@ -137,7 +137,7 @@ def wilcoxon(board: Board, number: int, place: Place) -> bool:
     return bool(stats.wilcoxon(difference, alternative="greater", method="auto").pvalue < 0.1)
 
 
-def paired(board: Board, number: int, place: Place) -> bool:
+def paired(board: IntermediateValues, number: int, place: Place) -> bool:
     """End what is clearly worse, by as few epochs and folds as that takes.
 
     In the first fold: worse than every complete trial was at the same progress. At the end of a fold: worse than a
@@ -155,7 +155,7 @@ def paired(board: Board, number: int, place: Place) -> bool:
     return spread is not None and bool(difference.mean() > 1.5 * spread / math.sqrt(len(difference)))
 
 
-def never(board: Board, number: int, place: Place) -> bool:
+def never(board: IntermediateValues, number: int, place: Place) -> bool:
     """End nothing."""
     return False
 
@@ -183,12 +183,12 @@ def pruner(name: str) -> Pruner:
         SearchError: there is none of that name; says which are known.
     """
     if name not in _PRUNERS:
-        hint = did_you_mean(name, _PRUNERS) or f" Known: {listed(_PRUNERS)}."
+        hint = did_you_mean(name, _PRUNERS) or f" Known: {format_list(_PRUNERS)}."
         raise SearchError(f"must be a known pruner. Received: {name!r}.{hint}")
     return _PRUNERS[name]
 
 
-def _differences(board: Board, number: int, place: Place, *, best: float) -> np.ndarray | None:
+def _differences(board: IntermediateValues, number: int, place: Place, *, best: float) -> np.ndarray | None:
     """Return, fold by fold, by how much a trial is worse than the complete trial at the quantile `best`."""
     fold, rung = place
     if rung != END or len(board.ranked) < _STARTUP:
@@ -197,13 +197,13 @@ def _differences(board: Board, number: int, place: Place, *, best: float) -> np.
     return _between(board, number, reference, fold + 1)
 
 
-def _between(board: Board, one: int, other: int, folds: int) -> np.ndarray | None:
+def _between(board: IntermediateValues, one: int, other: int, folds: int) -> np.ndarray | None:
     ends = [board.at.get((fold, END), {}) for fold in range(folds)]
     both = [end[one] - end[other] for end in ends if one in end and other in end]
     return np.array(both) if both else None
 
 
-def _spread(board: Board) -> float | None:
+def _spread(board: IntermediateValues) -> float | None:
     """Return the usual standard deviation, over folds, of the difference between a complete trial and the best."""
     # The best dozen tell enough; a study of thousands is not gone through at every fold.
     (_, best), *others = board.ranked[:12]

@@ -5,12 +5,12 @@ import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import SearchError, did_you_mean, listed
+from workbench.errors import SearchError, did_you_mean, format_list
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from workbench.search.horizon import Judge
+    from workbench.search.bounded_history import Judge
 
 # Name: Optuna's class and its options. TPE's default of 10 random trials is much for a family's share of a study.
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -34,7 +34,7 @@ def check_sampler(name: str) -> None:
         SearchError: says which are known, or what to install.
     """
     if name not in _SAMPLERS:
-        hint = did_you_mean(name, _SAMPLERS) or f" Known: {listed(_SAMPLERS)}."
+        hint = did_you_mean(name, _SAMPLERS) or f" Known: {format_list(_SAMPLERS)}."
         raise SearchError(f"must be a known sampler. Received: {name!r}.{hint}")
     if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
         raise SearchError("must be an installed sampler. Received: 'cmaes'. Install it with: pip install cmaes.")
@@ -84,7 +84,7 @@ def make_sampler(name: str, *, seed: int, family: str, number: int, judge: "Judg
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=own, **options)
     if name == "tpe":
-        from workbench.search.horizon import Horizon
+        from workbench.search.bounded_history import BoundedHistorySampler
 
-        return Horizon(sampler, judge)
+        return BoundedHistorySampler(sampler, judge)
     return sampler

@@ -12,8 +12,7 @@ from workbench import trial
 from workbench.errors import EvaluationError, SearchError
 from workbench.models import BASELINE
 from workbench.search import worker
-from workbench.search.allocation import Standing, choose
-from workbench.search.books import Books, Live, Row
+from workbench.search.allocation import FamilyProgress, choose
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -27,12 +26,13 @@ from workbench.search.events import (
     Why,
 )
 from workbench.search.limits import Limits
-from workbench.search.pace import Pace
 from workbench.search.pool import Process
 from workbench.search.pruners import END
-from workbench.search.usage import Meter
-from workbench.space import Question
-from workbench.trial import Cut, FoldResult, Result, Spec
+from workbench.search.resource_usage import ResourceMeter
+from workbench.search.storage import ActiveTrial, TrialRecord, TrialStorage
+from workbench.search.time_estimate import TimeEstimate
+from workbench.space import Hyperparameter
+from workbench.trial import FoldResult, InterruptedFold, TrialResult, TrialSpec
 
 _MOST_FAILURES = 3
 # No trial gets anywhere in less than this.
@@ -44,7 +44,7 @@ _LOOK = 1.0
 class Workers(Protocol):
     """Starts a process for a trial, and waits for any of them; `pool.Pool` does."""
 
-    def start(self, spec: Spec, number: int, folder: Path, *, slot: int = 0) -> Process:
+    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> Process:
         """Start a trial as the worker of that number."""
 
     def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
@@ -55,11 +55,11 @@ class Workers(Protocol):
 class Plan:
     """What to search, and for how long."""
 
-    specs: Mapping[str, Spec]
+    specs: Mapping[str, TrialSpec]
     """By family, in the order of their first turns; the baseline among them."""
     folder: Callable[[str, int], Path]
     """Where a family's trial of that number keeps its finished folds."""
-    record: Callable[[Result, Path], str]
+    record: Callable[[TrialResult, Path], str]
     """Writes a result to MLflow, and what else is to last of its folder; returns the run's id. Twice is as once."""
     workers: int
     trials: int | None
@@ -67,11 +67,11 @@ class Plan:
     deadline: float | None
     """When the search must be over, in seconds of `time.monotonic`."""
     limits: Limits = field(default_factory=Limits)
-    weigh: Callable[[Sequence[Row]], Mapping[str, float]] = lambda rows: {}
+    weigh: Callable[[Sequence[TrialRecord]], Mapping[str, float]] = lambda rows: {}
     """The weights that the best trials of each family, these, have in a blend of them, by family."""
     weights: int = 0
     """How many trials of each family keep the weights of their models: those that are the best after each fold."""
-    meter: Meter | None = None
+    meter: ResourceMeter | None = None
     """Writes down what trials use of the machine."""
 
 
@@ -79,26 +79,26 @@ class Plan:
 class _Running:
     """A trial under way."""
 
-    live: Live
+    live: ActiveTrial
     process: Process
     slot: int
     began: float
     """When the trial's process was started, in seconds of `time.monotonic`."""
-    pace: Pace
+    pace: TimeEstimate
 
 
 class Search:
     """One call of the search; iterate over `events` to run it."""
 
-    def __init__(self, plan: Plan, books: Books, pool: Workers) -> None:
+    def __init__(self, plan: Plan, books: TrialStorage, pool: Workers) -> None:
         """Take stock of the trials that there are."""
         self._plan = plan
-        self._books = books
+        self._storage = books
         self._pool = pool
         self._running: list[_Running] = []
         rows = books.rows()
         self._finished = sum(row.state != "failed" for row in rows)
-        self._standings = {family: Standing(family, waiting=books.waiting(family)) for family in plan.specs}
+        self._standings = {family: FamilyProgress(family, waiting=books.waiting(family)) for family in plan.specs}
         for row in reversed(rows):
             if row.family in self._standings:
                 self._standings[row.family].started += 1
@@ -143,7 +143,7 @@ class Search:
         if standing.complete:
             return
         spec = self._plan.specs[BASELINE]
-        live = self._books.ask(BASELINE)
+        live = self._storage.ask(BASELINE)
         folder = self._plan.folder(BASELINE, live.number)
         try:
             yield TrialStarted(BASELINE, live.number, len(spec.folds))
@@ -166,23 +166,23 @@ class Search:
                 return "disk"
             able = self._able()
             if not able:
-                return "minutes" if self._back else "exhausted" if self._books.exhausted else "families"
+                return "minutes" if self._back else "exhausted" if self._storage.exhausted else "families"
             standing = choose(able, left)
             if standing is None:
                 return "minutes"
             yield from self._start(standing)
         return "trials"
 
-    def _able(self) -> list[Standing]:
+    def _able(self) -> list[FamilyProgress]:
         """Return the families that may have a turn."""
-        out = {*self._aside, *self._back, *self._books.exhausted}
+        out = {*self._aside, *self._back, *self._storage.exhausted}
         return [standing for standing in self._others() if standing.family not in out]
 
-    def _start(self, standing: Standing) -> Iterator[Event]:
+    def _start(self, standing: FamilyProgress) -> Iterator[Event]:
         family = standing.family
-        live = self._books.ask(family)
+        live = self._storage.ask(family)
         standing.started += 1
-        standing.waiting = self._books.waiting(family)
+        standing.waiting = self._storage.waiting(family)
         if live.hopeless:
             reason = "the whole command died under this trial, again and again"
             yield from self._tell(self._end(live, worker.Done("failed", reason)))
@@ -192,14 +192,14 @@ class Search:
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
         process = self._pool.start(spec, live.number, self._plan.folder(family, live.number), slot=slot)
         now = time.monotonic()
-        self._running.append(_Running(live, process, slot, now, Pace(len(spec.folds), now)))
+        self._running.append(_Running(live, process, slot, now, TimeEstimate(len(spec.folds), now)))
         standing.running += 1
 
     def _listen(self, running: _Running) -> Iterator[Event]:
         """Take one message of a worker, and answer it."""
         live = running.live
         match running.process.receive():
-            case Question() as question:
+            case Hyperparameter() as question:
                 try:
                     running.process.send(live.answer(question))
                 except SearchError as error:
@@ -262,7 +262,7 @@ class Search:
         pairs = list(self._plan.specs[running.live.family].folds.pairs())
         # A trial may also die after its last fold.
         whole = running.pace.done == len(pairs)
-        cut = None if whole else Cut(*pairs[running.pace.done], time.monotonic() - running.pace.since, {})
+        cut = None if whole else InterruptedFold(*pairs[running.pace.done], time.monotonic() - running.pace.since, {})
         return worker.Done("failed", reason, running.live.hyperparameters, cut)
 
     def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:
@@ -276,12 +276,12 @@ class Search:
         if self._ended >= len(self._others()):
             yield self._forecast()
 
-    def _end(self, live: Live, done: worker.Done) -> Row:
+    def _end(self, live: ActiveTrial, done: worker.Done) -> TrialRecord:
         """Write the result to MLflow, then tell Optuna: what Optuna has been told is in MLflow."""
         spec = self._plan.specs[live.family]
         folder = self._plan.folder(live.family, live.number)
         folds = [fold for pair in spec.folds.pairs() if (fold := FoldResult.load(folder, *pair)) is not None]
-        known = partial(trial.result, spec, live.number, folds, hyperparameters=done.hyperparameters, cut=done.cut)
+        known = partial(trial.join_folds, spec, live.number, folds, hyperparameters=done.hyperparameters, cut=done.cut)
         try:
             result = known(state=done.state, reason=done.reason)
         except EvaluationError as error:
@@ -293,7 +293,7 @@ class Search:
             self._weigh()
         return row
 
-    def _tell(self, row: Row) -> Iterator[Event]:
+    def _tell(self, row: TrialRecord) -> Iterator[Event]:
         """Tell of a trial that ended, and of a family that fails again and again."""
         yield TrialEnded(row)
         standing = self._standings[row.family]
@@ -302,7 +302,7 @@ class Search:
             self._aside[row.family] = row.reason or "failed"
             yield FamilySetAside(row.family, self._aside[row.family])
 
-    def _tally(self, row: Row) -> bool:
+    def _tally(self, row: TrialRecord) -> bool:
         """Add a trial to its family's standing; return whether it is the family's best now."""
         standing = self._standings[row.family]
         standing.spent += row.seconds
@@ -321,7 +321,7 @@ class Search:
         for family, weight in (self._plan.weigh(best) if len(best) > 1 else {}).items():
             self._standings[family].weight = weight
 
-    def _others(self) -> list[Standing]:
+    def _others(self) -> list[FamilyProgress]:
         return [standing for standing in self._standings.values() if standing.family != BASELINE]
 
     def _forecast(self) -> Forecast:

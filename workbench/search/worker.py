@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from workbench import trial
 from workbench.errors import WorkbenchError
-from workbench.search import portrait
+from workbench.search import net_artifacts
 from workbench.search.pruners import rung_of
-from workbench.space import Question
+from workbench.space import Hyperparameter
 
 LOG = "worker.log"
 WEIGHTS = "weights"
@@ -61,18 +61,18 @@ class Done:
     state: Literal["complete", "pruned", "failed"]
     reason: str | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    cut: trial.Cut | None = None
+    cut: trial.InterruptedFold | None = None
     """The fold that it ended in."""
 
 
-Message = Question | Epoch | FoldDone | Done
+Message = Hyperparameter | Epoch | FoldDone | Done
 
 
 @dataclass(frozen=True)
 class Job:
     """What a worker is to do."""
 
-    spec: trial.Spec
+    spec: trial.TrialSpec
     number: int
     folder: Path
     """Where finished folds are kept, and what libraries print."""
@@ -109,7 +109,7 @@ class _Work:
         self._answer: Answer = "go on"
         self._fold: trial.FoldResult | None = None
 
-    def run(self, spec: trial.Spec, number: int, folder: Path) -> Done:
+    def run(self, spec: trial.TrialSpec, number: int, folder: Path) -> Done:
         hp: Any = None
         try:
             hp = trial.space(spec.located, self.suggest)
@@ -121,7 +121,7 @@ class _Work:
                     return Done("pruned", f"pruned after fold {fold.fold}", dict(hp.values))
         except (EOFError, BrokenPipeError):
             raise
-        except trial.Halted as halted:
+        except trial.StoppedFold as halted:
             epoch = halted.cut.curve["epoch"][-1]
             reason = f"pruned in fold {halted.cut.fold} after epoch {epoch:.0f}"
             return Done("pruned", reason, dict(hp.values), halted.cut)
@@ -131,7 +131,7 @@ class _Work:
             return Done("failed", reason, dict(hp.values) if hp else {})
         return Done("complete", None, dict(hp.values))
 
-    def suggest(self, question: Question) -> Any:
+    def suggest(self, question: Hyperparameter) -> Any:
         answer = self._ask(question)
         if isinstance(answer, WorkbenchError):
             raise answer
@@ -149,13 +149,13 @@ class _Work:
             self._line.send(Epoch(fold, epoch, of=of))
         return True
 
-    def keep(self, spec: trial.Spec, folder: Path, repeat: int, fold: int, model: Any) -> None:
+    def keep(self, spec: trial.TrialSpec, folder: Path, repeat: int, fold: int, model: Any) -> None:
         """Save a model whose weights may be wanted, and of the last one what there is to see."""
         if self._answer.startswith("keep"):
             trial.save(model, folder / WEIGHTS / f"{repeat}-{fold}")
         if self._fold is not None and (repeat, fold) == list(spec.folds.pairs())[-1]:
             whole = self._answer == "keep, show and go on"
-            portrait.make(spec, self._fold, model, folder / portrait.FOLDER, whole=whole)
+            net_artifacts.make(spec, self._fold, model, folder / net_artifacts.FOLDER, whole=whole)
 
     def _ask(self, message: Message) -> Any:
         self._line.send(message)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras_tuner
 
-from workbench.space.question import Suggest, answer_choice, answer_number
+from workbench.space.distributions import Suggest, answer_choice, answer_number
 
 
 class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]  # KerasTuner has no types

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from workbench.errors import SpaceError
-from workbench.space.question import Sampling, Scalar, Suggest, answer_choice, answer_number
+from workbench.space.distributions import Sampling, Scalar, Suggest, answer_choice, answer_number
 
 
 class Space:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.errors import StudyError, listed
+from workbench.errors import StudyError, format_list
 from workbench.evaluation import folds
-from workbench.study.competition import Competition
+from workbench.study.task import Task
 from workbench.tracking import Predictions
 
 # How many ids a message names.
@@ -28,7 +28,7 @@ class Alignment:
         return Predictions(found.oof[self.oof], None if found.test is None else found.test[self.test])
 
 
-def align(own: Competition, other: Competition) -> Alignment:
+def align(own: Task, other: Task) -> Alignment:
     """Return where each prediction of `own` is among those of `other`, whose rows may come in another order.
 
     Raises:
@@ -42,11 +42,11 @@ def align(own: Competition, other: Competition) -> Alignment:
         )
     there = _found(own.dataset.ids, other.dataset.ids)
     place = np.empty(other.folds.assignment.shape, dtype=np.int64)
-    place[other.vault.repeats, other.vault.rows] = np.arange(len(other.vault.rows))
-    return Alignment(place[own.vault.repeats, there[own.vault.rows]], _test(own, other))
+    place[other.schema.repeats, other.schema.rows] = np.arange(len(other.schema.rows))
+    return Alignment(place[own.schema.repeats, there[own.schema.rows]], _test(own, other))
 
 
-def _test(own: Competition, other: Competition) -> np.ndarray | slice:
+def _test(own: Task, other: Task) -> np.ndarray | slice:
     """Return where each test row of `own` is among those of `other`."""
     here, there = own.dataset.test_ids, other.dataset.test_ids
     if here is None:
@@ -61,7 +61,7 @@ def _test(own: Competition, other: Competition) -> np.ndarray | slice:
     return order
 
 
-def _differences(own: Competition, other: Competition) -> Iterator[str]:
+def _differences(own: Task, other: Task) -> Iterator[str]:
     """Yield what makes the fold hashes differ; a cause, not what follows from it."""
     here, there = own.dataset.ids, other.dataset.ids
     order = _found(here, there)
@@ -83,12 +83,14 @@ def _rows(here: np.ndarray, there: np.ndarray, name: str) -> str:
     own, other = folds.texts(here), folds.texts(there)
     only_there, only_here = sorted(set(other) - set(own)), sorted(set(own) - set(other))
     alone = [
-        f"only {where} id {listed(ids, _FEW)}" for where, ids in (("there", only_there), ("here", only_here)) if ids
+        f"only {where} id {format_list(ids, _FEW)}"
+        for where, ids in (("there", only_there), ("here", only_here))
+        if ids
     ]
     return f"{name} ({'; '.join([f'{len(other)} there and {len(own)} here', *alone])})"
 
 
-def _target(own: Competition, other: Competition, here: np.ndarray, there: np.ndarray) -> list[str]:
+def _target(own: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list[str]:
     """Say how the target differs on the rows that both have."""
     a, b = own.dataset, other.dataset
     if a.task != b.task:
@@ -103,19 +105,19 @@ def _target(own: Competition, other: Competition, here: np.ndarray, there: np.nd
             f"target ({b.target!r} there and {a.target!r} here; {len(wrong)} of {len(here)} values, the first of id "
             f"{a.ids[here[first]]}: {theirs[first]} there and {ours[first]} here)"
         ]
-    known, others = (listed(each.classes or [target.classes for target in each.targets]) for each in (a, b))
+    known, others = (format_list(each.classes or [target.classes for target in each.targets]) for each in (a, b))
     return [] if known == others else [f"target (classes {others} there and {known} here, see data.positive)"]
 
 
-def _labels(competition: Competition) -> np.ndarray:
+def _labels(task: Task) -> np.ndarray:
     """Return the target's values: of classes their labels as text."""
-    data = competition.dataset
+    data = task.dataset
     return data.y if data.classes is None else np.array(folds.texts(np.array(data.classes, dtype=object)))[data.y]
 
 
-def _deal(competition: Competition) -> dict[str, Any]:
+def _deal(task: Task) -> dict[str, Any]:
     """Return what folds were dealt by."""
-    made, config = competition.folds, competition.config.folds
+    made, config = task.folds, task.config.folds
     chance: dict[str, Any] = {} if made.kind in ("time", "column") else {"seed": config.seed}
     part = {"fraction": config.fraction} if made.kind == "holdout" else {}
     return {"kind": made.kind, "folds": made.folds, "repeats": made.repeats, **chance, **part}

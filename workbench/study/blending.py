@@ -10,18 +10,18 @@ import numpy as np
 from workbench import ensemble
 from workbench.ensemble import Assessment, Blend, Whose
 from workbench.evaluation import Metric
-from workbench.evaluation.targets import OfTarget, Several
-from workbench.study.candidates import Candidate, Model
-from workbench.study.competition import Competition
+from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric
+from workbench.study.candidate_pool import Candidate, Model
+from workbench.study.task import Task
 from workbench.submission import Threshold
 
 # The share of the time in which is found out what each member adds.
 _TO_EXPLAIN = 0.15
 
 
-def blended(
+def blend_candidates(
     models: Sequence[Model],
-    competition: Competition,
+    task: Task,
     *,
     method: str,
     weights: Whose | None,
@@ -34,7 +34,7 @@ def blended(
 
     Args:
         models: the candidates, with their predictions.
-        competition: says what is predicted, and how well; the honest score is cross-fitted over its folds.
+        task: says what is predicted, and how well; the honest score is cross-fitted over its folds.
         method: how weights are found.
         weights: whether members have one each, or one for each target or class; as is better unless given.
         members: the most members.
@@ -43,15 +43,15 @@ def blended(
         seconds: how long the blends may take together.
     """
     began = time.monotonic()
-    metric, vault = competition.metric, competition.vault
-    y = competition.dataset.y[vault.rows]
+    metric, vault = task.metric, task.schema
+    y = task.dataset.y[vault.rows]
     scores, families = [each.score for each, _ in models], [each.family for each, _ in models]
     chosen = ensemble.candidates(scores, families, [found.oof for _, found in models], metric.direction, len(models))
     rows, predictions = [models[i][0] for i in chosen], [models[i][1] for i in chosen]
     oof, tests = [found.oof for found in predictions], [found.test for found in predictions if found.test is not None]
     shares = (None, None) if seconds is None else (seconds * (1 - _TO_EXPLAIN), seconds * _TO_EXPLAIN)
     options: dict[str, Any] = {"method": method, "members": members, "seed": seed, "seconds": shares[0]}
-    options |= {"fold": _fold(competition), "groups": competition.groups, "shrink": True, "simplify": simplify}
+    options |= {"fold": _fold(task), "groups": task.groups, "shrink": True, "simplify": simplify}
     result = ensemble.assess(oof, y, metric, weights=weights, **options)
     every = result.blend.weights if result.blend.apart is None else result.blend.apart
     joined = result.blend.combine(oof)
@@ -64,25 +64,27 @@ def blended(
         **_scores(result, metric),
         "threshold": threshold,
         "best_single_run_id": rows[result.best_single].run_id,
-        "also": scored(competition.also, y, joined, threshold),
+        "also": score_ensemble(task.also, y, joined, threshold),
         "candidates": len(rows),
-        "members": [_member(rows[i], i, result, competition) for i in heaviest],
+        "members": [_member(rows[i], i, result, task) for i in heaviest],
         "diversity": explained.document(),
         "seconds": time.monotonic() - began,
     }
     return known, joined, result.blend.combine(tests) if tests else None
 
 
-def _fold(competition: Competition) -> np.ndarray | None:
+def _fold(task: Task) -> np.ndarray | None:
     """Return the folds to cross-fit over; None where rows are to be dealt.
 
     Where rows are dealt repeatedly a fold holds rows that are elsewhere in another deal; then whole rows are dealt.
     """
-    folds = competition.vault.folds
-    return folds if competition.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
+    folds = task.schema.folds
+    return folds if task.folds.repeats == 1 and len(np.unique(folds)) > 1 else None
 
 
-def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold) -> dict[str, float]:
+def score_ensemble(
+    metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold
+) -> dict[str, float]:
     """Return an ensemble's scores; its threshold, of several targets each one's, decides for metrics of labels."""
     return {metric.name: metric.score(y, _decided(metric, joined, threshold)) for metric in metrics}
 
@@ -90,13 +92,19 @@ def scored(metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, thresho
 def _decided(metric: Metric, joined: np.ndarray, threshold: Threshold) -> np.ndarray:
     """Return predictions as a metric is to read them: labels where it looks at labels and a threshold decides."""
     if not isinstance(threshold, Mapping):
-        return ensemble.labelled(joined, threshold) if metric.wants == "labels" else joined
-    parts = metric.parts if isinstance(metric, Several) else (metric.part,) if isinstance(metric, OfTarget) else ()
+        return ensemble.apply_threshold(joined, threshold) if metric.wants == "labels" else joined
+    parts = (
+        metric.parts
+        if isinstance(metric, MultiTargetMetric)
+        else (metric.part,)
+        if isinstance(metric, SingleTargetMetric)
+        else ()
+    )
     cuts: list[float | None] = [None] * joined.shape[1]
     for part in parts:
         if part is not None and part.metric.wants == "labels":
             cuts[part.start] = threshold.get(part.target)
-    return ensemble.labelled(joined, tuple(cuts))
+    return ensemble.apply_threshold(joined, tuple(cuts))
 
 
 def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
@@ -126,23 +134,23 @@ def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
 def _threshold(blend: Blend, metric: Metric) -> Threshold:
     """Return the threshold that decides about labels; of several targets, that of each by name."""
     found = blend.threshold
-    if not isinstance(metric, Several):
+    if not isinstance(metric, MultiTargetMetric):
         return None if isinstance(found, tuple) else found
     return {part.target: found[part.start] if isinstance(found, tuple) else None for part in metric.parts}
 
 
-def _parts(blend: Blend, competition: Competition) -> list[str]:
+def _parts(blend: Blend, task: Task) -> list[str]:
     """Return what the weights of a member are for: the targets' or the classes' names; none where it has one weight."""
     if blend.apart is None:
         return []
-    data = competition.dataset
+    data = task.dataset
     return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
 
 
-def _member(candidate: Candidate, place: int, result: Assessment, competition: Competition) -> dict[str, Any]:
+def _member(candidate: Candidate, place: int, result: Assessment, task: Task) -> dict[str, Any]:
     """Return what there is to know of the candidate at a place among those that were blended."""
     known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
-    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, competition)
+    blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, task)
     own = None if blend.apart is None else dict(zip(parts, blend.apart[place].tolist(), strict=True))
     error = None if spread is None else float(spread[place])
     shown = {"weight": float(blend.weights[place]), "weight_se": error, "weights": own}

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench.config import masked
-from workbench.study.competition import Competition
+from workbench.config import mask_secrets
+from workbench.study.task import Task
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
-    from workbench.tracking import Origin
+    from workbench.search.storage import TrialRecord
+    from workbench.tracking import Provenance
 
 
-def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] | None, experiment: str) -> str:
+def markdown(own: Task, best: "TrialRecord | None", ensemble: Mapping[str, Any] | None, experiment: str) -> str:
     """Return the description of a study.
 
     Args:
@@ -21,10 +21,13 @@ def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] |
         ensemble: the document of its newest ensemble.
         experiment: the id that MLflow has given the study; links lead to runs of it.
     """
-    from workbench.tracking import view
+    from workbench.tracking import run_view
 
-    data, folds, link = own.dataset, own.folds, partial(view.of_run, experiment)
-    lines = [f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {masked(own.config.data.train)}", ""]
+    data, folds, link = own.dataset, own.folds, partial(run_view.of_run, experiment)
+    lines = [
+        f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {mask_secrets(own.config.data.train)}",
+        "",
+    ]
     if best is not None:
         lines += [f"- best so far: [{_name(best)}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
     if ensemble is not None:
@@ -43,28 +46,28 @@ def markdown(own: Competition, best: "Row | None", ensemble: Mapping[str, Any] |
     )
 
 
-def title(best: "Row | None") -> str:
+def title(best: "TrialRecord | None") -> str:
     """Return the name of the study's own run."""
     return "study" if best is None else f"study · best {_name(best)} {best.score:.5g}"
 
 
-def origin(own: Competition) -> "Origin":
+def origin(own: Task) -> "Provenance":
     """Return where the study comes from: its file, the commit that is in, its data."""
-    from workbench.tracking import Data
-    from workbench.tracking.origin import of
+    from workbench.tracking import DataOrigin
+    from workbench.tracking.provenance import read_provenance
 
     data, named, facts = own.dataset, own.config.data, own.facts
     known: dict[str, Any] = {"columns": data.columns, "shape": () if data.columns else data.x.shape[1:]}
     tasks: dict[str, str] = {target.name: target.task for target in data.targets} or {data.target: data.task}
     answer = {name: "number" if task == "regression" else "category" for name, task in tasks.items()}
     train = known | {"columns": {**data.columns, **(answer if data.columns else {})}}
-    found = [Data(named.train, facts.training(data.y), "training", len(data.y), **train)]
+    found = [DataOrigin(named.train, facts.training(data.y), "training", len(data.y), **train)]
     if data.test_ids is not None:
-        found.append(Data(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))
-    return of(own.config.file, tuple(found))
+        found.append(DataOrigin(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))
+    return read_provenance(own.config.file, tuple(found))
 
 
-def _name(best: "Row") -> str:
+def _name(best: "TrialRecord") -> str:
     return f"{best.family} #{best.number}"
 
 

@@ -26,7 +26,7 @@ class _Nominee(Protocol):
 Nominee = TypeVar("Nominee", bound=_Nominee)
 
 
-def nominated(ranked: Sequence[Sequence[Nominee]], most: int) -> list[Nominee]:
+def nominate(ranked: Sequence[Sequence[Nominee]], most: int) -> list[Nominee]:
     """Return the candidates worth loading: of each study the best of each family, then the best of all, in turns.
 
     The baseline is left out unless it stands alone: it tells rows apart by their fold only, which a metric of ranks

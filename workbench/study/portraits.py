@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
-from workbench.models.architecture import DIAGRAM, SIZES, TABLE
-from workbench.models.looking import FILE, Look
+from workbench.models.nn.architecture import DIAGRAM, SIZES, TABLE
+from workbench.models.nn.inspection import FILE, ImageInspection
 from workbench.report import Architecture
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import TrialRecord
 
 
 @dataclass
-class Portraits:
+class NetImages:
     """What there is to see, and what of it cannot be read."""
 
     architectures: list[Architecture] = field(default_factory=list)
-    looks: dict[str, Look] = field(default_factory=dict)
+    looks: dict[str, ImageInspection] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def read(tracker: Tracker, rows: "Sequence[Row]", ensemble: Mapping[str, Any] | None) -> Portraits:
+def read(tracker: Tracker, rows: "Sequence[TrialRecord]", ensemble: Mapping[str, Any] | None) -> NetImages:
     """Return what there is to see of the members that have nets; without an ensemble, of each family's best trial.
 
     Args:
@@ -33,7 +33,7 @@ def read(tracker: Tracker, rows: "Sequence[Row]", ensemble: Mapping[str, Any] | 
         rows: its finished trials, best first.
         ensemble: the newest ensemble's document.
     """
-    found = Portraits()
+    found = NetImages()
     for name, run_id in _shown(rows, ensemble):
         try:
             folder = tracker.nets(run_id)
@@ -44,7 +44,7 @@ def read(tracker: Tracker, rows: "Sequence[Row]", ensemble: Mapping[str, Any] | 
     return found
 
 
-def _shown(rows: "Sequence[Row]", ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _shown(rows: "Sequence[TrialRecord]", ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """Yield the names of trials and the ids of their runs."""
     if ensemble is not None:
         for member in sorted(ensemble["members"], key=lambda member: -member["weight"]):
@@ -58,7 +58,7 @@ def _shown(rows: "Sequence[Row]", ensemble: Mapping[str, Any] | None) -> Iterato
             yield f"{row.family} #{row.number}", row.run_id
 
 
-def _add(found: Portraits, name: str, folder: Path) -> None:
+def _add(found: NetImages, name: str, folder: Path) -> None:
     if (folder / SIZES).exists():
         sizes = json.loads((folder / SIZES).read_text())
         diagram = (folder / DIAGRAM).read_bytes() if (folder / DIAGRAM).exists() else None
@@ -66,4 +66,4 @@ def _add(found: Portraits, name: str, folder: Path) -> None:
         counts = sizes["parameters"], sizes["trainable_parameters"]
         found.architectures.append(Architecture(name, *counts, table, diagram))
     if (folder / FILE).exists():
-        found.looks[name] = Look.load(folder / FILE)
+        found.looks[name] = ImageInspection.load(folder / FILE)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import ConfigError
-from workbench.report import Story, markdown, page
-from workbench.report.pictures import Picture, pictures
-from workbench.study import telling
-from workbench.study.archive import Archive
+from workbench.report import ReportData, markdown, page
+from workbench.report.render import RenderedFigure, render_figures
+from workbench.study import report_inputs
+from workbench.study.study_store import StudyStore
 from workbench.tracking import Tracker
 
 if TYPE_CHECKING:
-    from workbench.search.books import Row
+    from workbench.search.storage import TrialRecord
 
 # With fewer seconds left of a budget nothing is drawn; this many are kept for writing what was drawn.
 _LEAST_SECONDS = 10.0
@@ -50,7 +50,7 @@ def folder_of(path: Path) -> Path:
     return path.with_suffix("")
 
 
-def write(story: Story, drawn: Sequence[Picture], path: Path, *, pictured: bool) -> None:
+def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pictured: bool) -> None:
     """Write a report: a page, or Markdown with its pictures in a folder beside it.
 
     Raises:
@@ -69,7 +69,7 @@ def write(story: Story, drawn: Sequence[Picture], path: Path, *, pictured: bool)
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
-def keep(archive: Archive, story: Story, drawn: Sequence[Picture]) -> None:
+def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]) -> None:
     """Put the figures of the search, and the page, on the study's own run, and the ensemble's on the ensemble's."""
     with _forgiven("The report could not be put into MLflow"):
         tracker = archive.tracker
@@ -83,15 +83,15 @@ def keep(archive: Archive, story: Story, drawn: Sequence[Picture]) -> None:
             tracker.attach(run_id, file)
 
 
-def picture(archive: Archive, rows: "Sequence[Row]") -> None:
+def picture(archive: StudyStore, rows: "Sequence[TrialRecord]") -> None:
     """Put the figures of the newest ensemble on its run."""
     with _forgiven("The ensemble's figures could not be drawn"):
-        story = telling.story(archive.competition, archive, rows)
+        story = report_inputs.gather_report(archive.task, archive, rows)
         if story.ensemble is not None:
-            _attach(archive.tracker, story.ensemble["run_id"], list(pictures(story, "ensemble")))
+            _attach(archive.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
 
 
-def publish(archive: Archive, rows: "Sequence[Row]", end: float | None) -> None:
+def publish(archive: StudyStore, rows: "Sequence[TrialRecord]", end: float | None) -> None:
     """Put all figures and the page into MLflow, as far as there is time.
 
     Args:
@@ -103,11 +103,11 @@ def publish(archive: Archive, rows: "Sequence[Row]", end: float | None) -> None:
         _say(f"No time is left for figures. They are made by: workbench report {archive.config.file}")
         return
     with _forgiven("The figures could not be drawn"):
-        story = telling.story(archive.competition, archive, rows)
-        keep(archive, story, list(pictures(story, until=end and end - _TO_WRITE)))
+        story = report_inputs.gather_report(archive.task, archive, rows)
+        keep(archive, story, list(render_figures(story, until=end and end - _TO_WRITE)))
 
 
-def _attach(tracker: Tracker, run_id: str, drawn: Sequence[Picture]) -> None:
+def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for each in drawn:
             file = Path(folder) / f"{each.name}.png"

@@ -15,20 +15,20 @@ from workbench import home as homes
 from workbench.config import StudyConfig
 from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError, SubmissionError
-from workbench.study.archive import TRIALS_WITH_WEIGHTS, Archive
-from workbench.study.checks import check
-from workbench.study.competition import Competition
 from workbench.study.ensemble import Ensemble
+from workbench.study.study_store import TRIALS_WITH_WEIGHTS, StudyStore
+from workbench.study.study_validation import check
+from workbench.study.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     from workbench.data import NewRows
-    from workbench.ensemble.blend import Whose
-    from workbench.search.books import Row
+    from workbench.ensemble.methods import Whose
+    from workbench.inference.predictor import Predictor
     from workbench.search.events import Event
-    from workbench.study.bundle import Bundle
+    from workbench.search.storage import TrialRecord
 
 # A study file without a budget gets this one.
 MINUTES = 10.0
@@ -86,8 +86,8 @@ class Study:
         """Hold what was checked; nothing is loaded yet."""
         self.config = config
         self.home = home
-        self.competition = Competition(config, cache=Cache(home.cache, tell))
-        self.archive = Archive(self.competition, home)
+        self.task = Task(config, cache=Cache(home.cache, tell))
+        self.store = StudyStore(self.task, home)
 
     @property
     def name(self) -> str:
@@ -127,7 +127,7 @@ class Study:
                     listen(event)
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self._blended(seconds=left)
-        submission = None if self.competition.dataset.test_ids is None else self.submit(out)
+        submission = None if self.task.dataset.test_ids is None else self.submit(out)
         model_id = self._log_models(ensemble.document, end)
         self._publish(end)
         return self._summary(ensemble, submission, model_id, began)
@@ -148,13 +148,13 @@ class Study:
         """
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
+        from workbench.search.resource_usage import ResourceMeter
         from workbench.search.scheduler import Plan, Search
-        from workbench.search.usage import Meter
 
         self.home.create()
         with self.home.lock(self.name), self.home.room():
             count = workers or self.config.search.workers or cores()
-            own, archive, search = self.competition, self.archive, self.config.search
+            own, archive, search = self.task, self.store, self.config.search
             threads = own.threads(count, cores())
             # The libraries load in another process while MLflow loads in this one.
             pool = Pool(own.modules(), threads=threads, gpus=search.gpus)
@@ -170,18 +170,18 @@ class Study:
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
                 weigh=archive.weigh,
                 weights=TRIALS_WITH_WEIGHTS,
-                meter=Meter() if search.system_metrics else None,
+                meter=ResourceMeter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
-                yield from Search(plan, archive.books, pool).events()
+                yield from Search(plan, archive.storage, pool).events()
 
-    def rows(self) -> "list[Row]":
+    def rows(self) -> "list[TrialRecord]":
         """Return every finished trial, best first.
 
         Raises:
             StudyError: there is none yet.
         """
-        rows = self.archive.rows()
+        rows = self.store.rows()
         if not rows:
             raise StudyError(f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}")
         return rows
@@ -220,7 +220,7 @@ class Study:
         from workbench.study import publishing
 
         made = self._blended(sources=sources, method=method, weights=weights, members=members, seconds=seconds)
-        publishing.picture(self.archive, self.archive.rows())
+        publishing.picture(self.store, self.store.rows())
         return made
 
     def _blended(
@@ -233,18 +233,18 @@ class Study:
         seconds: float | None = None,
     ) -> Ensemble:
         """Blend as `ensemble` does, and draw nothing."""
-        from workbench.study.blending import blended
-        from workbench.study.candidates import gather
+        from workbench.study.blending import blend_candidates
+        from workbench.study.candidate_pool import gather
 
-        own, tracker = self.competition, self.archive.tracker
+        own, tracker = self.task, self.store.tracker
         if self.home.facts(self.name).exists():
             own.facts.check(self.home.facts(self.name), self.config)
-        others = [open(file, self.home.path).archive for file in sources]
-        found = gather(self.archive, others, _MOST_CANDIDATES)
+        others = [open(file, self.home.path).store for file in sources]
+        found = gather(self.store, others, _MOST_CANDIDATES)
         asked = weights or self.config.ensemble.weights
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
-        document, oof, test = blended(
+        document, oof, test = blend_candidates(
             found,
             own,
             method=method or self.config.ensemble.method,
@@ -256,8 +256,8 @@ class Study:
             seconds=seconds,
         )
         with self.home.room():
-            run_id = tracker.record_ensemble(document, oof, test, own.vault, metric=own.metric.name)
-            self.archive.tell()
+            run_id = tracker.record_ensemble(document, oof, test, own.schema, metric=own.metric.name)
+            self.store.tell()
         full = {"run_id": run_id, **document}
         return Ensemble(full, lambda rows: self._assemble(full).predict(rows))
 
@@ -281,16 +281,16 @@ class Study:
             DataError: the predictions do not fit the study's rows and folds.
             StudyError: the study is being run, or was begun with something else.
         """
-        from workbench.study import imports
+        from workbench.study import external_predictions
 
         file = None if test is None else Path(test)
-        imports.check(self.competition, name, file)
-        result = imports.read(self.competition, name, Path(oof), file)
+        external_predictions.check(self.task, name, file)
+        result = external_predictions.read(self.task, name, Path(oof), file)
         self.home.create()
         with self.home.lock(self.name), self.home.room():
-            self.archive.begin()
-            own = self.competition
-            run_id, replaced = self.archive.tracker.record_import(result, own.vault, metric=own.metric.name)
+            self.store.begin()
+            own = self.task
+            run_id, replaced = self.store.tracker.record_import(result, own.schema, metric=own.metric.name)
         return {"run_id": run_id, "score": result.score, "replaced": replaced}
 
     def submit(self, out: str | os.PathLike[str] | None = None) -> Path:
@@ -308,10 +308,10 @@ class Study:
         from workbench import submission
 
         path = Path(out or f"{self.name}-submission.csv").resolve()
-        own, tracker = self.competition, self.archive.tracker
+        own, tracker = self.task, self.store.tracker
         document = tracker.newest_ensemble()
         data, run_id = own.dataset, document["run_id"]
-        test = tracker.predictions(run_id, own.vault).test
+        test = tracker.predictions(run_id, own.schema).test
         if data.test_ids is None or test is None:
             raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         numbered = self.config.data.id is None and np.array_equal(data.test_ids, np.arange(len(data.test_ids)))
@@ -343,8 +343,8 @@ class Study:
         from workbench import submission
 
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        new = self.competition.reader.read(rows, cache=self.competition.cache)
-        document = self.archive.tracker.newest_ensemble()
+        new = self.task.reader.read(rows, cache=self.task.cache)
+        document = self.store.tracker.newest_ensemble()
         frame = self._assemble(document, listen).table(new)
         if out is not None:
             submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
@@ -371,12 +371,12 @@ class Study:
             StudyError: there is no ensemble yet, or members of it cannot be trained here.
             ConfigError: there is something in `out`.
         """
-        from workbench.study import exporting
+        from workbench.study import export
 
         folder = None if out is None else Path(out).resolve()
-        exporting.check_out(folder)
-        document = self.archive.tracker.newest_ensemble()
-        made = exporting.Export(self.archive, self._assemble(document, listen), document)
+        export.check_out(folder)
+        document = self.store.tracker.newest_ensemble()
+        made = export.Export(self.store, self._assemble(document, listen), document)
         model_id = cast("str", made.log())
         if folder is not None:
             made.copy(model_id, folder)
@@ -398,13 +398,13 @@ class Study:
         path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
         publishing.place(path, pictured=markdown)
         rows = self.rows()
-        from workbench.report.pictures import pictures
-        from workbench.study import telling
+        from workbench.report.render import render_figures
+        from workbench.study import report_inputs
 
-        story = telling.story(self.competition, self.archive, rows)
-        drawn = list(pictures(story))
+        story = report_inputs.gather_report(self.task, self.store, rows)
+        drawn = list(render_figures(story))
         publishing.write(story, drawn, path, pictured=markdown)
-        publishing.keep(self.archive, story, drawn)
+        publishing.keep(self.store, story, drawn)
         return path
 
     def gc(self) -> int:
@@ -417,30 +417,30 @@ class Study:
             StudyError: the study is being run, or has no trials yet.
         """
         with self.home.lock(self.name):
-            return self.archive.free(self.rows()) + Cache(self.home.cache).sweep()
+            return self.store.free(self.rows()) + Cache(self.home.cache).sweep()
 
     def write_folds(self, out: str | os.PathLike[str]) -> str:
         """Write id, repeat and fold of every validated row as CSV, and return the fold hash."""
         from workbench.evaluation import folds
 
-        path, own = Path(out), self.competition
+        path, own = Path(out), self.task
         try:
             folds.frame(own.folds, own.dataset.ids, own.dataset.id_name).to_csv(path, index=False)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Bundle":
+    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Predictor":
         """Return the ensemble of `document` with its models."""
-        from workbench.study import predicting
+        from workbench.study import assemble
 
-        return predicting.assemble(self.competition, self.archive, document, self.rows(), listen or (lambda _: None))
+        return assemble.assemble(self.task, self.store, document, self.rows(), listen or (lambda _: None))
 
     def _publish(self, end: float | None) -> None:
         """Put figures and page into MLflow, as far as there is time until `end`."""
         from workbench.study import publishing
 
-        publishing.publish(self.archive, self.rows(), end)
+        publishing.publish(self.store, self.rows(), end)
 
     def _budget(self, trials: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """Return the call's own budget, else the file's, else a usual one."""
@@ -453,13 +453,13 @@ class Study:
 
     def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
         """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
-        from workbench.study import exporting, predicting
+        from workbench.study import assemble, export
 
-        if self.home.full(self.config.search.disk) or not predicting.complete(
-            self.competition, self.archive, document, self.rows()
+        if self.home.full(self.config.search.disk) or not assemble.complete(
+            self.task, self.store, document, self.rows()
         ):
             return None
-        return exporting.Export(self.archive, self._assemble(document), document).log(end, exporting.MOST)
+        return export.Export(self.store, self._assemble(document), document).log(end, export.MOST)
 
     def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()
@@ -479,19 +479,19 @@ class Study:
     def _reveal(self) -> dict[str, float] | None:
         """Score the rows that a sklearn: source set apart: once, after which the answer stays what it was."""
         from workbench import data
-        from workbench.study.blending import scored
+        from workbench.study.blending import score_ensemble
 
         file = self.home.facts(self.name).with_name("test_scores.json")
         if file.exists():
             scores: dict[str, float] = json.loads(file.read_text())
             return scores
-        known = data.truth(self.config)
+        known = data.load_answers(self.config)
         if known is None:
             return None
-        own, document = self.competition, self.archive.tracker.newest_ensemble()
+        own, document = self.task, self.store.tracker.newest_ensemble()
         # Such a source always has test rows, so its ensembles have predictions for them.
-        test = cast("np.ndarray", self.archive.tracker.predictions(document["run_id"], own.vault).test)
-        scores = scored((own.metric, *own.also), known[1], test, document["threshold"])
+        test = cast("np.ndarray", self.store.tracker.predictions(document["run_id"], own.schema).test)
+        scores = score_ensemble((own.metric, *own.also), known[1], test, document["threshold"])
         file.write_text(json.dumps(scores))
         return scores
 

@@ -15,9 +15,9 @@ ui       MLflow's own pages
 tensorboard  the curves of trials in TensorBoard
 """
 
-from workbench.tracking.origin import Data, Origin
+from workbench.tracking.checkpoints import Checkpoints
+from workbench.tracking.prediction_schema import Imported, Predictions, PredictionSchema
+from workbench.tracking.provenance import DataOrigin, Provenance
 from workbench.tracking.tracker import Tracker
-from workbench.tracking.vault import Imported, Predictions, Vault
-from workbench.tracking.weights import Weights
 
-__all__ = ["Data", "Imported", "Origin", "Predictions", "Tracker", "Vault", "Weights"]
+__all__ = ["Checkpoints", "DataOrigin", "Imported", "PredictionSchema", "Predictions", "Provenance", "Tracker"]

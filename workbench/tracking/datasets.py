@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.config import masked
-from workbench.tracking.origin import Data
+from workbench.config import mask_secrets
+from workbench.tracking.provenance import DataOrigin
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -28,7 +28,7 @@ _LONGEST_NAME = 500
 _LONGEST_SCHEMA = 1_000_000
 
 
-def inputs(data: Sequence[Data]) -> "list[DatasetInput]":
+def inputs(data: Sequence[DataOrigin]) -> "list[DatasetInput]":
     """Return the data sets as inputs of a run, each with its context."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -46,21 +46,21 @@ def _source(named: str) -> Any:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.sources import LocalArtifactDatasetSource
 
-    shown = masked(named)
+    shown = mask_secrets(named)
     if _by_name(named):
         return CodeDatasetSource({"mlflow.source.type": "LIBRARY", "mlflow.source.name": shown})
     return LocalArtifactDatasetSource(shown)
 
 
 def _name(named: str) -> str:
-    return masked(named if _by_name(named) else PurePath(named).name)[:_LONGEST_NAME]
+    return mask_secrets(named if _by_name(named) else PurePath(named).name)[:_LONGEST_NAME]
 
 
 def _by_name(named: str) -> bool:
     return named.partition(":")[0] in ("sklearn", "openml", "kaggle")
 
 
-def _schema(data: Data) -> str | None:
+def _schema(data: DataOrigin) -> str | None:
     """Return the columns, or the shape, as MLflow writes them; nothing where there are too many."""
     from mlflow.types import ColSpec, Schema, TensorSpec
 
@@ -73,6 +73,6 @@ def _schema(data: Data) -> str | None:
     return text if len(text) < _LONGEST_SCHEMA else None
 
 
-def _profile(data: Data) -> str:
+def _profile(data: DataOrigin) -> str:
     numbers = math.prod(data.shape) if data.shape else len(data.columns)
     return json.dumps({"num_rows": data.rows, "num_elements": data.rows * numbers})

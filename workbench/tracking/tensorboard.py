@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench import servers
 from workbench.home import Home
-from workbench.tracking import index
+from workbench.tracking import home_index
 
 PORT = 6006
 PAGE = "/?smoothing=0&tagFilter=loss#timeseries"
@@ -35,7 +35,7 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
     Raises:
         StudyError: there is nothing to show, or it cannot be read.
     """
-    index.studies(home)
+    home_index.studies(home)
     with tempfile.TemporaryDirectory(prefix="workbench-curves-", ignore_cleanup_errors=True) as folder:
         words = (str(home.path), folder, str(port))
         with servers.start("TensorBoard", __name__, *words, port=port) as server:
@@ -47,7 +47,7 @@ def write(home: Home, folder: Path, done: set[str]) -> Iterator[str]:
 
     TensorBoard lists them as STUDY/TRIAL/FOLD.
     """
-    for trial in index.trials(home):
+    for trial in home_index.trials(home):
         if trial.run_id in done:
             continue
         # Families that tell of no losses have no such file; one that was damaged is no reason to show none.

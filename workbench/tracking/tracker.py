@@ -19,11 +19,11 @@ import pandas as pd
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import datasets, origin, points, store, view
-from workbench.tracking.origin import Origin
-from workbench.tracking.points import Point
-from workbench.tracking.vault import Imported, Predictions, Vault
-from workbench.trial import Result
+from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_view
+from workbench.tracking.prediction_schema import Imported, Predictions, PredictionSchema
+from workbench.tracking.provenance import Provenance
+from workbench.tracking.run_metrics import RunMetric
+from workbench.trial import TrialResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,7 +48,7 @@ _LONGEST_REASON = 60
 class Tracker:
     """The experiment of one study."""
 
-    def __init__(self, home: Home, study: str, comes_from: Callable[[], Origin] = Origin) -> None:
+    def __init__(self, home: Home, study: str, comes_from: Callable[[], Provenance] = Provenance) -> None:
         """Name the experiment; it is made when it is first written to.
 
         Args:
@@ -62,10 +62,10 @@ class Tracker:
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        return store.client(self._home)
+        return mlflow_store.client(self._home)
 
     @cached_property
-    def _origin(self) -> Origin:
+    def _origin(self) -> Provenance:
         return self._comes_from()
 
     @cached_property
@@ -96,10 +96,10 @@ class Tracker:
             direction: `minimize` or `maximize`.
             folds: how many there are.
         """
-        columns = [points.word(name) for name in also]
-        shown = view.state(points.word(metric), columns, ascending=direction == "minimize", folds=folds)
-        facts = {"workbench.metric": points.word(metric), "workbench.direction": direction}
-        for key, value in {view.TAG: shown, **facts}.items():
+        columns = [run_metrics.metric_name(name) for name in also]
+        shown = run_view.state(run_metrics.metric_name(metric), columns, ascending=direction == "minimize", folds=folds)
+        facts = {"workbench.metric": run_metrics.metric_name(metric), "workbench.direction": direction}
+        for key, value in {run_view.TAG: shown, **facts}.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
     def tell(self, markdown: str, name: str) -> None:
@@ -116,7 +116,7 @@ class Tracker:
         run_id = self.study_run()
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "study.yaml").write_text(self._origin.text, encoding="utf-8")
-            Path(folder, "versions.json").write_text(json.dumps(origin.versions(), indent=1))
+            Path(folder, "versions.json").write_text(json.dumps(provenance.versions(), indent=1))
             shutil.copy(folds, folder)
             self._client.log_artifacts(run_id, folder)
         self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in self._origin.tags.items()])
@@ -125,8 +125,8 @@ class Tracker:
 
     def record(
         self,
-        result: Result,
-        vault: Vault,
+        result: TrialResult,
+        vault: PredictionSchema,
         *,
         metric: str,
         log: Path | None = None,
@@ -148,7 +148,11 @@ class Tracker:
         note = {_NOTE: result.reason} if result.reason else {}
         key = f"{result.family}/{result.number}"
         with self._run("trial", key, shown, tags, note, seconds=result.seconds) as (run, folder):
-            self._write(run, [*points.of(result, metric), *points.used(usage)], result.hyperparameters)
+            self._write(
+                run,
+                [*run_metrics.trial_metrics(result, metric), *run_metrics.usage_metrics(usage)],
+                result.hyperparameters,
+            )
             _write_frames(result, vault, folder)
             if result.state == "failed" and log is not None and log.exists():
                 (folder / "log.txt").write_bytes(log.read_bytes())
@@ -157,7 +161,13 @@ class Tracker:
         return str(run.info.run_id)
 
     def record_ensemble(
-        self, document: Mapping[str, Any], oof: np.ndarray, test: np.ndarray | None, vault: Vault, *, metric: str
+        self,
+        document: Mapping[str, Any],
+        oof: np.ndarray,
+        test: np.ndarray | None,
+        vault: PredictionSchema,
+        *,
+        metric: str,
     ) -> str:
         """Write a new run for an ensemble, linked with its members' both ways, and return its id.
 
@@ -177,7 +187,7 @@ class Tracker:
         numbers = {metric: document["score"], "seconds": document["seconds"], **document["also"]}
         numbers |= {k: document[k] for k in ("honest_score", "honest_se", "gap") if document[k] is not None}
         with self._run("ensemble", f"{time.time_ns()}", shown, tags, note) as (run, folder):
-            self._write(run, [Point(*number) for number in numbers.items()], {"method": document["method"]})
+            self._write(run, [RunMetric(*number) for number in numbers.items()], {"method": document["method"]})
             full = {"run_id": run.info.run_id, **document}
             (folder / "ensemble.json").write_text(json.dumps(full, indent=1))
             vault.oof_frame(oof).to_parquet(folder / "oof.parquet", index=False)
@@ -187,7 +197,7 @@ class Tracker:
                 self._enrol(member, run.info.run_id)
         return str(run.info.run_id)
 
-    def record_import(self, result: Result, vault: Vault, *, metric: str) -> tuple[str, bool]:
+    def record_import(self, result: TrialResult, vault: PredictionSchema, *, metric: str) -> tuple[str, bool]:
         """Write a run for predictions made elsewhere, in the place of those that had their name.
 
         Args:
@@ -203,7 +213,7 @@ class Tracker:
         shown = f"{result.family}, imported · {_end(result)}"
         with self._run("imported", f"{time.time_ns()}", shown, tags, {}) as made:
             run, folder = made
-            self._write(run, points.of(result, metric), {})
+            self._write(run, run_metrics.trial_metrics(result, metric), {})
             _write_frames(result, vault, folder)
         # Ensembles that were made with them name their run, so it is not written over.
         for old in before:
@@ -219,9 +229,9 @@ class Tracker:
         runs = self._search("tags.`workbench.kind` = 'imported' AND status = 'FINISHED'")
         newest = {run.data.tags["workbench.family"]: run for run in reversed(runs)}
         return [
-            Imported(run.info.run_id, name, run.data.metrics[points.word(metric)])
+            Imported(run.info.run_id, name, run.data.metrics[run_metrics.metric_name(metric)])
             for name, run in newest.items()
-            if points.word(metric) in run.data.metrics
+            if run_metrics.metric_name(metric) in run.data.metrics
         ]
 
     def close(self) -> None:
@@ -243,7 +253,7 @@ class Tracker:
         document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
         return document
 
-    def predictions(self, run_id: str, vault: Vault, *, test: bool = True) -> Predictions:
+    def predictions(self, run_id: str, vault: PredictionSchema, *, test: bool = True) -> Predictions:
         """Return the predictions of a run; without `test`, the out-of-fold ones alone.
 
         Raises:
@@ -284,7 +294,7 @@ class Tracker:
         every = {"workbench.kind": "study", "workbench.study": self._study}
         experiment = self.experiment_id
         # A report may be asked for while the study runs: two processes must not make one each.
-        with store.lock(self._home):
+        with mlflow_store.lock(self._home):
             found = self._search("tags.`workbench.kind` = 'study'", most=1)
             run = found[0] if found else self._client.create_run(experiment, tags=every, run_name="study")
         if run.info.status != "FINISHED":
@@ -330,17 +340,17 @@ class Tracker:
         newest = ["start_time DESC", "tags.`workbench.ensemble` DESC", "tags.`workbench.imported` DESC"]
         return list(self._client.search_runs([self.experiment_id], where, max_results=most, order_by=newest))
 
-    def _write(self, run: "Run", values: Sequence[Point], params: Mapping[str, Any]) -> None:
+    def _write(self, run: "Run", values: Sequence[RunMetric], params: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric, Param
 
         # With the run's own time as their stamp, points written twice are the same points.
         own = run.info.start_time
         made = [
-            Metric(points.word(each.name), each.value, each.stamp or own, each.step)
+            Metric(run_metrics.metric_name(each.name), each.value, each.stamp or own, each.step)
             for each in values
             if np.isfinite(each.value)
         ]
-        given = [Param(points.word(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
+        given = [Param(run_metrics.metric_name(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
         for start in range(0, max(len(made), 1), _MOST_METRICS):
             self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
 
@@ -393,12 +403,12 @@ def _links(document: Mapping[str, Any], members: "Sequence[Run]") -> str:
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]
     for each in document["members"]:
-        link = view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
+        link = run_view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
         lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
     return "\n".join(lines)
 
 
-def _end(result: Result) -> str:
+def _end(result: TrialResult) -> str:
     """Return what a trial came to, as its run's name has it: its score, or why there is none."""
     if result.score is not None:
         return f"{result.score:.5g}"
@@ -407,7 +417,7 @@ def _end(result: Result) -> str:
     return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 1]}…"
 
 
-def _write_frames(result: Result, vault: Vault, folder: Path) -> None:
+def _write_frames(result: TrialResult, vault: PredictionSchema, folder: Path) -> None:
     """Write the predictions of a complete trial, and the curves of any."""
     if result.oof is not None:
         vault.oof_frame(result.oof).to_parquet(folder / "oof.parquet", index=False)

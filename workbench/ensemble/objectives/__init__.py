@@ -14,36 +14,36 @@ All but the last are convex, so they also give slopes, curvature and a bound bel
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.multi_target_scorer import score_factors
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
-from workbench.ensemble.objectives.expansion import Expansion
-from workbench.ensemble.objectives.general import General
+from workbench.ensemble.objectives.expansion import QuadraticExpansion
+from workbench.ensemble.objectives.general import MetricObjective
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices, Objective
-from workbench.ensemble.objectives.root import Root
+from workbench.ensemble.objectives.root import RootMeanSquaredError
 from workbench.ensemble.objectives.squared_error import SquaredError
-from workbench.ensemble.objectives.total import Convex, Total
-from workbench.ensemble.panel import shares
+from workbench.ensemble.objectives.total import Convex, WeightedSum
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
 
 __all__ = [
     "AbsoluteError",
-    "Expansion",
-    "General",
     "Indices",
     "LogLoss",
+    "MetricObjective",
     "Objective",
-    "Root",
+    "QuadraticExpansion",
+    "RootMeanSquaredError",
     "SquaredError",
-    "Total",
+    "WeightedSum",
     "objective_for",
     "plain_loss",
 ]
 
 
-def objective_for(bank: Bank) -> Objective:
+def objective_for(bank: PredictionMatrix) -> Objective:
     """Return the most reduced objective that the bank's metric allows."""
     if bank.several is not None:
-        return _total(bank) or General.of(bank)
+        return _total(bank) or MetricObjective.of(bank)
     name = bank.metric.name
     if name == "log_loss":
         return LogLoss.of(bank)
@@ -54,20 +54,20 @@ def objective_for(bank: Bank) -> Objective:
         # A constant target has no R²: the metric itself then says what it gives.
         if name == "rmse" or objective.variance:
             return objective
-    return General.of(bank)
+    return MetricObjective.of(bank)
 
 
-def _total(bank: Bank) -> Total | None:
+def _total(bank: PredictionMatrix) -> WeightedSum | None:
     """Return the sum of several targets' losses in the units of their mean score; None where one is not convex."""
     if bank.several is None:
         return None
     found: list[tuple[Convex, float]] = []
     most = 0.0
-    for part, share in zip(bank.parts, shares(bank.several).tolist(), strict=True):
+    for part, share in zip(bank.parts, score_factors(bank.several).tolist(), strict=True):
         objective = objective_for(part)
         if isinstance(objective, SquaredError):
             if objective.variance is None:
-                found.append((Root(objective), share))
+                found.append((RootMeanSquaredError(objective), share))
             else:
                 found.append((objective, share / objective.variance))
                 most += share
@@ -76,9 +76,9 @@ def _total(bank: Bank) -> Total | None:
         else:
             return None
     least = bank.metric.direction == "minimize"
-    return Total([each for each, _ in found], np.array([factor for _, factor in found]), None if least else most)
+    return WeightedSum([each for each, _ in found], np.array([factor for _, factor in found]), None if least else most)
 
 
 def plain_loss(objective: Objective, weights: Array) -> float:
     """Return the loss, and nothing that only guides the search."""
-    return objective.plain_loss(weights) if isinstance(objective, General) else objective.loss(weights)
+    return objective.plain_loss(weights) if isinstance(objective, MetricObjective) else objective.loss(weights)

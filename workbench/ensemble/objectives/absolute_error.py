@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
 
 # Kinks are rounded off by so much of the error, unless a width is given.
 _ROUNDING = 0.1
@@ -31,10 +31,10 @@ class AbsoluteError:
         self.width = width
 
     @classmethod
-    def of(cls, bank: Bank) -> "AbsoluteError":
+    def of(cls, bank: PredictionMatrix) -> "AbsoluteError":
         """Return the objective of a bank of values."""
         residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
-        return cls(residuals / np.abs(bank.y) if bank.metric.name == "mape" else residuals, row_shares(bank))
+        return cls(residuals / np.abs(bank.y) if bank.metric.name == "mape" else residuals, normalize_row_weights(bank))
 
     @property
     def models(self) -> int:

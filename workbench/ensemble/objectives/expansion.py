@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench.ensemble.bank import Array
+from workbench.ensemble.prediction_matrix import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Expansion:
+class QuadraticExpansion:
     """How a loss changes around some weights, to second order; all (models,) or (models, models)."""
 
     at: Array

@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.judge import Judge
+from workbench.ensemble.multi_target_scorer import MultiTargetScorer, score_factors
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
-from workbench.ensemble.objectives.total import Total
-from workbench.ensemble.panel import Panel, shares
+from workbench.ensemble.objectives.total import WeightedSum
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.scorer import Scorer
 
-Surrogate = LogLoss | SquaredError | Total
+Surrogate = LogLoss | SquaredError | WeightedSum
 
 # A first search looks at so many rows of more.
 _FEWER_ROWS = 20_000
@@ -21,7 +21,7 @@ _FEWER_ROWS = 20_000
 _WHIFF = 1e-3
 
 
-class General:
+class MetricObjective:
     """Any metric, asked as it is; `predictions` is (models, rows[, classes]).
 
     A metric that moves in steps says nothing between them, so `whiff` of the `surrogate`, less than a step,
@@ -31,7 +31,7 @@ class General:
     def __init__(
         self,
         predictions: Array,
-        judge: Judge | Panel,
+        judge: Scorer | MultiTargetScorer,
         surrogate: Surrogate | None = None,
         whiff: float = 0.0,
     ) -> None:
@@ -42,7 +42,7 @@ class General:
         self.whiff = whiff
 
     @classmethod
-    def of(cls, bank: Bank) -> "General":
+    def of(cls, bank: PredictionMatrix) -> "MetricObjective":
         """Return the objective of a bank; classes have log loss as a surrogate, values squared error."""
         surrogate, whiff = _surrogate(bank)
         predictions = np.stack(bank.members).astype(np.float64, copy=False)
@@ -76,19 +76,19 @@ class General:
             losses += self.whiff * self.surrogate.losses_if_added(counts)
         return losses
 
-    def only(self, models: Indices) -> "General":
+    def only(self, models: Indices) -> "MetricObjective":
         """Return the objective over some of the models."""
         surrogate = self.surrogate.only(models) if self.surrogate else None
-        return General(self.predictions[models], self.judge, surrogate, self.whiff)
+        return MetricObjective(self.predictions[models], self.judge, surrogate, self.whiff)
 
-    def fewer(self) -> "General | None":
+    def fewer(self) -> "MetricObjective | None":
         """Return the objective over every so manieth row, of many: on few a metric that moves in steps is another."""
         step = self.predictions.shape[1] // _FEWER_ROWS
         if step < 2:
             return None
         surrogate = self.surrogate.fewer() if self.surrogate else None
         whiff = self.whiff if surrogate else 0.0
-        return General(
+        return MetricObjective(
             np.ascontiguousarray(self.predictions[:, ::step]),
             self.judge.only(slice(None, None, step)),
             surrogate,
@@ -109,7 +109,7 @@ class General:
         return self.judge.metric.loss_of(loss)
 
 
-def _surrogate(bank: Bank) -> tuple[Surrogate | None, float]:
+def _surrogate(bank: PredictionMatrix) -> tuple[Surrogate | None, float]:
     """Return a smooth stand-in for the metric, and how much of it breaks the metric's ties."""
     if bank.several is not None:
         return _surrogates(bank)
@@ -118,15 +118,15 @@ def _surrogate(bank: Bank) -> tuple[Surrogate | None, float]:
     return (SquaredError.of(bank) if bank.members[0].ndim == 1 else None), 0.0
 
 
-def _surrogates(bank: Bank) -> tuple[Surrogate | None, float]:
+def _surrogates(bank: PredictionMatrix) -> tuple[Surrogate | None, float]:
     """Return the mean of several targets' stand-ins, squared errors as shares of the variance, and how much of it."""
     found: list[LogLoss | SquaredError] = []
     factors = []
-    for part, weight in zip(bank.parts, shares(bank.several) if bank.several else (), strict=True):
+    for part, weight in zip(bank.parts, score_factors(bank.several) if bank.several else (), strict=True):
         surrogate, _ = _surrogate(part)
-        if surrogate is None or isinstance(surrogate, Total):
+        if surrogate is None or isinstance(surrogate, WeightedSum):
             return None, 0.0
         found.append(surrogate)
         factors.append(weight / (float(np.var(part.y)) or 1.0) if isinstance(surrogate, SquaredError) else weight)
     stepped = any(part.metric.wants == "labels" for part in bank.parts)
-    return Total(found, np.array(factors)), _WHIFF / len(bank.y) if stepped else 0.0
+    return WeightedSum(found, np.array(factors)), _WHIFF / len(bank.y) if stepped else 0.0

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
 
 LEAST_PROBABILITY = 1e-15
 # Numbers that are looked at together, to bound memory.
@@ -31,11 +31,11 @@ class LogLoss:
         self._last: tuple[Array, Array] | None = None
 
     @classmethod
-    def of(cls, bank: Bank) -> "LogLoss":
+    def of(cls, bank: PredictionMatrix) -> "LogLoss":
         """Return the objective of a bank of probabilities."""
         likelihood = true_class(bank.members, bank.y)
         # The metric clips there too; clipping members can only lower the loss, so that bounds stay bounds.
-        return cls(np.maximum(likelihood, LEAST_PROBABILITY, out=likelihood), row_shares(bank))
+        return cls(np.maximum(likelihood, LEAST_PROBABILITY, out=likelihood), normalize_row_weights(bank))
 
     @property
     def models(self) -> int:

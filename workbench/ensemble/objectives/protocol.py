@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.bank import Array, Bank
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
 
 Indices = NDArray[np.intp]
 
@@ -49,6 +49,6 @@ class Objective(Protocol):
         """Return a loss in the units of the metric."""
 
 
-def row_shares(bank: Bank) -> Array | None:
+def normalize_row_weights(bank: PredictionMatrix) -> Array | None:
     """Return each row's share of a mean; None where they are alike."""
     return None if bank.weight is None else bank.weight / bank.weight.sum()

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.prediction_matrix import Array
 
 
-class Root:
+class RootMeanSquaredError:
     """RMSE of a mixture, √(w'Gw): a norm of the weights, so it is convex too."""
 
     def __init__(self, squared: SquaredError) -> None:
@@ -41,9 +41,9 @@ class Root:
         losses: Array = np.sqrt(np.maximum(0.0, self.squared.losses_if_added(counts)))
         return losses
 
-    def only(self, models: Indices) -> "Root":
+    def only(self, models: Indices) -> "RootMeanSquaredError":
         """Return the same objective over some of the models."""
-        return Root(self.squared.only(models))
+        return RootMeanSquaredError(self.squared.only(models))
 
     def fewer(self) -> None:
         """Return None: the rows are gone from the Gram matrix."""

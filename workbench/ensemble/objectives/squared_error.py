@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.ensemble.bank import Array, Bank
-from workbench.ensemble.objectives.protocol import Indices, row_shares
+from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
+from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
 
 
 class SquaredError:
@@ -21,10 +21,10 @@ class SquaredError:
         self.variance = variance
 
     @classmethod
-    def of(cls, bank: Bank) -> "SquaredError":
+    def of(cls, bank: PredictionMatrix) -> "SquaredError":
         """Return the objective of a bank of values."""
         residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
-        share = row_shares(bank)
+        share = normalize_row_weights(bank)
         share = np.full(len(bank.y), 1 / len(bank.y)) if share is None else share
         variance = float(share @ (bank.y - share @ bank.y) ** 2) if bank.metric.name == "r2" else None
         return cls((residuals * share) @ residuals.T, variance)

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from workbench.ensemble.bank import Array
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
-from workbench.ensemble.objectives.root import Root
+from workbench.ensemble.objectives.root import RootMeanSquaredError
 from workbench.ensemble.objectives.squared_error import SquaredError
+from workbench.ensemble.prediction_matrix import Array
 
-Convex = LogLoss | SquaredError | AbsoluteError | Root
+Convex = LogLoss | SquaredError | AbsoluteError | RootMeanSquaredError
 
 
-class Total:
+class WeightedSum:
     """A weighted sum of convex losses, which is convex; each `factor`, (targets,), is above 0."""
 
     def __init__(self, parts: Sequence[Convex], factors: Array, most: float | None = None) -> None:
@@ -53,21 +53,23 @@ class Total:
         losses: Array = np.sum([factor * part.losses_if_added(counts) for factor, part in self._terms()], axis=0)
         return losses
 
-    def only(self, models: Indices) -> "Total":
+    def only(self, models: Indices) -> "WeightedSum":
         """Return the same objective over some of the models."""
-        return Total([part.only(models) for part in self.parts], self.factors, self.most)
+        return WeightedSum([part.only(models) for part in self.parts], self.factors, self.most)
 
-    def fewer(self) -> "Total | None":
+    def fewer(self) -> "WeightedSum | None":
         """Return the objective over some of the rows, where that saves something for one of the losses."""
         fewer = [part.fewer() for part in self.parts]
         if all(part is None for part in fewer):
             return None
-        return Total([less or part for less, part in zip(fewer, self.parts, strict=True)], self.factors, self.most)
+        return WeightedSum(
+            [less or part for less, part in zip(fewer, self.parts, strict=True)], self.factors, self.most
+        )
 
-    def rounded(self, weights: Array, rounding: float) -> "Total":
+    def rounded(self, weights: Array, rounding: float) -> "WeightedSum":
         """Return the objective with the kinks of absolute errors rounded off."""
         parts = [part.rounded(weights, rounding) if isinstance(part, AbsoluteError) else part for part in self.parts]
-        return Total(parts, self.factors, self.most)
+        return WeightedSum(parts, self.factors, self.most)
 
     def slopes(self, weights: Array) -> Array:
         """Return the sum of the slopes."""

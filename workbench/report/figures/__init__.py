@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.report import notes
-from workbench.report.story import Story
+from workbench.report import captions
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ _MOST_TARGETS = 3
 
 
 @dataclass(frozen=True)
-class Entry:
+class FigureEntry:
     """What there is to know about a figure before it is drawn."""
 
     name: str
@@ -45,72 +45,72 @@ class Entry:
 
 
 ENTRIES = (
-    Entry(
+    FigureEntry(
         "history",
         "Optimisation history",
         "Each mark is a trial at the time at which it ended; the line is its family's best so far.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "importances",
         "What matters",
         "How much of the score's variation within a family each hyperparameter accounts for.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "slices",
         "Hyperparameters and scores",
         "Each mark is a trial: its score against one of its hyperparameters; the stronger the later it was tried, "
         "the best one is a star.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "fold_scores",
         "Scores of the folds",
         "A dot is one fold's score, the bar their mean, the line one standard deviation to either side; filled dots "
         "belong to members of the ensemble.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "curves",
         "Learning curves",
         "Loss while the best trial of a family trains: on the rows of validation and on those it learns from, a thin "
         "line for each fold and their mean; a dot marks the lowest mean of validation.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "pareto",
         "Score and time",
         "Each mark is a trial; no trial is both better and quicker than those that the line joins.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "endings",
         "How trials ended",
         "How many trials of each family ran to their end, and why the others did not.",
         "study",
     ),
-    Entry(
+    FigureEntry(
         "weights",
         "Weights",
         "How much each member counts in the ensemble; the line is one standard error to either side, as rows are "
         "drawn anew.",
         "ensemble",
     ),
-    Entry(
+    FigureEntry(
         "contribution",
         "What each member adds",
         "How much worse the score becomes when the member is left out and the others are weighed anew; to the left of "
         "0 the ensemble would be better without it.",
         "ensemble",
     ),
-    Entry(
+    FigureEntry(
         "error_correlation",
         "Do members fail on the same rows?",
         "Correlation of the members' errors: the fainter a cell, the more two members have to gain from each other.",
         "ensemble",
     ),
-    Entry(
+    FigureEntry(
         "confusion",
         "Confusion matrix",
         "A row holds the rows of data of one true class: the share of them that the ensemble takes for each class, "
@@ -118,35 +118,35 @@ ENTRIES = (
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "roc",
         "ROC curves",
         "How many positive rows are found for how many false alarms as the threshold falls; chance is the diagonal.",
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "precision_recall",
         "Precision and recall",
         "Of the rows taken for the class, the share that is of it, as more and more of the class are found.",
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "calibration",
         "Calibration",
         "Where the ensemble says 70 %, is it so in 70 of 100 rows? Lines are 95 % intervals; on the diagonal it is.",
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "predicted",
         "Predicted and actual",
         "Each mark is a row, predicted out of fold; a perfect prediction lies on the diagonal.",
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "residuals",
         "Residuals",
         "How far predictions are off, against what was predicted; the line is the running median, the band holds the "
@@ -154,7 +154,7 @@ ENTRIES = (
         "ensemble",
         single=True,
     ),
-    Entry(
+    FigureEntry(
         "grad_cam",
         "Where nets look",
         "The more orange a place is, the more it spoke for the class that the image was taken for (Grad-CAM, in the "
@@ -162,7 +162,7 @@ ENTRIES = (
         "was surest of, at the right, and before them right ones that it was surest of, each of another class.",
         "ensemble",
     ),
-    Entry(
+    FigureEntry(
         "filters",
         "Inside a net",
         "What the first layer looks for: grey is 0, what is lighter counts for a filter and what is darker against it. "
@@ -179,7 +179,7 @@ def names(group: Group | None = None) -> tuple[str, ...]:
     return tuple(entry.name for entry in ENTRIES if group in (None, entry.group))
 
 
-def computed(story: Story, wanted: Collection[str] | None = None) -> Iterator[tuple[Entry, Any]]:
+def compute_figures(story: ReportData, wanted: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Any]]:
     """Yield each figure that has something to show with its numbers, not drawn; captions say what was left out.
 
     Args:
@@ -195,30 +195,30 @@ def computed(story: Story, wanted: Collection[str] | None = None) -> Iterator[tu
                 yield replace(one, caption=f"{one.caption} {numbers.note}".strip()), numbers
 
 
-def drawn(story: Story, wanted: Collection[str] | None = None) -> "Iterator[tuple[Entry, Figure]]":
+def draw_figures(story: ReportData, wanted: Collection[str] | None = None) -> "Iterator[tuple[FigureEntry, Figure]]":
     """Yield each figure that has something to show, drawn when it is asked for.
 
     Args:
         story: what to tell.
         wanted: the names of the figures, all unless given.
     """
-    from workbench.report import drawing
+    from workbench.report import plot_style
 
-    for entry, numbers in computed(story, wanted):
+    for entry, numbers in compute_figures(story, wanted):
         figure = _module(entry.name).draw(numbers)
         if entry.target:
-            figure.suptitle(drawing.cut(entry.title, 60), x=0.02, ha="left")
+            figure.suptitle(plot_style.cut(entry.title, 60), x=0.02, ha="left")
         yield entry, figure
 
 
-def _told(entry: Entry, story: Story) -> Iterator[tuple[Entry, Story]]:
+def _told(entry: FigureEntry, story: ReportData) -> Iterator[tuple[FigureEntry, ReportData]]:
     """Yield what a figure is drawn of: the story, or that of each of its first targets."""
     targets = story.question.targets
     if not entry.single or not targets:
         yield entry, story
         return
     shown = targets[:_MOST_TARGETS]
-    left = notes.best_of(len(shown), len(targets), "targets", "first")
+    left = captions.best_of(len(shown), len(targets), "targets", "first")
     for place, target in enumerate(shown):
         title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
         yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing
-from workbench.report.story import Story
+from workbench.report import plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ class Calibration:
     note: str
 
 
-def compute(story: Story) -> Calibration | None:
+def compute(story: ReportData) -> Calibration | None:
     """Return the bins; None without an ensemble, of values, and of ranks, which are no probabilities."""
     oof = story.oof
     if oof is None or story.ensemble is None or story.question.task == "regression":
@@ -80,24 +80,24 @@ def _interval(share: Array, rows: Array) -> tuple[Array, Array]:
     return np.clip(middle - reach, 0, share), np.clip(middle + reach, share, 1)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Calibration) -> "Figure":
     """Draw shares above, and below how many predictions are how sure."""
     options: dict[str, Any] = {"height": 4.9, "rows": 2, "sharex": True, "height_ratios": (3, 1)}
-    figure, grid = drawing.canvas("Calibration", **options)
+    figure, grid = plot_style.canvas("Calibration", **options)
     upper, lower = grid[:, 0]
-    upper.plot([0, 1], [0, 1], color=drawing.SOFT, linewidth=0.8, linestyle=drawing.DASHES[2])
+    upper.plot([0, 1], [0, 1], color=plot_style.SOFT, linewidth=0.8, linestyle=plot_style.DASHES[2])
     reach = [numbers.observed - numbers.low, numbers.high - numbers.observed]
     upper.errorbar(
-        numbers.predicted, numbers.observed, yerr=reach, fmt="o-", color=drawing.INKS[0], ecolor=drawing.INKS[1],
+        numbers.predicted, numbers.observed, yerr=reach, fmt="o-", color=plot_style.INKS[0], ecolor=plot_style.INKS[1],
         elinewidth=1.6, capsize=2.5, linewidth=1.2,
     )  # fmt: skip
     upper.set_ylabel("observed share of rows")
     upper.set_ylim(-0.03, 1.03)
     width = 1 / _COLUMNS
-    lower.bar(np.arange(_COLUMNS) * width + width / 2, numbers.columns, width * 0.9, color=(drawing.INKS[0], 0.8))
+    lower.bar(np.arange(_COLUMNS) * width + width / 2, numbers.columns, width * 0.9, color=(plot_style.INKS[0], 0.8))
     lower.set_ylabel("predictions")
     lower.locator_params(axis="y", nbins=3, integer=True)
-    lower.set_xlabel(f"predicted probability of {drawing.cut(numbers.subject, 28)}")
+    lower.set_xlabel(f"predicted probability of {plot_style.cut(numbers.subject, 28)}")
     lower.set_xlim(-0.02, 1.02)
     return figure

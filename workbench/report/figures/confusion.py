@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
+from workbench.report import captions, plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ class Confusion:
     note: str
 
 
-def compute(story: Story) -> Confusion | None:
+def compute(story: ReportData) -> Confusion | None:
     """Return the matrix; None without an ensemble, or of values."""
     if story.oof is None or story.ensemble is None or story.question.task == "regression":
         return None
@@ -44,9 +44,9 @@ def compute(story: Story) -> Confusion | None:
     wrong = counts - np.diag(np.diag(counts))
     confused = np.argsort(-(wrong.sum(axis=0) + wrong.sum(axis=1)), kind="stable")
     shown = np.sort(confused[:_MOST_CLASSES])
-    note = notes.joined(
+    note = captions.join_sentences(
         f"A row is taken for {names[1]} from a probability of {threshold:.3g} on." if threshold is not None else "",
-        notes.best_of(len(shown), classes, "classes", "most confused"),
+        captions.best_of(len(shown), classes, "classes", "most confused"),
         "Rows were predicted in several repeats and count as often." if len(story.y) > story.question.rows else "",
     )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -54,14 +54,14 @@ def compute(story: Story) -> Confusion | None:
     return Confusion(tuple(str(names[i]) for i in shown), counts[chosen], shares[chosen], note)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Confusion) -> "Figure":
     """Draw a grid of shares, with counts where there is room."""
     count = len(numbers.classes)
-    figure, grid = drawing.canvas("Confusion matrix", height=1.5 + min(0.62 * count, 3.6))
+    figure, grid = plot_style.canvas("Confusion matrix", height=1.5 + min(0.62 * count, 3.6))
     axes, most = grid[0, 0], 16 if count <= _MOST_WITH_COUNTS else 9
-    names = [drawing.cut(name, most) for name in numbers.classes]
-    drawing.shades(axes, numbers.shares)
+    names = [plot_style.cut(name, most) for name in numbers.classes]
+    plot_style.shades(axes, numbers.shares)
     axes.invert_yaxis()
     axes.grid(visible=False)
     turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if count > _MOST_WITH_COUNTS else {}
@@ -72,7 +72,7 @@ def draw(numbers: Confusion) -> "Figure":
         said = f"{share:.0%}" if count > _MOST_WITH_COUNTS else f"{share:.1%}\n{numbers.counts[row, column]:,}"
         if numbers.counts[row, column]:
             size = 8 if count > _MOST_WITH_COUNTS else 9
-            axes.text(column, row, said, ha="center", va="center", color=drawing.on(share), size=size)
+            axes.text(column, row, said, ha="center", va="center", color=plot_style.on(share), size=size)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     return figure

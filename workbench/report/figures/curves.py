@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Curves, Story
+from workbench.report import captions, plot_style
+from workbench.report.report_data import Curves, ReportData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _WIDE = 20.0
 
 
 @dataclass(frozen=True, eq=False)
-class Learning:
+class TrialCurves:
     """How one trial learnt."""
 
     name: str
@@ -40,32 +40,32 @@ class Learning:
 class LearningCurves:
     """The trials, best first."""
 
-    trials: tuple[Learning, ...]
+    trials: tuple[TrialCurves, ...]
     note: str
 
 
-def compute(story: Story) -> LearningCurves | None:
+def compute(story: ReportData) -> LearningCurves | None:
     """Return the curves; None where no trial that has some is known."""
     found = [each for each in (_learning(*item) for item in story.curves.items()) if each is not None]
     if not found:
         return None
     shown = found[:_MOST_TRIALS]
     folds = max(len(curves) for curves in story.curves.values())
-    note = notes.joined(
+    note = captions.join_sentences(
         f"The first {_MOST_FOLDS} of {folds} folds have a line of their own." if folds > _MOST_FOLDS else "",
-        notes.best_of(len(shown), len(found), "families"),
+        captions.best_of(len(shown), len(found), "families"),
     )
     return LearningCurves(tuple(shown), note)
 
 
-def _learning(name: str, curves: Curves) -> Learning | None:
+def _learning(name: str, curves: Curves) -> TrialCurves | None:
     folds, means = {}, {}
     for measured in ("val_loss", "loss"):
         lines = [line for line in (_line(curve, measured) for curve in curves.values()) if line is not None]
         if lines:
             folds[measured] = tuple(_thinned(line) for line in lines[:_MOST_FOLDS])
             means[measured] = _thinned(_mean(lines))
-    return Learning(name, folds, means) if folds else None
+    return TrialCurves(name, folds, means) if folds else None
 
 
 def _line(curve: Mapping[str, Sequence[float]], measured: str) -> Line | None:
@@ -97,12 +97,12 @@ def _thinned(line: Line) -> Line:
     return epochs[taken], losses[taken]
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: LearningCurves) -> "Figure":
     """Draw a panel for each trial."""
     count = len(numbers.trials)
     rows, columns = -(-count // 2), min(count, 2)
-    figure, grid = drawing.canvas("Learning curves", height=1.1 + 2.0 * rows, rows=rows, columns=columns)
+    figure, grid = plot_style.canvas("Learning curves", height=1.1 + 2.0 * rows, rows=rows, columns=columns)
     for place, axes in enumerate(grid.flat):
         if place < count:
             _panel(axes, numbers.trials[place])
@@ -114,29 +114,29 @@ def draw(numbers: LearningCurves) -> "Figure":
         for name, label in (("val_loss", "validation"), ("loss", "training"))
         if name in shown
     ]
-    drawing.key(figure, handles)
+    plot_style.key(figure, handles)
     figure.supylabel("loss that training lowers", size=9.5)
     return figure
 
 
 def _look(measured: str) -> dict[str, Any]:
     place = 0 if measured == "val_loss" else 1
-    return {"color": drawing.INKS[place], "linestyle": drawing.DASHES[place]}
+    return {"color": plot_style.INKS[place], "linestyle": plot_style.DASHES[place]}
 
 
-def _panel(axes: "Axes", trial: Learning) -> None:
+def _panel(axes: "Axes", trial: TrialCurves) -> None:
     for measured, lines in trial.folds.items():
         for epochs, losses in lines:
-            axes.plot(epochs, losses, color=drawing.INKS[measured != "val_loss"], alpha=0.35, linewidth=0.6)
+            axes.plot(epochs, losses, color=plot_style.INKS[measured != "val_loss"], alpha=0.35, linewidth=0.6)
     for measured, mean in trial.means.items():
         axes.plot(*mean, **_look(measured), linewidth=2.2)
     if "val_loss" in trial.means:
         epochs, losses = trial.means["val_loss"]
-        axes.plot(epochs[losses.argmin()], losses.min(), marker="o", color=drawing.INKS[0], markersize=6)
+        axes.plot(epochs[losses.argmin()], losses.min(), marker="o", color=plot_style.INKS[0], markersize=6)
     values = np.concatenate([line[1] for lines in trial.folds.values() for line in lines])
     if values.min() > 0 and values.max() / values.min() > _WIDE:
         axes.set_yscale("log")
-        drawing.plain_numbers(axes.yaxis)
-    axes.set_title(drawing.cut(trial.name, 24))
+        plot_style.plain_numbers(axes.yaxis)
+    axes.set_title(plot_style.cut(trial.name, 24))
     axes.set_xlabel("epoch or boosting round")
     axes.locator_params(axis="x", nbins=5, integer=True)

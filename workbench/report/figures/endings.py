@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
+from workbench.report import captions, plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_REASONS = 8
 
 
 @dataclass(frozen=True)
-class Endings:
+class TrialEndings:
     """Counts of trials."""
 
     families: dict[str, tuple[int, int, int]]
@@ -27,7 +27,7 @@ class Endings:
     note: str
 
 
-def compute(story: Story) -> Endings | None:
+def compute(story: ReportData) -> TrialEndings | None:
     """Return the counts; None where every trial was complete."""
     early = [row for row in story.trials if row.state != "complete"]
     if not early:
@@ -45,11 +45,11 @@ def compute(story: Story) -> Endings | None:
     ranked = Counter((row.state, _reason(row.reason)) for row in early).most_common()
     reasons = tuple((state, reason, count) for (state, reason), count in ranked[:_MOST_REASONS])
     rest = sum(count for _, count in ranked[_MOST_REASONS:])
-    note = notes.joined(
-        notes.left_out(rest, "trial with a rarer reason"),
-        notes.best_of(len(families), len(counted), "families", "most affected"),
+    note = captions.join_sentences(
+        captions.count_left_out(rest, "trial with a rarer reason"),
+        captions.best_of(len(families), len(counted), "families", "most affected"),
     )
-    return Endings(families, reasons, note)
+    return TrialEndings(families, reasons, note)
 
 
 def _reason(text: str | None) -> str:
@@ -58,14 +58,14 @@ def _reason(text: str | None) -> str:
     return first if first.startswith("pruned") else re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "…", first)
 
 
-@drawing.styled
-def draw(numbers: Endings) -> "Figure":
+@plot_style.apply_style
+def draw(numbers: TrialEndings) -> "Figure":
     """Draw a bar for each family, and one for each reason."""
     heights = [len(numbers.families) + 1.2, len(numbers.reasons) + 1.2]
     options: dict[str, Any] = {"height": 1.3 + 0.27 * sum(heights), "rows": 2, "height_ratios": heights}
-    figure, grid = drawing.canvas("How trials ended", **options)
+    figure, grid = plot_style.canvas("How trials ended", **options)
     upper, lower = grid[:, 0]
-    drawing.bars(upper, [drawing.cut(family) for family in numbers.families], "trials")
+    plot_style.bars(upper, [plot_style.cut(family) for family in numbers.families], "trials")
     left = [0] * len(numbers.families)
     for state, name in enumerate(_STATES):
         counts = [each[state] for each in numbers.families.values()]
@@ -75,24 +75,24 @@ def draw(numbers: Endings) -> "Figure":
             upper.barh(met, [counts[place] for place in met], 0.62, starts, label=name, **_look(name))
         left = [a + b for a, b in zip(left, counts, strict=True)]
     upper.set_ylabel("family")
-    drawing.bars(lower, [drawing.cut(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended for it")
+    plot_style.bars(lower, [plot_style.cut(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended for it")
     for place, (ending, _, count) in enumerate(numbers.reasons):
         lower.barh(place, count, 0.62, **_look(ending))
-        drawing.beside(lower, count, place, str(count))
+        plot_style.beside(lower, count, place, str(count))
     upper.set_xlim(0, max(left) * 1.05)
     lower.set_xlim(0, max(count for _, _, count in numbers.reasons) * 1.15)
     lower.set_ylabel("reason")
     for axes in (upper, lower):
         axes.locator_params(axis="x", nbins=5, integer=True)
-    drawing.key(figure, upper.get_legend_handles_labels()[0])
+    plot_style.key(figure, upper.get_legend_handles_labels()[0])
     return figure
 
 
 def _look(state: str) -> dict[str, object]:
     place = _STATES.index(state)
     return {
-        "facecolor": drawing.INKS[place] if place == 0 else "none",
-        "edgecolor": drawing.INKS[place],
-        "hatch": drawing.HATCHES[place],
+        "facecolor": plot_style.INKS[place] if place == 0 else "none",
+        "edgecolor": plot_style.INKS[place],
+        "hatch": plot_style.HATCHES[place],
         "linewidth": 0.8,
     }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
+from workbench.report import captions, plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,31 +33,31 @@ class Filters:
     note: str
 
 
-def compute(story: Story) -> Filters | None:
+def compute(story: ReportData) -> Filters | None:
     """Return what is in the net; None where no member is one."""
     if story.ensemble is None or not story.looks:
         return None
     name, look = next(iter(story.looks.items()))
     left = look.filters_in_all - len(look.filters)
-    note = notes.joined(f"{left} more filters are not shown." if left else "")
+    note = captions.join_sentences(f"{left} more filters are not shown." if left else "")
     return Filters(name, look.filters, look.images[0], look.layers, look.activations, note)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Filters) -> "Figure":
     """Draw rows of small pictures: the filters, the image, then a row for each layer."""
     rows = list(_rows(numbers))
-    figure, grid = drawing.canvas("Inside a net", height=0.8 + _ROW * len(rows))
+    figure, grid = plot_style.canvas("Inside a net", height=0.8 + _ROW * len(rows))
     axes, side = grid[0, 0], 1 - _GAP
     for row, (_, shown) in enumerate(rows):
         for place, each in enumerate(shown):
             high, wide = (min(1.0, each.shape[axis] / each.shape[1 - axis]) * side for axis in (0, 1))
-            drawing.picture(axes, each, (place, row, wide, high))
-    drawing.pictured(axes, _COLUMNS, len(rows), equal=True)
+            plot_style.picture(axes, each, (place, row, wide, high))
+    plot_style.show_image(axes, _COLUMNS, len(rows), equal=True)
     axes.set_xticks([])
     axes.set_yticks(np.arange(len(rows)) + side / 2, [name for name, _ in rows], fontsize=8)
     axes.set_xlabel("filters of the first layer; then channels of later ones", loc="right")
-    axes.set_ylabel(drawing.cut(numbers.name))
+    axes.set_ylabel(plot_style.cut(numbers.name))
     return figure
 
 
@@ -69,7 +69,7 @@ def _rows(numbers: Filters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
     yield "image", [numbers.image]
     for name, channels in zip(numbers.layers, numbers.activations, strict=True):
         layer, _, size = name.rpartition(", ")
-        yield f"{drawing.cut(layer, 14)}\n{size}", [drawing.tinted(each) for each in channels[:_COLUMNS]]
+        yield f"{plot_style.cut(layer, 14)}\n{size}", [plot_style.tint(each) for each in channels[:_COLUMNS]]
 
 
 def _bytes(values: Any) -> NDArray[np.uint8]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
-from workbench.report.window import window
+from workbench.report import captions, plot_style
+from workbench.report.axis_limits import choose_limits
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_TRIALS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class FoldSpread:
     """The folds of one trial."""
 
     name: str
@@ -41,12 +41,12 @@ class Spread:
 class FoldScores:
     """The trials, best mean first."""
 
-    trials: tuple[Spread, ...]
+    trials: tuple[FoldSpread, ...]
     label: str
     note: str
 
 
-def compute(story: Story) -> FoldScores | None:
+def compute(story: ReportData) -> FoldScores | None:
     """Return the folds' scores; None where no trial is complete."""
     inside = {run_id for member in (story.ensemble or {}).get("members", ()) for run_id in _runs(member)}
     best = {rows[0].run_id for rows in story.scored.values()}
@@ -54,17 +54,17 @@ def compute(story: Story) -> FoldScores | None:
     for row in story.complete:
         scores = np.array([score for score in row.fold_scores if np.isfinite(score)], dtype=np.float64)
         if (row.run_id in inside or row.run_id in best) and len(scores):
-            found.append(Spread(f"{row.family} #{row.number}", row.run_id in inside, scores))
+            found.append(FoldSpread(f"{row.family} #{row.number}", row.run_id in inside, scores))
     if not found:
         return None
     found.sort(key=lambda each: story.sign * each.mean)
-    seen = window([each.mean for each in found], story.sign)
+    seen = choose_limits([each.mean for each in found], story.sign)
     near = [each for each in found if seen.within(each.mean)]
     far = [f"{each.name} ({each.mean:.3g})" for each in found if not seen.within(each.mean)]
     shown = tuple(near[:_MOST_TRIALS])
-    note = notes.joined(
-        f"Far worse and left out: {notes.listed(far)}." if far else "",
-        notes.best_of(len(shown), len(near), "trials"),
+    note = captions.join_sentences(
+        f"Far worse and left out: {captions.join_names(far)}." if far else "",
+        captions.best_of(len(shown), len(near), "trials"),
     )
     return FoldScores(shown, story.score_label, note)
 
@@ -75,16 +75,16 @@ def _runs(member: object) -> list[str]:
     return [known.get("run_id", ""), *known.get("run_ids", ())]
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: FoldScores) -> "Figure":
     """Draw a line of dots for each trial."""
     trials = numbers.trials
-    figure, grid = drawing.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))
-    axes, ink, mark = grid[0, 0], drawing.INKS[0], drawing.INKS[1]
-    drawing.bars(axes, [drawing.cut(each.name) for each in trials], numbers.label)
+    figure, grid = plot_style.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))
+    axes, ink, mark = grid[0, 0], plot_style.INKS[0], plot_style.INKS[1]
+    plot_style.bars(axes, [plot_style.cut(each.name) for each in trials], numbers.label)
     for place, each in enumerate(trials):
         axes.plot([each.mean - each.std, each.mean + each.std], [place, place], color=mark, linewidth=2.2, zorder=1)
-        fill = ink if each.member else drawing.GROUND
+        fill = ink if each.member else plot_style.GROUND
         dots = {"markerfacecolor": fill, "markeredgecolor": ink, "markersize": 4.5, "markeredgewidth": 0.8}
         axes.plot(each.scores, np.full(len(each.scores), place), linestyle="", marker="o", alpha=0.8, **dots)
         axes.plot(each.mean, place, marker="|", markersize=15, markeredgewidth=2.4, color=mark)

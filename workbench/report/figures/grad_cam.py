@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.looking import Look
-from workbench.report import drawing, notes
-from workbench.report.story import Story
+from workbench.models.nn.inspection import ImageInspection
+from workbench.report import captions, plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ _CELL, _WORDS = 0.73, 0.78
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class MemberHeatmaps:
     """What one net looks at."""
 
     name: str
@@ -42,11 +42,11 @@ class Seen:
 class GradCam:
     """The members of the ensemble that are nets of images, the heaviest first."""
 
-    members: tuple[Seen, ...]
+    members: tuple[MemberHeatmaps, ...]
     note: str
 
 
-def compute(story: Story) -> GradCam | None:
+def compute(story: ReportData) -> GradCam | None:
     """Return the heat maps; None where no member has some."""
     if story.ensemble is None:
         return None
@@ -54,42 +54,42 @@ def compute(story: Story) -> GradCam | None:
     if not found:
         return None
     shown = found[:_MOST_MEMBERS]
-    note = notes.best_of(len(shown), len(found), "members that are nets of convolutions", "heaviest")
+    note = captions.best_of(len(shown), len(found), "members that are nets of convolutions", "heaviest")
     return GradCam(tuple(_seen(name, look, story.question.classes) for name, look in shown), note)
 
 
-def _seen(name: str, look: Look, classes: tuple[object, ...] | None) -> Seen:
+def _seen(name: str, look: ImageInspection, classes: tuple[object, ...] | None) -> MemberHeatmaps:
     def called(number: int) -> str:
-        return drawing.cut(number if classes is None else classes[number], _LONGEST)
+        return plot_style.cut(number if classes is None else classes[number], _LONGEST)
 
     labels = []
     for truth, predicted, probability in zip(look.truth, look.predicted, look.probability, strict=True):
         wrong = f"\n✗ {called(truth)}" if truth != predicted else "\n"
         labels.append(f"{called(predicted)}\n{probability:.1%}{wrong}")
-    return Seen(name, look.images, look.heat, tuple(labels))
+    return MemberHeatmaps(name, look.images, look.heat, tuple(labels))
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: GradCam) -> "Figure":
     """Draw the images of each net in a row, and below them the same with the heat on top."""
     shapes = [min(1.4, max(0.6, seen.images.shape[1] / seen.images.shape[2])) for seen in numbers.members]
     height = 0.4 + sum(2 * _CELL * shape + _WORDS for shape in shapes)
     ratios = {"height_ratios": shapes}
-    figure, grid = drawing.canvas("Where nets look", height=height, rows=len(shapes), gridspec_kw=ratios)
+    figure, grid = plot_style.canvas("Where nets look", height=height, rows=len(shapes), gridspec_kw=ratios)
     for axes, seen, shape in zip(grid[:, 0], numbers.members, shapes, strict=True):
         for place, (image, heat) in enumerate(zip(seen.images, seen.heat, strict=True)):
-            drawing.picture(axes, image, (place, 0, 0.94, 0.94 * shape))
-            drawing.picture(axes, heated(image, heat), (place, shape, 0.94, 0.94 * shape))
+            plot_style.picture(axes, image, (place, 0, 0.94, 0.94 * shape))
+            plot_style.picture(axes, overlay_heat(image, heat), (place, shape, 0.94, 0.94 * shape))
         places = np.arange(len(seen.images)) + 0.47
-        drawing.pictured(axes, len(seen.images), 2 * shape)
+        plot_style.show_image(axes, len(seen.images), 2 * shape)
         axes.set_xticks(places, seen.labels, fontsize=8)
         axes.set_yticks([0.47 * shape, 1.47 * shape], ["image", "heat"])
         axes.set_xlabel("taken for, how surely, ✗ what it is", loc="right")
-        axes.set_ylabel(drawing.cut(seen.name))
+        axes.set_ylabel(plot_style.cut(seen.name))
     return figure
 
 
-def heated(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+def overlay_heat(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return an image in faint grey with heat on it, (height, width, 3)."""
     high, wide = image.shape[:2]
     scale = max(1, _SIDE // max(high, wide))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
-from workbench.report.window import Window, window
+from workbench.report import captions, plot_style
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_FAMILIES = 7
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class BestSoFar:
     """The complete trials of a family, in the order in which they ended."""
 
     family: str
@@ -29,17 +29,17 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class OptimizationHistory:
     """A line for each family, the one with the best trial first."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[BestSoFar, ...]
     label: str
     """Of the axis of scores."""
-    window: Window
+    window: AxisLimits
     note: str
 
 
-def compute(story: Story) -> History | None:
+def compute(story: ReportData) -> OptimizationHistory | None:
     """Return the history; None where no trial is complete."""
     lines = []
     for family, rows in story.scored.items():
@@ -47,31 +47,31 @@ def compute(story: Story) -> History | None:
         if found:
             seconds, scores = np.array(found, dtype=np.float64).T
             running = np.minimum if story.sign > 0 else np.maximum
-            lines.append(Line(family, seconds, scores, running.accumulate(scores)))
+            lines.append(BestSoFar(family, seconds, scores, running.accumulate(scores)))
     if not lines:
         return None
     shown = lines[:_MOST_FAMILIES]
     scores = np.concatenate([line.scores for line in shown])
-    seen = window(scores.tolist(), story.sign)
+    seen = choose_limits(scores.tolist(), story.sign)
     beyond = int((~seen.within(scores)).sum())
-    note = notes.joined(
-        notes.at_the_edge(beyond, len(scores)),
-        notes.best_of(len(shown), len(lines), "families"),
-        notes.left_out(len(story.trials) - len(story.complete), "pruned or failed trial"),
+    note = captions.join_sentences(
+        captions.count_at_edge(beyond, len(scores)),
+        captions.best_of(len(shown), len(lines), "families"),
+        captions.count_left_out(len(story.trials) - len(story.complete), "pruned or failed trial"),
     )
-    return History(tuple(shown), story.score_label, seen, note)
+    return OptimizationHistory(tuple(shown), story.score_label, seen, note)
 
 
-@drawing.styled
-def draw(numbers: History) -> "Figure":
+@plot_style.apply_style
+def draw(numbers: OptimizationHistory) -> "Figure":
     """Draw the history."""
-    figure, grid = drawing.canvas("Optimisation history")
+    figure, grid = plot_style.canvas("Optimisation history")
     axes, handles = grid[0, 0], []
     longest = max(line.seconds.max() for line in numbers.lines)
-    unit, word = drawing.clock(longest)
+    unit, word = plot_style.clock(longest)
     # Below the others' lines stand those of the worse families.
     for place, line in reversed(list(enumerate(numbers.lines))):
-        look = drawing.look(place)
+        look = plot_style.look(place)
         ink, marker = look["color"], look["marker"]
         within, x = numbers.window.within(line.scores), line.seconds / unit
         y = numbers.window.clipped(line.scores)
@@ -79,8 +79,8 @@ def draw(numbers: History) -> "Figure":
         axes.plot(x[~within], y[~within], linestyle="", marker=marker, markerfacecolor="none", color=ink)
         steps, best = np.append(x, longest / unit), numbers.window.clipped(np.append(line.best, line.best[-1]))
         axes.step(steps, best, where="post", color=ink, linestyle=look["linestyle"])
-        handles.append(axes.plot([], [], **look, label=drawing.cut(line.family))[0])
+        handles.append(axes.plot([], [], **look, label=plot_style.cut(line.family))[0])
     axes.set_xlabel(f"time since the study's first trial began ({word})")
     axes.set_ylabel(numbers.label)
-    drawing.key(figure, handles[::-1])
+    plot_style.key(figure, handles[::-1])
     return figure

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
+from workbench.report import captions, plot_style
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ class Importances:
     note: str
 
 
-def compute(story: Story) -> Importances | None:
+def compute(story: ReportData) -> Importances | None:
     """Return the importances; None where no family has had enough trials to say."""
     known = [family for family in story.families if story.importances.get(family)]
     if not known:
@@ -36,15 +36,15 @@ def compute(story: Story) -> Importances | None:
         families[family] = dict(ranked[:most])
         left += max(0, len(ranked) - most)
     silent = [family for family in story.families if family not in known]
-    note = notes.joined(
-        notes.left_out(left, "less important hyperparameter"),
-        notes.best_of(len(shown), len(known), "families"),
-        f"Too few trials to say, or nothing to choose: {notes.listed(silent)}." if silent else "",
+    note = captions.join_sentences(
+        captions.count_left_out(left, "less important hyperparameter"),
+        captions.best_of(len(shown), len(known), "families"),
+        f"Too few trials to say, or nothing to choose: {captions.join_names(silent)}." if silent else "",
     )
     return Importances(families, note)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Importances) -> "Figure":
     """Draw a bar for each hyperparameter, below the name of its family."""
     names: list[str] = []
@@ -52,17 +52,17 @@ def draw(numbers: Importances) -> "Figure":
     heads: list[tuple[int, str]] = []
     for family, shares in numbers.families.items():
         heads.append((len(names), family))
-        names += ["", *(drawing.cut(name, 24) for name in shares)]
+        names += ["", *(plot_style.cut(name, 24) for name in shares)]
         values += [0.0, *shares.values()]
-    figure, grid = drawing.canvas("What matters", height=1.1 + 0.21 * len(names))
+    figure, grid = plot_style.canvas("What matters", height=1.1 + 0.21 * len(names))
     axes = grid[0, 0]
-    drawing.bars(axes, names, "share of the score's variation")
-    axes.barh(range(len(names)), values, height=0.62, color=drawing.INKS[0])
+    plot_style.bars(axes, names, "share of the score's variation")
+    axes.barh(range(len(names)), values, height=0.62, color=plot_style.INKS[0])
     for place, family in heads:
-        axes.text(0, place + 0.1, drawing.cut(family, 30), weight="bold", va="center", ha="left")
+        axes.text(0, place + 0.1, plot_style.cut(family, 30), weight="bold", va="center", ha="left")
     for place, value in enumerate(values):
         if names[place]:
-            drawing.beside(axes, value, place, f"{value:.0%}")
+            plot_style.beside(axes, value, place, f"{value:.0%}")
     axes.set_xlim(0, max(values) * 1.15)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_ylabel("hyperparameter")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
-from workbench.report.window import Window, window
+from workbench.report import captions, plot_style
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,12 +29,12 @@ class Pareto:
     """By family, the one with the best trial first: seconds and scores."""
     front: tuple[tuple[str, float, float], ...]
     """Name, seconds and score."""
-    window: Window
+    window: AxisLimits
     label: str
     note: str
 
 
-def compute(story: Story) -> Pareto | None:
+def compute(story: ReportData) -> Pareto | None:
     """Return seconds and scores; None where no trial is complete."""
     if not story.complete:
         return None
@@ -48,42 +48,42 @@ def compute(story: Story) -> Pareto | None:
         score = float(row.score or 0)
         if not front or story.sign * score < story.sign * front[-1][2]:
             front.append((f"{row.family} #{row.number}", max(row.seconds, _LEAST_SECONDS), score))
-    seen = window([float(row.score or 0) for row in shown], story.sign)
+    seen = choose_limits([float(row.score or 0) for row in shown], story.sign)
     beyond = int((~seen.within([float(row.score or 0) for row in shown])).sum())
-    note = notes.joined(
-        notes.at_the_edge(beyond, len(shown)), notes.best_of(len(families), len(story.scored), "families")
+    note = captions.join_sentences(
+        captions.count_at_edge(beyond, len(shown)), captions.best_of(len(families), len(story.scored), "families")
     )
     return Pareto(families, tuple(front), seen, story.score_label, note)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Pareto) -> "Figure":
     """Draw the trials and the front."""
-    figure, grid = drawing.canvas("Score and time")
+    figure, grid = plot_style.canvas("Score and time")
     axes, handles = grid[0, 0], []
     for place, (family, (seconds, scores)) in reversed(list(enumerate(numbers.families.items()))):
-        look = {**drawing.look(place), "linestyle": ""}
+        look = {**plot_style.look(place), "linestyle": ""}
         within, y = numbers.window.within(scores), numbers.window.clipped(scores)
         axes.plot(seconds[within], y[within], **look, alpha=0.6, markeredgewidth=0)
         axes.plot(seconds[~within], y[~within], **look, markerfacecolor="none")
-        handles.append(axes.plot([], [], **look, label=drawing.cut(family))[0])
+        handles.append(axes.plot([], [], **look, label=plot_style.cut(family))[0])
     x = [seconds for _, seconds, _ in numbers.front]
     y = numbers.window.clipped([score for _, _, score in numbers.front])
-    handles.insert(0, axes.step(x, y, where="post", color=drawing.INK, linewidth=1.2, label="Pareto front")[0])
+    handles.insert(0, axes.step(x, y, where="post", color=plot_style.INK, linewidth=1.2, label="Pareto front")[0])
     axes.set_xscale("log")
-    drawing.plain_numbers(axes.xaxis)
+    plot_style.plain_numbers(axes.xaxis)
     high = numbers.label.endswith("(higher is better)")
     for name, took, score in _apart(numbers.front):
         # Towards the better and quicker there is nothing, by definition.
         early = np.log(took / numbers.front[0][1]) <= _APART / 2 * np.log(max(x) / min(x))
         axes.annotate(
-            drawing.cut(name, 18), (took, float(numbers.window.clipped(score))), (-3, 4 if high else -11),
-            textcoords="offset points", ha="left" if early else "right", fontsize=8.5, color=drawing.SOFT,
+            plot_style.cut(name, 18), (took, float(numbers.window.clipped(score))), (-3, 4 if high else -11),
+            textcoords="offset points", ha="left" if early else "right", fontsize=8.5, color=plot_style.SOFT,
         )  # fmt: skip
     axes.margins(x=0.1, y=0.18)
     axes.set_xlabel("time of a trial, all folds (seconds)")
     axes.set_ylabel(numbers.label)
-    drawing.key(figure, handles[::-1])
+    plot_style.key(figure, handles[::-1])
     return figure
 
 

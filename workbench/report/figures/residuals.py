@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.cloud import Cloud, gather, scatter, wide
-from workbench.report.story import Story
+from workbench.report import captions, plot_style
+from workbench.report.density_scatter import DensityScatter, gather, scatter, wide
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _QUANTILES = (0.1, 0.5, 0.9)
 class Residuals:
     """Predicted less actual values."""
 
-    rows: Cloud
+    rows: DensityScatter
     """x is the predicted value, y the residual."""
     centres: Array
     """(bins,) the mean prediction in bins of about the same number of rows; none of few rows."""
@@ -41,7 +41,7 @@ class Residuals:
     note: str
 
 
-def compute(story: Story) -> Residuals | None:
+def compute(story: ReportData) -> Residuals | None:
     """Return the residuals; None without an ensemble, or of classes."""
     if story.oof is None or story.question.task != "regression":
         return None
@@ -57,7 +57,9 @@ def compute(story: Story) -> Residuals | None:
     beyond = int(((residual < low) | (residual > high)).sum())
     columns, edges = np.histogram(residual.clip(low, high), _COLUMNS)
     rows = gather(predicted, residual.clip(low, high), wide_x=wide(predicted))
-    note = notes.joined(f"{beyond:,} residuals lie beyond the edges, where they are put." if beyond else "", rows.note)
+    note = captions.join_sentences(
+        f"{beyond:,} residuals lie beyond the edges, where they are put." if beyond else "", rows.note
+    )
     return Residuals(rows, centres, quantiles, columns, edges, wide(predicted), story.question.target, note)
 
 
@@ -68,30 +70,30 @@ def _reach(residual: Array) -> tuple[float, float]:
     return max(float(residual.min()), float(low - room)), min(float(residual.max()), float(high + room))
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Residuals) -> "Figure":
     """Draw residuals against predictions above, and how they are spread below."""
-    figure, grid = drawing.canvas("Residuals", height=5.2, rows=2, height_ratios=(2, 1))
+    figure, grid = plot_style.canvas("Residuals", height=5.2, rows=2, height_ratios=(2, 1))
     upper, lower = grid[:, 0]
     scatter(upper, numbers.rows)
     upper.margins(0.03)
     upper.autoscale()
-    upper.axhline(0, color=drawing.INK, linewidth=1, linestyle="--")
+    upper.axhline(0, color=plot_style.INK, linewidth=1, linestyle="--")
     low, middle, high = numbers.quantiles
-    ink = drawing.INKS[1]
+    ink = plot_style.INKS[1]
     upper.fill_between(numbers.centres, low, high, color=ink, alpha=0.2, linewidth=0)
     for edge in (low, high):
         upper.plot(numbers.centres, edge, color=ink, linewidth=0.8)
     upper.plot(numbers.centres, middle, color=ink, linewidth=2)
     if numbers.wide:
         upper.set_xscale("log")
-        drawing.plain_numbers(upper.xaxis)
-    named = drawing.cut(numbers.target, 22)
+        plot_style.plain_numbers(upper.xaxis)
+    named = plot_style.cut(numbers.target, 22)
     upper.set_xlabel(f"predicted {named}")
     upper.set_ylabel("predicted - actual")
     width = np.diff(numbers.edges)
-    lower.bar(numbers.edges[:-1] + width / 2, numbers.columns, width * 0.9, color=(drawing.INKS[0], 0.8))
-    lower.axvline(0, color=drawing.INK, linewidth=1, linestyle="--")
+    lower.bar(numbers.edges[:-1] + width / 2, numbers.columns, width * 0.9, color=(plot_style.INKS[0], 0.8))
+    lower.axvline(0, color=plot_style.INK, linewidth=1, linestyle="--")
     lower.set_xlabel(f"residual: predicted - actual {named}")
     lower.set_ylabel("predictions")
     return figure

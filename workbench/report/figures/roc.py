@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes, ranking
-from workbench.report.story import Story
+from workbench.report import captions, plot_style, ranking
+from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ _MOST_CLASSES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class RocCurve:
     """One ROC curve, thinned."""
 
     name: str
@@ -31,17 +31,17 @@ class Curve:
 class Roc:
     """The curves, the ensemble's own first: of more than two classes it is the mean over the classes."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[RocCurve, ...]
     note: str
 
 
-def compute(story: Story) -> Roc | None:
+def compute(story: ReportData) -> Roc | None:
     """Return the curves; None without an ensemble, of values, or where only one class occurs."""
     if story.question.task == "regression":
         return None
     if members := ranking.of_members(story, _MOST_MEMBERS):
-        curves = tuple(Curve(name, each.area(), *ranking.thinned(*each.roc())) for name, each in members.items())
-        return Roc(curves, notes.best_of(len(curves) - 1, len(story.members), "members", "heaviest"))
+        curves = tuple(RocCurve(name, each.area(), *ranking.thin_points(*each.roc())) for name, each in members.items())
+        return Roc(curves, captions.best_of(len(curves) - 1, len(story.members), "members", "heaviest"))
     classes = ranking.of_classes(story)
     if not classes:
         return None
@@ -50,13 +50,13 @@ def compute(story: Story) -> Roc | None:
     # Where a curve rises straight up it has several heights; the highest counts.
     heights = np.mean([_heights(*each.roc(), rates) for each in classes.values()], axis=0)
     areas = {index: each.area() for index, each in classes.items()}
-    whole = Curve(
+    whole = RocCurve(
         "mean of classes", float(np.mean(list(areas.values()))), np.append(0.0, rates), np.append(0.0, heights)
     )
     worst = sorted(areas, key=lambda index: areas[index])[:_MOST_CLASSES]
-    shown = (Curve(str(names[i]), areas[i], *ranking.thinned(*classes[i].roc())) for i in worst)
-    left = notes.best_of(len(worst), len(classes), "classes", "least recognised")
-    return Roc((whole, *shown), notes.joined("Each class is held against all others.", left))
+    shown = (RocCurve(str(names[i]), areas[i], *ranking.thin_points(*classes[i].roc())) for i in worst)
+    left = captions.best_of(len(worst), len(classes), "classes", "least recognised")
+    return Roc((whole, *shown), captions.join_sentences("Each class is held against all others.", left))
 
 
 def _heights(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,18 +66,18 @@ def _heights(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.floa
     return heights
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Roc) -> "Figure":
     """Draw the curves."""
-    figure, grid = drawing.canvas("ROC curves", height=4.6)
+    figure, grid = plot_style.canvas("ROC curves", height=4.6)
     axes, handles = grid[0, 0], []
-    axes.plot([0, 1], [0, 1], color=drawing.SOFT, linewidth=0.8, linestyle=drawing.DASHES[2])
+    axes.plot([0, 1], [0, 1], color=plot_style.SOFT, linewidth=0.8, linestyle=plot_style.DASHES[2])
     for place, curve in reversed(list(enumerate(numbers.curves))):
-        label = f"{drawing.cut(curve.name)}: area {curve.area:.3f}"
-        handles.append(axes.plot(curve.false_positive, curve.true_positive, **drawing.stroke(place), label=label)[0])
+        label = f"{plot_style.cut(curve.name)}: area {curve.area:.3f}"
+        handles.append(axes.plot(curve.false_positive, curve.true_positive, **plot_style.stroke(place), label=label)[0])
     axes.set_xlabel("false positive rate (share of the other rows)")
     axes.set_ylabel("true positive rate (share of its rows)")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
-    drawing.key(figure, handles[::-1], columns=2)
+    plot_style.key(figure, handles[::-1], columns=2)
     return figure

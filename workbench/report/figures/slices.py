@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import drawing, notes
-from workbench.report.story import Story
-from workbench.report.window import Window, window
-from workbench.search.books import Row
+from workbench.report import captions, plot_style
+from workbench.report.axis_limits import AxisLimits, choose_limits
+from workbench.report.report_data import ReportData
+from workbench.search.storage import TrialRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,14 +52,14 @@ class Slices:
     """The panels, those of one family together."""
 
     panels: tuple[Slice, ...]
-    windows: dict[str, Window]
+    windows: dict[str, AxisLimits]
     """By family."""
     sign: int
     label: str
     note: str
 
 
-def compute(story: Story) -> Slices | None:
+def compute(story: ReportData) -> Slices | None:
     """Return the slices of the best families; None where none has had enough trials."""
     offered: dict[str, list[Slice]] = {}
     for family, rows in story.scored.items():
@@ -71,19 +71,19 @@ def compute(story: Story) -> Slices | None:
     most = _MOST_PANELS // len(offered)
     panels = [panel for found in offered.values() for panel in found[:most]]
     windows = {
-        family: window([row.score for row in story.scored[family] if row.score is not None], story.sign)
+        family: choose_limits([row.score for row in story.scored[family] if row.score is not None], story.sign)
         for family in offered
     }
     left = sum(max(0, len(found) - most) for found in offered.values())
     beyond = any(not windows[panel.family].within(panel.scores).all() for panel in panels)
-    note = notes.joined(
-        notes.left_out(left, "further hyperparameter"),
+    note = captions.join_sentences(
+        captions.count_left_out(left, "further hyperparameter"),
         "Poor scores are moved to the edge, where marks are hollow." if beyond else "",
     )
     return Slices(tuple(panels), windows, story.sign, story.score_label, note)
 
 
-def _slices(story: Story, family: str, rows: Sequence[Row]) -> list[Slice]:
+def _slices(story: ReportData, family: str, rows: Sequence[TrialRecord]) -> list[Slice]:
     """Return a slice for each hyperparameter that varies, the one that matters most first."""
     matters = story.importances.get(family, {})
     names = dict.fromkeys([*sorted(matters, key=lambda name: -matters[name]), *rows[0].hyperparameters])
@@ -91,7 +91,7 @@ def _slices(story: Story, family: str, rows: Sequence[Row]) -> list[Slice]:
     return [each for each in found if each is not None]
 
 
-def _slice(family: str, name: str, rows: Sequence[Row]) -> Slice | None:
+def _slice(family: str, name: str, rows: Sequence[TrialRecord]) -> Slice | None:
     """Return the trials by a hyperparameter; None where it is the same in all."""
     given: list[Any] = [row.hyperparameters[name] for row in rows]
     scores = [float(row.score or 0) for row in rows]
@@ -106,12 +106,12 @@ def _slice(family: str, name: str, rows: Sequence[Row]) -> Slice | None:
     return Slice(family, name, values, kept_scores, choices)
 
 
-@drawing.styled
+@plot_style.apply_style
 def draw(numbers: Slices) -> "Figure":
     """Draw the panels, two in a row."""
     count = len(numbers.panels)
     rows = -(-count // 2)
-    figure, grid = drawing.canvas("Hyperparameters and scores", height=0.6 + 2.0 * rows, rows=rows, columns=2)
+    figure, grid = plot_style.canvas("Hyperparameters and scores", height=0.6 + 2.0 * rows, rows=rows, columns=2)
     for place, axes in enumerate(grid.flat):
         if place >= count:
             axes.set_visible(False)
@@ -122,10 +122,10 @@ def draw(numbers: Slices) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", panel: Slice, seen: Window, sign: int) -> None:
+def _panel(axes: "Axes", panel: Slice, seen: AxisLimits, sign: int) -> None:
     from matplotlib.colors import to_rgba
 
-    ink, count = drawing.INKS[0], len(panel.scores)
+    ink, count = plot_style.INKS[0], len(panel.scores)
     # Of choices, trials stand beside each other rather than on each other.
     aside = 0.24 * np.cos(2.4 * np.arange(count)) if panel.choices else np.zeros(count)
     x, y, within = panel.values + aside, seen.clipped(panel.scores), seen.within(panel.scores)
@@ -134,19 +134,19 @@ def _panel(axes: "Axes", panel: Slice, seen: Window, sign: int) -> None:
     if (~within).any():
         axes.scatter(x[~within], y[~within], s=14, facecolors="none", edgecolors=ink, linewidths=0.7)
     best = int(np.argmin(sign * panel.scores))
-    axes.plot(x[best], y[best], marker="*", markersize=11, color=drawing.INKS[1], markeredgecolor=drawing.INK,
+    axes.plot(x[best], y[best], marker="*", markersize=11, color=plot_style.INKS[1], markeredgecolor=plot_style.INK,
               markeredgewidth=0.5, linestyle="")  # fmt: skip
-    axes.set_title(drawing.cut(panel.family, 24))
-    axes.set_xlabel(drawing.cut(panel.name, 26))
+    axes.set_title(plot_style.cut(panel.family, 24))
+    axes.set_xlabel(plot_style.cut(panel.name, 26))
     if panel.choices:
         many = len(panel.choices)
-        names = [drawing.cut(choice, 12 if many < 3 else 9) for choice in panel.choices]
+        names = [plot_style.cut(choice, 12 if many < 3 else 9) for choice in panel.choices]
         axes.set_xticks(range(many), names)
         axes.tick_params(axis="x", rotation=0 if len("".join(names)) <= _ROOM else 40)
         axes.set_xlim(-0.6, many - 0.4)
     elif panel.wide:
         axes.set_xscale("log")
-        drawing.plain_numbers(axes.xaxis, 4)
+        plot_style.plain_numbers(axes.xaxis, 4)
     else:
         axes.locator_params(axis="x", nbins=4)
     axes.locator_params(axis="y", nbins=4)

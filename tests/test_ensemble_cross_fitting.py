@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+from prediction_matrices import breast_cancer, diabetes, random_classes
+
+from workbench.ensemble import assess, blend
+from workbench.errors import EnsembleError
+from workbench.evaluation import Metric, metric
+
+
+def test_honest_score_is_the_score_of_blends_fitted_on_the_other_folds():
+    predictions, y = diabetes()
+    fold = np.arange(len(y)) % 3
+    honest = np.empty(len(y))
+    for number in range(3):
+        weights = blend(predictions[:, fold != number], y[fold != number], "rmse").weights
+        honest[fold == number] = weights @ predictions[:, fold == number]
+    found = assess(predictions, y, "rmse", fold=fold, simplify=False)
+    assert found.honest_score == pytest.approx(metric("rmse").score(y, honest), rel=1e-6)
+
+
+def test_simpler_blends_stand_beside_on_the_same_rows():
+    predictions, y = breast_cancer()
+    found = assess(predictions, y, "log_loss")
+    scores = [metric("log_loss").score(y, member) for member in predictions]
+    best, uniform, greedy = (found.rivals[name] for name in ("best", "uniform", "greedy"))
+    assert found.best_single == int(np.argmin(scores))
+    assert best.score == pytest.approx(min(scores))
+    assert uniform.score == uniform.honest_score == pytest.approx(metric("log_loss").score(y, predictions.mean(axis=0)))
+    assert greedy.score == pytest.approx(blend(predictions, y, "log_loss", method="greedy").score)
+    whole = assess(predictions, y, "log_loss", simplify=False)
+    assert whole.blend.score <= min(greedy.score, uniform.score, best.score)
+    assert whole.optimism == pytest.approx(whole.honest_score - whole.blend.score)
+
+
+def test_best_single_model_is_judged_as_a_choice():
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 200)
+    chance = rng.uniform(size=(30, 200))
+    best = assess(chance, y, "roc_auc", method="greedy").rivals["best"]
+    assert best.score > 0.57
+    assert abs(best.honest_score - 0.5) < 0.08
+
+
+def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_blend_is_taken():
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 150)
+    alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 150)), 0.01, 0.99)
+    few = assess(alike, y, "log_loss")
+    assert (few.asked, few.blend.method) == ("nelder_mead", "uniform")
+    assert few.weights_se is None
+    assert few.honest_score == few.rivals["uniform"].honest_score
+    assert "the uniform mean is taken in place of nelder_mead" in few.remark
+    kept = assess(alike, y, "log_loss", simplify=False)
+    assert kept.blend.method == "nelder_mead"
+    assert "not above one standard error" in kept.remark
+    assert "taken" not in kept.remark
+
+
+def test_a_clear_gain_needs_no_remark():
+    rng = np.random.default_rng(3)
+    y = rng.normal(size=2000)
+    noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
+    found = assess(y + noise, y, "rmse")
+    assert found.remark is None
+    assert found.rivals["uniform"].gain > 3 * found.rivals["uniform"].gain_se
+
+
+def test_spread_of_weights_is_that_of_weights_on_new_rows():
+    rng = np.random.default_rng(4)
+
+    def drawn(rows=700):
+        y = rng.normal(size=rows)
+        return y + rng.normal(size=(2, rows)) * np.array([[1.0], [1.2]]), y
+
+    spread = np.std([blend(*drawn(), "rmse", method="convex").weights[0] for _ in range(60)])
+    found = assess(*drawn(), "rmse", simplify=False)
+    assert found.weights_se == pytest.approx([spread, spread], rel=0.5)
+
+
+def test_honest_score_sees_through_a_blend_of_chance():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 150)
+    chance = rng.uniform(size=(12, 150))
+    found = assess(chance, y, "accuracy", method="greedy", simplify=False)
+    assert found.blend.score > 0.6
+    assert abs(found.honest_score - 0.5) < 3 * found.honest_se
+
+
+def test_standard_error_is_that_of_a_mean_where_the_metric_is_one():
+    predictions, y = breast_cancer()
+    found = assess(predictions, y, "log_loss", method="uniform")
+    mean = predictions.mean(axis=0)
+    losses = -np.log(np.where(y == 1, mean, 1 - mean))
+    assert found.honest_se == pytest.approx(losses.std() / np.sqrt(len(y)), rel=0.2)
+
+
+def test_rows_of_a_group_count_once_in_the_standard_error():
+    predictions, y = breast_cancer()
+    once = assess(predictions, y, "log_loss", method="uniform")
+    copied = assess(
+        np.tile(predictions, 4), np.tile(y, 4), "log_loss", method="uniform", groups=np.tile(np.arange(len(y)), 4)
+    )
+    naive = assess(np.tile(predictions, 4), np.tile(y, 4), "log_loss", method="uniform")
+    assert copied.honest_se == pytest.approx(once.honest_se, rel=0.25)
+    assert naive.honest_se == pytest.approx(once.honest_se / 2, rel=0.25)
+
+
+def test_many_folds_are_merged_and_random_ones_need_no_labels():
+    predictions, y = random_classes(1, 4, 60, 3)
+    leave_one_out = assess(predictions, y, "log_loss", fold=np.arange(60))
+    dealt = assess(predictions, y, "log_loss")
+    assert leave_one_out.honest_score == pytest.approx(dealt.honest_score, rel=0.2)
+
+
+def test_labels_may_be_given_for_y_and_folds():
+    predictions, y = random_classes(2, 3, 40, 3)
+    names = np.array(["a", "b", "c"])
+    fold = np.where(np.arange(40) < 20, "early", "late")
+    found = assess(predictions, names[y], "log_loss", classes=list(names), fold=fold, members=2)
+    assert np.count_nonzero(found.blend.weights) <= 2
+    assert found.honest_se > 0
+
+
+def test_standard_error_is_not_given_where_the_metric_is_mostly_undefined():
+    def error_of_distinct_rows(y, predictions, weight):
+        return float(np.abs(y - predictions).mean()) if len(np.unique(y)) == len(y) else float("nan")
+
+    fussy = Metric(
+        "fussy", "minimize", "values", frozenset({"regression"}), "squared_error", "none", error_of_distinct_rows
+    )
+    found = assess([[1.0, 2.0, 3.0, 4.5], [1.5, 2.0, 3.5, 4.0]], [1.0, 2.0, 3.0, 4.0], fussy, fold=[0, 0, 1, 1])
+    assert found.honest_se is None
+    assert found.honest_score >= found.blend.score
+
+
+def test_time_is_shared_among_all_fits():
+    predictions, y = random_classes(3, 6, 1000, 3)
+    assert assess(predictions, y, "roc_auc", seconds=0.1).seconds < 3
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"fold": [0, 1]}, "fold must hold a label for each of the 30 rows"),
+        ({"fold": [7] * 30}, "at least two folds"),
+        ({"groups": [1]}, "groups must hold a label"),
+        ({"groups": [1] * 30}, "at least two rows"),
+        ({"method": "gredy"}, "Did you mean 'greedy'"),
+    ],
+)
+def test_folds_and_options_that_cannot_be_used_are_refused(options, sentence):
+    predictions, y = random_classes(4, 2, 30, 3)
+    with pytest.raises(EnsembleError, match=sentence):
+        assess(predictions, y, "log_loss", **options)

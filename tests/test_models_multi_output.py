@@ -1,0 +1,163 @@
+"""The contract of every family for several targets: two classes, three classes and a value, learnt at once."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from miniatures import TRAIN, VALID
+from test_models import CLASSES, LEARNERS, UNSETTLED, Case, asked, cases, enough, rows
+
+from workbench import models
+from workbench.models import protocol
+from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.space import defaults
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def one_each(*families: str) -> list[Any]:
+    """Return a parameter for every family on its first kind of data."""
+    names = [name for name in families or models.names() if name not in UNSETTLED]
+    return [cases(name, kinds={models.FAMILIES[name].kinds[0]})[0] for name in names]
+
+
+def several(case: Case) -> tuple[Problem, Rows, Rows]:
+    """Return a problem of several targets that the family claims, all told by the same inputs, and its rows."""
+    train, valid = rows(Case(case.family, case.kind, "regression", "squared_error"))
+    level = np.concatenate([train.y, valid.y])
+    values = {
+        "binary": (level > np.median(level)).astype(float),
+        "multiclass": np.digitize(level, np.quantile(level, [1 / 3, 2 / 3])).astype(float),
+        "regression": level,
+    }
+    tasks = [
+        task for task in ("regression", "binary", "multiclass", "binary") if task in models.FAMILIES[case.family].tasks
+    ]
+    losses: dict[str, protocol.Loss] = {"regression": "squared_error"}
+    targets = tuple(
+        Problem(case.kind, task, CLASSES[task], case.columns, losses.get(task, "log_loss"), name=f"{task} {place}")  # type: ignore[arg-type]
+        for place, task in enumerate(tasks)
+    )
+    whole = Problem(case.kind, "multitarget", 0, case.columns, "squared_error", targets=targets)
+    y = np.column_stack([values[task] for task in tasks])
+    return whole, Rows(train.x, y[:TRAIN], train.weight), Rows(valid.x, y[TRAIN:], valid.weight)
+
+
+def told(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
+    return [predictions[:, columns] for _, columns in problem.parts()]
+
+
+def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: Any = None, **options: Any) -> Any:
+    # One trunk serves several targets: a net has more to settle than for one.
+    setting = FitContext(
+        3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=2 * enough(case.family), **options
+    )
+    return models.family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
+
+
+@pytest.mark.parametrize("case", one_each())
+def test_every_family_learns_several_targets(case, tmp_path):
+    problem, train, valid = several(case)
+    heard: list[tuple[int, dict[str, float]]] = []
+    model = fit(
+        case, problem, train, valid, lambda epoch, losses, progress=None, of=None: heard.append((epoch, losses))
+    )
+    predictions = model.predict(valid.x)
+    assert predictions.shape == (VALID, problem.outputs)
+    assert predictions.dtype == np.float64
+    assert np.isfinite(predictions).all()
+    for place, (target, own) in enumerate(zip(problem.targets, told(problem, predictions), strict=True)):
+        if target.classes:
+            assert own.min() >= 0
+            assert own.max() <= 1
+        if target.outputs > 1:
+            np.testing.assert_allclose(own.sum(axis=1), 1, atol=1e-6)
+        if case.family in LEARNERS:
+            truth = valid.y[:, place]
+            column = own[:, 0] if target.outputs == 1 else own @ np.arange(target.outputs)
+            assert np.corrcoef(column, truth)[0, 1] > 0.1, target.name
+        if target.task == "regression":
+            assert abs(own.mean() - train.y[:, place].mean()) < 3 * train.y[:, place].std()
+    for _, losses in heard:
+        assert {f"{name}_loss" for name in problem.told} <= losses.keys()
+        assert np.isfinite(list(losses.values())).all()
+    model.save(tmp_path)
+    loaded = models.family(case.family).load(tmp_path)
+    np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", one_each("linear", "xgboost"))
+def test_separate_models_are_those_of_each_target_alone(case):
+    problem, train, valid = several(case)
+    together = told(problem, fit(case, problem, train, valid).predict(valid.x))
+    for place, (target, own) in enumerate(zip(problem.targets, together, strict=True)):
+        kind = np.int64 if target.classes else np.float64
+        alone = [Rows(part.x, part.y[:, place].astype(kind), part.weight) for part in (train, valid)]
+        expected = fit(case, target, *alone).predict(valid.x)
+        np.testing.assert_array_equal(own if target.outputs > 1 else own[:, 0], expected)
+
+
+@pytest.mark.parametrize("case", one_each("xgboost"))
+def test_separate_trainings_are_told_as_one_whose_length_all_can_be_trained_for(case):
+    problem, train, valid = several(case)
+    heard = []
+    fit(case, problem, train, valid, lambda epoch, losses, progress=None, of=None: heard.append((epoch, losses)))
+    assert [epoch for epoch, _ in heard] == sorted({epoch for epoch, _ in heard})
+    assert {"loss", "val_loss", "regression_0_loss", "val_multiclass_2_loss"} <= heard[0][1].keys()
+    assert heard[-1][1]["val_loss"] == pytest.approx(
+        np.mean([heard[-1][1][f"val_{name}_loss"] for name in problem.told])
+    )
+    model = fit(case, problem, train, None, length=7)
+    assert {one.trees.num_boosted_rounds() for one in model.models} == {7}
+
+
+@pytest.mark.slow
+def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_units():
+    import keras
+
+    from workbench.models.nn import heads
+
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype("float32")
+    y = x.astype(np.float64)
+    left = []
+    for weights in ((1.0, 20.0), (20.0, 1.0)):
+        targets = tuple(
+            Problem("table", "regression", 0, {}, "squared_error", name=name, weight=weight)
+            for name, weight in zip("ab", weights, strict=True)
+        )
+        problem = Problem("table", "multitarget", 0, {}, "squared_error", targets=targets)
+        keras.utils.set_random_seed(1)
+        start = keras.Input((2,))
+        net = keras.Model(start, heads.output_layer(keras.layers.Dense(1)(start), problem))
+        net.compile(keras.optimizers.Adam(0.05), heads.loss(problem, mixed=False))
+        net.fit(x, y, epochs=30, batch_size=50, verbose=0)
+        left.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
+    assert left[0][1] < left[0][0]
+    assert left[1][0] < left[1][1]
+
+
+@pytest.mark.slow
+def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
+    from workbench.models.nn import heads
+
+    targets = (
+        Problem("table", "binary", 2, {}, "log_loss", name="a", weight=2.0),
+        Problem("table", "binary", 2, {}, "log_loss", name="b"),
+        Problem("table", "multiclass", 3, {}, "log_loss", name="c", weight=0.5),
+        Problem("table", "regression", 0, {}, "absolute_error", name="d"),
+        Problem("table", "regression", 0, {}, "squared_error", name="e", weight=3.0),
+    )
+    problem = Problem("table", "multitarget", 0, {}, "squared_error", targets=targets)
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(3), 6)
+    predicted = np.column_stack([rng.uniform(0.1, 0.9, (6, 2)), shares, rng.normal(size=(6, 2))]).astype("float32")
+    y = np.column_stack([rng.integers(0, 2, (6, 2)), rng.integers(0, 3, 6), rng.normal(size=(6, 2))])
+    p = predicted.astype(float)
+    cross = -(y[:, :2] * np.log(p[:, :2]) + (1 - y[:, :2]) * np.log(1 - p[:, :2]))
+    each = [cross[:, 0], cross[:, 1], -np.log(p[np.arange(6), 2 + y[:, 2].astype(int)])]
+    each += [np.abs(y[:, 3] - p[:, 5]), (y[:, 4] - p[:, 6]) ** 2]
+    expected = np.average(each, axis=0, weights=[target.weight for target in targets])
+    found = np.asarray(heads.loss(problem, mixed=False)(y.astype("float32"), predicted))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    for metric, own in zip(heads.target_losses(problem), each, strict=True):
+        np.testing.assert_allclose(np.asarray(metric(y.astype("float32"), predicted)), own, rtol=1e-4)

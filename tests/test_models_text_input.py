@@ -1,0 +1,70 @@
+import numpy as np
+import pandas as pd
+import pytest
+from miniatures import objects
+
+from workbench.models.protocol import FitContext, Problem, Rows
+
+pytestmark = pytest.mark.slow
+KINDS = {"note": "text", "size": "number"}
+
+
+def rows(count=80):
+    rng, n = np.random.default_rng(0), np.arange(count)
+    words = np.array(["red", "blue"])[n % 2]
+    notes = [f"{'so ' * rng.integers(0, 6)}{word} it is" for word in words]
+    return pd.DataFrame({"note": objects(notes), "size": rng.normal(size=count)}), n % 2
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A small recurrent net over words, with its training rows and its entrance."""
+    import keras
+
+    from workbench.models.nn import heads, text_input, training
+    from workbench.space import defaults
+    from workbench.space.keras import HyperParameters
+
+    x, y = rows()
+    problem = Problem("text", "binary", 2, KINDS, "log_loss")
+    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
+    hp, train, valid = HyperParameters(defaults), Rows(x[:60], y[:60]), Rows(x[60:], y[60:])
+    view, matrices = text_input.fit_text_input(hp, problem, train, setting)
+    entrances = []
+
+    def build():
+        entrance = text_input.text_input(hp, view, matrices)
+        entrances.append(entrance)
+        read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
+        return keras.Model(entrance.inputs, heads.output_layer(read, problem))
+
+    model = training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
+    return model, valid, entrances[0]
+
+
+def test_a_net_that_reads_learns_the_word_that_matters(trained):
+    model, valid, _ = trained
+    predictions = model.predict(valid.x)
+    assert ((predictions > 0.5) == valid.y).mean() > 0.9
+
+
+def test_what_a_row_is_filled_up_with_is_masked(trained):
+    import keras
+
+    model, valid, entrance = trained
+    codes = model.view.transform(valid.x)
+    mask = keras.Model(entrance.inputs, entrance.mask).predict(codes, verbose=0)
+    np.testing.assert_array_equal(mask, codes[0] != 0)
+    assert not mask.all()
+
+
+def test_a_saved_net_that_reads_predicts_the_same(trained, tmp_path):
+    from workbench.models.nn import training
+
+    model, valid, _ = trained
+    strange = pd.DataFrame({"note": objects(["", np.nan, "never seen 😀"]), "size": [np.nan, 1e9, 0.0]})
+    model.save(tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".keras", ".skops"}
+    loaded = training.load(tmp_path)
+    for x in (valid.x, strange, strange[:1]):
+        np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)

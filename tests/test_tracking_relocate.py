@@ -1,0 +1,386 @@
+"""A home that was moved or copied: whatever was kept is found where the home is now, and nowhere else."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench import servers
+from workbench.cli.commands import app
+from workbench.errors import StudyError
+from workbench.home import Home
+from workbench.tracking import PredictionSchema, Tracker, mlflow_store, mlflow_ui, relocate
+from workbench.trial import TrialResult
+
+VAULT = PredictionSchema(
+    id_name="id",
+    ids=np.arange(6),
+    test_ids=None,
+    repeats=np.zeros(6, dtype=int),
+    rows=np.arange(6),
+    folds=np.arange(6) % 2,
+    hash="0123456789abcdef",
+    outputs=("prediction",),
+)
+PLACES = ["elsewhere", "mein höchster Ort #1/100% of it/100%"]
+
+
+def a_result(number: int = 0) -> TrialResult:
+    oof = np.random.default_rng(number).random(6)
+    return TrialResult("linear", number, "complete", 1.0, {"c": 1}, fold_scores=[0.5, 0.3], score=0.4, oof=oof)
+
+
+def record(home: Home, study: str = "small", number: int = 0) -> str:
+    return Tracker(home, study).record(a_result(number), VAULT, metric="rmse")
+
+
+def predicted(home: Home, run_id: str, study: str = "small") -> np.ndarray:
+    return Tracker(home, study).predictions(run_id, VAULT).oof
+
+
+def rows(home: Home, question: str, *values: Any) -> list[Any]:
+    with contextlib.closing(sqlite3.connect(home.database)) as connection, connection:
+        return connection.execute(question, values).fetchall()
+
+
+def dump(home: Home) -> str:
+    """Return all that the database holds, whatever the tables are called."""
+    with contextlib.closing(sqlite3.connect(home.database)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+@pytest.fixture
+def old(home: Path) -> Home:
+    """A home with a trial; the folder's last name is `mlruns`."""
+    made = Home(home)
+    record(made)
+    return made
+
+
+@pytest.fixture
+def run_id(old: Home) -> str:
+    return str(rows(old, "SELECT run_uuid FROM runs")[0][0])
+
+
+def move(old: Home, place: str = "elsewhere") -> Home:
+    new = Home(old.path.parent / place)
+    new.path.parent.mkdir(parents=True, exist_ok=True)
+    old.path.rename(new.path)
+    return new
+
+
+def copy(old: Home, place: str = "elsewhere") -> Home:
+    return Home(Path(shutil.copytree(old.path, old.path.parent / place)))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_moved_home_gives_back_what_was_kept_in_it(old: Home, run_id: str, place: str) -> None:
+    new = move(old, place)
+    for now in (new, old):
+        client = mlflow_store.client(now)
+        assert [file.path for file in client.list_artifacts(run_id)] == ["oof.parquet"]
+        read = pd.read_parquet(client.download_artifacts(run_id, "oof.parquet"))
+        assert np.array_equal(read["prediction"], a_result().oof)
+        assert np.array_equal(predicted(now, run_id), a_result().oof)
+        if now is new:
+            # And home again.
+            new.path.rename(old.path)
+
+
+def test_a_study_goes_on_in_a_home_that_was_moved(old: Home, run_id: str) -> None:
+    new = move(old)
+    later = record(new, number=1)
+    other = record(new, "other")
+    assert rows(new, "SELECT count(*) FROM experiments WHERE name = 'small'") == [(1,)]
+    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    assert {path.parent.parent.name for path in new.artifacts.rglob("oof.parquet")} == {run_id, later, other}
+    assert not old.path.exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: str, place: str) -> None:
+    from mlflow.entities import TraceInfo, TraceLocation, TraceState
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    client = mlflow_store.client(old)
+    experiment = Tracker(old, "small").experiment_id
+    model = client.create_logged_model(experiment, "net")
+    client.create_registered_model("net")
+    client.create_model_version("net", model.artifact_location)
+    client.create_model_version("net", str(old.artifacts / "small" / run_id / "artifacts"), run_id)
+    trace = TraceInfo("tr-1", TraceLocation.from_experiment_id(experiment), 0, TraceState.OK)
+    SqlAlchemyStore(f"sqlite:///{old.database}", old.artifacts.as_uri()).start_trace(trace)
+    client.delete_run(record(old, number=1))
+    before = dump(old)
+    assert before.count(str(old.path)) >= 10
+
+    new = move(old, place)
+    relocate.mend(new)
+    after = dump(new)
+    assert str(old.path) not in after
+    # What was one spelling of the old home is that of the new one, and all else is as it was.
+    back = after.replace(new.artifacts.as_uri(), old.artifacts.as_uri()).replace(str(new.path), str(old.path))
+    assert back == before
+    folder = new.artifacts / "small" / run_id / "artifacts"
+    assert mlflow_store.client(new).get_model_version_download_uri("net", "2") == str(folder)
+    assert folder.is_dir()
+
+
+def test_a_copy_leads_into_itself_and_leaves_the_original_alone(old: Home, run_id: str) -> None:
+    new = copy(old)
+    kept = {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
+    later = record(new, number=1)
+    assert {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()} == kept
+    assert str(old.path) not in dump(new)
+    shutil.rmtree(old.artifacts)
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    with pytest.raises(StudyError, match=r"must have the artifact oof\.parquet"):
+        predicted(old, run_id)
+
+
+def test_a_copy_of_a_study_that_has_kept_nothing_yet_keeps_it_in_itself(home: Path) -> None:
+    old = Home(home)
+    Tracker(old, "small").describe(metric="rmse", also=[], direction="minimize")
+    new = copy(old)
+    record(new)
+    assert not old.artifacts.exists()
+    assert len(list(new.artifacts.rglob("oof.parquet"))) == 1
+    assert str(old.path) not in dump(new)
+
+
+def test_rows_that_are_old_among_new_ones_are_mended(old: Home, run_id: str) -> None:
+    new = copy(old)
+    was = rows(old, "SELECT artifact_uri FROM runs")[0][0]
+    later = record(new, number=1)
+    rows(new, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", was, run_id)
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    assert str(old.path) not in dump(new)
+
+
+def test_a_home_that_was_several_before_is_mended_of_all(old: Home, run_id: str) -> None:
+    copied = copy(old, "second")
+    other = record(copied, "other")
+    # As a version that mended nothing left it: the copy's first study leads into the original.
+    for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        where = "name <> 'other'" if table == "experiments" else f"run_uuid = '{run_id}'"
+        replaced = f"replace({column}, '/second/', '/{old.path.name}/')"
+        rows(copied, f"UPDATE {table} SET {column} = {replaced} WHERE {where}")
+    assert str(old.path) in dump(copied)
+    new = move(copied, "third")
+    shutil.rmtree(old.path)
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(predicted(new, other, "other"), a_result().oof)
+    assert str(old.path) not in dump(new)
+    assert str(copied.path) not in dump(new)
+
+
+@pytest.mark.parametrize("place", ["mine", "nas/artifacts/shared", "mlruns/artifacts-of-mine/shared", "nas/artifacts/"])
+def test_artifacts_that_the_user_put_elsewhere_stay_there(old: Home, run_id: str, tmp_path: Path, place: str) -> None:
+    client = mlflow_store.client(old)
+    location = f"{tmp_path.as_uri()}/{place}"
+    own = client.create_run(client.create_experiment("shared", artifact_location=location)).info.run_id
+    far = client.create_run(client.create_experiment("far", artifact_location="s3://mine/artifacts/small")).info.run_id
+    (tmp_path / "note.txt").write_text("kept")
+    client.log_artifact(own, str(tmp_path / "note.txt"))
+    before = [client.get_run(each).info.artifact_uri for each in (own, far)]
+    shared = client.get_experiment_by_name("shared").artifact_location
+    new = copy(old)
+    client = mlflow_store.client(new)
+    assert [client.get_run(each).info.artifact_uri for each in (own, far)] == before
+    assert client.get_experiment_by_name("shared").artifact_location == shared
+    assert Path(client.download_artifacts(own, "note.txt")).read_text() == "kept"
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+
+
+def test_a_home_that_has_not_moved_is_not_written_to(old: Home) -> None:
+    before = old.database.read_bytes(), old.database.stat().st_mtime_ns
+    # A writer elsewhere would be waited for, by one who wants to write.
+    with contextlib.closing(sqlite3.connect(old.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        relocate.mend(old)
+    assert (old.database.read_bytes(), old.database.stat().st_mtime_ns) == before
+
+
+def test_several_processes_may_open_a_moved_home_at_once(old: Home, run_id: str) -> None:
+    new = move(old)
+    together = threading.Barrier(8)
+
+    def opened(_: int) -> None:
+        together.wait()
+        relocate.mend(new)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(opened, range(8)))
+    assert str(old.path) not in dump(new)
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+
+
+DIES = """
+import functools, os, signal, sqlite3, sys
+from pathlib import Path
+
+from workbench.home import Home
+from workbench.tracking import moved
+
+left = [int(sys.argv[2])]
+
+def heard(statement):
+    left[0] -= statement.startswith("UPDATE")
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Dying(sqlite3.Connection):
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        # With no room in memory, what is changed is in the file before it is committed.
+        self.execute("PRAGMA cache_size = 1")
+        self.set_trace_callback(heard)
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Dying)
+moved.mend(Home(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_it_mends_the_next_one_begins_anew(old: Home, run_id: str) -> None:
+    # More rows than fit into the memory that the process is given.
+    rows(
+        old,
+        """
+        INSERT INTO runs (run_uuid, experiment_id, artifact_uri, status, lifecycle_stage)
+        WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 3000)
+        SELECT 'copy' || n, experiment_id, replace(artifact_uri, run_uuid, 'copy' || n), 'FINISHED', 'active'
+        FROM count, runs
+        """,
+    )
+    new = move(old)
+    for updates in (1, 3, 8):
+        command = [sys.executable, "-c", DIES, str(new.path), str(updates)]
+        died = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        assert Path(f"{new.database}-journal").exists()
+        # Whoever reads rolls back; the next to mend must do that by itself.
+        seen = dump(copy(new, f"seen-{updates}"))
+        assert seen.count(old.artifacts.as_uri()) > 3000
+        assert new.artifacts.as_uri() not in seen
+    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert str(old.path) not in dump(new)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nothing be written to a folder, by root neither."""
+    parts = [folder, *folder.rglob("*")]
+    for part in parts:
+        part.chmod(0o555 if part.is_dir() else 0o444)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for part in parts:
+            part.chmod(0o755 if part.is_dir() else 0o644)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are those of POSIX")
+def test_a_home_that_may_only_be_read_is_opened_as_it_is_or_refused_in_one_line(old: Home) -> None:
+    # pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        new = Home(Path(shutil.copytree(old.path, Path(folder) / "mlruns")))
+        with read_only(new.path), pytest.raises(StudyError) as refused:
+            mlflow_store.client(new)
+        said = str(refused.value)
+        assert said.startswith(f"{new.path}: the home was {old.path} before, and the paths in mlflow.db must be mended")
+        assert said.endswith("Make it writable, or copy the home to where it is.")
+        assert "\n" not in said
+        relocate.mend(new)
+        with read_only(new.path):
+            relocate.mend(new)
+
+
+def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for text in (b"no database" * 100, b""):
+        home.database.write_bytes(text)
+        with pytest.raises(StudyError, match=r"mlflow\.db: must be MLflow's store. It cannot be read"):
+            mlflow_store.client(home)
+
+
+@pytest.mark.slow
+def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
+    new = move(old, PLACES[1])
+    with servers.reserve_port(5000) as port, mlflow_ui.serve(new, port) as server:
+        server.wait()
+        url = f"{server.address}/get-artifact?path=oof.parquet&run_uuid={run_id}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            assert response.read() == (new.artifacts / "small" / run_id / "artifacts" / "oof.parquet").read_bytes()
+        url = f"{server.address}/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            assert [file["path"] for file in json.load(response)["files"]] == ["oof.parquet"]
+
+
+STUDY = """
+name: small
+data: {train: train.csv, test: test.csv, target: y, id: row}
+metric: log_loss
+folds: {folds: 3}
+families: [linear, extra_trees]
+search: {trials: 3, workers: 1}
+"""
+
+
+@pytest.mark.slow
+def test_every_verb_works_on_a_home_that_was_moved(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 2, 150)
+    frame = pd.DataFrame({"row": np.arange(150), "length": y + rng.normal(size=150) / 2, "y": y})
+    frame[:100].to_csv(tmp_path / "train.csv", index=False)
+    frame[100:].drop(columns="y").to_csv(tmp_path / "test.csv", index=False)
+    (tmp_path / "small.yaml").write_text(STUDY)
+    old = Home(home)
+
+    def said(verb: str, *words: str, at: Home) -> Any:
+        capsys.readouterr()
+        app([verb, str(tmp_path / "small.yaml"), *words, "--home", str(at.path), "--json"], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)
+
+    # In a process of its own: MLflow remembers for as long as it lives where a run's artifacts lie.
+    run = [sys.executable, "-m", "workbench", "run", str(tmp_path / "small.yaml"), "--home", str(old.path)]
+    subprocess.run([*run, "-o", str(tmp_path / "first.csv")], capture_output=True, check=True, timeout=120)
+    board = said("leaderboard", at=old)
+    new = move(old, PLACES[1])
+    assert said("leaderboard", at=new) == board
+    out = tmp_path / "again.csv"
+    assert Path(said("submit", "-o", str(out), at=new)["path"]).read_bytes() == (tmp_path / "first.csv").read_bytes()
+    made = said("ensemble", at=new)
+    assert {member["run_id"] for member in made["members"]} <= {row["run_id"] for row in board}
+    assert (new.artifacts / "small" / made["run_id"] / "artifacts" / "ensemble.json").exists()
+    assert said("submit", "-o", str(out), at=new)["run_id"] == made["run_id"]
+    assert said("predict", str(tmp_path / "test.csv"), "-o", str(out), at=new)["rows"] == 50
+    trials = said("run", "--trials", "4", "-o", str(out), at=new)["trials"]
+    assert trials["complete"] + trials["pruned"] == 4
+    assert not old.path.exists()
+    assert str(old.path) not in dump(new)

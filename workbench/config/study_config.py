@@ -1,0 +1,87 @@
+"""A study file as a whole, frozen."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from workbench.config.schema import (
+    ConfigSection,
+    DataConfig,
+    EnsembleConfig,
+    FoldsConfig,
+    Name,
+    SearchConfig,
+    TargetConfig,
+    TaskType,
+    TrainingConfig,
+    Whole,
+)
+from workbench.errors import ConfigError, format_value
+
+
+class StudyConfig(ConfigSection):
+    """One question: data, metric, folds, families, budgets. Read it with `load`."""
+
+    name: Name
+    """The study's identity, and the name of its experiment."""
+    data: DataConfig
+    """Where the rows come from, and what their columns are."""
+    task: TaskType | None = None
+    """Inferred from the target when left out."""
+    targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
+    """Of several targets, by name: what is particular of some of them."""
+    metric: str | None = None
+    """What is optimised; log_loss for classes and rmse for numbers when left out. Of several targets: the weighted mean
+    of each one's score."""
+    also: tuple[str, ...] = ()
+    """Further metrics, shown and logged, not optimised."""
+    folds: FoldsConfig = FoldsConfig()
+    """How rows are set apart for validation."""
+    families: tuple[str, ...] = Field(min_length=1)
+    """The model families to search, by name or `file.py:Name`, in the order in which they first get a turn."""
+    class_weight: Literal["balanced"] | None = None
+    """Weigh classes by the inverse of their frequency in training."""
+    search: SearchConfig = SearchConfig()
+    """How long and how to search."""
+    training: TrainingConfig = TrainingConfig()
+    """How nets are trained."""
+    ensemble: EnsembleConfig = EnsembleConfig()
+    """How the trials are blended."""
+    seed: Whole = Field(default=7, ge=0)
+    """The seed of samplers and models."""
+    deterministic: bool = Field(default=False, strict=True)
+    """Whether nets use only operations that give the same bits each time, where that costs speed."""
+
+    _file: Path = PrivateAttr(Path("study.yaml"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], file: Path) -> "StudyConfig":
+        """Return the study of a document that was read from a file.
+
+        Raises:
+            ValidationError: a key or a value does not fit (pydantic's own).
+        """
+        config = cls.model_validate(document)
+        config._file = file
+        return config
+
+    @property
+    def file(self) -> Path:
+        """The file that the study was read from, as the user named it."""
+        return self._file
+
+    def resolve(self, path: str) -> Path:
+        """Return `path`, seen from the study file's folder first and from the current folder second."""
+        beside = self._file.resolve().parent / path
+        return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
+
+    def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
+        """Return the error for a `key` of this file, in the one sentence all errors share."""
+        return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a study file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyConfig.model_json_schema()}

@@ -1,0 +1,262 @@
+"""What a column holds: learnt on the training rows, imposed on the rows to predict.
+
+Stored as float64 (number; boolean as 0 and 1), object (category and text) or datetime64[ns] (date), with NaN or
+NaT for what is missing or does not fit its column's kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import ColumnKind, StudyConfig
+from workbench.errors import ConfigError, DataError, format_list
+
+# How a missing number is written among numbers; among categories these stay what they are.
+_MARKERS = frozenset(
+    ["?", "-", "--", ".", "*", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "unknown"]
+)
+_PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+_BOOLEAN = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "1": 1.0}
+_BOOLEAN |= {"false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0, "0": 0.0}
+
+# Tried in this order; the first that reads enough of a column wins, so 3/4/2020 alone is March 4.
+_DATE_FORMATS = (
+    "ISO8601",
+    *(
+        day + time
+        for day in (
+            "%m/%d/%Y",
+            "%d/%m/%Y",
+            "%Y/%m/%d",
+            "%d.%m.%Y",
+            "%m-%d-%Y",
+            "%d-%m-%Y",
+            "%m/%d/%y",
+            "%d/%m/%y",
+            "%d.%m.%y",
+            "%d-%b-%Y",
+            "%d-%b-%y",
+            "%d %b %Y",
+            "%d %B %Y",
+            "%b %d, %Y",
+            "%B %d, %Y",
+        )
+        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+    ),
+    "%Y%m%d",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",
+)
+_DATE_SHARE = 0.95
+# Scripts that are written without spaces have a word in each character.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
+# So many characters of a value tell what it is.
+_LONG = 500
+_EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
+
+
+class FittedColumn(NamedTuple):
+    """What was learnt about a column."""
+
+    kind: ColumnKind
+    date_format: str | None = None
+
+
+def kinds(frame: pd.DataFrame) -> dict[str, ColumnKind]:
+    """Recognise what each column holds.
+
+    Strings are numbers when all are, but for markers of missing values such as `?`; booleans when they are
+    true and false, yes and no, t and f or y and n; dates when 95 % of them are; text when most differ and they are
+    long; categories otherwise. Numbers stay numbers, 0 and 1 included.
+    """
+    return {str(name): _recognised(frame[name]).kind for name in frame.columns}
+
+
+def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, FittedColumn]:
+    """Decide on training rows what each column is; `data.types` has the last word.
+
+    Raises:
+        ConfigError: `data.types` asks of a column what none of its values is.
+    """
+    types: Mapping[str, Any] = config.data.types
+    learnt = {}
+    for name in map(str, frame.columns):
+        series = frame[name]
+        if name not in types:
+            learnt[name] = _recognised(series)
+            continue
+        learnt[name] = FittedColumn(
+            types[name], _date_format(texts(series), asked=True) if types[name] == "date" else None
+        )
+        if series.notna().any() and _imposed(series, learnt[name]).isna().all():
+            raise _misfit(config, name, series)
+    return learnt
+
+
+def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataFrame:
+    """Return the learnt columns, in their order, each as its kind; what does not fit becomes missing."""
+    return pd.DataFrame({name: _imposed(frame[name], column) for name, column in columns.items()})
+
+
+def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None:
+    """Refuse words in columns of numbers; a marker of a missing value is none.
+
+    `table` is the table's name, for messages.
+
+    Raises:
+        DataError: a column has some.
+    """
+    for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
+        distinct = texts(frame[name]).dropna().str.strip().unique()
+        written = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
+        words = written[_numbers(written).isna()]
+        if len(words):
+            raise DataError(
+                f"{table}: column {name!r} must hold numbers, as in training. Received: {format_list(map(repr, words), 3)}. "
+                "Correct them, or leave them empty."
+            )
+
+
+def texts(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return values as strings, blank ones as NaN; whole floats are written as integers."""
+    codes, values = pd.factorize(series)
+    written = np.array([_text(value) for value in values] + [np.nan], dtype=object)
+    # factorize gives missing values the code -1, which picks the NaN at the end.
+    return pd.Series(written[codes], index=series.index, dtype=object)
+
+
+def _text(value: Any) -> str | float:
+    """Write one value, the same way whether its column was read as integers or as floats."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    text = str(value)
+    return text if text.strip() else np.nan
+
+
+def _misfit(config: StudyConfig, name: str, series: pd.Series[Any]) -> ConfigError:
+    kind = config.data.types[name]
+    few = format_list((repr(value) for value in series.dropna().unique()[:3].tolist()), 3)
+    hint = f" Its values are like {few}. Try category, or leave it to be recognised."
+    return config.error(f"data.types.{name}", "must be what the column holds", kind, hint)
+
+
+def _recognised(series: pd.Series[Any]) -> FittedColumn:
+    """Recognise one column by its dtype, else by its distinct strings."""
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return FittedColumn("boolean")
+    if pd.api.types.is_numeric_dtype(series.dtype) or series.dtype.kind == "m":
+        return FittedColumn("number")
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return FittedColumn("date")
+    strings = texts(series).dropna()
+    counts = strings.value_counts()
+    distinct = [value.strip() for value in counts.index]
+    lowered = {value.lower() for value in distinct[:10]}
+    if len(distinct) <= 2 and distinct and any(lowered <= pair for pair in _PAIRS):
+        return FittedColumn("boolean")
+    if _are_numbers(distinct):
+        return FittedColumn("number")
+    date_format = _date_format(strings)
+    if date_format is not None:
+        return FittedColumn("date", date_format)
+    return FittedColumn("text" if _is_text(distinct, len(strings)) else "category")
+
+
+def _are_numbers(distinct: list[str]) -> bool:
+    """Tell whether all values are numbers, markers aside; a leading zero makes a code of a number."""
+    values = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
+    if values.empty or _numbers(values[:200]).isna().any():
+        return False
+    return not (_numbers(values).isna().any() or values.str.match(r"[+-]?0\d").any())
+
+
+def _numbers(values: pd.Series[Any]) -> pd.Series[Any]:
+    numbers: pd.Series[Any] = pd.to_numeric(values, errors="coerce")
+    return numbers
+
+
+def _is_text(distinct: list[str], rows: int) -> bool:
+    """Tell whether strings are sentences: many of them, of several words, not mostly names and numbers.
+
+    A name or an address begins its words with capitals and digits, a sentence does not; what is long enough is a
+    text even so.
+    """
+    if len(distinct) <= min(rows / 2, 1000):
+        return False
+    words = [_WORD.findall(value[:_LONG]) for value in distinct[:1000]]
+    count = sum(map(len, words))
+    usual = sum(word[0].isalpha() and not word[0].isupper() for found in words for word in found)
+    spaced = sum(len(value[:_LONG].split()) for value in distinct[:1000]) / len(words)
+    several = count / len(words) > 3 and (spaced > 3 or count / len(words) > 8)
+    return several and (usual > 0.3 * count or count / len(words) > 15)
+
+
+def _date_format(strings: pd.Series[Any], *, asked: bool = False) -> str | None:
+    """Return the first format that reads enough of the values that are not missing.
+
+    Where the study file asks for dates, half are enough, and digits without separators may be dates too.
+    """
+    share, looks = (0.5, r"\d") if asked else (_DATE_SHARE, r"\d[-/.:, ]+\w")
+    counts = strings.value_counts()
+    distinct = pd.Series(counts.index, dtype=object).str.strip()
+    head = distinct[:200]
+    if not len(head) or head.str.contains(looks).mean() < share / 2 or head.str.len().median() > 40:
+        return None
+    for date_format in _DATE_FORMATS:
+        if _dates(head, date_format).notna().mean() < share / 2:
+            continue
+        read = _dates(distinct, date_format).notna().to_numpy()
+        if counts.to_numpy()[read].sum() >= share * counts.sum():
+            return date_format
+    return None
+
+
+def _dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
+    """Read strings as dates, in UTC without saying so; NaT for what does not fit."""
+    return pd.to_datetime(values, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
+
+
+def _nanoseconds(dates: pd.Series[Any]) -> pd.Series[Any]:
+    """Return datetime64[ns] in UTC; NaT beyond its range, where 9999-12-31 stands for never."""
+    if dates.dt.tz is not None:
+        dates = dates.dt.tz_convert(None)
+    possible = dates.between(_EARLIEST, _LATEST, inclusive="left")
+    return pd.Series(dates.where(possible).dt.as_unit("ns"))
+
+
+def _imposed(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
+    """Return one column as its kind."""
+    if column.kind == "number":
+        return _as_numbers(series)
+    if column.kind == "boolean":
+        return texts(series).str.strip().str.lower().map(_BOOLEAN).astype("float64")
+    if column.kind != "date":
+        return texts(series)
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return _nanoseconds(series)
+    if column.date_format is None:
+        return pd.Series(np.datetime64("NaT", "ns"), index=series.index)
+    return _by_value(texts(series), lambda values: _nanoseconds(_dates(values, column.date_format)))
+
+
+def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return float64, NaN for what is no number and for the infinite."""
+    if series.dtype.kind == "m":
+        series = series.dt.total_seconds()
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        numbers = series.astype("float64")
+    else:
+        numbers = _by_value(texts(series), _numbers).astype("float64")
+    return numbers.where(np.isfinite(numbers))
+
+
+def _by_value(strings: pd.Series[Any], read: Callable[[pd.Series[Any]], pd.Series[Any]]) -> pd.Series[Any]:
+    """Apply `read` to the distinct values, stripped, and put the answers where the values were."""
+    codes, values = pd.factorize(strings)
+    answers = read(pd.Series(values, dtype=object).str.strip())
+    return pd.Series(answers.array.take(codes, allow_fill=True), index=strings.index)

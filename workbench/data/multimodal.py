@@ -1,0 +1,210 @@
+"""A table that names images and has other columns beside them -> Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.config import StudyConfig
+from workbench.data import image_dataset, image_decoding, image_folder, image_paths, tables, validation
+from workbench.data.cache import Cache
+from workbench.data.csv_header import form, read_header
+from workbench.data.dataset import Array, Dataset
+from workbench.data.image_column import ImageArray
+from workbench.data.image_decoding import DecodedImages, ImageFormat
+from workbench.data.image_folder import ImageFiles
+from workbench.errors import DataError, did_you_mean, format_list
+
+
+class ImageTable(NamedTuple):
+    """A table that names images."""
+
+    frame: pd.DataFrame
+    """As read, each row's images by what the table calls them."""
+    pictured: tuple[str, ...]
+    """The columns that name images."""
+    names: tuple[str, ...]
+    """Columns that name the same images otherwise, as 7 beside 7.png: they tell nothing more."""
+    name: str
+    """What messages call it."""
+    places: image_paths.ImageLocator
+    """Where the images are looked for."""
+
+
+class DecodedTable(NamedTuple):
+    """What the rows of a table show."""
+
+    columns: Mapping[str, ImageArray]
+    """Of every row that is kept."""
+    decoded: DecodedImages
+    kept: Array
+    """(rows,): whether each row is kept; one with a broken image is not."""
+
+
+def load_multimodal(
+    config: StudyConfig,
+    train: Path,
+    test: Path | None,
+    *,
+    sample: pd.DataFrame | None = None,
+    cache: Cache | None = None,
+) -> Dataset:
+    """Read a table that names images; with no other features beside them it is one of images alone.
+
+    Args:
+        config: the study file.
+        train: the table.
+        test: a table of the same columns; or a folder of images, which leaves the other columns out.
+        sample: the sample submission.
+        cache: where what is decoded is kept.
+
+    Raises:
+        ConfigError: a key names a column that is not there.
+        SourceError: a file cannot be opened.
+        DataError: table and files do not go together, or images are broken.
+    """
+    table = None if test is not None and test.is_dir() else _table(config, train)
+    beside = [] if table is None else _beside(config, table)
+    rows = _to_predict(config, test, table) if test is not None and table is not None and beside else None
+    if table is None or not beside or (rows is not None and not any(name in rows.frame for name in beside)):
+        return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
+    validation.check_no_past(config, "mixed")
+    if rows is not None:
+        _check_pictured(rows, table)
+    asked = _without(_identified(config, table, rows), table)
+    called = (table.name, "" if test is None else test.name)
+    # What is wrong with the rows is said before any image is decoded.
+    dataset = tables.build(asked, table.frame, None if rows is None else rows.frame, names=called, sample=sample)
+    shown = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
+    frame = table.frame[shown.kept].reset_index(drop=True)
+    if not shown.kept.all():
+        dataset = tables.build(asked, frame, None if rows is None else rows.frame, names=called, sample=sample)
+    asked_for = None if rows is None else decode_columns(rows, cache, look=shown.decoded.look)
+    return _joined(dataset, frame, shown, asked_for)
+
+
+def decode_columns(
+    table: ImageTable,
+    cache: Cache | None,
+    *,
+    look: ImageFormat | None = None,
+    size: tuple[int, int] | None = None,
+    skip: bool = False,
+) -> DecodedTable:
+    """Decode the images that a table names, each once, whatever columns and rows name it.
+
+    Args:
+        table: the table.
+        cache: where what was decoded is kept.
+        look: how images come out; what suits them all unless given.
+        size: height and width, where no look is given.
+        skip: whether rows with a broken image are left out.
+
+    Raises:
+        DataError: a value names no image, or images are broken.
+        SourceError: a file cannot be opened.
+    """
+    found = {
+        name: image_paths.files(table.frame[name], table.places, table.name, blank=True) for name in table.pictured
+    }
+    each = dict.fromkeys(file for files in found.values() for file in files if file is not None)
+    if not each and look is None:
+        raise DataError(
+            f"{table.name}: columns {format_list(table.pictured)} must name images. Received: none. Name some."
+        )
+    if not each and look is not None:
+        blank = np.zeros((0, *look.shape), look.dtype)
+        decoded = DecodedImages(blank, look, np.zeros(0, dtype=bool), ())
+    else:
+        decoded = image_decoding.decode(
+            ImageFiles(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip
+        )
+    numbers: dict[Path | None, int] = {None: -1}
+    numbers |= dict(zip(each, np.where(decoded.kept, np.cumsum(decoded.kept) - 1, -2).tolist(), strict=True))
+    places = {name: np.array([numbers[file] for file in files], dtype=np.int64) for name, files in found.items()}
+    kept = np.all([column != -2 for column in places.values()], axis=0)
+    return DecodedTable({name: ImageArray(decoded.x, column[kept]) for name, column in places.items()}, decoded, kept)
+
+
+def _table(config: StudyConfig, path: Path) -> ImageTable:
+    """Return the training table and the columns in it that name images."""
+    data = config.data
+    folder = validation.find_file(config, "data.images", str(data.images), folder=True)
+    index = image_paths.ImageIndex(image_folder.list_recursively(folder, f"{config.file}: data.images"))
+    as_text = tables.read_table(path, read_header(path).columns if form(path) == "text" else ())
+    targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
+    others = {*targets, data.weight, config.folds.column, *data.drop}
+    others |= {name for name, kind in data.types.items() if kind != "image"}
+    asked = [name for name, kind in data.types.items() if kind == "image"]
+    left = as_text[[name for name in as_text.columns if name not in others]]
+    pictured = image_paths.name_columns(left, index, asked) if len(left.columns) else ()
+    exact = [*pictured, *([data.id] if data.id else [])]
+    rest = [name for name in left.columns if name not in pictured]
+    names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
+    return ImageTable(tables.read_table(path, exact), pictured, names, path.name, index)
+
+
+def _beside(config: StudyConfig, table: ImageTable) -> list[str]:
+    """Return the columns beside the images that could tell something."""
+    known = {*config.data.targets, *table.pictured, *table.names, *validation.not_features(config), *config.data.time}
+    names = [name for name in map(str, table.frame.columns) if name not in known and not validation.is_unnamed(name)]
+    return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
+
+
+def _to_predict(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
+    """Return the table of rows to predict."""
+    exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
+    frame = tables.read_table(test, exact)
+    return ImageTable(frame, train.pictured, train.names, test.name, train.places)
+
+
+def _identified(config: StudyConfig, train: ImageTable, test: ImageTable | None) -> StudyConfig:
+    """Return the study with a column of images as its id where none is named and one names every row once."""
+    frames = [train.frame, *([] if test is None else [test.frame])]
+    naming = [name for name in train.pictured if all(f[name].notna().all() and f[name].is_unique for f in frames)]
+    if config.data.id is not None or not naming:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"id": naming[0]})})
+
+
+def _check_pictured(rows: ImageTable, train: ImageTable) -> None:
+    """Refuse rows to predict without a column of images that the training rows have."""
+    lacks = [column for column in train.pictured if column not in rows.frame]
+    if lacks:
+        hint = did_you_mean(lacks[0], list(map(str, rows.frame.columns)))
+        raise DataError(
+            f"{rows.name} must have the columns of images of {train.name}. It lacks {format_list(map(repr, lacks))}.{hint} "
+            "Add them."
+        )
+
+
+def _without(config: StudyConfig, table: ImageTable) -> StudyConfig:
+    """Return the study of the other columns alone."""
+    data, apart = config.data, validation.not_features(config)
+    drop = (*data.drop, *(name for name in (*table.pictured, *table.names) if name not in apart))
+    types = {name: kind for name, kind in data.types.items() if kind != "image"}
+    return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})
+
+
+def _joined(dataset: Dataset, frame: pd.DataFrame, shown: DecodedTable, asked: DecodedTable | None) -> Dataset:
+    """Return the dataset of the other columns with the images behind them."""
+    x: Any = dataset.x
+    x_test: Any = dataset.x_test
+    blanks = {name: int(column.isna().sum()) for name, column in shown.columns.items()}
+    notes = [f"{count} rows name no image in {name!r}: theirs is blank" for name, count in blanks.items() if count]
+    example: Any = dataset.example
+    missing = [name for name in shown.columns if name not in example]
+    return replace(
+        dataset,
+        kind="mixed",
+        x=x.assign(**shown.columns),
+        x_test=None if asked is None else x_test.assign(**asked.columns),
+        columns={**dataset.columns, **dict.fromkeys(shown.columns, "image")},
+        example=example.assign(**{name: frame[name].head(len(example)) for name in missing}),
+        notes=(*dataset.notes, *shown.decoded.notes, *notes),
+    )

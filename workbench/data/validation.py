@@ -1,0 +1,317 @@
+"""What a study file says about data, held against the files it names. Only the standard library loads."""
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import get_args
+
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import image_folder, remote
+from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
+from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list
+
+SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
+SCHEMES = ("sklearn", "openml", "kaggle")
+
+
+def peek(config: StudyConfig) -> None:
+    """Refuse a study whose files or columns are not there, before anything heavy loads.
+
+    Columns are read from the headers of text tables; other forms are checked by `load`.
+
+    Raises:
+        ConfigError: a key names something that is not there, or that does not go with the source.
+        SourceError: a file is missing, or a remote source cannot be used.
+        DataError: a header is broken, or the test file lacks columns.
+    """
+    scheme, name = source(config)
+    _check_targets(config, scheme)
+    if is_long(config) and scheme in ("sklearn", "openml"):
+        key = "steps" if config.data.steps is not None else "labels"
+        received = getattr(config.data, key)
+        raise config.error(f"data.{key}", "must go with a table in a file", received, f" Not with {config.data.train}.")
+    if scheme == "sklearn":
+        _check_sklearn(config, name)
+    elif scheme == "kaggle":
+        _needed_targets(config, "")
+        remote.check_kaggle(name)
+    elif not scheme:
+        _check_files(config)
+    if config.data.sample_submission is not None and scheme != "kaggle":
+        path = find_file(config, "data.sample_submission", config.data.sample_submission)
+        if is_arrays(path):
+            raise config.error("data.sample_submission", "must be a table", str(path))
+        if form(path) == "text":
+            read_header(path)
+
+
+def source(config: StudyConfig) -> tuple[str, str]:
+    """Return scheme and name of `data.train`: ("sklearn", "digits"), or ("", path) for a file.
+
+    Raises:
+        ConfigError: the scheme is not known, or nothing follows it.
+    """
+    train = config.data.train
+    found = re.fullmatch(r"([A-Za-z_]{2,}):(.*)", train)
+    if not found or config.resolve(train).exists():
+        return "", train
+    scheme, name = found[1], found[2]
+    if scheme not in SCHEMES:
+        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {format_list(f'{s}:' for s in SCHEMES)}."
+        raise config.error("data.train", "must be a file or a known source", train, hint)
+    if not name.strip():
+        raise config.error("data.train", f"must say what to take, as in '{scheme}:NAME'", train)
+    return scheme, name
+
+
+def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None = False) -> Path:
+    """Return the file that `key` names; with `folder`, the folder; where that is None, one or the other.
+
+    Raises:
+        SourceError: it is not there.
+        ConfigError: it is a folder and must be a file, or the other way round, or has a suffix that we do not read.
+    """
+    path = config.resolve(value)
+    if not path.exists():
+        looked = dict.fromkeys([path.parent, (Path.cwd() / value).parent.resolve()])
+        near = [file.name for folder in looked if folder.is_dir() for file in folder.iterdir()]
+        what = "an existing folder" if folder else "an existing file"
+        error = config.error(key, f"must be {what}", value, did_you_mean(path.name, near))
+        raise SourceError(f"{error} Looked in {' and '.join(map(str, looked))}.")
+    if path.is_dir() and folder is not False:
+        return path
+    if path.is_dir():
+        raise config.error(key, "must be a file", value, f" A folder cannot be read. Readable: {SUFFIXES}.")
+    if folder:
+        raise config.error(key, "must be a folder", value)
+    if form(path) is None:
+        raise config.error(key, "must be a file of a known form", value, f" Known: {SUFFIXES}.")
+    return path
+
+
+def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> tuple[str, ...]:
+    """Refuse keys of the study file that name no column of the training table; return the names of the targets.
+
+    `train` is the table's name, for messages.
+
+    Raises:
+        ConfigError: a column is missing, or one column is asked to be two things.
+    """
+    targets = _needed_targets(config, f" Columns of {train}: {format_list(columns)}.")
+    for key, column in _named(config):
+        if column not in columns:
+            raise _no_column(config, key, column, columns, train)
+        if column in targets and not key.startswith("data.target"):
+            raise config.error(key, "must not be the target", column, " A target is never a feature.")
+    for column, kind in types_of_columns(config).items():
+        if kind not in get_args(ColumnKind):
+            known = ", ".join(get_args(ColumnKind))
+            raise config.error(f"data.types.{column}", f"must be one of {known} for a column", kind)
+        if kind == "image" and config.data.images is None:
+            hint = " Set data.images to the folder of the files that the column names."
+            raise config.error(f"data.types.{column}", "must go with data.images", kind, hint)
+    return targets
+
+
+def check_long(
+    config: StudyConfig, columns: Collection[str], train: str, labels: tuple[Collection[str], str] | None
+) -> tuple[str, ...]:
+    """Refuse keys of the study file that do not go with a long table, or name no column; return the targets' names.
+
+    Args:
+        config: the study file.
+        columns: those of the long table.
+        train: its name, for messages.
+        labels: the columns and the name of the table of labels, where there is one.
+
+    Raises:
+        ConfigError: a key is missing, a column is missing, or one column is asked to be two things.
+    """
+    data = config.data
+    if data.steps is None:
+        raise config.error("data.labels", "must go with data.steps", data.labels, " Set data.steps, or remove it.")
+    if data.id is None:
+        hint = " Set data.id to the column whose equal values are one sequence."
+        raise config.error("data.steps", "must go with data.id", data.steps, hint)
+    told, place = labels or ((), "")
+    targets = check_columns(config, [*columns, *told], f"{train} or {place}" if labels else train)
+    for key, column, found, where in (
+        ("data.id", data.id, columns, train),
+        ("data.steps", data.steps, columns, train),
+        *([("data.id", data.id, told, place)] if labels else []),
+        *([("data.target", target, told, place) for target in targets] if labels else []),
+    ):
+        if column not in found:
+            raise _no_column(config, key, column, found, where)
+    if data.steps == data.id:
+        raise config.error("data.steps", "must be another column than data.id", data.steps)
+    return targets
+
+
+def check_test(
+    config: StudyConfig,
+    columns: Collection[str],
+    found: Collection[str],
+    *,
+    train: str,
+    test: str,
+    targets: Collection[str],
+) -> None:
+    """Refuse a test table that lacks a feature or the id.
+
+    Raises:
+        DataError: columns are missing.
+    """
+    data = config.data
+    needed = {*data.time, *data.series} if data.lags or data.windows or data.horizon else set()
+    apart = {*targets, *not_features(config)} - {data.id, *needed}
+    lacks = [name for name in columns if name not in found and name not in apart and not is_unnamed(name)]
+    if lacks:
+        hint = did_you_mean(lacks[0], [name for name in found if name not in columns])
+        raise DataError(
+            f"{test} must have the feature columns and the id of {train}. It lacks {format_list(map(repr, lacks))}."
+            f"{hint} Add them, or list them under data.drop."
+        )
+
+
+def check_no_past(config: StudyConfig, kind: str) -> None:
+    """Refuse what looks back at earlier rows where rows are no table's.
+
+    Raises:
+        ConfigError: the study asks for it.
+    """
+    for key in ("lags", "windows", "horizon"):
+        if getattr(config.data, key):
+            raise config.error(f"data.{key}", "must go with a table", f"{key} for data of kind {kind}", " Remove it.")
+
+
+def not_features(config: StudyConfig) -> set[str]:
+    """Return the columns that never become features, the target aside."""
+    data = config.data
+    return {name for name in (data.id, data.group, data.weight, config.folds.column, *data.drop) if name}
+
+
+def is_unnamed(column: str) -> bool:
+    """Tell whether a column has no name of its own, as a row index saved by pandas."""
+    return column.startswith("Unnamed: ")
+
+
+def types_of_columns(config: StudyConfig) -> dict[str, str]:
+    """Return what the study file says of columns; that x is an image is said of all of them together."""
+    return {name: kind for name, kind in config.data.types.items() if (name, kind) != ("x", "image")}
+
+
+def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
+    """Yield each key that names a column, and the column."""
+    data = config.data
+    single = {"id": data.id, "group": data.group, "weight": data.weight, "steps": data.steps}
+    yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
+    lists = {"data.target": data.targets, "data.time": data.time, "data.series": data.series}
+    for key, columns in lists.items():
+        places = [key] if len(columns) == 1 else [f"{key}[{place}]" for place in range(len(columns))]
+        yield from zip(places, columns, strict=True)
+    yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
+    yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
+    if config.folds.column is not None:
+        yield "folds.column", config.folds.column
+    for number, columns in enumerate(config.training.shared):
+        yield from ((f"training.shared[{number}][{place}]", column) for place, column in enumerate(columns))
+
+
+def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[str], train: str) -> ConfigError:
+    hint = f"{did_you_mean(column, columns)} Columns: {format_list(columns)}."
+    return config.error(key, f"must be a column of {train}", column, hint)
+
+
+def is_long(config: StudyConfig) -> bool:
+    """Tell whether the study file says that its table has a row for each step of a sequence."""
+    return config.data.steps is not None or config.data.labels is not None
+
+
+def _needed_targets(config: StudyConfig, hint: str) -> tuple[str, ...]:
+    if not config.data.targets:
+        raise ConfigError(f"{config.file}: data.target is missing. Set it to the column to predict.{hint}")
+    return config.data.targets
+
+
+def _check_targets(config: StudyConfig, scheme: str) -> None:
+    """Refuse what is said of a target that there is not, and what goes with a single one."""
+    data, several = config.data, isinstance(config.data.target, tuple)
+    for name in config.targets:
+        if not several:
+            hint = " Remove it, or list the targets."
+            raise config.error("targets", "must go with a list of columns as data.target", data.target, hint)
+        if name not in data.targets:
+            hint = did_you_mean(name, data.targets) or f" Targets: {format_list(data.targets)}."
+            raise config.error("targets", "must name columns of data.target", name, hint)
+    if several and config.class_weight is not None:
+        raise config.error("class_weight", "must go with one target", config.class_weight, " Remove it.")
+    if several and scheme in ("sklearn", "openml"):
+        raise config.error("data.target", f"must be one target for {scheme}:", format_list(data.targets))
+
+
+def _check_sklearn(config: StudyConfig, name: str) -> None:
+    if name not in SKLEARN:
+        hint = did_you_mean(name, SKLEARN) or f" Known: {format_list(SKLEARN)}."
+        raise config.error("data.train", "must be a known data set of sklearn:", config.data.train, hint)
+    if config.data.test is not None:
+        hint = " Remove it: sklearn: sources set a fifth of their rows apart."
+        raise config.error("data.test", "does not go with a sklearn: source", config.data.test, hint)
+
+
+def _check_files(config: StudyConfig) -> None:
+    """Check the files of train and test, the headers of those that are text, and what lies in folders."""
+    train = find_file(config, "data.train", config.data.train, folder=None)
+    test = None if config.data.test is None else find_file(config, "data.test", config.data.test, folder=None)
+    if is_long(config):
+        _check_long_files(config, train, test)
+        return
+    if train.is_dir() or config.data.images is not None:
+        _check_images(config, train, test)
+    elif test is not None and (test.is_dir() or is_arrays(train) != is_arrays(test)):
+        raise config.error("data.test", f"must be of the same form as {train.name}", config.data.test)
+    if train.is_dir() or form(train) != "text":
+        return
+    columns = read_header(train).columns
+    targets = check_columns(config, columns, train.name)
+    # A table of images to predict needs no more than their names, which are looked for when it is read.
+    if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
+        found = read_header(test).columns
+        check_test(config, columns, found, train=train.name, test=test.name, targets=targets)
+
+
+def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> None:
+    """Check the files of a long table, and the headers of those that are text."""
+    for key, path in (("data.train", train), ("data.test", test)):
+        if path is not None and (path.is_dir() or is_arrays(path) or config.data.images is not None):
+            hint = " Remove data.steps and data.labels, or name a table."
+            raise config.error(key, "must be a table for data.steps and data.labels", str(path), hint)
+    labels = None if config.data.labels is None else find_file(config, "data.labels", config.data.labels)
+    if labels is not None and is_arrays(labels):
+        raise config.error("data.labels", "must be a table", config.data.labels)
+    if form(train) != "text" or (labels is not None and form(labels) != "text"):
+        return
+    columns = read_header(train).columns
+    told = None if labels is None else (read_header(labels).columns, labels.name)
+    targets = check_long(config, columns, train.name, told)
+    if test is not None and form(test) == "text":
+        check_test(config, columns, read_header(test).columns, train=train.name, test=test.name, targets=targets)
+
+
+def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
+    """Check that there are images where the study file says that there are."""
+    if config.data.images is None:
+        image_folder.list_by_class(train, f"{config.file}: data.train")
+        if test is not None and not test.is_dir():
+            hint = " Name a folder with the images to predict."
+            raise config.error("data.test", f"must be a folder, as {train.name} is", config.data.test, hint)
+    elif train.is_dir() or is_arrays(train):
+        hint = " Remove it: it goes with a table that names its files."
+        raise config.error("data.images", "must go with a table as data.train", config.data.images, hint)
+    else:
+        folder = find_file(config, "data.images", config.data.images, folder=True)
+        image_folder.list_recursively(folder, f"{config.file}: data.images")
+    if test is not None and test.is_dir():
+        image_folder.list_flat(test, f"{config.file}: data.test")
+    elif test is not None and is_arrays(test):
+        raise config.error("data.test", "must be a folder of images, or a table that names them", config.data.test)

@@ -1,0 +1,81 @@
+"""Rows dealt into random folds, to cross-fit over and to choose a penalty by; and rows drawn anew."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import EnsembleError
+
+Labels = NDArray[np.intp]
+
+_FOLDS = 5
+
+
+def assign_folds(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
+    """Deal clusters of rows into random folds, in the target's order so that each fold gets some of everything.
+
+    Args:
+        y: (rows,) the target, or (rows, targets), the order of the first counting first.
+        clusters: (rows,) numbers from 0; rows of one number stay together.
+        rng: draws the folds.
+
+    Raises:
+        EnsembleError: there is one cluster only.
+    """
+    count = int(clusters.max()) + 1
+    if count < 2:
+        raise EnsembleError("y must hold at least two rows (or groups) to cross-fit. Received: one.")
+    first = np.unique(clusters, return_index=True)[1]
+    order = np.lexsort((rng.permutation(count), *np.atleast_2d(y[first].T)[::-1]))
+    folds = np.empty(count, dtype=np.intp)
+    folds[order] = np.arange(count) % min(_FOLDS, count)
+    return folds[clusters]
+
+
+def encode_labels(name: str, given: Any, rows: int) -> Labels:
+    """Return labels as numbers from 0.
+
+    Raises:
+        EnsembleError: there is not one for each row.
+    """
+    found = np.asarray(given)
+    if found.shape != (rows,):
+        raise EnsembleError(
+            f"{name} must hold a label for each of the {rows} rows. Received: an array of shape {found.shape}."
+        )
+    return np.unique(found, return_inverse=True)[1].astype(np.intp)
+
+
+@dataclass(frozen=True)
+class BootstrapSample:
+    """Rows drawn anew, with replacement."""
+
+    rows: Labels
+    share: float
+    """The drawn clusters, as a share of all."""
+
+
+def bootstrap(clusters: Labels, rng: np.random.Generator, count: int, most: int) -> Iterator[BootstrapSample]:
+    """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
+
+    Of many rows only some are drawn, and an error that resamples show must be scaled by the root of their share (the m
+    out of n bootstrap).
+
+    Args:
+        clusters: (rows,) numbers from 0; rows of one number are drawn together.
+        rng: draws.
+        count: how many resamples.
+        most: about how many rows each has at most.
+    """
+    order = np.argsort(clusters, kind="stable")
+    ends = np.cumsum(np.bincount(clusters))
+    parts = np.split(order, ends[:-1])
+    alone = len(parts) == len(order)
+    size = max(1, min(len(parts), int(most * len(parts) / len(order))))
+    for _ in range(count):
+        drawn = rng.integers(len(parts), size=size)
+        rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
+        yield BootstrapSample(rows, size / len(parts))

@@ -1,0 +1,8 @@
+"""The script that MLflow runs to load an ensemble or a member: given as a path, and taken along with the model."""
+
+from pathlib import Path
+
+from workbench.inference import predictor
+from workbench.tracking import model_registry
+
+MODEL = model_registry.offer_model(Path(__file__).parent, lambda folder: predictor.read(folder).in_memory().serve)

@@ -1,0 +1,1 @@
+"""The families for images, one file each."""

@@ -1,0 +1,1 @@
+"""The families for tables, one file each."""

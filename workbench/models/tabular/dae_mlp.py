@@ -1,0 +1,36 @@
+"""A net of dense layers on what a denoising autoencoder makes of a table (Jahrer, 2017)."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from workbench.models.nn import denoising_autoencoder, heads, training
+from workbench.models.protocol import FitContext, Problem, Rows
+
+
+def fit(
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+) -> denoising_autoencoder.EncodedModel:
+    """Train the autoencoder without labels, then a multi-layer perceptron on its activations."""
+    encoder = denoising_autoencoder.fit(hp, problem, train, setting)
+
+    def encoded(rows: Rows) -> Rows:
+        return Rows(encoder.transform(rows.x), rows.y, rows.weight)
+
+    known = encoded(train)
+
+    def build() -> Any:
+        entrance = keras.Input((known.x.shape[1],))
+        hidden = training.dense_stack(hp, training.batch_normalize(entrance), units=128)
+        return keras.Model(entrance, heads.output_layer(hidden, problem))
+
+    held_out = None if valid is None else encoded(valid)
+    return denoising_autoencoder.EncodedModel(
+        encoder, None, training.fit(build, hp, problem, known, held_out, setting, view=None)
+    )
+
+
+def load(folder: Path) -> denoising_autoencoder.EncodedModel:
+    """Read what the model's `save` wrote."""
+    return denoising_autoencoder.load(folder, training.load)

@@ -1,0 +1,34 @@
+"""A net of dense layers on scaled inputs; images and sequences are flattened."""
+
+from typing import Any
+
+import keras
+
+from workbench import features
+from workbench.models.nn import heads, training
+from workbench.models.nn.training import load
+from workbench.models.protocol import FitContext, Problem, Rows
+
+__all__ = ["fit", "load"]
+
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+    """Train a multi-layer perceptron."""
+    numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
+    view = features.dense_preprocessor(
+        problem.columns,
+        train.x,
+        numbers=numbers,
+        classes=problem.classes,
+        seed=setting.seed,
+        kind=problem.kind,
+        labelled=not problem.targets,
+    )
+    matrix = view.fit_transform(train.x, train.y)
+
+    def build() -> Any:
+        entrance = keras.Input((matrix.shape[1],))
+        hidden = training.dense_stack(hp, entrance, units=128)
+        return keras.Model(entrance, heads.output_layer(hidden, problem))
+
+    return training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix)

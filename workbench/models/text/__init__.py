@@ -1,0 +1,1 @@
+"""The families for texts, one file each."""

@@ -1,0 +1,144 @@
+"""What a search space asks of whatever suggests, in coordinates that Optuna's distributions can hold.
+
+KerasTuner knows samplings that Optuna does not: a logarithmic grid is asked as the index of its points, reverse
+logarithmic sampling as a quantile. The answer is mapped back, so both sides see values they understand.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from workbench.errors import SpaceError, did_you_mean, format_list
+
+Scalar = str | int | float | bool | None
+Sampling = Literal["linear", "log", "reverse_log"]
+_SAMPLINGS = get_args(Sampling)
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter to be suggested."""
+
+    name: str
+    """Unique in the trial, with its conditions: `units [model=cnn]`."""
+    kind: Literal["int", "float", "categorical"]
+    default: Scalar
+    """The known-good answer, in the question's own coordinates."""
+    low: float = 0
+    high: float = 0
+    step: float | None = None
+    log: bool = False
+    choices: tuple[Scalar, ...] = ()
+
+
+Suggest = Callable[[Hyperparameter], Any]
+
+
+def defaults(question: Hyperparameter) -> Any:
+    """Answer with the default: the family's known-good hyperparameters."""
+    return question.default
+
+
+def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: Scalar) -> Any:
+    """Return one of `values`."""
+    if not values:
+        raise SpaceError(f"Hyperparameter {name!r} must have at least one choice. Received: [].")
+    if default not in values:
+        raise SpaceError(f"Hyperparameter {name!r} must have its default among {list(values)}. Received: {default!r}.")
+    return suggest(Hyperparameter(name, "categorical", default, choices=tuple(values)))
+
+
+def answer_number(
+    suggest: Suggest,
+    name: str,
+    low: float,
+    high: float,
+    *,
+    step: float | None,
+    sampling: Sampling,
+    default: float | None,
+    integer: bool,
+) -> Any:
+    """Return a number from `low` to `high`, both included.
+
+    With `step`, linear sampling adds it and logarithmic sampling multiplies by it, as in KerasTuner.
+
+    Raises:
+        SpaceError: the range is empty, the sampling is unknown, or it does not suit the range or the step.
+    """
+    default = low if default is None else default
+    _check(name, low, high, step, sampling, default)
+    if not integer:
+        low, high, default = float(low), float(high), float(default)
+    if sampling == "linear":
+        return _linear(suggest, name, low, high, step, default, integer)
+    if step is None and sampling == "log":
+        return suggest(Hyperparameter(name, _kind(integer), default, low, high, log=True))
+    value = (
+        _grid(suggest, name, low, high, step, sampling, default)
+        if step
+        else _quantile(suggest, name, low, high, default, integer)
+    )
+    return int(value + 1e-9) if integer else value
+
+
+def _check(name: str, low: float, high: float, step: float | None, sampling: Sampling, default: float) -> None:
+    """Refuse a number that cannot be asked for."""
+    if sampling not in _SAMPLINGS:
+        hint = did_you_mean(sampling, _SAMPLINGS)
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have sampling {format_list(_SAMPLINGS)}. Received: {sampling!r}.{hint}"
+        )
+    if not low <= default <= high:
+        raise SpaceError(
+            f"Hyperparameter {name!r} must have low <= default <= high. Received: {low}, {default}, {high}."
+        )
+    if sampling != "linear" and (low <= 0 or (step is not None and step <= 1)):
+        raise SpaceError(
+            f"Hyperparameter {name!r}: {sampling} sampling needs low > 0 and step > 1. Received: {low}, {step}."
+        )
+    if step is not None and step <= 0:
+        raise SpaceError(f"Hyperparameter {name!r} must have step > 0. Received: {step}.")
+
+
+def _kind(integer: bool) -> Literal["int", "float"]:
+    return "int" if integer else "float"
+
+
+def _linear(
+    suggest: Suggest, name: str, low: float, high: float, step: float | None, default: float, integer: bool
+) -> Any:
+    """Ask for a number on an even grid whose top is computed in decimals, or for any number in the range."""
+    if integer:
+        step = step or 1
+    if step is not None:
+        width = Decimal(str(step))
+        count = (Decimal(str(high)) - Decimal(str(low))) // width
+        top = Decimal(str(low)) + count * width
+        nearest = Decimal(str(low)) + round((Decimal(str(default)) - Decimal(str(low))) / width) * width
+        high, default = float(top), float(min(nearest, top))
+    if integer:
+        low, high, default = int(low), int(high), int(default)
+    return suggest(Hyperparameter(name, _kind(integer), default, low, high, step=step))
+
+
+def _grid(
+    suggest: Suggest, name: str, low: float, high: float, step: float, sampling: Sampling, default: float
+) -> float:
+    """Ask for the index of a point on a logarithmic grid; the grid starts at the end where points are dense."""
+    top = int(math.log(high / low, step) + 1e-8)
+    distance = default if sampling == "log" else high + low - default
+    start = min(round(math.log(distance / low, step)), top)
+    index = suggest(Hyperparameter(f"{name} #", "int", start, 0, top, step=1))
+    value = low * math.pow(step, index)
+    return min(max(low, value if sampling == "log" else high + low - value), high)
+
+
+def _quantile(suggest: Suggest, name: str, low: float, high: float, default: float, integer: bool) -> float:
+    """Ask for the quantile of a reverse logarithmic number, dense at the high end."""
+    end = high + 1 if integer else high
+    start = 0.5 if end == low else 1 - math.log((end + low - default) / low) / math.log(end / low)
+    u = suggest(Hyperparameter(f"{name} u", "float", start, 0.0, 1.0))
+    return min(end + low - low * math.pow(end / low, 1 - u), high)

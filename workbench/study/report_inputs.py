@@ -1,0 +1,126 @@
+"""Everything a report tells of a study, read from what it has written down; nothing is written, nothing locked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench import config as configs
+from workbench.errors import StudyError
+from workbench.report import Curves, Recipe, ReportData, StudyFacts
+from workbench.search import trial_history
+from workbench.study import portraits
+from workbench.study.study_store import StudyStore
+from workbench.study.task import Task
+from workbench.tracking.provenance import versions
+
+if TYPE_CHECKING:
+    from workbench.search.storage import TrialRecord
+
+
+def gather_report(task: Task, archive: StudyStore, rows: "Sequence[TrialRecord]") -> ReportData:
+    """Return what there is to tell of a study, which may be running.
+
+    Args:
+        task: what the study is about.
+        archive: what it has written down.
+        rows: its finished trials, best first.
+
+    Raises:
+        StudyError: the study was begun with other data, target, folds or metric.
+    """
+    facts = archive.home.facts(archive.config.name)
+    if facts.exists():
+        task.facts.check(facts, archive.config)
+    vault, books = task.schema, archive.storage
+    blend = _blend(task, archive)
+    seen = portraits.read(archive.tracker, rows, blend.document)
+    return ReportData(
+        question=_question(task),
+        trials=rows,
+        ended=trial_history.end_times(books),
+        importances=trial_history.importances(books),
+        curves=_curves(archive, rows),
+        y=task.dataset.y[vault.rows],
+        fold=vault.folds,
+        ensemble=blend.document,
+        oof=blend.oof,
+        members=blend.members,
+        places=trial_history.relative_positions(books),
+        architectures=seen.architectures,
+        looks=seen.looks,
+        recipe=_recipe(archive.config),
+        under_way=len(books.under_way()),
+        notes=(*blend.notes, *seen.notes),
+    )
+
+
+@dataclass
+class _Blend:
+    """The newest ensemble with predictions, and what of it cannot be read."""
+
+    document: Mapping[str, Any] | None = None
+    oof: np.ndarray | None = None
+    members: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _blend(task: Task, archive: StudyStore) -> _Blend:
+    found, vault, tracker = _Blend(), task.schema, archive.tracker
+    try:
+        document = tracker.newest_ensemble()
+        found.oof = tracker.predictions(document["run_id"], vault, test=False).oof
+    except StudyError as error:
+        found.notes.append(str(error))
+        return found
+    found.document = document
+    for member in document["members"]:
+        runs = member.get("run_ids", [member["run_id"]])
+        try:
+            predictions = [tracker.predictions(run, vault, test=False).oof for run in runs]
+        except StudyError as error:
+            found.notes.append(f"{member['name']} is left out of figures that need its predictions. {error}")
+            continue
+        found.members[member["name"]] = np.mean(predictions, axis=0)
+    return found
+
+
+def _question(task: Task) -> StudyFacts:
+    data, folds, config = task.dataset, task.folds, task.config
+    return StudyFacts(
+        study=config.name,
+        target=data.target,
+        task=data.task,
+        metric=task.metric.name,
+        direction=task.metric.direction,
+        source=configs.mask_secrets(config.data.train),
+        kind=data.kind,
+        rows=len(data.y),
+        test_rows=None if data.test_ids is None else len(data.test_ids),
+        folds=f"{folds.kind}, {folds.folds} folds × {folds.repeats}",
+        fold_hash=folds.hash,
+        columns=dict(data.columns),
+        classes=data.classes,
+        targets=data.targets,
+        also=tuple(metric.name for metric in task.also[: len(config.also)]),
+        target_scores=tuple(metric.name for metric in task.also[len(config.also) :]),
+        notes=data.notes,
+        families=config.families,
+        file=str(config.file),
+    )
+
+
+def _curves(archive: StudyStore, rows: "Sequence[TrialRecord]") -> dict[str, Curves]:
+    """Return the curves of the best trial of each family, of those that tell of losses."""
+    best: dict[str, TrialRecord] = {}
+    for row in rows:
+        if row.state == "complete":
+            best.setdefault(row.family, row)
+    named = ((f"{row.family} #{row.number}", archive.tracker.curves(row.run_id)) for row in best.values())
+    return {name: curves for name, curves in named if curves}
+
+
+def _recipe(config: configs.StudyConfig) -> Recipe:
+    text = config.file.read_text(encoding="utf-8-sig")
+    return Recipe(configs.mask_secrets(text), config.seed, versions())

@@ -1,0 +1,240 @@
+"""What a study is about: the data, the metric, the folds, and how its trials' predictions are laid out."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from workbench import models
+from workbench.config import StudyConfig
+from workbench.errors import ConfigError, FamilyError, did_you_mean, format_list
+from workbench.models.nn import backbones, callbacks
+from workbench.study import target_metrics
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.data import Dataset, Reader
+    from workbench.data.cache import Cache
+    from workbench.evaluation import Metric
+    from workbench.evaluation.folds import Folds
+    from workbench.evaluation.multi_target import MultiTargetMetric
+    from workbench.study.fingerprint import Fingerprint
+    from workbench.study.target_metrics import Transform
+    from workbench.tracking import PredictionSchema
+    from workbench.trial import TrialSpec
+
+# Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
+_ROWS_A_THREAD = 15_000
+# What libraries import when they are first used: every trial would pay for it. One that is not there is passed over.
+_LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
+_LATE_KERAS = tuple(
+    f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
+)
+
+
+class Task:
+    """A study file's data, metric and folds, each made when first asked for."""
+
+    def __init__(self, config: StudyConfig, *, cache: "Cache | None" = None) -> None:
+        """Hold what was checked; nothing is loaded yet. Decoded images and large arrays are kept in `cache`."""
+        self.config = config
+        self.cache = cache
+
+    @cached_property
+    def dataset(self) -> "Dataset":
+        """The data, loaded when first asked for."""
+        from workbench import data
+
+        return data.load(self.config, cache=self.cache)
+
+    @cached_property
+    def reader(self) -> "Reader":
+        """How rows to predict are read."""
+        from workbench import data
+
+        return data.Reader.of(self.config, self.dataset)
+
+    @cached_property
+    def metric(self) -> "Metric":
+        """What is optimised."""
+        from workbench import evaluation
+
+        if self.dataset.targets:
+            return self._several
+        name = self.config.metric or evaluation.default(self.dataset.task)
+        return self._checked_metric("metric", name)
+
+    @cached_property
+    def _several(self) -> "MultiTargetMetric":
+        return target_metrics.metric(self.config, self.dataset)
+
+    @property
+    def scored_by(self) -> "Metric":
+        """What is optimised, without a look at the data where the study file names it."""
+        from workbench import evaluation
+
+        name, own = self.config.metric, any(target.metric for target in self.config.targets.values())
+        return self.metric if name is None or own else evaluation.metric(name, self.config.resolve)
+
+    @cached_property
+    def also(self) -> "tuple[Metric, ...]":
+        """What else is shown; of several targets, the score of each."""
+        if self.dataset.targets:
+            return target_metrics.also(self.config, self.dataset, self._several)
+        return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
+
+    @cached_property
+    def folds(self) -> "Folds":
+        """The folds; the same study file and data give the same."""
+        from workbench.errors import EvaluationError
+        from workbench.evaluation import folds
+
+        data = self.dataset
+        options: dict[str, Any] = {"groups": data.groups, "time": data.time, "column": data.fold_column}
+        options |= {"classes": [target.classes is not None for target in data.targets]}
+        try:
+            return folds.make(self.config.folds, task=data.task, y=data.y, ids=data.ids, **options)
+        except EvaluationError as error:
+            raise ConfigError(f"{self.config.file}: {error}") from error
+
+    @cached_property
+    def facts(self) -> "Fingerprint":
+        """What must stay the same as long as the study keeps its name."""
+        from workbench.study.fingerprint import Fingerprint
+
+        return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
+
+    @cached_property
+    def schema(self) -> "PredictionSchema":
+        """How the predictions of its trials are laid out."""
+        from workbench.tracking import PredictionSchema
+
+        data, (repeats, rows) = self.dataset, self.folds.rows()
+        outputs: tuple[str, ...] = ("prediction",)
+        if data.targets:
+            outputs = target_metrics.outputs(data.targets)
+        elif data.classes is not None and len(data.classes) > 2:
+            outputs = tuple(f"prediction_{label}" for label in data.classes)
+        return PredictionSchema(
+            id_name=data.id_name,
+            ids=data.ids,
+            test_ids=data.test_ids,
+            repeats=repeats,
+            rows=rows,
+            folds=self.folds.assignment[repeats, rows],
+            hash=self.folds.hash,
+            outputs=outputs,
+        )
+
+    @property
+    def groups(self) -> "np.ndarray | None":
+        """Which out-of-fold predictions belong together: those of a row that is dealt repeatedly, those of a group."""
+        if self.dataset.groups is not None:
+            groups: np.ndarray = self.dataset.groups[self.schema.rows]
+            return groups
+        return self.schema.rows if self.folds.repeats > 1 else None
+
+    @cached_property
+    def transform(self) -> "Transform | tuple[Transform, ...]":
+        """What the target is trained on; of several, each."""
+        if self.dataset.targets:
+            return target_metrics.transforms(self.config, self.dataset, self._several)
+        if self.dataset.task != "regression":
+            return "none"
+        asked = self.config.data.target_transform
+        return target_metrics.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
+
+    def check(self) -> None:
+        """Refuse families, metrics and a transform that do not suit the data.
+
+        Raises:
+            ConfigError: one does not.
+        """
+        asked: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
+        for number, family in enumerate(self.config.families):
+            entry = models.entry(family, self.config.resolve)
+            told = self.dataset.kind, "text" in self.dataset.columns.values()
+            if not entry.suits(*told) or not asked <= set(entry.tasks):
+                able = [n for n, e in models.FAMILIES.items() if e.suits(*told) and e.installed]
+                what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
+                raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
+        _ = self.metric, self.also, self.transform
+        self._check_weights()
+        self._check_shared()
+        if "pretrained" in self.config.families:
+            try:
+                backbones.check_reachable(self.config.training.pretrained)
+            except FamilyError as error:
+                raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
+
+    def _check_weights(self) -> None:
+        """Refuse weights that these targets and classes cannot have."""
+        from workbench import ensemble
+        from workbench.errors import EnsembleError
+
+        data, asked = self.dataset, self.config.ensemble
+        known = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
+        try:
+            ensemble.check(asked.method, targets=len(data.targets))
+            ensemble.check_weights(asked.weights, asked.method, **known)
+        except EnsembleError as error:
+            raise ConfigError(f"{self.config.file}: ensemble.{error}") from error
+
+    def _check_shared(self) -> None:
+        """Refuse columns that cannot go through the same layers."""
+        columns = self.dataset.columns
+        for number, names in enumerate(self.config.training.shared):
+            key = f"training.shared[{number}]"
+            strange = next((name for name in names if name not in columns), None)
+            if strange is not None:
+                hint = did_you_mean(strange, columns) or f" Features: {format_list(columns)}."
+                raise self.config.error(key, "must name features", strange, hint)
+            kinds = {name: columns[name] for name in names}
+            if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:
+                what = "must be columns of one kind: images, texts or categories"
+                raise self.config.error(key, what, ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
+
+    def threads(self, workers: int, cores: int) -> int:
+        """Return how many threads a trial should use."""
+        return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
+
+    def specs(self, threads: int) -> "dict[str, TrialSpec]":
+        """Return what the trials of each family need to know, the baseline's too."""
+        families = dict.fromkeys([models.BASELINE, *self.config.families])
+        return {family: self.spec(family, threads) for family in families}
+
+    def spec(self, family: str, threads: int) -> "TrialSpec":
+        """Return what the trials of a family need to know."""
+        from workbench.trial import TrialSpec
+
+        shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
+        shared |= {"class_weight": self.config.class_weight, "seed": self.config.seed, "threads": threads}
+        shared |= {"deterministic": self.config.deterministic}
+        shared |= {"training": callbacks.resolve_paths(self.config.training, self.config.resolve)}
+        shared |= {"cache": None if self.cache is None else self.cache.path}
+        source = None if family in models.FAMILIES else self._located(family)
+        return TrialSpec(family, self.dataset, self.folds, source=source, **shared)
+
+    def modules(self) -> list[str]:
+        """Return what a trial's process should have loaded."""
+        families = self.config.families
+        entries = [models.entry(family, self.config.resolve) for family in families]
+        keras = ["workbench.space.keras", *_LATE_KERAS] if any(entry.keras for entry in entries) else []
+        skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
+        own = [name for family in families for name in models.modules(self._located(family))]
+        return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
+
+    def _located(self, family: str) -> str:
+        return models.resolve_family(family, self.config.resolve)
+
+    def _checked_metric(self, key: str, name: str) -> "Metric":
+        """Return a metric that suits the data."""
+        from workbench import evaluation
+        from workbench.errors import EvaluationError
+
+        data = self.dataset
+        try:
+            metric = evaluation.metric(name, self.config.resolve, task=data.task)
+            metric.check_target(data.task, data.y)
+        except EvaluationError as error:
+            raise ConfigError(f"{self.config.file}: {key}: {error}") from error
+        return metric
