@@ -176,6 +176,15 @@ def metrics() -> str:
     return _table(("metric", "definition", "better", "takes", "tasks"), rows)
 
 
+def packages(package: Path) -> str:
+    """Return the list of packages in import order, as the package's docstring has it."""
+    text = ast.get_docstring(_parsed(package / "__init__.py")) or ""
+    lines = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+    if not lines:
+        raise ValueError(f"{package}/__init__.py must list the packages, indented by four spaces. It lists none.")
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
 def files(package: Path) -> str:
     """Return the source files of the package with the first sentence of each one's docstring."""
     top = [path for path in sorted(package.glob("*.py")) if path.name not in ("__init__.py", "__main__.py")]

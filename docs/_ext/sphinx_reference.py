@@ -16,6 +16,7 @@ _GENERATED: dict[str, Callable[[], str]] = {
     "command-line": reference.command_line,
     "families": reference.families,
     "metrics": reference.metrics,
+    "packages": lambda: reference.packages(Path(workbench.__file__).parent),
     "source-files": lambda: reference.files(Path(workbench.__file__).parent),
 }
 
