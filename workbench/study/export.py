@@ -16,6 +16,7 @@ import workbench
 from workbench import models
 from workbench.data import Dataset
 from workbench.errors import ConfigError, StudyError
+from workbench.inference import predictor
 from workbench.inference.predictor import Predictor
 from workbench.study.study_store import StudyStore
 from workbench.tracking.model_registry import NEWEST, ModelRegistry, PortableModel
@@ -94,7 +95,7 @@ class Export:
         """Log one model; return its id."""
         dataset = self._store.task.dataset
         made = PortableModel(
-            script=Path(__file__).with_name("served.py"),
+            script=Path(predictor.__file__).with_name("pyfunc.py"),
             package=Path(workbench.__file__).parent,
             write=bundle.write,
             requirements=requirements(bundle, self._store.config.resolve),
