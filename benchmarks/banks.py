@@ -5,6 +5,8 @@ and differ. A row set apart is predicted by the models of one fold only: its pre
 are, which makes its score the truth that a cross-fitted score is to meet.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import time
@@ -17,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from workbench.array import Array
 
 FOLDS = 5
 # The most rows that a model learns from, by how dear it is.

@@ -7,6 +7,8 @@ both sides have made their predictions. Plain XGBoost is `XGBClassifier()` or `X
 all training rows, strings as ordinal codes; it runs on the same machine just after the study.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import subprocess

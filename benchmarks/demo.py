@@ -3,6 +3,8 @@
 The study runs through the real command, in a home of its own that is thrown away.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys

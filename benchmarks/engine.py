@@ -19,6 +19,8 @@ scikit-learn's; with --data b and f learn from the first rows of DIR/bank_market
 does not hide the rest.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib.util
 import itertools
@@ -315,10 +317,10 @@ class _InstantPool:
     def __init__(self, *words: Any, **options: Any) -> None:
         """Load nothing."""
 
-    def start(self, spec: TrialSpec, number: int, folder: Path, **options: Any) -> "_InstantProcess":
+    def start(self, spec: TrialSpec, number: int, folder: Path, **options: Any) -> _InstantProcess:
         return _InstantProcess(spec, number, folder)
 
-    def wait(self, processes: Sequence["_InstantProcess"], seconds: float | None) -> list["_InstantProcess"]:
+    def wait(self, processes: Sequence[_InstantProcess], seconds: float | None) -> list[_InstantProcess]:
         return list(processes)
 
     def close(self) -> None:

@@ -14,6 +14,8 @@ naive Nelder-Mead and the cases of `heldout` run two at a time, everything else 
 cores: each model is a configuration at one of five temperatures, p^t / Σ p^t, and its rows are those of all sets.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import math

@@ -7,6 +7,8 @@ those that `init` drafts for the set. A part that is run for some sets or famili
 table alone. Answers are not looked at.
 """
 
+from __future__ import annotations
+
 import argparse
 import collections
 import json

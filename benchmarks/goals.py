@@ -8,6 +8,8 @@ the held-out ones stay here until both ensembles have predicted. The sets are sc
 competition form, rows of DIR/NAME/train.csv.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os

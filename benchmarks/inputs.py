@@ -7,6 +7,8 @@ a text and a photo alike. Every family has its defaults; a fifth of the rows to 
 Errors are those on the unseen rows, whose own noise is 5; the price's deviation is 21.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import json

@@ -9,6 +9,8 @@ submitted instead, and of the one that is best on the answers, which nobody can 
 of beijing_pm25 it is what `XGBRegressor()` reaches on the raw columns, trained here.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import tempfile

@@ -9,6 +9,8 @@ alone). The peaks are listed, and beside them those of workers that learn from t
 batches of the same size: a worker with a copy of its own of the decoded images would need the difference in size more.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import multiprocessing

@@ -6,6 +6,8 @@ DIR/NAME holds train (a table or an .npz), and test and sample_submission that `
 are not looked at. A set that no family can read is listed with the reason that the command gives.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import subprocess
@@ -66,11 +68,11 @@ def _run(folder: Path, minutes: float) -> dict[str, object]:
     }
 
 
-def _command(*words: str, folder: str) -> "subprocess.CompletedProcess[str]":
+def _command(*words: str, folder: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "workbench", *words], cwd=folder, capture_output=True, text=True)
 
 
-def _reason(done: "subprocess.CompletedProcess[str]", folder: Path) -> str:
+def _reason(done: subprocess.CompletedProcess[str], folder: Path) -> str:
     """Return what a command gave as its reason, without this machine's paths."""
     return done.stderr.strip().splitlines()[-1].replace(f"{folder.resolve().parent}/", "")
 

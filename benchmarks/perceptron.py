@@ -3,6 +3,8 @@
 Importing it makes it known as `perceptron`; a process of trials does so when it is told to load this module.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from dataclasses import dataclass

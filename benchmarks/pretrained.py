@@ -8,6 +8,8 @@ images are learnt from, a fifth of them to stop by, and the rest, which nothing 
 looked at. With other classes or another first seed the table stays as it is: that is for trying out.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os

@@ -7,6 +7,8 @@ run of MLflow each with predictions and curves, an ensemble of them. The report 
 a process of its own, its imports included.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import resource

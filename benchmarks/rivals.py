@@ -1,15 +1,15 @@
 """What the ensembler is held against: what people write, what AutoGluon does, an independent optimum of log loss."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from workbench.array import Array
 
 LEAST_PROBABILITY = 1e-15
 _SELECTED = 100

@@ -1,5 +1,7 @@
 """A table of results in docs/benchmarks.md, replaced whole each time its benchmark runs."""
 
+from __future__ import annotations
+
 import platform
 import time
 from collections.abc import Mapping, Sequence

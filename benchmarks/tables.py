@@ -9,6 +9,8 @@ first draw, with one worker; its trial with the best validation score predicts. 
 prints its rows.
 """
 
+from __future__ import annotations
+
 import argparse
 import collections
 import json

@@ -8,6 +8,8 @@ process spends in `workbench.tracking`, from loading MLflow to recording the ens
 the writing of Parquet files and the description of the experiment included. While it records, trials go on.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import statistics

@@ -11,20 +11,20 @@ that. How much noise is drawn for each model once (`alike`), or for each model a
 is the mean of both. Weights are found as a study finds them, and scored on 20,000 other rows.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import table
-from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.ensemble import assess
 from workbench.ensemble.cross_fitting import Assessment
 from workbench.evaluation import Metric, metric
 from workbench.evaluation.multi_target import TargetMetric, multi_target_metric
-
-Array = NDArray[np.float64]
 
 _HELD_OUT = 20_000
 _MODELS = 20

@@ -1,5 +1,7 @@
 """Sphinx configuration. `make docs` builds the site offline; every warning is an error."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -3,6 +3,8 @@
 python studies/films.py
 """
 
+from __future__ import annotations
+
 import csv
 import random
 from pathlib import Path

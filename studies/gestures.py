@@ -3,6 +3,8 @@
 python studies/gestures.py
 """
 
+from __future__ import annotations
+
 import csv
 import math
 import random

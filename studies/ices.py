@@ -3,6 +3,8 @@
 python studies/ices.py
 """
 
+from __future__ import annotations
+
 import csv
 import datetime
 import math

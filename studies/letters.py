@@ -3,6 +3,8 @@
 python studies/letters.py
 """
 
+from __future__ import annotations
+
 import csv
 import random
 from pathlib import Path

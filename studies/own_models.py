@@ -1,5 +1,7 @@
 """Models of one's own, for own_models.yaml and own_nets.yaml: a hypermodel, a build function, makers of estimators."""
 
+from __future__ import annotations
+
 import keras
 import keras_tuner
 from sklearn.ensemble import HistGradientBoostingClassifier

@@ -6,6 +6,8 @@ What a cup fetches hangs on its age, its maker, what is written of it, and how m
 as much as on the others, and on nothing that another column knows.
 """
 
+from __future__ import annotations
+
 import random
 from collections.abc import Sequence
 from pathlib import Path

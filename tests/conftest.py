@@ -1,5 +1,7 @@
 """What the tests of several rooms start from."""
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
 

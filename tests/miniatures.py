@@ -1,5 +1,7 @@
 """Miniature rows of every kind for the tests of features and families, with every trouble that a table can have."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

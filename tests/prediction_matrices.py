@@ -1,5 +1,7 @@
 """Banks of out-of-fold predictions for the tests of `workbench.ensemble`: real models in miniature, and random ones."""
 
+from __future__ import annotations
+
 from functools import cache
 from typing import Any
 

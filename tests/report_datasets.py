@@ -1,12 +1,14 @@
 """Stories for the tests of `workbench.report`: real predictions in miniature, blended as a study does it."""
 
+from __future__ import annotations
+
 import base64
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-import prediction_matrices
 import numpy as np
+import prediction_matrices
 
 from workbench import evaluation
 from workbench.models.nn.inspection import ImageInspection

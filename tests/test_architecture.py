@@ -1,5 +1,7 @@
 """The rules of the house, read out of the source: what a room may import, how long things may be, what names say."""
 
+from __future__ import annotations
+
 import ast
 import functools
 import re

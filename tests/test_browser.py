@@ -3,6 +3,8 @@
 `make pictures` runs these tests with WORKBENCH_PICTURES naming a folder, and they leave the README's pictures there.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re

@@ -1,5 +1,7 @@
 """What a search looks like: lines, a screen, and JSON lines for programs."""
 
+from __future__ import annotations
+
 import io
 import json
 from pathlib import Path

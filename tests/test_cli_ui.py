@@ -1,5 +1,7 @@
 """`workbench ui` as a user gives it: what it prints, serves and ends, and that a study runs on beside it."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -40,7 +42,7 @@ LINK = re.compile(r"http://127\.0\.0\.1:(\d+)")
 class Pages:
     """`workbench ui` under way, and what it has printed."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.said = process, ""
         for line in process.stdout:
             self.said += line

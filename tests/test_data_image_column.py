@@ -1,5 +1,7 @@
 """A column of images in a frame: rows are taken, joined and pickled without a look at a pixel."""
 
+from __future__ import annotations
+
 import pickle
 
 import numpy as np

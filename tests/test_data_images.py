@@ -1,5 +1,7 @@
 """Images in files: folders of classes, tables that name files, tables of pixels, IDX; every file generated here."""
 
+from __future__ import annotations
+
 import gzip
 import json
 import os

@@ -1,5 +1,7 @@
 """Arrays on disk: read as arrays are, shared between processes, made once and swept away when nobody uses them."""
 
+from __future__ import annotations
+
 import os
 import pickle
 import subprocess

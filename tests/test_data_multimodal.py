@@ -1,5 +1,7 @@
 """A table that names images and has other columns beside them; every file generated here."""
 
+from __future__ import annotations
+
 import json
 import pickle
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Sequences: of unequal lengths and with holes, from arrays and from long tables."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from pathlib import Path

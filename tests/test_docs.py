@@ -1,5 +1,7 @@
 """The documentation says what the code does: links, paths, study files, commands, examples and generated references."""
 
+from __future__ import annotations
+
 import doctest
 import re
 import shlex

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -6,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 from scipy.optimize import linprog, minimize
 
 from workbench.ensemble import blend, check, methods, minimise

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from prediction_matrices import breast_cancer, diabetes, random_classes

@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 import time
 
 import numpy as np
 import pytest
-from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prediction_matrices import breast_cancer, diabetes, digits, random_classes, random_values
 
 from workbench.ensemble import blend, diversity
 from workbench.errors import EnsembleError

@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 import json
 
 import numpy as np
 import pytest
-from prediction_matrices import digits, random_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prediction_matrices import digits, random_classes
 
 from workbench.ensemble import assess, blend, diversity
 from workbench.ensemble.aggregation import PerOutput

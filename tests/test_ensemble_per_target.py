@@ -1,10 +1,12 @@
+from __future__ import annotations
+
 import json
 
 import numpy as np
 import pytest
-from prediction_matrices import metric_of, random_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prediction_matrices import metric_of, random_targets
 from scipy.optimize import minimize
 
 from workbench.ensemble import apply_threshold, assess, blend, check_weights, diversity

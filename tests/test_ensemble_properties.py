@@ -1,5 +1,7 @@
 """What every method of `blend` promises, on random problems, and its certificate against independent solvers."""
 
+from __future__ import annotations
+
 from functools import cache
 
 import numpy as np

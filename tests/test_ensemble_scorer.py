@@ -1,8 +1,10 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
-from prediction_matrices import breast_cancer, digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prediction_matrices import breast_cancer, digits
 
 from workbench.ensemble.scorer import Scorer, apply_threshold
 from workbench.evaluation import metric

@@ -1,5 +1,7 @@
 """Folds: every kind keeps its promises, the hash sees every change, and the file survives."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

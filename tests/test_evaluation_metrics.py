@@ -1,5 +1,7 @@
 """The metrics, against scikit-learn's where it has one, and the user's own."""
 
+from __future__ import annotations
+
 import math
 import subprocess
 import sys

@@ -3,6 +3,8 @@
 `WORKBENCH_KILLS` says how often the study of the longest test is killed, `WORKBENCH_KILLS_SEED` draws other choices.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os

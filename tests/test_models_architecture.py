@@ -1,5 +1,7 @@
 """What nets look like: how many parameters they have, the table of their layers, their diagram where there is one."""
 
+from __future__ import annotations
+
 import json
 import re
 import shutil

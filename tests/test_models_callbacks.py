@@ -1,5 +1,7 @@
 """The callbacks of the study file: checked before anything heavy loads, and what they leave behind."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Families of the user's own: what may stand at `file.py:Name`, and what is said where it is wrong."""
 
+from __future__ import annotations
+
 import textwrap
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What is particular to models of images: gradient histograms, mixed rows, batches, optimizers, sizes of images."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """What a net of images looks at, held against calculations without its gradients, and against images that tell."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Nets with a branch for each kind of column: what is shared, what is read from disk, what rows may lack."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The contract of every family for several targets: two classes, three classes and a value, learnt at once."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

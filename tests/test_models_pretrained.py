@@ -1,5 +1,7 @@
 """What was learnt from other images: where it may come from, and what stays as it is in each of the three ways."""
 
+from __future__ import annotations
+
 import re
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Vectors of words from a file: what is read of it, what is wrong with it, and what a net makes of them."""
 
+from __future__ import annotations
+
 import gzip
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Every figure: what it computes, held against an independent calculation, and how it is drawn."""
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import io
@@ -12,10 +14,10 @@ from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
-import report_datasets as stories
 import matplotlib
 import numpy as np
 import pytest
+import report_datasets as stories
 from matplotlib.colors import to_rgb
 from PIL import Image
 

@@ -1,5 +1,7 @@
 """The report in both its forms: a page that needs nothing beside it, and Markdown for a repository."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
@@ -11,8 +13,8 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
-import report_datasets as stories
 import pytest
+import report_datasets as stories
 
 from workbench.report import Recipe, ReportData, formatting, markdown, page, report_tables
 from workbench.report.render import RenderedFigure, render_figures

@@ -1,5 +1,7 @@
 """What to do next: every rule where it speaks, and a study in which all of them are silent."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache

@@ -1,5 +1,7 @@
 """Books, samplers, allocation, pool and scheduler: real journals, real processes."""
 
+from __future__ import annotations
+
 import os
 import signal
 import threading

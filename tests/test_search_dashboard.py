@@ -1,5 +1,7 @@
 """Optuna's dashboard over a journal that a search is writing: it shows the trials and changes nothing."""
 
+from __future__ import annotations
+
 import io
 import json
 import subprocess

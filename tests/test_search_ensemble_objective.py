@@ -1,5 +1,7 @@
 """What a trial adds to the ensemble, and that the sampler learns from it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

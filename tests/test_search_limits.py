@@ -1,5 +1,7 @@
 """Limits: seconds, memory and disk of trials; doubles are passed in where a machine would have to run full."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 from pathlib import Path

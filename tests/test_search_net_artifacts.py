@@ -1,5 +1,7 @@
 """What a trial's own process leaves of its nets, whatever is missing there."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

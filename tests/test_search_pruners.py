@@ -1,5 +1,7 @@
 """Pruners: who ends a trial, judged on boards that tests write themselves."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """What a trial uses of the machine, written down beside its folds."""
 
+from __future__ import annotations
+
 import json
 import os
 import time

@@ -1,5 +1,7 @@
 """The pace of a trial: what it needs is told from folds, epochs, or at least from the time gone."""
 
+from __future__ import annotations
+
 from workbench.search.time_estimate import TimeEstimate
 
 

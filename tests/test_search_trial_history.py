@@ -1,5 +1,7 @@
 """What Optuna's journal says of a study's past: real journals."""
 
+from __future__ import annotations
+
 import time
 import warnings
 from datetime import datetime, timedelta

@@ -1,5 +1,7 @@
 """Servers that end with whoever started them, tried with the standard library's own."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket

@@ -1,5 +1,7 @@
 """What a user waits for before anything happens: seen from outside, a process each."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """The verbs of a study, and the whole way from a study file to a submission, through the real command."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import re

@@ -1,5 +1,7 @@
 """What MLflow is told of a study: where it comes from, and what came of it so far."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What predicts leaves the house: as a folder, as models that MLflow logs, registers, loads and serves."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil

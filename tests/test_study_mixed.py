@@ -1,5 +1,7 @@
 """A study of four kinds of columns in one table, from the made-up wares to new rows and to what a server is sent."""
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import shutil

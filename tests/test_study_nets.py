@@ -1,5 +1,7 @@
 """A study of images from end to end: what its nets look like and look at, in MLflow and in the report."""
 
+from __future__ import annotations
+
 import base64
 import json
 import shutil

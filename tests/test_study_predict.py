@@ -1,5 +1,7 @@
 """The ensemble predicts rows that it has not seen: from the command line, from kept models and from trained ones."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Callable

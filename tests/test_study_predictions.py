@@ -1,5 +1,7 @@
 """Blends over everything that was run on the same folds: other studies, and predictions made elsewhere."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """The report of a real study: written, put into MLflow, while it runs, and where something is missing."""
 
+from __future__ import annotations
+
 import json
 import logging
 import re

@@ -1,5 +1,7 @@
 """Studies of sequences from end to end: of unequal lengths, with holes, from a long table and from arrays."""
 
+from __future__ import annotations
+
 import importlib.util
 from pathlib import Path
 

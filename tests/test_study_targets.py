@@ -1,5 +1,7 @@
 """Studies of several targets, from their files to a submission: labels of two classes, and targets of every kind."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from pathlib import Path

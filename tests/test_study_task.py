@@ -1,5 +1,7 @@
 """What follows from a study's data and metric, before anything is trained."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Weights: which are kept, which are freed."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,7 @@
 """Where a study comes from, told so that no secret is."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess

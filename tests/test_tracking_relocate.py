@@ -1,5 +1,7 @@
 """A home that was moved or copied: whatever was kept is found where the home is now, and nowhere else."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os

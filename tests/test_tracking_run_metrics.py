@@ -1,5 +1,7 @@
 """What is logged of a trial as MLflow's metrics."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

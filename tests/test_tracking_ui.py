@@ -1,5 +1,7 @@
 """Pages over a home: MLflow's, and the curves that TensorBoard is given."""
 
+from __future__ import annotations
+
 import json
 import math
 import shutil

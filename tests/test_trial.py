@@ -1,5 +1,7 @@
 """One set of hyperparameters through all folds."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

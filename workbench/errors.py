@@ -16,6 +16,8 @@ The sentence: where, what is expected, what came, what to do.
 The command line prints it as `error: …` on stderr and exits with 2; anything else is a bug.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
 

@@ -1,5 +1,7 @@
 """Where everything that must last lies: one folder, its files, and the lock of a study."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re

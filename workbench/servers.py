@@ -1,5 +1,7 @@
 """Servers of pages: on this machine only, each a process that ends when this one does, however this one ends."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import runpy
@@ -37,7 +39,7 @@ class Server:
 
     name: str
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
     errors: IO[bytes]
     """What it says on stderr."""
 
@@ -135,7 +137,7 @@ def require(library: str, *, option: str, extra: str) -> None:
         )
 
 
-def _held(port: int) -> "filelock.BaseFileLock | None":
+def _held(port: int) -> filelock.BaseFileLock | None:
     """Return the lock of a port, to be released by the caller; None where the port cannot be had."""
     import filelock
 
@@ -161,7 +163,7 @@ def _bound(port: int) -> int | None:
         return int(probe.getsockname()[1])
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a server and the processes that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)

@@ -1,5 +1,7 @@
 """The file that a competition takes, checked before it is written: columns, ids, classes, no missing value."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,7 +63,7 @@ class SubmissionLayout:
         return {key: dict(value) if isinstance(value, Mapping) else value for key, value in vars(self).items()}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> "SubmissionLayout":
+    def from_document(cls, document: Mapping[str, Any]) -> SubmissionLayout:
         """Return what `document` wrote."""
         targets = {name: _tuple(labels) for name, labels in document.get("targets", {}).items()}
         return cls(document["columns"], _tuple(document["classes"]), targets, document.get("owners", {}))

@@ -1,5 +1,7 @@
 """One set of hyperparameters through all folds: out-of-fold and test predictions, scores, curves, seconds."""
 
+from __future__ import annotations
+
 import io
 import json
 import math
@@ -117,7 +119,7 @@ class FoldResult:
         part.replace(file)
 
     @classmethod
-    def load(cls, folder: Path, repeat: int, fold: int) -> "FoldResult | None":
+    def load(cls, folder: Path, repeat: int, fold: int) -> FoldResult | None:
         """Read what `save` wrote; None where there is nothing."""
         file = folder / f"fold-{repeat}-{fold}.npz"
         if not file.exists():
@@ -456,7 +458,7 @@ def _seed(*words: int | str) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
 
 
-def _fold(spec: TrialSpec, hp: Any, model: Model, watch: "_Watch") -> FoldResult:
+def _fold(spec: TrialSpec, hp: Any, model: Model, watch: _Watch) -> FoldResult:
     """Return what a fold's model is worth."""
     data, repeat, fold = spec.dataset, watch.repeat, watch.fold
     valid = spec.folds.split(repeat, fold)[1]

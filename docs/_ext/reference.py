@@ -1,5 +1,7 @@
 """Reference pages as Markdown, generated from the code: study file, command line, families, metrics, source files."""
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,5 +1,7 @@
 """Sphinx directives that put the generated reference into a page."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

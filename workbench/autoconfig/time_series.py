@@ -16,7 +16,7 @@ from workbench.errors import DataError, format_list
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.data.dataset import Array
+    from workbench.array import Array
     from workbench.data.timestamps import TimeSteps
 
 _PARTS = {

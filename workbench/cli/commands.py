@@ -1,5 +1,7 @@
 """The verbs and their options. Nothing heavy is imported before a verb needs it."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -387,7 +389,7 @@ def _hush() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def _open(file: str, home: str | None, **overrides: Any) -> "Study":
+def _open(file: str, home: str | None, **overrides: Any) -> Study:
     from workbench.study import open
 
     return open(file, home, tell=lambda line: print(line, file=sys.stderr, flush=True), **overrides)
@@ -395,8 +397,8 @@ def _open(file: str, home: str | None, **overrides: Any) -> "Study":
 
 @contextmanager
 def _progress(
-    study: "Study", console: Console, trials: int | None, minutes: float | None, events: str | None
-) -> "Iterator[Callable[[Event], None]]":
+    study: Study, console: Console, trials: int | None, minutes: float | None, events: str | None
+) -> Iterator[Callable[[Event], None]]:
     """Draw live on a terminal, and lines elsewhere; write events to a file where one is named."""
     from workbench.cli.progress import EventLog, LineProgress, LiveProgress
 
@@ -410,7 +412,7 @@ def _progress(
     else:
         listeners.append(LineProgress(console, maximize=maximize))
 
-    def listen(event: "Event") -> None:
+    def listen(event: Event) -> None:
         for listener in listeners:
             listener(event)
 
@@ -420,7 +422,7 @@ def _progress(
         yield listen
 
 
-def _tell(study: "Study", summary: "Summary") -> None:
+def _tell(study: Study, summary: Summary) -> None:
     """Print how a run ended: families, ensemble, submission, and the truth where it is known."""
     from workbench.cli import console_tables
 

@@ -1,5 +1,7 @@
 """Leaderboard and ensemble as a person reads them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ _RANGE = "from – to"
 _MOST_SCORES = 4
 
 
-def leaderboard(rows: "Sequence[TrialRecord]", *, metric: str, most: int | None = None) -> Table:
+def leaderboard(rows: Sequence[TrialRecord], *, metric: str, most: int | None = None) -> Table:
     """Return the trials, best first; `most` cuts the list and says so."""
     also = _also(rows)
     shown = rows if most is None else rows[:most]
@@ -50,13 +52,13 @@ def leaderboard(rows: "Sequence[TrialRecord]", *, metric: str, most: int | None 
     return table
 
 
-def _also(rows: "Sequence[TrialRecord]") -> list[str]:
+def _also(rows: Sequence[TrialRecord]) -> list[str]:
     """Return the names of the further scores that a terminal has room for: of many, not those of single targets."""
     names = list(dict.fromkeys(name for row in rows for name in row.also))
     return names if len(names) <= _MOST_SCORES else [name for name in names if "." not in name][:_MOST_SCORES]
 
 
-def by_family(rows: "Sequence[TrialRecord]", *, metric: str) -> Table:
+def by_family(rows: Sequence[TrialRecord], *, metric: str) -> Table:
     """Return the best trial of each family, and how many it had."""
     table = Table(title="Best of each family", title_justify="left")
     also = _also(rows)

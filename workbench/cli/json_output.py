@@ -1,5 +1,7 @@
 """What the command line says to programs: JSON."""
 
+from __future__ import annotations
+
 import json
 import math
 from typing import Any

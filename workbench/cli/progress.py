@@ -1,5 +1,7 @@
 """A search as it happens: live on a terminal, a line a trial elsewhere, JSON lines for programs."""
 
+from __future__ import annotations
+
 import re
 import time
 from collections import deque

@@ -1,5 +1,7 @@
 """What `workbench ui` does: starts servers, says where their pages are, and waits until it is to end."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable

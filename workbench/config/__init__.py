@@ -9,6 +9,8 @@
     secrets       masks passwords and tokens
 """
 
+from __future__ import annotations
+
 from workbench.config.schema import (
     ColumnKind,
     DataConfig,

@@ -1,5 +1,7 @@
 """`python -m workbench.config` prints the schema of a study file."""
 
+from __future__ import annotations
+
 import json
 
 from workbench.config.study_config import schema

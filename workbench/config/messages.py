@@ -1,5 +1,7 @@
 """Pydantic's validation errors as one sentence: key, expected, received, suggestion."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError

@@ -3,6 +3,8 @@
 The docstring of a field is its description in editors (JSON Schema) and in the documentation.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -132,7 +134,7 @@ class DataConfig(ConfigSection):
         return one_class(value)
 
     @model_validator(mode="after")
-    def _several(self) -> "DataConfig":
+    def _several(self) -> DataConfig:
         if isinstance(self.target, tuple):
             for key in ("positive", "target_transform", "horizon"):
                 if getattr(self, key) is not None:
@@ -140,7 +142,7 @@ class DataConfig(ConfigSection):
         return self
 
     @model_validator(mode="after")
-    def _in_time(self) -> "DataConfig":
+    def _in_time(self) -> DataConfig:
         asked = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
         if asked and not self.time:
             raise ValueError(f"must have the key time for {asked[0]}")
@@ -192,7 +194,7 @@ class FoldsConfig(ConfigSection):
     """For the kind `column`: the column with your own fold numbers. An empty or negative value means training only."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> "FoldsConfig":
+    def _consistent(self) -> FoldsConfig:
         if (self.kind == "column") != (self.column is not None):
             raise ValueError("must have both or neither of kind 'column' and the key column")
         if self.repeats > 1 and self.kind not in (None, "kfold", "stratified"):
@@ -250,7 +252,7 @@ class WordVectorsConfig(ConfigSection):
     """Whether training may change the vectors. Default: searched."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> "WordVectorsConfig":
+    def _consistent(self) -> WordVectorsConfig:
         if self.tuned is not None and self.file is None:
             raise ValueError("must have a file of vectors for tuned to mean something")
         return self
@@ -314,7 +316,7 @@ class EnsembleConfig(ConfigSection):
     several targets where that has the better cross-fitted score, otherwise shared."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> "EnsembleConfig":
+    def _consistent(self) -> EnsembleConfig:
         if self.seeds > 1 and self.final != "refit":
             raise ValueError("must have final 'refit' for seeds above 1")
         return self

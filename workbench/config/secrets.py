@@ -1,5 +1,7 @@
 """Masks secrets in texts that are shown or stored."""
 
+from __future__ import annotations
+
 import re
 
 # A secret is recognised by its key, by its place in a URL, or by the form of well-known services' tokens.

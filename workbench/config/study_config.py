@@ -1,5 +1,7 @@
 """A study file as a whole: a frozen configuration, and its JSON Schema."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +59,7 @@ class StudyConfig(ConfigSection):
     _file: Path = PrivateAttr(Path("study.yaml"))
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], file: Path) -> "StudyConfig":
+    def of(cls, document: Mapping[str, Any], file: Path) -> StudyConfig:
         """Return the configuration of a document that was read from a file.
 
         Raises:

@@ -1,5 +1,7 @@
 """YAML file -> StudyConfig, or one sentence that says what is wrong."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import Any

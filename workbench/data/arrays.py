@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import idx, npz, padding, tables, target, validation
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form
-from workbench.data.dataset import Array, Dataset, Kind
+from workbench.data.dataset import Dataset, Kind
 from workbench.data.memmap import MemmapArray
 from workbench.errors import DataError, did_you_mean, format_list
 

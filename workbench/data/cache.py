@@ -1,5 +1,7 @@
 """What was made of the data once and is kept: a folder for each thing made, there whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import hashlib

@@ -1,5 +1,7 @@
 """The first line of a text table, read with the standard library alone."""
 
+from __future__ import annotations
+
 import bz2
 import codecs
 import csv

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from workbench.array import Array
 from workbench.config import ColumnKind, SingleTask, TaskType
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from workbench.data.lags import LagFeatures
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from workbench.data.memmap import MemmapArray
 
 # Strings, so that naming the types loads neither library.
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Rows: TypeAlias = "pd.DataFrame | Array | MemmapArray"
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
 """What a row is; text: a table with a column of texts, whatever else it has; mixed: with images among its columns."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype, take
 
-from workbench.data.dataset import Array
+from workbench.array import Array
 from workbench.data.memmap import MemmapArray
 
 _MISSING = -1

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.data import memmap
 from workbench.data.cache import Cache, Tell, silent
-from workbench.data.dataset import Array
 from workbench.data.image_folder import ImageFiles
 from workbench.data.memmap import MemmapArray
 from workbench.errors import DataError, SourceError, format_list

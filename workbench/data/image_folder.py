@@ -1,5 +1,7 @@
 """Folders of images: which files are images, what class each is of. Looked at with the standard library alone."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections import Counter

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig, TaskType
 from workbench.data import column_types
 from workbench.data.column_types import FittedColumn
-from workbench.data.dataset import Array
 from workbench.data.timestamps import TimeColumns, TimeSteps
 from workbench.errors import DataError, format_list
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import (
     arrays,
@@ -23,7 +24,7 @@ from workbench.data import (
 )
 from workbench.data.cache import Cache
 from workbench.data.csv_header import is_arrays
-from workbench.data.dataset import Array, Dataset
+from workbench.data.dataset import Dataset
 from workbench.errors import DataError
 
 # The rows that a sklearn: source sets apart, always the same.

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import column_types, memmap, padding, tables, target, validation
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
-from workbench.data.dataset import Array, Dataset
+from workbench.data.dataset import Dataset
 from workbench.data.memmap import MemmapArray
 from workbench.errors import DataError, format_list
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from workbench.data.dataset import Array
+from workbench.array import Array
 from workbench.errors import SourceError
 
 # An array of more bytes than this is not held by every process.

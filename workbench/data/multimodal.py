@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import image_dataset, image_decoding, image_folder, image_paths, tables, validation
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form, read_header
-from workbench.data.dataset import Array, Dataset
+from workbench.data.dataset import Dataset
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import DecodedImages, ImageFormat
 from workbench.data.image_folder import ImageFiles

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig
 from workbench.data import (
     arrays,
@@ -26,7 +27,7 @@ from workbench.data import (
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
 from workbench.data.csv_header import is_arrays
-from workbench.data.dataset import Array, Dataset, Kind, Rows
+from workbench.data.dataset import Dataset, Kind, Rows
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import ImageFormat
 from workbench.data.lags import LagFeatures

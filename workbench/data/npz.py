@@ -12,9 +12,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.data import memmap, padding
 from workbench.data.cache import Cache
-from workbench.data.dataset import Array
 from workbench.errors import DataError, SourceError
 
 _LARGE = memmap.LARGE

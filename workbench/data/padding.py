@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.data.dataset import Array
+from workbench.array import Array
 from workbench.errors import DataError
 
 

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import validation
-from workbench.data.dataset import Array
 from workbench.errors import DataError, format_list
 
 # pixel0, pixel_17, px3, 28x28: how columns of pixels are named; a table of fewer is not called an image unasked.

@@ -12,10 +12,11 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import column_types, lags, target, validation
 from workbench.data.csv_header import COMPRESSIONS, SUFFIXES, Header, form, read_header
-from workbench.data.dataset import Array, Dataset
+from workbench.data.dataset import Dataset
 from workbench.data.timestamps import TimeColumns
 from workbench.errors import DataError, SourceError, format_list
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import StudyConfig
 from workbench.data import column_types
 from workbench.data.column_types import FittedColumn
-from workbench.data.dataset import Array
 from workbench.errors import DataError
 
 _PARTS = {

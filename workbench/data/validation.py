@@ -1,5 +1,7 @@
 """What a study file says about data, held against the files it names. Only the standard library loads."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path

@@ -23,6 +23,8 @@
 The room stands alone: arrays go in, weights come out.
 """
 
+from __future__ import annotations
+
 from workbench.ensemble.blend import blend, check_weights
 from workbench.ensemble.candidates import candidates
 from workbench.ensemble.cross_fitting import Assessment, Baseline, assess

@@ -3,6 +3,8 @@
 A member has one weight, or where targets or classes are joined apart one for each of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
+
 if TYPE_CHECKING:
     from workbench.evaluation.multi_target import MultiTargetMetric
 
-Array = NDArray[np.float64]
 
 _LEAST = 1e-6
 
@@ -52,7 +55,7 @@ class RankAverage:
     """The predictions of each model on the rows that were fitted, ascending."""
 
     @classmethod
-    def of(cls, members: Sequence[NDArray[Any]]) -> "RankAverage":
+    def of(cls, members: Sequence[NDArray[Any]]) -> RankAverage:
         """Return the scales of some models' predictions, (rows,) each."""
         return cls(tuple(np.sort(member).astype(np.float64) for member in members))
 
@@ -93,7 +96,7 @@ class LinearStack:
         return {"slope": self.slope, "intercepts": self.intercepts.tolist(), "classified": self.classified}
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> "LinearStack":
+    def read(cls, document: Mapping[str, Any]) -> LinearStack:
         """Return what `document` wrote."""
         return cls(document["slope"], np.array(document["intercepts"]), document["classified"])
 
@@ -110,12 +113,12 @@ class PerOutput:
     """Whether the columns are the probabilities of classes, which then are scaled to sum 1."""
 
     @classmethod
-    def of_targets(cls, metric: "MultiTargetMetric", joiners: Sequence[Aggregation]) -> "PerOutput":
+    def of_targets(cls, metric: MultiTargetMetric, joiners: Sequence[Aggregation]) -> PerOutput:
         """Return what joins each of several targets in its own way."""
         return cls(tuple((part.start, part.stop) for part in metric.parts), tuple(joiners))
 
     @classmethod
-    def of_classes(cls, classes: int) -> "PerOutput":
+    def of_classes(cls, classes: int) -> PerOutput:
         """Return what weighs each of some classes by itself."""
         return cls(tuple((k, k + 1) for k in range(classes)), (WeightedMean(),) * classes, normalised=True)
 
@@ -134,7 +137,7 @@ class PerOutput:
         return {"slices": [list(place) for place in self.slices], "joiners": joiners, "normalised": self.normalised}
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> "PerOutput":
+    def read(cls, document: Mapping[str, Any]) -> PerOutput:
         """Return what `document` wrote."""
         slices = tuple((int(start), int(stop)) for start, stop in document["slices"])
         joiners = tuple(

@@ -1,5 +1,7 @@
 """The public entry: predictions of many models in, weights out, shared ones or those of each target or class."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 def blend(
     predictions: Predictions,
     y: ArrayLike,
-    metric: "str | Metric",
+    metric: str | Metric,
     *,
     method: str = "nelder_mead",
     weights: Whose = "shared",

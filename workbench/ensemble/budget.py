@@ -1,5 +1,7 @@
 """How long a method may take and how much it has asked."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass, field
 

@@ -1,11 +1,13 @@
 """Which of many models to blend: the best of each family, then the best of all, no model twice."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.ensemble.prediction_matrix import Array
+from workbench.array import Array
 from workbench.errors import EnsembleError
 
 _NEAR = 1e-5

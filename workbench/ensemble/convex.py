@@ -6,11 +6,13 @@ Kim, Carbonetto, Stephens and Anitescu, "A fast algorithm for maximum likelihood
 solved for exactly.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.objectives import AbsoluteError, Objective, WeightedSum
-from workbench.ensemble.prediction_matrix import Array
 
 # Far below what is asked of a certificate; Newton's last step usually overshoots it.
 _RELATIVE_GAP = 1e-9

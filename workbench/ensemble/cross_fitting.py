@@ -1,5 +1,7 @@
 """What a blend is worth on rows that its weights have not seen, and whether a simpler one would do."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.array import Array
 from workbench.ensemble.blend import check_weights, target_counts, weigh
 from workbench.ensemble.methods import Blend, Whose, check
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix, Predictions, gather
+from workbench.ensemble.prediction_matrix import PredictionMatrix, Predictions, gather
 from workbench.ensemble.regularization import MANY_ROWS
 from workbench.ensemble.resampling import BootstrapSample, Labels, assign_folds, bootstrap, encode_labels
 from workbench.ensemble.scorer import apply_threshold
@@ -104,7 +107,7 @@ class Assessment:
 def assess(
     predictions: Predictions,
     y: ArrayLike,
-    metric: "str | Metric",
+    metric: str | Metric,
     *,
     fold: ArrayLike | None = None,
     groups: ArrayLike | None = None,
@@ -228,7 +231,7 @@ class _Run:
     clusters: Labels
     end: float
 
-    def fitted(self, method: str, ways: Sequence[Whose], options: dict[str, Any]) -> "dict[_Key, _Crossfitted]":
+    def fitted(self, method: str, ways: Sequence[Whose], options: dict[str, Any]) -> dict[_Key, _Crossfitted]:
         """Return a method's blends with each kind of weights, and the simpler blends."""
         keys = dict.fromkeys([*((method, way) for way in ways), *((name, _SHARED) for name in _RIVALS)])
         # Kinds of weights have about as much time each; what comes after them needs its time too.

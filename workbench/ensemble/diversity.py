@@ -6,6 +6,8 @@ predict the same (disagreement), and how much the mean gains over its members (a
 figure is the mean over them, by how much they count.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.array import Array
 from workbench.ensemble.aggregation import Aggregation, PerOutput, WeightedMean
 from workbench.ensemble.blend import blend
 from workbench.ensemble.multi_target_scorer import target_weights
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY, true_class
 from workbench.ensemble.per_class import class_frequencies
-from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, PredictionMatrix, Predictions, gather
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, PredictionMatrix, Predictions, gather
 from workbench.errors import EnsembleError
 
 if TYPE_CHECKING:
@@ -110,7 +113,7 @@ class Diversity:
 def diversity(
     predictions: Predictions,
     y: ArrayLike,
-    metric: "str | Metric",
+    metric: str | Metric,
     weights: ArrayLike,
     *,
     classes: Sequence[object] | None = None,
@@ -191,7 +194,7 @@ def _joiner(bank: PredictionMatrix, weights: Array) -> Aggregation:
     return PerOutput.of_targets(bank.several, [WeightedMean()] * weights.shape[1])
 
 
-def _compared(members: list[NDArray[Any]], bank: PredictionMatrix, share: Array) -> tuple[list["_Comparison"], Array]:
+def _compared(members: list[NDArray[Any]], bank: PredictionMatrix, share: Array) -> tuple[list[_Comparison], Array]:
     """Return the members side by side on each target, and how much it counts."""
     if bank.several is None:
         return [_Comparison(members, bank.y, share, classified=_classified(bank))], np.ones(1)
@@ -211,7 +214,7 @@ def _mean(matrices: Sequence[Array], counted: Array) -> Array:
     return mean
 
 
-def _ambiguity(compared: Sequence["_Comparison"], weights: Array, counted: Array) -> Ambiguity | None:
+def _ambiguity(compared: Sequence[_Comparison], weights: Array, counted: Array) -> Ambiguity | None:
     """Return the mean over targets, where all are measured alike."""
     columns = weights.T if weights.ndim == 2 else [weights] * len(compared)
     found = [each.ambiguity(own) for each, own in zip(compared, columns, strict=True)]

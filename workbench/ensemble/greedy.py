@@ -1,10 +1,12 @@
 """Forward selection with replacement (Caruana et al., "Ensemble selection from libraries of models", 2004)."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.objectives import MetricObjective, Objective
-from workbench.ensemble.prediction_matrix import Array
 
 ROUNDS = 50
 _PATIENCE = 10

@@ -1,5 +1,7 @@
 """One weight a model, by any of the methods named here; and what a blend is."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,13 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from workbench.array import Array
 from workbench.ensemble.aggregation import Aggregation, RankAverage, WeightedMean
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import ROUNDS, greedy
 from workbench.ensemble.nelder_mead import improve
 from workbench.ensemble.objectives import Indices, MetricObjective, Objective, objective_for, plain_loss
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix, positive_class
+from workbench.ensemble.prediction_matrix import PredictionMatrix, positive_class
 from workbench.ensemble.regularization import MANY_ROWS, keep_heaviest, shrink_weights
 from workbench.ensemble.resampling import Labels
 from workbench.ensemble.scorer import Threshold

@@ -1,5 +1,7 @@
 """How good a mixture is for several targets: a judge for each, and the weighted mean of what they say."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.scorer import Array, Scorer, Threshold, apply_threshold
+from workbench.array import Array
+from workbench.ensemble.scorer import Scorer, Threshold, apply_threshold
 
 if TYPE_CHECKING:
     from workbench.evaluation.multi_target import MultiTargetMetric
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 class MultiTargetScorer:
     """The metric of several targets on given rows; it is asked as a `Scorer` is."""
 
-    def __init__(self, metric: "MultiTargetMetric", judges: Sequence[Scorer], weight: Array | None = None) -> None:
+    def __init__(self, metric: MultiTargetMetric, judges: Sequence[Scorer], weight: Array | None = None) -> None:
         """Keep the judges of the targets.
 
         Args:
@@ -30,11 +33,11 @@ class MultiTargetScorer:
         self._shares = score_factors(metric)
 
     @classmethod
-    def of(cls, y: NDArray[Any], metric: "MultiTargetMetric", weight: Array | None = None) -> "MultiTargetScorer":
+    def of(cls, y: NDArray[Any], metric: MultiTargetMetric, weight: Array | None = None) -> MultiTargetScorer:
         """Return the panel of (rows, targets) targets that takes probabilities as they are, at no threshold."""
         return cls(metric, [Scorer(part.y(y), part.metric, weight) for part in metric.parts], weight)
 
-    def only(self, rows: NDArray[np.intp] | slice) -> "MultiTargetScorer":
+    def only(self, rows: NDArray[np.intp] | slice) -> MultiTargetScorer:
         """Return the panel of some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
         return MultiTargetScorer(self.metric, [judge.only(rows) for judge in self._judges], weight)
@@ -61,20 +64,20 @@ class MultiTargetScorer:
         return float(self._shares @ [judge.score_at(part.predictions(shown), None) for part, judge in pairs])
 
 
-def target_weights(metric: "MultiTargetMetric") -> Array:
+def target_weights(metric: MultiTargetMetric) -> Array:
     """Return how much each target counts, (targets,) of sum 1."""
     weights = np.array([part.weight for part in metric.parts])
     found: Array = weights / weights.sum()
     return found
 
 
-def score_factors(metric: "MultiTargetMetric") -> Array:
+def score_factors(metric: MultiTargetMetric) -> Array:
     """Return what each target's score is multiplied by in their mean, (targets,)."""
     found: Array = target_weights(metric) / [part.scale for part in metric.parts]
     return found
 
 
-def expand_thresholds(metric: "MultiTargetMetric", thresholds: Sequence[float | None]) -> Threshold:
+def expand_thresholds(metric: MultiTargetMetric, thresholds: Sequence[float | None]) -> Threshold:
     """Return targets' thresholds as those of the columns of their predictions; None where there is none at all."""
     if all(threshold is None for threshold in thresholds):
         return None

@@ -8,15 +8,17 @@ weights, as iteratively reweighted least squares do, so that it asks no row; eac
 certificate's slopes name the models that should join the face.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.objectives import Indices, MetricObjective, Objective, QuadraticExpansion
-from workbench.ensemble.prediction_matrix import Array
 
 RELATIVE_GAP = 1e-6
 

@@ -6,6 +6,8 @@ shared weights are among these. The log loss of that is smooth but not convex; i
 with its gradient, and Nelder-Mead then looks around by the metric itself, a few weights of one class at a time.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.ensemble.aggregation import PerOutput, normalize_rows
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.methods import SECONDS, Blend, find_shared_weights
 from workbench.ensemble.nelder_mead import find_minimum, project_to_simplex
 from workbench.ensemble.objectives.log_loss import LEAST_PROBABILITY
-from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import SUM_TOLERANCE, PredictionMatrix
 from workbench.ensemble.regularization import MANY_ROWS
 from workbench.ensemble.resampling import Labels, assign_folds
 from workbench.errors import EnsembleError
@@ -133,7 +136,7 @@ def blend_per_class(
     )
 
 
-def _moved(fit: "_Fit", start: Array, clusters: Labels | None, budget: Budget, rng: np.random.Generator) -> Array:
+def _moved(fit: _Fit, start: Array, clusters: Labels | None, budget: Budget, rng: np.random.Generator) -> Array:
     """Return weights no worse than the start; with clusters, as far from it as is good on those held out."""
     if budget.spent():
         return start
@@ -190,7 +193,7 @@ class _Fit:
     def whiff(self) -> float:
         return _WHIFF / len(self.bank.y) if self.bank.metric.wants == "labels" else 0.0
 
-    def rows(self, chosen: NDArray[np.bool_]) -> "_Fit":
+    def rows(self, chosen: NDArray[np.bool_]) -> _Fit:
         """Return the search on some of the rows."""
         return _Fit(self.bank.rows(chosen), self.refines)
 

@@ -1,5 +1,7 @@
 """Weights of their own for each of several targets: their score is a mean, so each is a blend by itself."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,10 +9,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.aggregation import PerOutput
 from workbench.ensemble.methods import SECONDS, Blend, find_shared_weights
 from workbench.ensemble.multi_target_scorer import expand_thresholds, score_factors, target_weights
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.resampling import Labels
 from workbench.errors import EnsembleError
 from workbench.evaluation.multi_target import MultiTargetMetric

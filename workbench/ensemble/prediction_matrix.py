@@ -1,5 +1,7 @@
 """Predictions of many models and the target they are for: checked once, then taken as true."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.array import Array
 from workbench.ensemble.multi_target_scorer import MultiTargetScorer
 from workbench.ensemble.scorer import Scorer
 from workbench.errors import EnsembleError, format_list
@@ -18,7 +21,6 @@ from workbench.evaluation.multi_target import MultiTargetMetric
 if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
-Array = NDArray[np.float64]
 Predictions = ArrayLike | Sequence[ArrayLike]
 
 SUM_TOLERANCE = 1e-3
@@ -37,7 +39,7 @@ class PredictionMatrix:
     members: tuple[NDArray[Any], ...]
     order: NDArray[np.intp]
     y: NDArray[Any]
-    metric: "Metric"
+    metric: Metric
     weight: Array | None = None
     """(rows,) how much each row counts; all the same where it is None."""
     left_out: Mapping[int, str] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class PredictionMatrix:
         return self.metric if isinstance(self.metric, MultiTargetMetric) else None
 
     @cached_property
-    def parts(self) -> tuple["PredictionMatrix", ...]:
+    def parts(self) -> tuple[PredictionMatrix, ...]:
         """The same members on each of several targets by itself; none of a single one."""
         if self.several is None:
             return ()
@@ -94,17 +96,17 @@ class PredictionMatrix:
     def _judge(self) -> Scorer:
         return Scorer(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
 
-    def rows(self, chosen: NDArray[Any]) -> "PredictionMatrix":
+    def rows(self, chosen: NDArray[Any]) -> PredictionMatrix:
         """Return the bank of some rows, by a mask or by indices."""
         weight = None if self.weight is None else self.weight[chosen]
         return replace(self, members=tuple(m[chosen] for m in self.members), y=self.y[chosen], weight=weight)
 
-    def only(self, models: NDArray[np.intp]) -> "PredictionMatrix":
+    def only(self, models: NDArray[np.intp]) -> PredictionMatrix:
         """Return the bank of some of its models; the caller's others are not known to it any more."""
         members = tuple(self.members[index] for index in models)
         return replace(self, members=members, order=np.arange(len(members)), left_out={})
 
-    def settled(self) -> "PredictionMatrix":
+    def settled(self) -> PredictionMatrix:
         """Return the bank of one of several targets as `gather` would: members in its own order, constant ones out."""
         return _settled(self.members, self.y, self.metric, self.weight)
 
@@ -118,7 +120,7 @@ class PredictionMatrix:
 def gather(
     predictions: Predictions,
     y: ArrayLike,
-    metric: "Metric | str",
+    metric: Metric | str,
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> PredictionMatrix:
@@ -143,7 +145,7 @@ def gather(
 
 
 def _settled(
-    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: "Metric", weight: Array | None
+    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: Metric, weight: Array | None
 ) -> PredictionMatrix:
     """Return a bank of members that have been checked."""
     constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
@@ -153,7 +155,7 @@ def _settled(
 
 
 def _checked(
-    predictions: Predictions, y: ArrayLike, metric: "Metric", classes: Sequence[object] | None
+    predictions: Predictions, y: ArrayLike, metric: Metric, classes: Sequence[object] | None
 ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """Return the target and each model's predictions of it, as the metric can read them."""
     target = _target(y, classes)

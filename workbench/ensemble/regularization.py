@@ -5,13 +5,16 @@ mean of its weights on rows drawn anew (Breiman, "Bagging predictors", 1996; Car
 optimum that is bagged is the surrogate's, log loss or squared error, where the metric itself moves in steps.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import SHARE, greedy
 from workbench.ensemble.objectives import MetricObjective, Objective, objective_for, plain_loss
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.resampling import Labels, bootstrap
 
 _BAGS = 10

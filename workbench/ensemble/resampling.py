@@ -1,5 +1,7 @@
 """Rows dealt into random folds, to cross-fit over and to choose a penalty by; and rows drawn anew."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -4,6 +4,8 @@ A ROC AUC needs one sort. Where a metric looks at the labels of two classes, the
 taken for the positive class is a choice like the weights, and every mixture is judged at its best.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import cached_property
@@ -12,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
+
 if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
-Array = NDArray[np.float64]
 Threshold = float | tuple[float | None, ...] | None
 """The probability from which on a row is of the second of two classes; of several targets one for each column of their
 predictions, None where none is to be chosen."""
@@ -27,7 +30,7 @@ _SMOOTHED = 0.04
 class Scorer:
     """A metric on given rows."""
 
-    def __init__(self, y: NDArray[Any], metric: "Metric", weight: Array | None = None, *, pairs: bool = False) -> None:
+    def __init__(self, y: NDArray[Any], metric: Metric, weight: Array | None = None, *, pairs: bool = False) -> None:
         """Look at the target.
 
         Args:
@@ -41,7 +44,7 @@ class Scorer:
         self.weight = weight
         self._pairs = pairs
 
-    def only(self, rows: NDArray[np.intp] | slice) -> "Scorer":
+    def only(self, rows: NDArray[np.intp] | slice) -> Scorer:
         """Return the judge of some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
         return Scorer(self.y[rows], self.metric, weight, pairs=self._pairs)
@@ -177,7 +180,8 @@ def _averaged(values: Array, reach: int) -> Array:
 
 
 def _accuracy(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
-    return (tp + tn) / (tp + fp + fn + tn)
+    values: Array = (tp + tn) / (tp + fp + fn + tn)
+    return values
 
 
 def _balanced_accuracy(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
@@ -197,14 +201,16 @@ def _f1_macro(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
 
 def _mcc(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
     spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    return np.divide(tp * tn - fp * fn, spread, out=np.zeros_like(tp), where=spread > 0)
+    values: Array = np.divide(tp * tn - fp * fn, spread, out=np.zeros_like(tp), where=spread > 0)
+    return values
 
 
 def _qwk(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
     total = tp + fp + fn + tn
     actual, predicted = (tp + fn) / total, (tp + fp) / total
     chance = actual * (1 - predicted) + predicted * (1 - actual)
-    return 1 - np.divide((fp + fn) / total, chance, out=np.full_like(tp, 1.0), where=chance > 0)
+    values: Array = 1 - np.divide((fp + fn) / total, chance, out=np.full_like(tp, 1.0), where=chance > 0)
+    return values
 
 
 _BY_COUNTS: dict[str, Callable[[Array, Array, Array, Array], Array]] = {

@@ -5,15 +5,18 @@ classes. The penalty draws the coefficients towards the plain mean; how strongly
 not fitted.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.ensemble.aggregation import LinearStack, inverse_link, logits
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.resampling import Labels, assign_folds
 from workbench.errors import EnsembleError
 
@@ -30,7 +33,7 @@ class _Rows:
     share: Array
     classified: bool
 
-    def only(self, chosen: NDArray[np.bool_]) -> "_Rows":
+    def only(self, chosen: NDArray[np.bool_]) -> _Rows:
         share = self.share[chosen]
         return _Rows(np.ascontiguousarray(self.x[:, chosen]), self.y[chosen], share / share.sum(), self.classified)
 

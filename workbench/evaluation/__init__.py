@@ -4,6 +4,8 @@ The metrics' names are light: a study file is checked against them before anythi
 What makes folds is read with its module: `from workbench.evaluation import folds`, then `folds.make(…)`.
 """
 
+from __future__ import annotations
+
 import importlib
 from typing import TYPE_CHECKING
 

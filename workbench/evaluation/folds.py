@@ -13,16 +13,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import FoldKind, FoldsConfig, TaskType
 from workbench.errors import EvaluationError
 from workbench.evaluation import splitters
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _NEEDS = {
     "group": "data.group",

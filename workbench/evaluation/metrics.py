@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from workbench.errors import EvaluationError, did_you_mean, format_list
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from workbench.array import Array
     from workbench.config import TaskType
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 Direction = Literal["minimize", "maximize"]
 Wants = Literal["probabilities", "labels", "values"]

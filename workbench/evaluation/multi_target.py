@@ -10,17 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from workbench.errors import EvaluationError, format_list
 from workbench.evaluation.metrics import Metric
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from workbench.array import Array
     from workbench.config import TaskType
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 TASKS: frozenset[TaskType] = frozenset({"multilabel", "multitarget"})
 # What a metric logger takes of a target's name.

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.array import Array
 from workbench.config import FoldKind, FoldsConfig
 from workbench.errors import EvaluationError
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _MOST_BROUGHT = 1000
 

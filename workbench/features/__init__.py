@@ -14,6 +14,8 @@ words    how texts are cut into words
 stored   fitted transformers on disk, without pickle
 """
 
+from __future__ import annotations
+
 from workbench.features.minirocket import MiniRocket
 from workbench.features.multi_input_encoder import MultiInputEncoder, as_table, fit_multi_input
 from workbench.features.persistence import load, save, untrusted_types

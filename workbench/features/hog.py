@@ -1,5 +1,7 @@
 """Images -> histograms of oriented gradients (Dalal and Triggs, 2005), and their colours on a coarse grid."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ class HogFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Cut an image into `cells` × `cells` cells and into `colours` × `colours` patches of one colour."""
         self.cells, self.orientations, self.colours = cells, orientations, colours
 
-    def fit(self, x: Any, y: Any = None) -> "HogFeatures":
+    def fit(self, x: Any, y: Any = None) -> HogFeatures:
         """Learn what the brightest value is, so that colours weigh about as much as gradients do."""
         sample = np.asarray(x[:: max(1, len(x) // _SAMPLE)])
         self.brightest_ = 255.0 if sample.dtype == np.uint8 else float(np.abs(sample).max()) or 1.0

@@ -7,6 +7,8 @@ random direction; thresholds are quantiles over many rows. Of the three, the fir
 walking better by most.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import combinations, product
 from typing import Any
@@ -43,7 +45,7 @@ class MiniRocket(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         """
         self.values, self.thresholds, self.differences, self.seed = values, thresholds, differences, seed
 
-    def fit(self, x: Any, y: Any = None) -> "MiniRocket":
+    def fit(self, x: Any, y: Any = None) -> MiniRocket:
         """Draw the kernels, and learn scales and thresholds from the rows."""
         rng = np.random.default_rng(self.seed)
         self.steps_ = fit_sequence_scaler(x)

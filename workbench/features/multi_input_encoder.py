@@ -1,5 +1,7 @@
 """A table's columns by kind -> the inputs of a net with a branch for each kind."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -69,7 +71,7 @@ class MultiInputEncoder:
                 persistence.save(view, folder / f"{name}.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "MultiInputEncoder":
+    def load(cls, folder: Path) -> MultiInputEncoder:
         """Read what `save` wrote."""
         known = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         views = {name: folder / f"{name}.skops" for name in ("dense", "wide")}

@@ -1,5 +1,7 @@
 """Fitted transformers and estimators on disk, without pickle (skops)."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Numbers -> pieces of their range: how much of each bin lies below a value (Gorishniy et al., 2022)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):  # type: ignore[m
         """Cut each column at its quantiles into at most so many bins."""
         self.bins = bins
 
-    def fit(self, x: Any, y: Any = None) -> "PiecewiseLinearEncoder":
+    def fit(self, x: Any, y: Any = None) -> PiecewiseLinearEncoder:
         """Learn where to cut; quantiles that coincide are one cut."""
         x = np.asarray(x, dtype=np.float64)
         quantiles = np.quantile(x, np.linspace(0, 1, self.bins + 1), axis=0).T

@@ -4,6 +4,8 @@ Three of them: `codes` for trees (one column each, missing values kept), `dense`
 nets (no missing values, one scale), and `parts` for nets with embeddings and crossed columns.
 """
 
+from __future__ import annotations
+
 import itertools
 import warnings
 from collections.abc import Mapping
@@ -53,7 +55,7 @@ _IMAGES = 512
 class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Rows of any shape -> a matrix (rows, values) of float32, for models that know no neighbourhood."""
 
-    def fit(self, x: Inputs, y: Any = None) -> "Flatten":
+    def fit(self, x: Inputs, y: Any = None) -> Flatten:
         """Learn nothing."""
         return self
 
@@ -70,7 +72,7 @@ class Flatten(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
 class EmptyColumnFiller(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A matrix -> the same, 0 in columns without any training value, which not all that takes NaN can do with."""
 
-    def fit(self, x: np.ndarray, y: Any = None) -> "EmptyColumnFiller":
+    def fit(self, x: np.ndarray, y: Any = None) -> EmptyColumnFiller:
         """Learn which columns have no value."""
         self.empty_ = np.isnan(x).all(axis=0)
         return self
@@ -111,7 +113,7 @@ class SequenceStandardizer(StandardScaler):  # type: ignore[misc]  # scikit-lear
     A step that hardly any training sequence is long enough for has scores that mean little.
     """
 
-    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> "SequenceStandardizer":
+    def fit(self, x: np.ndarray, y: Any = None, sample_weight: Any = None) -> SequenceStandardizer:
         """Learn mean and deviation of what there is; of a step that no sequence has there is nothing."""
         with np.errstate(invalid="ignore"):
             super().fit(x, y, sample_weight)
@@ -141,7 +143,7 @@ class FeatureCrosses(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Join the columns at the positions in `pairs`."""
         self.pairs = pairs
 
-    def fit(self, x: Inputs, y: Any = None) -> "FeatureCrosses":
+    def fit(self, x: Inputs, y: Any = None) -> FeatureCrosses:
         """Learn nothing."""
         return self
 
@@ -169,7 +171,7 @@ class OrdinalCodes(OrdinalEncoder):  # type: ignore[misc]  # scikit-learn has no
             min_frequency=min_frequency,
         )
 
-    def fit(self, x: Inputs, y: Any = None) -> "OrdinalCodes":
+    def fit(self, x: Inputs, y: Any = None) -> OrdinalCodes:
         """Learn the levels, and how many codes each column needs."""
         super().fit(x)
         tops = super().transform(x).max(axis=0).astype(int)
@@ -300,7 +302,7 @@ class WideAndDeepInputs:
                 save(view, folder / f"{name}.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "WideAndDeepInputs":
+    def load(cls, folder: Path) -> WideAndDeepInputs:
         """Read what `save` wrote."""
         files = [folder / f"{name}.skops" for name in ("dense", "deep", "wide")]
         return cls(*[load(file) if file.exists() else None for file in files])

@@ -4,6 +4,8 @@ A sequence that is shorter than others is filled up at its end with steps that a
 a missing value.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -60,7 +62,7 @@ class SequenceScaler:
         (folder / "steps.json").write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def load(cls, folder: Path) -> "SequenceScaler":
+    def load(cls, folder: Path) -> SequenceScaler:
         """Read what `save` wrote."""
         facts: Any = json.loads((folder / "steps.json").read_text())
         return cls(facts["steps"], *(tuple(facts[key]) for key in ("mean", "deviation", "gaps")))

@@ -3,6 +3,8 @@
 Rows are taken group by group of one length, without their padding, so that padding cannot change what is said of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +42,7 @@ class SequenceStatistics(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         self.differences, self.parts, self.lags, self.bands = differences, parts, lags, bands
 
-    def fit(self, x: Any, y: Any = None) -> "SequenceStatistics":
+    def fit(self, x: Any, y: Any = None) -> SequenceStatistics:
         """Learn nothing."""
         return self
 

@@ -1,5 +1,7 @@
 """The view of a table with texts for models that take sparse matrices: a column for each word or run of units."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +19,7 @@ from workbench.features.tfidf import Tfidf
 class ExplicitZeros(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A dense matrix -> a sparse one that stores its zeros too, for trees take what is not stored for missing."""
 
-    def fit(self, x: np.ndarray, y: Any = None) -> "ExplicitZeros":
+    def fit(self, x: np.ndarray, y: Any = None) -> ExplicitZeros:
         """Learn nothing."""
         return self
 

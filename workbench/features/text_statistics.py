@@ -1,5 +1,7 @@
 """Texts -> how they look, whatever they say: how long they are, and what they are made of."""
 
+from __future__ import annotations
+
 import re
 from typing import Any
 
@@ -17,7 +19,7 @@ _RUNS = [re.compile(run) for run in (r"\S+", r"\d{4,}", r"https?://|www\.", r"[!
 class TextStatistics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A column of texts -> (rows, looks) float32: shares of kinds of characters, and logarithms of counts."""
 
-    def fit(self, x: Any, y: Any = None) -> "TextStatistics":
+    def fit(self, x: Any, y: Any = None) -> TextStatistics:
         """Learn nothing."""
         return self
 

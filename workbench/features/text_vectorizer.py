@@ -1,5 +1,7 @@
 """Texts -> rows of word numbers for nets with an embedding; the vocabulary is that of the fold's training rows."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -70,7 +72,7 @@ class TextVectorizer:
             persistence.save(self.beside, folder / "beside.skops")
 
     @classmethod
-    def load(cls, folder: Path) -> "TextVectorizer":
+    def load(cls, folder: Path) -> TextVectorizer:
         """Read what `save` wrote."""
         facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         file = folder / "beside.skops"

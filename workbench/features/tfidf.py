@@ -4,6 +4,8 @@ Units are hashed as NumPy arrays, many texts at a time (Weinberger et al., 2009,
 faster than Python's way through every run of characters. What is learnt is which of the hashes count, and how much.
 """
 
+from __future__ import annotations
+
 import itertools
 import zlib
 from collections.abc import Iterator
@@ -51,7 +53,7 @@ class Tfidf(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-le
         self.unit, self.shortest, self.longest = unit, shortest, longest
         self.rarest, self.most, self.even = rarest, most, even
 
-    def fit(self, x: Any, y: Any = None) -> "Tfidf":
+    def fit(self, x: Any, y: Any = None) -> Tfidf:
         """Learn which runs count, and how rare they are."""
         self.fit_transform(x)
         return self
@@ -139,7 +141,7 @@ class LatentTopics(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """Keep the `topics` directions that tell most; where there are no more columns than that, the columns."""
         self.topics, self.seed = topics, seed
 
-    def fit(self, x: sparse.csr_matrix, y: Any = None) -> "LatentTopics":
+    def fit(self, x: sparse.csr_matrix, y: Any = None) -> LatentTopics:
         """Learn the directions."""
         self.directions_ = None
         if x.shape[1] > self.topics:

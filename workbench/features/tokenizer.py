@@ -1,5 +1,7 @@
 """How texts are cut into words, the same for every view of them."""
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """An ensemble with all that it takes to predict, in one folder: neither the home nor the training data are needed."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +33,7 @@ class StoredModel:
     folder: Path
     model: Model | None = None
 
-    def loaded(self) -> "StoredModel":
+    def loaded(self) -> StoredModel:
         """Return the same with the model in memory."""
         return replace(self, model=self.ready())
 
@@ -108,7 +110,7 @@ class Predictor:
         """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
         return self.predict(self.reader.completed(rows) if isinstance(rows, pd.DataFrame) else rows)
 
-    def alone(self, place: int) -> "Predictor":
+    def alone(self, place: int) -> Predictor:
         """Return the bundle of a single member."""
         return replace(
             self,
@@ -117,7 +119,7 @@ class Predictor:
             threshold=None,
         )
 
-    def in_memory(self) -> "Predictor":
+    def in_memory(self) -> Predictor:
         """Return the bundle with its models loaded, for many predictions."""
         return replace(self, members=[_loaded(member) for member in self.members])
 

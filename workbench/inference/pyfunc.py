@@ -1,5 +1,7 @@
 """The script that MLflow runs to load an ensemble or a member: given as a path, and taken along with the model."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from workbench.inference import predictor

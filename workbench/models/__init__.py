@@ -4,6 +4,8 @@ The table is light: a study file is checked against it before anything heavy is 
 the user's own, `file.py:Name` (see `own`): its file is looked at, not run.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -248,7 +250,7 @@ def entry(name: str, resolve: Callable[[str], Path] = Path) -> FamilyEntry:
     return found
 
 
-def family(name: str) -> "Family":
+def family(name: str) -> Family:
     """Return what trains and loads the models of a family, imported now; a user's own file runs when it trains.
 
     Raises:
@@ -258,7 +260,7 @@ def family(name: str) -> "Family":
     return module(name)
 
 
-def module(name: str) -> "Family":
+def module(name: str) -> Family:
     """Return what loads a family's models, and trains them: what only training needs may be missing.
 
     Of rows with images among their columns, a family that does not take them whole is given its part; for several

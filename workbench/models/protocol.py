@@ -4,6 +4,8 @@ Think twice before adding to this contract. A family never sees the metric, the 
 one that learns without labels sees the features of all rows, if it says so in its entry.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +35,7 @@ class Problem:
     """The kind of each column of a table; empty otherwise."""
     loss: Loss
     """What training minimises: it follows from the study's metric."""
-    targets: "tuple[Problem, ...]" = ()
+    targets: tuple[Problem, ...] = ()
     """Several targets, each as if it were the only one, in the order of the columns of `Rows.y`; none where there is
     one. Only families whose entry says that they are `joint` are asked for several at once; `classes` is 0 then."""
     name: str = ""
@@ -51,7 +53,7 @@ class Problem:
         """The names of several targets as single words, where they are so few that each one's loss is told."""
         return tuple(re.sub(r"\W", "_", target.name) for target in self.targets) if len(self.targets) <= _TOLD else ()
 
-    def parts(self) -> "Iterator[tuple[Problem, slice]]":
+    def parts(self) -> Iterator[tuple[Problem, slice]]:
         """Yield every target with its columns of predictions; a single one is its own."""
         start = 0
         for target in self.targets or (self,):

@@ -16,6 +16,8 @@ page     the story as one self-contained HTML page
 markdown the story for a repository
 """
 
+from __future__ import annotations
+
 from workbench.report.report_data import Architecture, Curves, Recipe, ReportData, StudyFacts
 
 __all__ = ["Architecture", "Curves", "Recipe", "ReportData", "StudyFacts"]

@@ -1,5 +1,7 @@
 """Which stretch of the scores a figure shows, so that a few poor ones do not flatten the rest."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """What a figure leaves out, in sentences that are empty where all is shown."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 

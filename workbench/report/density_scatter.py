@@ -1,17 +1,19 @@
 """Many rows as points: each one where they are few, else how many there are in each cell of a grid."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.report import plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[np.float64]
 
 MOST_POINTS = 1000
 # Values whose largest is so many times their median are shown by their logarithms.
@@ -60,7 +62,7 @@ def wide(values: Array) -> bool:
     return bool(values.min() > 0 and values.max() / np.median(values) >= _WIDE)
 
 
-def scatter(axes: "Axes", cloud: DensityScatter, *, ink: str = plot_style.INKS[0]) -> None:
+def scatter(axes: Axes, cloud: DensityScatter, *, ink: str = plot_style.INKS[0]) -> None:
     """Draw rows; those in a cell by the logarithm of their number."""
     if cloud.counts is None or cloud.x_edges is None or cloud.y_edges is None:
         # The fewer there are, the less they lie on each other.

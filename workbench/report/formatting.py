@@ -1,5 +1,7 @@
 """How numbers are said, on the screen and in a report."""
 
+from __future__ import annotations
+
 import shlex
 
 

@@ -1,5 +1,7 @@
 """A story for a repository: GitHub's Markdown, with the figures as files beside it."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Sequence
 from html import escape

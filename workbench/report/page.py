@@ -1,5 +1,7 @@
 """A story as one HTML page that needs nothing beside it: no request, no server, no script to be read."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import time

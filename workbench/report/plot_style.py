@@ -5,6 +5,8 @@ on black, both made for eyes of every kind. They are put in an order in which ne
 has a marker and dashes of its own besides.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import io
@@ -116,7 +118,7 @@ def apply_style(draw: Callable[P, T]) -> Callable[P, T]:
 
 def canvas(
     title: str, *, height: float = 3.4, rows: int = 1, columns: int = 1, **grid: Any
-) -> "tuple[Figure, NDArray[Any]]":
+) -> tuple[Figure, NDArray[Any]]:
     """Return an empty figure of the usual width, and its axes (rows, columns).
 
     Args:
@@ -164,7 +166,7 @@ def clock(longest: float) -> tuple[float, str]:
     return 1.0, "seconds"
 
 
-def key(figure: "Figure", handles: Sequence[Any], *, columns: int = 3) -> None:
+def key(figure: Figure, handles: Sequence[Any], *, columns: int = 3) -> None:
     """Put a legend below the axes, in at most so many columns, and make room for all of its lines but the first."""
     longest = max(len(handle.get_label()) for handle in handles)
     fitting = int(WIDTH * 72 / (longest * _LETTER + _HANDLE))
@@ -182,7 +184,7 @@ def plain_numbers(axis: Any, most: int = 5) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def bars(axes: "Axes", names: Sequence[str], length: str) -> None:
+def bars(axes: Axes, names: Sequence[str], length: str) -> None:
     """Make room for horizontal bars, named from the top down; `length` says what theirs means."""
     # From the right end on there is room for it below long names, too.
     axes.set_xlabel(length, loc="right")
@@ -192,12 +194,12 @@ def bars(axes: "Axes", names: Sequence[str], length: str) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def beside(axes: "Axes", x: float, y: float, text: str) -> None:
+def beside(axes: Axes, x: float, y: float, text: str) -> None:
     """Write something to the right of a bar's end."""
     axes.annotate(text, (x, y), (4, 0), textcoords="offset points", va="center", color=SOFT)
 
 
-def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str = "", edges: Any = None) -> None:
+def shades(axes: Axes, cells: NDArray[Any], *, ink: str = INKS[0], hatch: str = "", edges: Any = None) -> None:
     """Fill the cells of a grid, the stronger the nearer their value is to 1; those of 0 stay empty.
 
     Strength is opacity, so that a grid reads on white and on black. Cells of about the same value are one path, which
@@ -231,7 +233,7 @@ def shades(axes: "Axes", cells: NDArray[Any], *, ink: str = INKS[0], hatch: str 
     axes.set_ylim(y[0], y[-1])
 
 
-def picture(axes: "Axes", pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> None:
+def picture(axes: Axes, pixels: NDArray[np.uint8], box: tuple[float, float, float, float]) -> None:
     """Put a picture, (height, width, 1 or 3) bytes, on axes whose y grows downward; its pixels stay as they are.
 
     Args:
@@ -244,7 +246,7 @@ def picture(axes: "Axes", pixels: NDArray[np.uint8], box: tuple[float, float, fl
     axes.imshow(colours, extent=(left, left + wide, top + high, top), interpolation="none", aspect="auto")
 
 
-def show_image(axes: "Axes", width: float, height: float, *, equal: bool = False) -> None:
+def show_image(axes: Axes, width: float, height: float, *, equal: bool = False) -> None:
     """Make axes a sheet for pictures, without lines, y growing downward; `equal`: a unit is as long either way."""
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -266,12 +268,12 @@ def on(strength: float) -> str:
     return GROUND if strength > 0.5 else INK
 
 
-def png(figure: "Figure") -> bytes:
+def png(figure: Figure) -> bytes:
     """Return a figure as PNG on a white ground."""
     return _saved(figure, format="png", dpi=DPI, facecolor=GROUND)
 
 
-def svg(figure: "Figure") -> str:
+def svg(figure: Figure) -> str:
     """Return a figure as SVG to be put into a page: text as text, nothing outside referred to, inks as CSS variables.
 
     The page sets the variables with `css`; without it the figure is as on white. Its ids are like those of no other
@@ -317,7 +319,7 @@ def _tag(tag: str, mark: str) -> str:
 
 
 @apply_style
-def _saved(figure: "Figure", **options: Any) -> bytes:
+def _saved(figure: Figure, **options: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, **options)
     return buffer.getvalue()

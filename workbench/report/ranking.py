@@ -1,14 +1,15 @@
 """Rows by falling probability: what ROC and precision–recall curves are made of."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.report.report_data import ReportData
-
-Array = NDArray[np.float64]
 
 MOST_POINTS = 300
 """Of a curve that is drawn; areas are computed from all."""
@@ -24,7 +25,7 @@ class Ranking:
     """(cuts,) of the other rows."""
 
     @classmethod
-    def of(cls, positive: NDArray[np.bool_], probability: Array) -> "Ranking":
+    def of(cls, positive: NDArray[np.bool_], probability: Array) -> Ranking:
         """Rank rows.
 
         Args:

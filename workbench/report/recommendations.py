@@ -4,6 +4,8 @@ A rule is a function that returns its advice, or None where it has nothing to sa
 name in `_RULES`, the most pressing first.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -285,20 +287,20 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _own(story: ReportData) -> "list[TrialRecord]":
+def _own(story: ReportData) -> list[TrialRecord]:
     """Return the finished trials but the baseline's."""
     return [row for row in story.trials if row.family != models.BASELINE]
 
 
-def _searched(story: ReportData) -> "list[TrialRecord]":
+def _searched(story: ReportData) -> list[TrialRecord]:
     return [row for row in _own(story) if row.state == "complete"]
 
 
-def _failures(story: ReportData) -> "list[TrialRecord]":
+def _failures(story: ReportData) -> list[TrialRecord]:
     return [row for row in _own(story) if row.state == "failed"]
 
 
-def _in_order(story: ReportData) -> "list[TrialRecord]":
+def _in_order(story: ReportData) -> list[TrialRecord]:
     """Return the trials but the baseline's in the order in which they ended."""
     return sorted((row for row in _own(story) if row.key in story.ended), key=lambda row: story.ended[row.key])
 
@@ -329,5 +331,5 @@ def _their(names: Sequence[str]) -> str:
     return "its" if len(names) == 1 else "their"
 
 
-def _name(row: "TrialRecord") -> str:
+def _name(row: TrialRecord) -> str:
     return f"{row.family} #{row.number}"

@@ -1,5 +1,7 @@
 """The figures of a story, drawn: for a page and for a file."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass

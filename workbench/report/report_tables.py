@@ -1,5 +1,7 @@
 """The tables of a report, whatever form it takes: what the cells say, and what they are sorted by."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,7 +164,7 @@ def trials(story: ReportData) -> ReportTable:
     return ReportTable("Every finished trial, best first", columns, rows, faint=faint, sortable=True)
 
 
-def _trial(row: "TrialRecord", also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
+def _trial(row: TrialRecord, also: Sequence[str], ended: float | None, *, nets: bool) -> tuple[Cell, ...]:
     values = ", ".join(f"{name}={format_parameter(value)}" for name, value in _active(row).items())
     figures = [_score(row.score), _score(row.std, 2), *(_score(row.also.get(name)) for name in also)]
     figures += [Cell("–") if row.parameters is None else _count(row.parameters)] if nets else []
@@ -223,16 +225,16 @@ def _numbers(*titles: str) -> tuple[ColumnHead, ...]:
     return tuple(ColumnHead(title, number=True) for title in titles)
 
 
-def _active(row: "TrialRecord") -> dict[str, Any]:
+def _active(row: TrialRecord) -> dict[str, Any]:
     """Return the hyperparameters whose conditions hold."""
     return {name: value for name, value in row.hyperparameters.items() if value is not None}
 
 
-def _share(shares: "dict[str, float] | Any", name: str) -> Iterable[Cell]:
+def _share(shares: dict[str, float] | Any, name: str) -> Iterable[Cell]:
     return [Cell(f"{shares[name]:.0%}" if name in shares else "–", shares.get(name))] if shares else []
 
 
-def _name(row: "TrialRecord") -> str:
+def _name(row: TrialRecord) -> str:
     return f"{row.family} #{row.number}"
 
 

@@ -1,5 +1,7 @@
 """What a study asks, and what its answer is worth: in sentences."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from workbench.errors import format_list

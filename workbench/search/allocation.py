@@ -5,6 +5,8 @@ family that has had the least for what it promises: by the rank of its best tria
 has in a blend of the families' best. The family that promises most gets most, none is starved.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

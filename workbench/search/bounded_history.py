@@ -5,6 +5,8 @@ few hundred tell as well where not to look. Where the goal is not a trial's own 
 valued by that.
 """
 
+from __future__ import annotations
+
 import copy
 import heapq
 from collections.abc import Callable, Container, Mapping, Sequence

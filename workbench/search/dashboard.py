@@ -1,5 +1,7 @@
 """Optuna's dashboard over a home's journal, to look at only: what it would change is what a search relies on."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +40,7 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
         yield server
 
 
-def application(journal: Path) -> "WSGIApplication":
+def application(journal: Path) -> WSGIApplication:
     """Return the dashboard as a WSGI application that changes nothing and answers this machine only."""
     import optuna
     import optuna_dashboard
@@ -49,8 +51,8 @@ def application(journal: Path) -> "WSGIApplication":
     return _guarded(optuna_dashboard.wsgi(storage(journal)))
 
 
-def _guarded(inner: "Callable[..., Iterable[bytes]]") -> "WSGIApplication":
-    def guarded(environ: dict[str, Any], respond: "StartResponse") -> Iterable[bytes]:
+def _guarded(inner: Callable[..., Iterable[bytes]]) -> WSGIApplication:
+    def guarded(environ: dict[str, Any], respond: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
         if host not in _HOSTS:
             reason = "This page is for this machine only."

@@ -1,5 +1,7 @@
 """The sampler of a family's first trial: it suggests what the family says is known to be good."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from optuna.distributions import BaseDistribution

@@ -10,6 +10,8 @@ and the sampler is shown a family's trials as they are judged at that moment, al
 follows from the record alone: it is the same after a restart, and the goal may change under a running study.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench import ensemble
+from workbench.array import Array
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
 from workbench.search.storage import TrialRecord
-
-Array = NDArray[np.float64]
 
 # What a trial may weigh in the blend; between these the score hardly differs.
 _SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)

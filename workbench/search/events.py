@@ -1,5 +1,7 @@
 """What the search tells whoever is looking: facts, in the order in which they happen."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 

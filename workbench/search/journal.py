@@ -1,5 +1,7 @@
 """Optuna's journal on disk: how it is opened, locked and written, so that a kill loses nothing and leaves no lock."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path

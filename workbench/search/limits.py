@@ -1,5 +1,7 @@
 """What a trial, and a home, may take: seconds, memory, disk."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -3,6 +3,8 @@
 There they are in memory and Keras is loaded: the parent needs none, and what was made stays when weights are freed.
 """
 
+from __future__ import annotations
+
 import traceback
 from collections.abc import Callable
 from functools import partial

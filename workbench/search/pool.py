@@ -4,6 +4,8 @@ Importing TensorFlow takes seconds; a fork of a process that has done so starts 
 of its own and gives it back when it ends. Where there is no fork, processes are spawned, slower.
 """
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 import sys

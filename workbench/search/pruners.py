@@ -6,6 +6,8 @@ values within a fold are validation losses and those at its end are scores, so t
 `IntermediateValues` that keeps them apart. What they decide follows from Optuna's journal alone and is the same after a restart.
 """
 
+from __future__ import annotations
+
 import bisect
 import math
 import zlib

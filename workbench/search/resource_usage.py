@@ -1,5 +1,7 @@
 """What a trial uses of the machine, written down every second or so beside its folds, under MLflow's names."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import time

@@ -1,5 +1,7 @@
 """Who suggests hyperparameters: Optuna's samplers by name, and the known-good default before them."""
 
+from __future__ import annotations
+
 import importlib.util
 import warnings
 import zlib
@@ -53,7 +55,7 @@ def check_goal(goal: str, sampler: str) -> None:
         )
 
 
-def make_sampler(name: str, *, seed: int, family: str, number: int, judge: "Judge | None" = None) -> "BaseSampler":
+def make_sampler(name: str, *, seed: int, family: str, number: int, judge: Judge | None = None) -> BaseSampler:
     """Return the sampler for one trial.
 
     A new one for every trial, seeded by study, family and trial number, suggests the same whether the study ran

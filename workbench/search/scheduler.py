@@ -1,5 +1,7 @@
 """The loop of the search: ask Optuna, start a process, listen, tell, until the budget is spent."""
 
+from __future__ import annotations
+
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

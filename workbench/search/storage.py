@@ -5,6 +5,8 @@ hyperparameters. A trial that a dead process left RUNNING goes back to WAITING a
 number, its hyperparameters and its finished folds.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -55,7 +57,7 @@ class TrialRecord:
         return self.family, self.number
 
     @classmethod
-    def of(cls, result: TrialResult, run_id: str) -> "TrialRecord":
+    def of(cls, result: TrialResult, run_id: str) -> TrialRecord:
         """Return the row of a result that MLflow knows as `run_id`."""
         return cls(
             run_id=run_id,
@@ -122,7 +124,7 @@ class TrialStorage:
         """Return all trials of a family as Optuna knows them, to be read only."""
         return self._open(family).get_trials(deepcopy=False)
 
-    def ask(self, family: str) -> "ActiveTrial":
+    def ask(self, family: str) -> ActiveTrial:
         """Begin a trial, or go on with one that waits."""
         study = self._open(family)
         trial = study.ask()

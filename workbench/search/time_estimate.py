@@ -1,5 +1,7 @@
 """How long a trial under way still needs, by its pace so far."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 # From so many epochs on their mean says how long the next ones take.

@@ -1,5 +1,7 @@
 """What Optuna knows of a study's past: when its trials ended, where in their ranges they were, and what mattered."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from bisect import bisect_right

@@ -1,5 +1,7 @@
 """What runs in a trial's own process: the folds, one after another, and a line to the parent."""
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import os
@@ -80,7 +82,7 @@ class Job:
     """Variables that only this process has, as the device it may use."""
 
 
-def work(line: "connection.Connection[Any, Any]") -> None:
+def work(line: connection.Connection[Any, Any]) -> None:
     """Wait for a job, run it and tell the parent over `line`: questions, progress, folds, and the end."""
     # Ctrl-C reaches the whole process group; what to do about it is the parent's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -102,7 +104,7 @@ def work(line: "connection.Connection[Any, Any]") -> None:
 class _Work:
     """One trial and its line to the parent."""
 
-    def __init__(self, line: "connection.Connection[Any, Any]") -> None:
+    def __init__(self, line: connection.Connection[Any, Any]) -> None:
         self._line = line
         self._seen: tuple[int, int | None] | None = None
         self._beat = 0.0

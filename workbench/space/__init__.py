@@ -5,6 +5,8 @@ A family's code calls `hp.Int`, `hp.Float`, `hp.Choice`, `hp.Boolean` and `hp.Fi
 Here is the light `Space` for families that are not Keras; `space.keras` answers KerasTuner's own class.
 """
 
+from __future__ import annotations
+
 from workbench.space.distributions import Hyperparameter, Suggest, answer_choice, answer_number, defaults
 from workbench.space.space import Space
 

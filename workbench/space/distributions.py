@@ -4,6 +4,8 @@ KerasTuner knows samplings that Optuna does not: a logarithmic grid is asked as 
 logarithmic sampling as a quantile. The answer is mapped back, so both sides see values they understand.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """KerasTuner's hypermodels: its own by name, and which objects of a user's are some. Only Keras families load this."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras_tuner

@@ -1,5 +1,7 @@
 """KerasTuner's own HyperParameters, answered by whatever can suggest. Only Keras families load this file."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras_tuner

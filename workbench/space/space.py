@@ -1,5 +1,7 @@
 """The light search space: KerasTuner's methods without KerasTuner, for families that never load Keras."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

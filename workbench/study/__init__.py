@@ -21,6 +21,8 @@ inference  what follows from it: target, id, task, metric, families
 draft      the study file that says so
 """
 
+from __future__ import annotations
+
 from workbench.study.ensemble import Ensemble
 from workbench.study.study import Study, Summary, open
 

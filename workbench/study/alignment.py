@@ -1,5 +1,7 @@
 """Whether another study's predictions are for this one's rows, target and folds, and where each row of it is there."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any

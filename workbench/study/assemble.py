@@ -1,5 +1,7 @@
 """The document of an ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext

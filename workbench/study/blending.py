@@ -1,5 +1,7 @@
 """Candidates -> the document of an ensemble, and its predictions."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,5 +1,7 @@
 """The models that a blend may choose from: trials and imports of a study, and of others with the same folds."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,5 +1,7 @@
 """What MLflow's page says above a study's runs: what is asked, of which data, and what came of it so far."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.tracking import Provenance
 
 
-def markdown(own: Task, best: "TrialRecord | None", ensemble: Mapping[str, Any] | None, experiment: str) -> str:
+def markdown(own: Task, best: TrialRecord | None, ensemble: Mapping[str, Any] | None, experiment: str) -> str:
     """Return the description of a study.
 
     Args:
@@ -46,12 +48,12 @@ def markdown(own: Task, best: "TrialRecord | None", ensemble: Mapping[str, Any] 
     )
 
 
-def title(best: "TrialRecord | None") -> str:
+def title(best: TrialRecord | None) -> str:
     """Return the name of the study's own run."""
     return "study" if best is None else f"study · best {_name(best)} {best.score:.5g}"
 
 
-def origin(own: Task) -> "Provenance":
+def origin(own: Task) -> Provenance:
     """Return where the study comes from: its file, the commit that is in, its data."""
     from workbench.tracking import DataOrigin
     from workbench.tracking.provenance import read_provenance
@@ -67,7 +69,7 @@ def origin(own: Task) -> "Provenance":
     return read_provenance(own.config.file, tuple(found))
 
 
-def _name(best: "TrialRecord") -> str:
+def _name(best: TrialRecord) -> str:
     return f"{best.family} #{best.number}"
 
 

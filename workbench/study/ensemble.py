@@ -1,5 +1,7 @@
 """An ensemble, as `Study.ensemble` returns it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ class Ensemble:
 
     document: Mapping[str, Any]
     """All of it as the command line prints it."""
-    predict: "Callable[[NewRows], pd.DataFrame]"
+    predict: Callable[[NewRows], pd.DataFrame]
     """Predicts new rows, given as a file or a frame, as `Study.predict` does, with the members of this ensemble."""
 
     @property
@@ -26,7 +28,7 @@ class Ensemble:
         return list(self.document["members"])
 
     @property
-    def weights(self) -> "np.ndarray":
+    def weights(self) -> np.ndarray:
         """The members' weights, (members,), at least 0, sum 1; where targets or classes have their own, the mean."""
         import numpy as np
 

@@ -1,5 +1,7 @@
 """A bundle -> models of MLflow's: the ensemble and its members, each with all that it takes to serve it elsewhere."""
 
+from __future__ import annotations
+
 import contextlib
 import re
 import shutil

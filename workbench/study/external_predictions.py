@@ -1,5 +1,7 @@
 """Predictions made elsewhere -> the study's: a table held against its folds and put in their order."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from pathlib import Path

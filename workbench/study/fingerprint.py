@@ -1,5 +1,7 @@
 """What a study was begun with. Gone on with as something else, its trials could not be compared."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Collection
@@ -35,7 +37,7 @@ class Fingerprint:
     """The fold hash: over ids, target and assignment."""
 
     @classmethod
-    def of(cls, dataset: Dataset, metric: str, folds: str) -> "Fingerprint":
+    def of(cls, dataset: Dataset, metric: str, folds: str) -> Fingerprint:
         """Return the facts of a study about to begin, or to go on."""
         return cls(
             metric=metric,
@@ -93,7 +95,7 @@ class Fingerprint:
             )
 
 
-def _digest(x: "Rows | None") -> str:
+def _digest(x: Rows | None) -> str:
     """Return 16 hex digits over shape, column names and values; of images in files, over these."""
     if x is None:
         return "none"

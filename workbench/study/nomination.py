@@ -1,5 +1,7 @@
 """Which trials are worth a look, and what they are worth at a first one."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Protocol, TypeVar

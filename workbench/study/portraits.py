@@ -1,5 +1,7 @@
 """What there is to see of the nets that a report tells of, as their trials have left it in MLflow."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,7 @@ class NetImages:
     notes: list[str] = field(default_factory=list)
 
 
-def read(tracker: Tracker, rows: "Sequence[TrialRecord]", ensemble: Mapping[str, Any] | None) -> NetImages:
+def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: Mapping[str, Any] | None) -> NetImages:
     """Return what there is to see of the members that have nets; without an ensemble, of each family's best trial.
 
     Args:
@@ -44,7 +46,7 @@ def read(tracker: Tracker, rows: "Sequence[TrialRecord]", ensemble: Mapping[str,
     return found
 
 
-def _shown(rows: "Sequence[TrialRecord]", ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _shown(rows: Sequence[TrialRecord], ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """Yield the names of trials and the ids of their runs."""
     if ensemble is not None:
         for member in sorted(ensemble["members"], key=lambda member: -member["weight"]):

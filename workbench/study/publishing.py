@@ -1,5 +1,7 @@
 """What is told of a study is kept: as a file for a reader, and in MLflow for whoever looks around there."""
 
+from __future__ import annotations
+
 import logging
 import tempfile
 import time
@@ -83,7 +85,7 @@ def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]
             tracker.attach(run_id, file)
 
 
-def picture(archive: StudyStore, rows: "Sequence[TrialRecord]") -> None:
+def picture(archive: StudyStore, rows: Sequence[TrialRecord]) -> None:
     """Put the figures of the newest ensemble on its run."""
     with _forgiven("The ensemble's figures could not be drawn"):
         story = report_inputs.gather_report(archive.task, archive, rows)
@@ -91,7 +93,7 @@ def picture(archive: StudyStore, rows: "Sequence[TrialRecord]") -> None:
             _attach(archive.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
 
 
-def publish(archive: StudyStore, rows: "Sequence[TrialRecord]", end: float | None) -> None:
+def publish(archive: StudyStore, rows: Sequence[TrialRecord], end: float | None) -> None:
     """Put all figures and the page into MLflow, as far as there is time.
 
     Args:

@@ -1,5 +1,7 @@
 """Everything a report tells of a study, read from what it has written down; nothing is written, nothing locked."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord
 
 
-def gather_report(task: Task, archive: StudyStore, rows: "Sequence[TrialRecord]") -> ReportData:
+def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) -> ReportData:
     """Return what there is to tell of a study, which may be running.
 
     Args:
@@ -111,7 +113,7 @@ def _question(task: Task) -> StudyFacts:
     )
 
 
-def _curves(archive: StudyStore, rows: "Sequence[TrialRecord]") -> dict[str, Curves]:
+def _curves(archive: StudyStore, rows: Sequence[TrialRecord]) -> dict[str, Curves]:
     """Return the curves of the best trial of each family, of those that tell of losses."""
     best: dict[str, TrialRecord] = {}
     for row in rows:

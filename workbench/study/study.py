@@ -1,5 +1,7 @@
 """The verbs of one study: run, search, leaderboard, ensemble, import, submit, predict, export, report, folds."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
@@ -62,7 +64,7 @@ def open(
     *,
     tell: Tell = silent,
     **overrides: Any,
-) -> "Study":
+) -> Study:
     """Open the study that `file` describes, and refuse what is wrong with it before anything heavy loads.
 
     Args:
@@ -101,7 +103,7 @@ class Study:
         minutes: float | None = None,
         workers: int | None = None,
         out: str | os.PathLike[str] | None = None,
-        listen: "Callable[[Event], None] | None" = None,
+        listen: Callable[[Event], None] | None = None,
     ) -> Summary:
         """Search, then blend, then write the submission; called again, it goes on where it stopped.
 
@@ -134,7 +136,7 @@ class Study:
 
     def search(
         self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
-    ) -> "Generator[Event]":
+    ) -> Generator[Event]:
         """Run trials until the budget is spent, yielding what happens.
 
         Args:
@@ -175,7 +177,7 @@ class Study:
             with contextlib.closing(pool):
                 yield from Search(plan, archive.storage, pool).events()
 
-    def rows(self) -> "list[TrialRecord]":
+    def rows(self) -> list[TrialRecord]:
         """Return every finished trial, best first.
 
         Raises:
@@ -186,7 +188,7 @@ class Study:
             raise StudyError(f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}")
         return rows
 
-    def leaderboard(self) -> "pd.DataFrame":
+    def leaderboard(self) -> pd.DataFrame:
         """Return every finished trial as a table, best first.
 
         Raises:
@@ -201,7 +203,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: "Whose | None" = None,
+        weights: Whose | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -228,7 +230,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: "Whose | None" = None,
+        weights: Whose | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -323,11 +325,11 @@ class Study:
 
     def predict(
         self,
-        rows: "NewRows",
+        rows: NewRows,
         *,
         out: str | os.PathLike[str] | None = None,
-        listen: "Callable[[str], object] | None" = None,
-    ) -> "pd.DataFrame":
+        listen: Callable[[str], object] | None = None,
+    ) -> pd.DataFrame:
         """Return what the newest ensemble predicts for new rows: the submission's columns, in the rows' own order.
 
         Args:
@@ -355,7 +357,7 @@ class Study:
         out: str | os.PathLike[str] | None = None,
         *,
         register: bool = False,
-        listen: "Callable[[str], object] | None" = None,
+        listen: Callable[[str], object] | None = None,
     ) -> dict[str, Any]:
         """Log the newest ensemble and its members as models that MLflow serves, in the place of earlier ones.
 
@@ -430,7 +432,7 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _assemble(self, document: Mapping[str, Any], listen: "Callable[[str], object] | None" = None) -> "Predictor":
+    def _assemble(self, document: Mapping[str, Any], listen: Callable[[str], object] | None = None) -> Predictor:
         """Return the ensemble of `document` with its models."""
         from workbench.study import assemble
 

@@ -1,5 +1,7 @@
 """What a study has written down: Optuna's books, MLflow's vault of predictions, and the weights of its best models."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -39,21 +41,21 @@ class StudyStore:
         self._best: float | None = None
 
     @cached_property
-    def tracker(self) -> "Tracker":
+    def tracker(self) -> Tracker:
         """MLflow's: predictions, curves and ensembles."""
         from workbench.tracking import Tracker
 
         return Tracker(self.home, self.config.name, partial(description.origin, self.task))
 
     @cached_property
-    def weights(self) -> "Checkpoints":
+    def weights(self) -> Checkpoints:
         """The fold models of the best trials."""
         from workbench.tracking import Checkpoints
 
         return Checkpoints(self.home, self.config.name)
 
     @cached_property
-    def storage(self) -> "TrialStorage":
+    def storage(self) -> TrialStorage:
         """Optuna's: every trial, and what was asked and told."""
         from workbench.search.storage import TrialStorage
 
@@ -69,7 +71,7 @@ class StudyStore:
         )
 
     @cached_property
-    def goal(self) -> "EnsembleObjective":
+    def goal(self) -> EnsembleObjective:
         """What trials are worth to the ensemble, judged on some thousand rows of the first repeat."""
         import numpy as np
 
@@ -108,7 +110,7 @@ class StudyStore:
         self.storage.reclaim()
         self._tidy()
 
-    def tell(self, newest: "TrialRecord | None" = None) -> None:
+    def tell(self, newest: TrialRecord | None = None) -> None:
         """Bring up to date what MLflow's page says of the study; of `newest`, a trial, Optuna is yet to be told."""
         own = self.task
         rows = [*self.rows(), *([] if newest is None else [newest])]
@@ -118,7 +120,7 @@ class StudyStore:
         told = description.markdown(own, best, self._ensemble(), self.tracker.experiment_id)
         self.tracker.tell(told, description.title(best))
 
-    def _loss(self, row: "TrialRecord") -> float:
+    def _loss(self, row: TrialRecord) -> float:
         return self.task.metric.loss_of(row.score or 0.0)
 
     def _ensemble(self) -> dict[str, Any] | None:
@@ -135,7 +137,7 @@ class StudyStore:
         for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def rows(self) -> "list[TrialRecord]":
+    def rows(self) -> list[TrialRecord]:
         """Return every finished trial, best first; asking makes no journal."""
         return self.storage.rows() if self.home.journal.exists() else []
 
@@ -147,7 +149,7 @@ class StudyStore:
         features = Fingerprint.features_of(self.home.facts(self.config.name))
         return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
 
-    def record(self, result: "TrialResult", folder: Path) -> str:
+    def record(self, result: TrialResult, folder: Path) -> str:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import net_artifacts, resource_usage, worker
         from workbench.search.storage import TrialRecord
@@ -169,7 +171,7 @@ class StudyStore:
             self.tell(row)
         return run_id
 
-    def needed(self, rows: "Sequence[TrialRecord]") -> "set[Key]":
+    def needed(self, rows: Sequence[TrialRecord]) -> set[Key]:
         """Return the trials among `rows` that are members of the newest ensemble."""
         keys = {row.run_id: row.key for row in rows}
         members = (self._ensemble() or {"members": []})["members"]
@@ -185,7 +187,7 @@ class StudyStore:
         self.weights.keep([*needed], needed)
         return self.home.full(most)
 
-    def weigh(self, rows: "Sequence[TrialRecord]") -> "Mapping[str, float]":
+    def weigh(self, rows: Sequence[TrialRecord]) -> Mapping[str, float]:
         """Return the weights of the families' best trials in a quick blend of them."""
         from workbench.study.nomination import weights
 
@@ -194,7 +196,7 @@ class StudyStore:
         found = weights(oof, self.task.dataset.y[vault.rows], self.task.metric)
         return {row.family: weight for row, weight in zip(rows, found, strict=True)}
 
-    def judge(self, trials: "Sequence[TrialRecord]", rows: "Sequence[TrialRecord]") -> "Mapping[int, float]":
+    def judge(self, trials: Sequence[TrialRecord], rows: Sequence[TrialRecord]) -> Mapping[int, float]:
         """Return, by number, what the ensemble of the best of `rows` would score with each of a family's `trials`."""
         from workbench.study.nomination import nominate
 
@@ -202,7 +204,7 @@ class StudyStore:
         whole = [row for row in rows if row.state == "complete" and row.score is not None]
         return self.goal.values(trials, nominate([whole], _CANDIDATES))
 
-    def free(self, rows: "Sequence[TrialRecord]") -> int:
+    def free(self, rows: Sequence[TrialRecord]) -> int:
         """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""
         needed = {rows[0].key, *self.needed(rows)}
         return self.weights.keep([*needed], needed)

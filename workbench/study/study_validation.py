@@ -1,5 +1,7 @@
 """A study file's words, each held against the room that owns it, before anything heavy loads."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial

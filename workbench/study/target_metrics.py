@@ -1,5 +1,7 @@
 """What a study with several targets is scored by, target by target, and what each of them is trained on."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 Transform = Literal["none", "log1p"]
 
 
-def metric(config: StudyConfig, dataset: "Dataset") -> "MultiTargetMetric":
+def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
     """Return the weighted mean of the targets' scores.
 
     Raises:
@@ -41,8 +43,8 @@ def metric(config: StudyConfig, dataset: "Dataset") -> "MultiTargetMetric":
 
 
 def also(
-    config: StudyConfig, dataset: "Dataset", of: "MultiTargetMetric"
-) -> "tuple[MultiTargetMetric | SingleTargetMetric, ...]":
+    config: StudyConfig, dataset: Dataset, of: MultiTargetMetric
+) -> tuple[MultiTargetMetric | SingleTargetMetric, ...]:
     """Return what else is shown: the further metrics, each over the targets that it suits, and each target's own score.
 
     Args:
@@ -66,7 +68,7 @@ def also(
     return (*found, *(SingleTargetMetric.of(part) for part in of.parts))
 
 
-def transforms(config: StudyConfig, dataset: "Dataset", of: "MultiTargetMetric") -> tuple[Transform, ...]:
+def transforms(config: StudyConfig, dataset: Dataset, of: MultiTargetMetric) -> tuple[Transform, ...]:
     """Return what each target is trained on.
 
     Raises:
@@ -82,7 +84,7 @@ def transforms(config: StudyConfig, dataset: "Dataset", of: "MultiTargetMetric")
     )
 
 
-def transform(config: StudyConfig, key: str, asked: Transform | None, metric: "Metric", y: "np.ndarray") -> Transform:
+def transform(config: StudyConfig, key: str, asked: Transform | None, metric: Metric, y: np.ndarray) -> Transform:
     """Return what a target of numbers is trained on.
 
     Args:
@@ -104,7 +106,7 @@ def transform(config: StudyConfig, key: str, asked: Transform | None, metric: "M
     return found
 
 
-def outputs(targets: "Sequence[Target]") -> tuple[str, ...]:
+def outputs(targets: Sequence[Target]) -> tuple[str, ...]:
     """Return the names of the columns of predictions: a target's, or one for each of its classes."""
     return tuple(
         name
@@ -115,11 +117,11 @@ def outputs(targets: "Sequence[Target]") -> tuple[str, ...]:
     )
 
 
-def _own(config: StudyConfig, target: "Target") -> TargetConfig:
+def _own(config: StudyConfig, target: Target) -> TargetConfig:
     return config.targets.get(target.name, TargetConfig())
 
 
-def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "TargetMetric":
+def _part(dataset: Dataset, place: int, metric: Metric, weight: float) -> TargetMetric:
     """Return where a target stands, and how it is scored."""
     from workbench.data.dataset import output_spans
     from workbench.evaluation.multi_target import TargetMetric
@@ -128,7 +130,7 @@ def _part(dataset: "Dataset", place: int, metric: "Metric", weight: float) -> "T
     return TargetMetric(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
 
 
-def _checked(config: StudyConfig, dataset: "Dataset", place: int, key: str, name: str) -> "Metric":
+def _checked(config: StudyConfig, dataset: Dataset, place: int, key: str, name: str) -> Metric:
     """Return a metric that suits a target."""
     from workbench import evaluation
     from workbench.errors import EvaluationError
@@ -143,7 +145,7 @@ def _checked(config: StudyConfig, dataset: "Dataset", place: int, key: str, name
     return metric
 
 
-def _skewed(y: "np.ndarray") -> bool:
+def _skewed(y: np.ndarray) -> bool:
     """Tell whether values are amounts of at least 0 with a long tail: a skewness above 1."""
     import numpy as np
 

@@ -1,5 +1,7 @@
 """What a study is about: the data, the metric, the folds, and how its trials' predictions are laid out."""
 
+from __future__ import annotations
+
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,27 +36,27 @@ _LATE_KERAS = tuple(
 class Task:
     """A study file's data, metric and folds, each made when first asked for."""
 
-    def __init__(self, config: StudyConfig, *, cache: "Cache | None" = None) -> None:
+    def __init__(self, config: StudyConfig, *, cache: Cache | None = None) -> None:
         """Hold what was checked; nothing is loaded yet. Decoded images and large arrays are kept in `cache`."""
         self.config = config
         self.cache = cache
 
     @cached_property
-    def dataset(self) -> "Dataset":
+    def dataset(self) -> Dataset:
         """The data, loaded when first asked for."""
         from workbench import data
 
         return data.load(self.config, cache=self.cache)
 
     @cached_property
-    def reader(self) -> "Reader":
+    def reader(self) -> Reader:
         """How rows to predict are read."""
         from workbench import data
 
         return data.Reader.of(self.config, self.dataset)
 
     @cached_property
-    def metric(self) -> "Metric":
+    def metric(self) -> Metric:
         """What is optimised."""
         from workbench import evaluation
 
@@ -64,11 +66,11 @@ class Task:
         return self._checked_metric("metric", name)
 
     @cached_property
-    def _several(self) -> "MultiTargetMetric":
+    def _several(self) -> MultiTargetMetric:
         return target_metrics.metric(self.config, self.dataset)
 
     @property
-    def scored_by(self) -> "Metric":
+    def scored_by(self) -> Metric:
         """What is optimised, without a look at the data where the study file names it."""
         from workbench import evaluation
 
@@ -76,14 +78,14 @@ class Task:
         return self.metric if name is None or own else evaluation.metric(name, self.config.resolve)
 
     @cached_property
-    def also(self) -> "tuple[Metric, ...]":
+    def also(self) -> tuple[Metric, ...]:
         """What else is shown; of several targets, the score of each."""
         if self.dataset.targets:
             return target_metrics.also(self.config, self.dataset, self._several)
         return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
 
     @cached_property
-    def folds(self) -> "Folds":
+    def folds(self) -> Folds:
         """The folds; the same study file and data give the same."""
         from workbench.errors import EvaluationError
         from workbench.evaluation import folds
@@ -97,14 +99,14 @@ class Task:
             raise ConfigError(f"{self.config.file}: {error}") from error
 
     @cached_property
-    def facts(self) -> "Fingerprint":
+    def facts(self) -> Fingerprint:
         """What must stay the same as long as the study keeps its name."""
         from workbench.study.fingerprint import Fingerprint
 
         return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
 
     @cached_property
-    def schema(self) -> "PredictionSchema":
+    def schema(self) -> PredictionSchema:
         """How the predictions of its trials are laid out."""
         from workbench.tracking import PredictionSchema
 
@@ -126,7 +128,7 @@ class Task:
         )
 
     @property
-    def groups(self) -> "np.ndarray | None":
+    def groups(self) -> np.ndarray | None:
         """Which out-of-fold predictions belong together: those of a row that is dealt repeatedly, those of a group."""
         if self.dataset.groups is not None:
             groups: np.ndarray = self.dataset.groups[self.schema.rows]
@@ -134,7 +136,7 @@ class Task:
         return self.schema.rows if self.folds.repeats > 1 else None
 
     @cached_property
-    def transform(self) -> "Transform | tuple[Transform, ...]":
+    def transform(self) -> Transform | tuple[Transform, ...]:
         """What the target is trained on; of several, each."""
         if self.dataset.targets:
             return target_metrics.transforms(self.config, self.dataset, self._several)
@@ -197,12 +199,12 @@ class Task:
         """Return how many threads a trial should use."""
         return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
 
-    def specs(self, threads: int) -> "dict[str, TrialSpec]":
+    def specs(self, threads: int) -> dict[str, TrialSpec]:
         """Return what the trials of each family need to know, the baseline's too."""
         families = dict.fromkeys([models.BASELINE, *self.config.families])
         return {family: self.spec(family, threads) for family in families}
 
-    def spec(self, family: str, threads: int) -> "TrialSpec":
+    def spec(self, family: str, threads: int) -> TrialSpec:
         """Return what the trials of a family need to know."""
         from workbench.trial import TrialSpec
 
@@ -226,7 +228,7 @@ class Task:
     def _located(self, family: str) -> str:
         return models.resolve_family(family, self.config.resolve)
 
-    def _checked_metric(self, key: str, name: str) -> "Metric":
+    def _checked_metric(self, key: str, name: str) -> Metric:
         """Return a metric that suits the data."""
         from workbench import evaluation
         from workbench.errors import EvaluationError

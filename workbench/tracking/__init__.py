@@ -15,6 +15,8 @@ ui       MLflow's own pages
 tensorboard  the curves of trials in TensorBoard
 """
 
+from __future__ import annotations
+
 from workbench.tracking.checkpoints import Checkpoints
 from workbench.tracking.prediction_schema import Imported, Predictions, PredictionSchema
 from workbench.tracking.provenance import DataOrigin, Provenance

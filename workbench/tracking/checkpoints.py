@@ -4,6 +4,8 @@ Predictions are kept for every trial, by MLflow; weights are large and wanted on
 home, a folder per trial and in it one per fold, as the trial's family wrote them.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections import Counter

@@ -1,5 +1,7 @@
 """A study's data as MLflow's data sets: their source, digest, schema and size, but not their rows."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ _LONGEST_NAME = 500
 _LONGEST_SCHEMA = 1_000_000
 
 
-def inputs(data: Sequence[DataOrigin]) -> "list[DatasetInput]":
+def inputs(data: Sequence[DataOrigin]) -> list[DatasetInput]:
     """Return the data sets as inputs of a run, each with its context."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

@@ -1,5 +1,7 @@
 """What the home's database says of studies and trials, asked without MLflow, whose client takes seconds to load."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing

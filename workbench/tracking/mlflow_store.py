@@ -1,5 +1,7 @@
 """MLflow's database in a home: made whole or not at all, and spoken to without telemetry or chatter."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ _QUIET = {
 }
 
 
-def client(home: Home) -> "MlflowClient":
+def client(home: Home) -> MlflowClient:
     """Return MLflow's client for the home's database, which is made when it is not there.
 
     Raises:

@@ -1,5 +1,7 @@
 """MLflow's own pages over a home, each study at the link that shows its trials, best first."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 

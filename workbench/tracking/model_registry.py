@@ -3,6 +3,8 @@
 Nothing is pickled: a model is a script (models from code), the package that it imports, and a folder that it reads.
 """
 
+from __future__ import annotations
+
 import shutil
 import threading
 import warnings
@@ -57,7 +59,7 @@ class PortableModel:
     """Predictions by their columns and types; the values do not matter."""
 
 
-def offer_model(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> "PythonModel":
+def offer_model(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> PythonModel:
     """Give the MLflow that runs the calling script its model, and return that.
 
     Args:
@@ -97,7 +99,7 @@ class ModelRegistry:
         self._home, self._study = home, study
 
     @cached_property
-    def _client(self) -> "MlflowClient":
+    def _client(self) -> MlflowClient:
         return mlflow_store.client(self._home)
 
     @cached_property
@@ -167,13 +169,13 @@ class ModelRegistry:
                 shutil.rmtree(place.parent, ignore_errors=True)
 
 
-def _folder(model: "LoggedModel") -> Path:
+def _folder(model: LoggedModel) -> Path:
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     return Path(local_file_uri_to_path(model.artifact_location))
 
 
-def _save(model: PortableModel, logged: "LoggedModel") -> None:
+def _save(model: PortableModel, logged: LoggedModel) -> None:
     """Write a model in MLflow's form to where it belongs."""
     place = _folder(logged)
     known = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
@@ -200,7 +202,7 @@ def _save(model: PortableModel, logged: "LoggedModel") -> None:
     made.save(str(place / "MLmodel"))
 
 
-def _signature(model: PortableModel) -> "ModelSignature":
+def _signature(model: PortableModel) -> ModelSignature:
     """Return what goes in and comes out: of a table the columns, of images and sequences their shape."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
@@ -219,7 +221,7 @@ def _sent(model: PortableModel) -> Rows:
     if isinstance(model.example, np.ndarray):
         return model.example
 
-    def plain(name: str, values: "pd.Series[Any]") -> "pd.Series[Any]":
+    def plain(name: str, values: pd.Series[Any]) -> pd.Series[Any]:
         number = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
         if number:
             return values if name == model.id_column else values.astype("float64")
@@ -228,7 +230,7 @@ def _sent(model: PortableModel) -> Rows:
     return pd.DataFrame({str(name): plain(str(name), values) for name, values in model.example.items()})
 
 
-def _type(values: "pd.Series[Any]") -> str:
+def _type(values: pd.Series[Any]) -> str:
     """Return MLflow's type for what a column holds."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"

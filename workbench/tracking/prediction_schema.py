@@ -1,5 +1,7 @@
 """How the predictions of a study are laid out, so that any two trials of it can be blended."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

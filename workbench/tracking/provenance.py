@@ -1,5 +1,7 @@
 """Where a study comes from: its file, the commit that the file lies in, and the data, told so that no secret is."""
 
+from __future__ import annotations
+
 import contextlib
 import getpass
 import os

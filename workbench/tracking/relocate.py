@@ -1,5 +1,7 @@
 """A home that was moved or copied: MLflow's database says in absolute paths where artifacts lie, and is mended."""
 
+from __future__ import annotations
+
 import sqlite3
 from contextlib import closing
 from urllib.parse import unquote

@@ -5,6 +5,8 @@ chosen over one another in it. So `val_loss/fold_0` and its like stand side by s
 `val_loss/mean`, beside them, is the one line by which trials compare; `view` lays the folds over one another.
 """
 
+from __future__ import annotations
+
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,6 +4,8 @@ MLflow draws a chart of every metric by itself; those prepared here come first. 
 experiment, and a link names it; how that looks was read off MLflow 3.17.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import zlib

@@ -1,5 +1,7 @@
 """TensorBoard over the curves of a home's trials, written for it when it is asked for: training pays nothing."""
 
+from __future__ import annotations
+
 import re
 import sys
 import tempfile

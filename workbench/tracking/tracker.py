@@ -4,6 +4,8 @@ One experiment a study, one flat run a trial. Writing is idempotent: a run is fo
 written before is written over, so a trial appears once whatever was killed or resumed.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 import tempfile
@@ -61,7 +63,7 @@ class Tracker:
         self._comes_from = comes_from
 
     @cached_property
-    def _client(self) -> "MlflowClient":
+    def _client(self) -> MlflowClient:
         return mlflow_store.client(self._home)
 
     @cached_property
@@ -69,7 +71,7 @@ class Tracker:
         return self._comes_from()
 
     @cached_property
-    def _inputs(self) -> "list[DatasetInput]":
+    def _inputs(self) -> list[DatasetInput]:
         return datasets.inputs(self._origin.data)
 
     @cached_property
@@ -308,7 +310,7 @@ class Tracker:
     @contextmanager
     def _run(
         self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str], *, seconds: float = 0
-    ) -> "Iterator[tuple[Run, Path]]":
+    ) -> Iterator[tuple[Run, Path]]:
         """Find or make the run of `key`, begun `seconds` ago; it is finished when its artifacts are there."""
         from mlflow.entities import RunTag
 
@@ -332,7 +334,7 @@ class Tracker:
                 self._client.log_artifacts(run.info.run_id, folder)
         self._client.set_terminated(run.info.run_id, "FAILED" if tags["state"] == "failed" else "FINISHED")
 
-    def _search(self, where: str, most: int = 1000) -> "list[Run]":
+    def _search(self, where: str, most: int = 1000) -> list[Run]:
         """Return the runs of ensembles or imports that fit, the newest first."""
         # A question must not make what it asks about.
         if not self._home.database.exists():
@@ -340,7 +342,7 @@ class Tracker:
         newest = ["start_time DESC", "tags.`workbench.ensemble` DESC", "tags.`workbench.imported` DESC"]
         return list(self._client.search_runs([self.experiment_id], where, max_results=most, order_by=newest))
 
-    def _write(self, run: "Run", values: Sequence[RunMetric], params: Mapping[str, Any]) -> None:
+    def _write(self, run: Run, values: Sequence[RunMetric], params: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric, Param
 
         # With the run's own time as their stamp, points written twice are the same points.
@@ -375,7 +377,7 @@ class Tracker:
             )
         return frame
 
-    def _members(self, document: Mapping[str, Any]) -> "list[Run]":
+    def _members(self, document: Mapping[str, Any]) -> list[Run]:
         """Return the runs of an ensemble's members, all those of one that is the mean of several; in one question."""
         wanted = dict.fromkeys(run_id for each in document["members"] for run_id in _run_ids(each))
         if not wanted:
@@ -387,7 +389,7 @@ class Tracker:
         where = f"attributes.run_id IN ({listed})"
         return list(self._client.search_runs(experiments, where, max_results=len(wanted)))
 
-    def _enrol(self, member: "Run", ensemble: str) -> None:
+    def _enrol(self, member: Run, ensemble: str) -> None:
         """Tag a run with an ensemble that it is a member of, the newest last."""
         before = member.data.tags.get(_MEMBER, "").split()
         self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MOST_ENSEMBLES:]))
@@ -398,7 +400,7 @@ def _run_ids(member: Mapping[str, Any]) -> Sequence[str]:
     return ids
 
 
-def _links(document: Mapping[str, Any], members: "Sequence[Run]") -> str:
+def _links(document: Mapping[str, Any], members: Sequence[Run]) -> str:
     """Return a table of an ensemble's members and their weights, as Markdown."""
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]

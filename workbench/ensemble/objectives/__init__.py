@@ -12,8 +12,11 @@
 All but the last are convex, so they also give slopes, curvature and a bound below which no weights can go.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.multi_target_scorer import score_factors
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.expansion import QuadraticExpansion
@@ -23,7 +26,7 @@ from workbench.ensemble.objectives.protocol import Indices, Objective
 from workbench.ensemble.objectives.root import RootMeanSquaredError
 from workbench.ensemble.objectives.squared_error import SquaredError
 from workbench.ensemble.objectives.total import Convex, WeightedSum
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 __all__ = [
     "AbsoluteError",

@@ -1,11 +1,14 @@
 """Absolute error: MAE, and MAPE with residuals as shares of the target."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 # Kinks are rounded off by so much of the error, unless a width is given.
 _ROUNDING = 0.1
@@ -31,7 +34,7 @@ class AbsoluteError:
         self.width = width
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> "AbsoluteError":
+    def of(cls, bank: PredictionMatrix) -> AbsoluteError:
         """Return the objective of a bank of values."""
         residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
         return cls(residuals / np.abs(bank.y) if bank.metric.name == "mape" else residuals, normalize_row_weights(bank))
@@ -55,14 +58,14 @@ class AbsoluteError:
         total, size = counts @ self.residuals, counts.sum() + 1
         return np.array([self._sizes((total + own) / size) @ self.share for own in self.residuals])
 
-    def only(self, models: Indices) -> "AbsoluteError":
+    def only(self, models: Indices) -> AbsoluteError:
         """Return the objective over some of the models."""
         return AbsoluteError(self.residuals[models], self.share, self.width)
 
     def fewer(self) -> None:
         """Return None: it costs little."""
 
-    def rounded(self, weights: Array, rounding: float) -> "AbsoluteError":
+    def rounded(self, weights: Array, rounding: float) -> AbsoluteError:
         """Return the objective with its kinks rounded off by a share of the error at `weights`."""
         return AbsoluteError(self.residuals, self.share, rounding * self.loss(weights))
 

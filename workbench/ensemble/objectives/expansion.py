@@ -1,9 +1,11 @@
 """The second-order expansion of a loss: what it costs to ask does not depend on the rows."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench.ensemble.prediction_matrix import Array
+from workbench.array import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,19 @@
 """Any metric, asked as it is."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.multi_target_scorer import MultiTargetScorer, score_factors
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
 from workbench.ensemble.objectives.total import WeightedSum
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.scorer import Scorer
 
 Surrogate = LogLoss | SquaredError | WeightedSum
@@ -42,7 +45,7 @@ class MetricObjective:
         self.whiff = whiff
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> "MetricObjective":
+    def of(cls, bank: PredictionMatrix) -> MetricObjective:
         """Return the objective of a bank; classes have log loss as a surrogate, values squared error."""
         surrogate, whiff = _surrogate(bank)
         predictions = np.stack(bank.members).astype(np.float64, copy=False)
@@ -76,12 +79,12 @@ class MetricObjective:
             losses += self.whiff * self.surrogate.losses_if_added(counts)
         return losses
 
-    def only(self, models: Indices) -> "MetricObjective":
+    def only(self, models: Indices) -> MetricObjective:
         """Return the objective over some of the models."""
         surrogate = self.surrogate.only(models) if self.surrogate else None
         return MetricObjective(self.predictions[models], self.judge, surrogate, self.whiff)
 
-    def fewer(self) -> "MetricObjective | None":
+    def fewer(self) -> MetricObjective | None:
         """Return the objective over every so manieth row, of many: on few a metric that moves in steps is another."""
         step = self.predictions.shape[1] // _FEWER_ROWS
         if step < 2:

@@ -1,5 +1,7 @@
 """Log loss, reduced to the probability that each model gives to the true class."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 LEAST_PROBABILITY = 1e-15
 # Numbers that are looked at together, to bound memory.
@@ -31,7 +34,7 @@ class LogLoss:
         self._last: tuple[Array, Array] | None = None
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> "LogLoss":
+    def of(cls, bank: PredictionMatrix) -> LogLoss:
         """Return the objective of a bank of probabilities."""
         likelihood = true_class(bank.members, bank.y)
         # The metric clips there too; clipping members can only lower the loss, so that bounds stay bounds.
@@ -61,11 +64,11 @@ class LogLoss:
         ]
         return np.concatenate(parts)
 
-    def only(self, models: Indices) -> "LogLoss":
+    def only(self, models: Indices) -> LogLoss:
         """Return the objective over some of the models, in floats of 64 bits."""
         return LogLoss(self.true_class[models].astype(np.float64, copy=False), self.share)
 
-    def fewer(self) -> "LogLoss | None":
+    def fewer(self) -> LogLoss | None:
         """Return the objective over every so manieth row."""
         step = self.true_class.shape[1] // _FEWER_ROWS
         if step < 2 or self.share is not None:

@@ -1,12 +1,15 @@
 """What every objective can do: a loss over weights on the simplex."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.array import Array
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 Indices = NDArray[np.intp]
 
@@ -27,10 +30,10 @@ class Objective(Protocol):
     def losses_if_added(self, counts: Array) -> Array:
         """Return, for each model, the loss of the mean of the models chosen `counts` times and that model."""
 
-    def only(self, models: Indices) -> "Objective":
+    def only(self, models: Indices) -> Objective:
         """Return the same objective over some of the models."""
 
-    def fewer(self) -> "Objective | None":
+    def fewer(self) -> Objective | None:
         """Return the objective over some of the rows, for a first search; None where that saves nothing."""
 
     def slopes(self, weights: Array) -> Array | None:

@@ -1,13 +1,15 @@
 """Root of the mean squared error, for sums with other losses: a mean of roots is no root of a mean."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.squared_error import SquaredError
-from workbench.ensemble.prediction_matrix import Array
 
 
 class RootMeanSquaredError:
@@ -41,7 +43,7 @@ class RootMeanSquaredError:
         losses: Array = np.sqrt(np.maximum(0.0, self.squared.losses_if_added(counts)))
         return losses
 
-    def only(self, models: Indices) -> "RootMeanSquaredError":
+    def only(self, models: Indices) -> RootMeanSquaredError:
         """Return the same objective over some of the models."""
         return RootMeanSquaredError(self.squared.only(models))
 

@@ -1,12 +1,15 @@
 """Squared error, reduced to the Gram matrix of the residuals: RMSE and R²."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
-from workbench.ensemble.prediction_matrix import Array, PredictionMatrix
+from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 
 class SquaredError:
@@ -21,7 +24,7 @@ class SquaredError:
         self.variance = variance
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> "SquaredError":
+    def of(cls, bank: PredictionMatrix) -> SquaredError:
         """Return the objective of a bank of values."""
         residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
         share = normalize_row_weights(bank)
@@ -55,7 +58,7 @@ class SquaredError:
         losses: Array = (counts @ pull + 2 * pull + np.diag(self.gram)) / (counts.sum() + 1) ** 2
         return losses
 
-    def only(self, models: Indices) -> "SquaredError":
+    def only(self, models: Indices) -> SquaredError:
         """Return the objective over some of the models."""
         return SquaredError(self.gram[np.ix_(models, models)], self.variance)
 

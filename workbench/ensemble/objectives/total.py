@@ -1,15 +1,17 @@
 """The losses of several targets in one, over weights that they share."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.ensemble.objectives.absolute_error import AbsoluteError
 from workbench.ensemble.objectives.log_loss import LogLoss
 from workbench.ensemble.objectives.protocol import Indices
 from workbench.ensemble.objectives.root import RootMeanSquaredError
 from workbench.ensemble.objectives.squared_error import SquaredError
-from workbench.ensemble.prediction_matrix import Array
 
 Convex = LogLoss | SquaredError | AbsoluteError | RootMeanSquaredError
 
@@ -53,11 +55,11 @@ class WeightedSum:
         losses: Array = np.sum([factor * part.losses_if_added(counts) for factor, part in self._terms()], axis=0)
         return losses
 
-    def only(self, models: Indices) -> "WeightedSum":
+    def only(self, models: Indices) -> WeightedSum:
         """Return the same objective over some of the models."""
         return WeightedSum([part.only(models) for part in self.parts], self.factors, self.most)
 
-    def fewer(self) -> "WeightedSum | None":
+    def fewer(self) -> WeightedSum | None:
         """Return the objective over some of the rows, where that saves something for one of the losses."""
         fewer = [part.fewer() for part in self.parts]
         if all(part is None for part in fewer):
@@ -66,7 +68,7 @@ class WeightedSum:
             [less or part for less, part in zip(fewer, self.parts, strict=True)], self.factors, self.most
         )
 
-    def rounded(self, weights: Array, rounding: float) -> "WeightedSum":
+    def rounded(self, weights: Array, rounding: float) -> WeightedSum:
         """Return the objective with the kinks of absolute errors rounded off."""
         parts = [part.rounded(weights, rounding) if isinstance(part, AbsoluteError) else part for part in self.parts]
         return WeightedSum(parts, self.factors, self.most)

@@ -1,5 +1,7 @@
 """Blocks of 3×3 convolutions with pooling between them, in the manner of VGG (Simonyan and Zisserman, 2014)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -6,6 +6,8 @@ regression on as much of the same kernel as a sample of the rows spans (Williams
 serves where there are many. With few rows it is the better one, too.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Extra trees (Geurts et al., 2006) on gradient histograms and coarse colours of images."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor

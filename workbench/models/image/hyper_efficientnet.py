@@ -1,5 +1,7 @@
 """KerasTuner's HyperEfficientNet: EfficientNet (Tan and Le, 2019) with the weights of ImageNet, tuned as a whole."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """KerasTuner's HyperImageAugment, rotations, shifts and contrast in its space, before a small net of convolutions."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

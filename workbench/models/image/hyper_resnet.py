@@ -1,5 +1,7 @@
 """KerasTuner's HyperResNet: the residual nets ResNet (He et al., 2015) and its second version (He et al., 2016)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench.models.nn import applications, image_input, training

@@ -1,5 +1,7 @@
 """KerasTuner's HyperXception: depthwise separable convolutions with residuals (Chollet, 2017)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench.models.nn import applications, image_input, training

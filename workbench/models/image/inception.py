@@ -1,5 +1,7 @@
 """Inception nets: branches that look at an image in windows of several sizes, joined again (Szegedy et al., 2015)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """Inverted residuals with depthwise convolutions, for small budgets (Sandler et al., 2018)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -10,6 +10,8 @@ stays as it is. In all of them the base's layers of batch normalisation keep the
 and its dropout is off.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

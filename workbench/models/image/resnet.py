@@ -1,5 +1,7 @@
 """Residual nets: blocks that add to what they are given (He et al., 2015), also with the activation first (2016)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """Depthwise separable convolutions with residuals (Chollet, 2017), in the size of the images."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """The hypermodels that come with KerasTuner as families: images scaled and standardised, and their own net on top."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What the nets in a model look like: how many parameters they have, their layers in a table, their diagram."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import math

@@ -3,6 +3,8 @@
 What is left to search: nothing, little (flips and shifts), or much (rotation, zoom, crop, contrast and cutout too).
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

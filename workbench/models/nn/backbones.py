@@ -8,6 +8,8 @@ What acts by chance while a net trains, such as dropout, is taken out of any bas
 Nothing heavy is imported before a base is built, so that a study file is checked at once.
 """
 
+from __future__ import annotations
+
 import os
 import urllib.error
 import urllib.request
@@ -134,7 +136,7 @@ def resolve_paths(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> Pr
     return asked.model_copy(update=found)
 
 
-def search_backbone(hp: Any, asked: PretrainedConfig, known: "PixelStatistics", *, cut: float) -> Backbone:
+def search_backbone(hp: Any, asked: PretrainedConfig, known: PixelStatistics, *, cut: float) -> Backbone:
     """Return the base that is asked for, or one of a few.
 
     Args:
@@ -202,7 +204,7 @@ def _unreachable(received: object) -> str:
     )
 
 
-def _offered(asked: PretrainedConfig, known: "PixelStatistics") -> list[str]:
+def _offered(asked: PretrainedConfig, known: PixelStatistics) -> list[str]:
     """Return a few architectures that suit the size of the images, or those whose weights there are."""
     if asked.weights is not None and Path(asked.weights).is_dir():
         return [name for name in ARCHITECTURES if _in_folder(Path(asked.weights), name)]

@@ -1,5 +1,7 @@
 """Who looks on while a net trains: what the study file asks for under `training`, and the user's own."""
 
+from __future__ import annotations
+
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +40,7 @@ def resolve_paths(training: TrainingConfig, resolve: Callable[[str], Path]) -> T
     return training.model_copy(update={**found, "callbacks": own})
 
 
-def callbacks(setting: "FitContext", schedule: "LearningRateSchedule", *, stops: bool) -> list[Any]:
+def callbacks(setting: FitContext, schedule: LearningRateSchedule, *, stops: bool) -> list[Any]:
     """Return the callbacks of one training.
 
     Args:
@@ -74,7 +76,7 @@ def callbacks(setting: "FitContext", schedule: "LearningRateSchedule", *, stops:
 _FOLDERS = ("csv_log", "checkpoint", "tensorboard")
 
 
-def _folder(top: str, setting: "FitContext") -> Path:
+def _folder(top: str, setting: FitContext) -> Path:
     folder = Path(top) / setting.name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

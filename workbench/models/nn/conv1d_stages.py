@@ -1,5 +1,7 @@
 """Stages of convolutions along steps, with pooling between them; what a row is filled up with stays out of them."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import keras

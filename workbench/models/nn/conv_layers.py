@@ -1,5 +1,7 @@
 """What the layers of a net of convolutions have in common, searched once: activation, initialiser, penalty, dropout."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

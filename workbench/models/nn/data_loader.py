@@ -4,6 +4,8 @@ A large array may lie on disk: all that is asked of it is `shape`, `dtype`, `len
 `numpy.asarray` takes. Bytes stay bytes, to be scaled in the net.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -5,6 +5,8 @@ values of a row are replaced by those of other rows, and the net learns to undo 
 other. It needs no labels, so it also learns from the features of the rows to validate on and to predict.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ class AutoencoderFeatures:
         self.net.save(folder / "encoder.keras")
 
     @classmethod
-    def load(cls, folder: Path) -> "AutoencoderFeatures":
+    def load(cls, folder: Path) -> AutoencoderFeatures:
         """Read what `save` wrote; nothing in the files is executed."""
         net = keras.saving.load_model(folder / "encoder.keras", compile=False, safe_mode=True)
         return cls(features.load(folder / "encoder.skops"), net)

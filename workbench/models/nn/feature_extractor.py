@@ -4,6 +4,8 @@ Where there is a cache, the features of each array are kept there: a fold's trai
 rows. So the base runs once over each image for every fold, whatever number of trials there are.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ class FeatureExtractor:
         self.net.save(folder / "extraction.keras")
 
     @classmethod
-    def load(cls, folder: Path) -> "FeatureExtractor":
+    def load(cls, folder: Path) -> FeatureExtractor:
         """Read what `save` wrote; nothing in the file is executed."""
         return cls(keras.saving.load_model(folder / "extraction.keras", compile=False, safe_mode=True))
 

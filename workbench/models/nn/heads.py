@@ -4,6 +4,8 @@ Several targets stand beside each other in one output, (rows, outputs), and in o
 Neighbours of one sort are computed together, so that a hundred labels cost hardly more than one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -4,6 +4,8 @@ Optimizer, loss and metrics are the net's own; so is training where the hypermod
 what every net has: what it sees, when training ends at the latest, and that the best epoch's weights are kept.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,7 +138,7 @@ class _Loss:
     """Whether targets are standard scores."""
 
     @classmethod
-    def of(cls, net: Any, problem: Problem) -> "_Loss":
+    def of(cls, net: Any, problem: Problem) -> _Loss:
         loss = keras.losses.get(net.loss)
         name = str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
         logits = bool(getattr(loss, "from_logits", False))

@@ -1,5 +1,7 @@
 """How images enter a net: bytes or numbers as they are, scaled, changed a little while it trains, standardised."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

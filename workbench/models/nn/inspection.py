@@ -8,6 +8,8 @@ and activations are those of Chollet (2021, chapter 9.4).
 Whoever reads what was seen needs no Keras.
 """
 
+from __future__ import annotations
+
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +70,7 @@ class ImageInspection:
         file.write_bytes(buffer.getbuffer())
 
     @classmethod
-    def load(cls, file: Path) -> "ImageInspection":
+    def load(cls, file: Path) -> ImageInspection:
         """Read what `save` wrote; nothing in the file is executed, and Keras is not needed."""
         with np.load(file, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))

@@ -1,5 +1,7 @@
 """Two rows made one, and their targets alike: mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -3,6 +3,8 @@
 Columns that the study file lists together under `training.shared` go through the same layers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple

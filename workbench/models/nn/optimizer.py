@@ -5,6 +5,8 @@
 them may begin with a warm-up (Goyal et al., 2017).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Layers that go along the steps with a memory: what LSTM and GRU nets share."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

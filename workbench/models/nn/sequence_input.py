@@ -1,5 +1,7 @@
 """How sequences and texts enter nets that go along them step by step, how they leave, and how such nets are trained."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,5 +1,7 @@
 """What deep nets of convolutions begin with: the images, one convolution of them, and how wide and long it goes on."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 from workbench.models.nn import conv_layers, image_input

@@ -1,5 +1,7 @@
 """The entrance of nets that read texts: a table's texts as embedded words, and the other columns beside them."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import keras

@@ -6,6 +6,8 @@ out-of-fold score a little too good; it is the price of not setting further rows
 trained for a given number of epochs, and the learning rate falls when the training loss stands still.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ word2vec says in a first line how many words and numbers there are. The file is 
 of words that are asked for are kept.
 """
 
+from __future__ import annotations
+
 import gzip
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice

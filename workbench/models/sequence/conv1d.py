@@ -1,5 +1,7 @@
 """Convolutions along the steps of a sequence or a text, averaged over all of them (Wang et al., 2017)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench.models.nn import conv1d_stages, sequence_input, training

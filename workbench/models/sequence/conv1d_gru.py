@@ -1,5 +1,7 @@
 """Convolutions first, that make fewer and richer steps, then gated recurrent units along those."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

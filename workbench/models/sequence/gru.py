@@ -1,5 +1,7 @@
 """Recurrent nets of gated recurrent units (Cho et al., 2014), for sequences and texts."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

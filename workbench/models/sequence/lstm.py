@@ -1,5 +1,7 @@
 """Recurrent nets of long short-term memory (Hochreiter and Schmidhuber, 1997), for sequences and texts."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

@@ -4,6 +4,8 @@ Dempster et al. (2021) classify by ridge regression, whose decisions are no prob
 same values is as accurate, and its probabilities can be blended.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ class ScaledLogisticRegression(LogisticRegression):  # type: ignore[misc]  # sci
     many dimensions as there are rows.
     """
 
-    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "ScaledLogisticRegression":
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> ScaledLogisticRegression:
         """Find the coefficients."""
         size = _size(x)
         if len(x) > min(_MOST_ROWS, x.shape[1]):

@@ -1,5 +1,7 @@
 """Extra trees (Geurts et al., 2006) on what can be said of sequences as a whole."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor

@@ -1,5 +1,7 @@
 """Gradient-boosted trees (Chen and Guestrin, 2016) on what can be said of sequences as a whole."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench.models.protocol import FitContext, Problem, Rows

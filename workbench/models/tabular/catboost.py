@@ -1,5 +1,7 @@
 """Gradient-boosted symmetric trees with ordered statistics of categories (Prokhorenkova et al., 2018)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

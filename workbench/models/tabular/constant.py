@@ -1,5 +1,7 @@
 """The baseline: it predicts the same for every row, so that a submission is always possible."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

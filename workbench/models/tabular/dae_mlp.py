@@ -1,5 +1,7 @@
 """A net of dense layers on what a denoising autoencoder makes of a table (Jahrer, 2017)."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

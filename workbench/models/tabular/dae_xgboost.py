@@ -1,5 +1,7 @@
 """Boosted trees on the columns as they are and on what a denoising autoencoder makes of them (Jahrer, 2017)."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

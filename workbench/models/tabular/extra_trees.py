@@ -1,5 +1,7 @@
 """Extra trees: thresholds drawn at random, all rows in every tree (Geurts et al., 2006)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor

@@ -1,5 +1,7 @@
 """What random forest and extra trees share: their space."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench import features

@@ -1,5 +1,7 @@
 """Gradient-boosted trees grown leaf by leaf (Ke et al., 2017), stopped by the fold's validation rows."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path

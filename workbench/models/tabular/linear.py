@@ -1,5 +1,7 @@
 """Linear models on scaled inputs: ridge and logistic regression, or with elastic-net penalty."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.compose import TransformedTargetRegressor

@@ -1,5 +1,7 @@
 """A net of dense layers on scaled inputs; images and sequences are flattened."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """One net for numbers, categories, texts and images of a table: a branch for each, merged, then dense layers."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """Random forest: trees on bootstrapped rows, averaged (Breiman, 2001)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor

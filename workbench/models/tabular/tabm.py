@@ -5,6 +5,8 @@ The members share every dense layer's matrix. Each has its own factors for what 
 stay different; predictions, and the validation loss that ends the training, are their mean's.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

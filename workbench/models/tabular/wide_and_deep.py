@@ -5,6 +5,8 @@ weight an output it never holds a one-hot matrix. The deep part is dense layers 
 are images among the columns, these and the texts have branches of their own in the deep part.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -1,5 +1,7 @@
 """Gradient-boosted trees (Chen and Guestrin, 2016), stopped by the fold's validation rows."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ Weights of classes may start from how much more often each word is met in one cl
 ratios (Wang and Manning, 2012, "Baselines and bigrams").
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ class OneAgainstRest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         """Take the penalty `1 / c`; columns are multiplied by log-count ratios, smoothed so, unless that is None."""
         self.c, self.smoothing, self.seed = c, smoothing, seed
 
-    def fit(self, x: Any, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "OneAgainstRest":
+    def fit(self, x: Any, y: np.ndarray, sample_weight: np.ndarray | None = None) -> OneAgainstRest:
         """Learn the weights of every column for each class, of the second one where there are two."""
         self.classes_ = np.unique(y)
         told = self.classes_[1:] if len(self.classes_) == 2 else self.classes_

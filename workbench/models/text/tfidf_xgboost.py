@@ -1,5 +1,7 @@
 """Gradient-boosted trees (Chen and Guestrin, 2016) on tf-idf as it is, sparse, and on the other columns beside it."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from workbench import features

@@ -4,6 +4,8 @@ What there is at the name decides: a `keras_tuner.HyperModel` class, a function 
 returns a scikit-learn estimator. Weights are saved as every family's are, so that nothing is pickled.
 """
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path

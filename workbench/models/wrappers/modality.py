@@ -4,6 +4,8 @@ Families of tables see the other columns, families of images the first column of
 as its entry says, sees all of it.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +31,7 @@ class ModalitySelection:
     """The column of images that it takes."""
 
     @classmethod
-    def of(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> "ModalitySelection":
+    def of(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> ModalitySelection:
         """Return what a family that takes these kinds of data takes of these columns."""
         beside = {name: kind for name, kind in columns.items() if kind != "image"}
         if "table" in kinds or ("text" in kinds and "text" in beside.values()):

@@ -1,5 +1,7 @@
 """A model for each of several targets, with the same hyperparameters, for families that learn one at a time."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,5 +1,7 @@
 """A fitted scikit-learn estimator with its inputs: what the linear family and the forests return."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path

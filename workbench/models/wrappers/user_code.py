@@ -1,5 +1,7 @@
 """Files of Python that a study file names as `file.py:Name`: looked at without running them, and run."""
 
+from __future__ import annotations
+
 import ast
 import importlib.util
 import inspect

@@ -5,6 +5,8 @@ they are, or None where the study has nothing to show; `draw(numbers)` returns t
 what was left out. To add a figure: its file, and a line in `ENTRIES`.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -195,7 +197,7 @@ def compute_figures(story: ReportData, wanted: Collection[str] | None = None) ->
                 yield replace(one, caption=f"{one.caption} {numbers.note}".strip()), numbers
 
 
-def draw_figures(story: ReportData, wanted: Collection[str] | None = None) -> "Iterator[tuple[FigureEntry, Figure]]":
+def draw_figures(story: ReportData, wanted: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Figure]]:
     """Yield each figure that has something to show, drawn when it is asked for.
 
     Args:

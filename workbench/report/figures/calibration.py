@@ -1,18 +1,20 @@
 """Calibration: how often the ensemble is right, by how sure it is."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.report import plot_style
 from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 _BINS = 10
 _FEWEST_IN_A_BIN = 10
@@ -81,7 +83,7 @@ def _interval(share: Array, rows: Array) -> tuple[Array, Array]:
 
 
 @plot_style.apply_style
-def draw(numbers: Calibration) -> "Figure":
+def draw(numbers: Calibration) -> Figure:
     """Draw shares above, and below how many predictions are how sure."""
     options: dict[str, Any] = {"height": 4.9, "rows": 2, "sharex": True, "height_ratios": (3, 1)}
     figure, grid = plot_style.canvas("Calibration", **options)

@@ -1,5 +1,7 @@
 """Confusion matrix: for which class the ensemble takes the rows of each class."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +57,7 @@ def compute(story: ReportData) -> Confusion | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Confusion) -> "Figure":
+def draw(numbers: Confusion) -> Figure:
     """Draw a grid of shares, with counts where there is room."""
     count = len(numbers.classes)
     figure, grid = plot_style.canvas("Confusion matrix", height=1.5 + min(0.62 * count, 3.6))

@@ -1,5 +1,7 @@
 """What each member adds: how much worse the metric becomes without it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +53,7 @@ def compute(story: ReportData) -> Contribution | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Contribution) -> "Figure":
+def draw(numbers: Contribution) -> Figure:
     """Draw a bar for each member, to the left of 0 where it harms."""
     count = len(numbers.names)
     figure, grid = plot_style.canvas("What each member adds", height=1.1 + 0.25 * count)

@@ -1,12 +1,14 @@
 """Learning curves of the best trial of each family: losses by epoch, fold by fold and on average."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.report import captions, plot_style
 from workbench.report.report_data import Curves, ReportData
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 Line = tuple[Array, Array]
 """Epochs from 1, and the losses at their ends."""
 
@@ -98,7 +99,7 @@ def _thinned(line: Line) -> Line:
 
 
 @plot_style.apply_style
-def draw(numbers: LearningCurves) -> "Figure":
+def draw(numbers: LearningCurves) -> Figure:
     """Draw a panel for each trial."""
     count = len(numbers.trials)
     rows, columns = -(-count // 2), min(count, 2)
@@ -124,7 +125,7 @@ def _look(measured: str) -> dict[str, Any]:
     return {"color": plot_style.INKS[place], "linestyle": plot_style.DASHES[place]}
 
 
-def _panel(axes: "Axes", trial: TrialCurves) -> None:
+def _panel(axes: Axes, trial: TrialCurves) -> None:
     for measured, lines in trial.folds.items():
         for epochs, losses in lines:
             axes.plot(epochs, losses, color=plot_style.INKS[measured != "val_loss"], alpha=0.35, linewidth=0.6)

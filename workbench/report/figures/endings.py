@@ -1,5 +1,7 @@
 """How trials ended: how many of each family were complete, pruned and failed, and for which reasons."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -59,7 +61,7 @@ def _reason(text: str | None) -> str:
 
 
 @plot_style.apply_style
-def draw(numbers: TrialEndings) -> "Figure":
+def draw(numbers: TrialEndings) -> Figure:
     """Draw a bar for each family, and one for each reason."""
     heights = [len(numbers.families) + 1.2, len(numbers.reasons) + 1.2]
     options: dict[str, Any] = {"height": 1.3 + 0.27 * sum(heights), "rows": 2, "height_ratios": heights}

@@ -1,5 +1,7 @@
 """Whether members are wrong on the same rows: the correlation of their errors."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,7 @@ def compute(story: ReportData) -> ErrorCorrelation | None:
 
 
 @plot_style.apply_style
-def draw(numbers: ErrorCorrelation) -> "Figure":
+def draw(numbers: ErrorCorrelation) -> Figure:
     """Draw a grid; members are numbered, and named at its side."""
     count = len(numbers.names)
     figure, grid = plot_style.canvas("Do members fail on the same rows?", height=1.7 + min(0.36 * count, 3.4))
@@ -77,7 +79,7 @@ def draw(numbers: ErrorCorrelation) -> "Figure":
     return figure
 
 
-def _scale(figure: "Figure", low: float, *, negative: bool) -> None:
+def _scale(figure: Figure, low: float, *, negative: bool) -> None:
     """Say what a cell's strength means."""
     from matplotlib.patches import Patch
 

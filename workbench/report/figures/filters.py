@@ -1,5 +1,7 @@
 """What is in a net of images: the filters of its first layer, and what some layers make of an image."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,7 @@ def compute(story: ReportData) -> Filters | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Filters) -> "Figure":
+def draw(numbers: Filters) -> Figure:
     """Draw rows of small pictures: the filters, the image, then a row for each layer."""
     rows = list(_rows(numbers))
     figure, grid = plot_style.canvas("Inside a net", height=0.8 + _ROW * len(rows))

@@ -1,5 +1,7 @@
 """The score of every fold: the best trial of each family, and the members of the ensemble."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,7 +78,7 @@ def _runs(member: object) -> list[str]:
 
 
 @plot_style.apply_style
-def draw(numbers: FoldScores) -> "Figure":
+def draw(numbers: FoldScores) -> Figure:
     """Draw a line of dots for each trial."""
     trials = numbers.trials
     figure, grid = plot_style.canvas("Scores of the folds", height=1.2 + 0.26 * len(trials))

@@ -1,5 +1,7 @@
 """Where nets of images look: Grad-CAM's heat over some images that they had not learnt from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +72,7 @@ def _seen(name: str, look: ImageInspection, classes: tuple[object, ...] | None) 
 
 
 @plot_style.apply_style
-def draw(numbers: GradCam) -> "Figure":
+def draw(numbers: GradCam) -> Figure:
     """Draw the images of each net in a row, and below them the same with the heat on top."""
     shapes = [min(1.4, max(0.6, seen.images.shape[1] / seen.images.shape[2])) for seen in numbers.members]
     height = 0.4 + sum(2 * _CELL * shape + _WORDS for shape in shapes)

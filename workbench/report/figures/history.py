@@ -1,5 +1,7 @@
 """Optimisation history: the score of each trial by when it ended, and each family's best so far."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,7 +65,7 @@ def compute(story: ReportData) -> OptimizationHistory | None:
 
 
 @plot_style.apply_style
-def draw(numbers: OptimizationHistory) -> "Figure":
+def draw(numbers: OptimizationHistory) -> Figure:
     """Draw the history."""
     figure, grid = plot_style.canvas("Optimisation history")
     axes, handles = grid[0, 0], []

@@ -1,5 +1,7 @@
 """How much each hyperparameter of a family matters to its scores."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,7 +47,7 @@ def compute(story: ReportData) -> Importances | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Importances) -> "Figure":
+def draw(numbers: Importances) -> Figure:
     """Draw a bar for each hyperparameter, below the name of its family."""
     names: list[str] = []
     values: list[float] = []

@@ -1,5 +1,7 @@
 """Score against seconds, and the trials that no other beats in both."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +59,7 @@ def compute(story: ReportData) -> Pareto | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Pareto) -> "Figure":
+def draw(numbers: Pareto) -> Figure:
     """Draw the trials and the front."""
     figure, grid = plot_style.canvas("Score and time")
     axes, handles = grid[0, 0], []

@@ -1,5 +1,7 @@
 """Precision against recall: of two classes the ensemble and its heaviest members, of more each class on its own."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +70,7 @@ def _quality(curve: PrecisionRecallCurve) -> float:
 
 
 @plot_style.apply_style
-def draw(numbers: PrecisionRecall) -> "Figure":
+def draw(numbers: PrecisionRecall) -> Figure:
     """Draw the curves."""
     figure, grid = plot_style.canvas("Precision and recall", height=4.4)
     axes, handles = grid[0, 0], []

@@ -1,5 +1,7 @@
 """Predicted against actual values."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,7 @@ def compute(story: ReportData) -> Predicted | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Predicted) -> "Figure":
+def draw(numbers: Predicted) -> Figure:
     """Draw the rows and the diagonal."""
     figure, grid = plot_style.canvas("Predicted and actual", height=4.6)
     axes = grid[0, 0]

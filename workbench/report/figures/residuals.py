@@ -1,11 +1,14 @@
 """Residuals: how far predictions are off, against what was predicted, and how they are spread."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.array import Array
 from workbench.report import captions, plot_style
 from workbench.report.density_scatter import DensityScatter, gather, scatter, wide
 from workbench.report.report_data import ReportData
@@ -13,7 +16,6 @@ from workbench.report.report_data import ReportData
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
 
 _BINS = 12
 _FEWEST_IN_A_BIN = 15
@@ -71,7 +73,7 @@ def _reach(residual: Array) -> tuple[float, float]:
 
 
 @plot_style.apply_style
-def draw(numbers: Residuals) -> "Figure":
+def draw(numbers: Residuals) -> Figure:
     """Draw residuals against predictions above, and how they are spread below."""
     figure, grid = plot_style.canvas("Residuals", height=5.2, rows=2, height_ratios=(2, 1))
     upper, lower = grid[:, 0]

@@ -1,5 +1,7 @@
 """ROC curves: of two classes the ensemble and its heaviest members, of more each class against the rest."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,7 @@ def _heights(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.floa
 
 
 @plot_style.apply_style
-def draw(numbers: Roc) -> "Figure":
+def draw(numbers: Roc) -> Figure:
     """Draw the curves."""
     figure, grid = plot_style.canvas("ROC curves", height=4.6)
     axes, handles = grid[0, 0], []

@@ -1,5 +1,7 @@
 """Scores against the values of the hyperparameters that matter most, a panel each."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -107,7 +109,7 @@ def _slice(family: str, name: str, rows: Sequence[TrialRecord]) -> Slice | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Slices) -> "Figure":
+def draw(numbers: Slices) -> Figure:
     """Draw the panels, two in a row."""
     count = len(numbers.panels)
     rows = -(-count // 2)
@@ -122,7 +124,7 @@ def draw(numbers: Slices) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", panel: Slice, seen: AxisLimits, sign: int) -> None:
+def _panel(axes: Axes, panel: Slice, seen: AxisLimits, sign: int) -> None:
     from matplotlib.colors import to_rgba
 
     ink, count = plot_style.INKS[0], len(panel.scores)

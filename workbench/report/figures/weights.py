@@ -1,5 +1,7 @@
 """The members' weights in the ensemble, and how they vary as rows are drawn anew."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,7 +51,7 @@ def compute(story: ReportData) -> MemberWeights | None:
 
 
 @plot_style.apply_style
-def draw(numbers: MemberWeights) -> "Figure":
+def draw(numbers: MemberWeights) -> Figure:
     """Draw a bar for each member."""
     count = len(numbers.names)
     figure, grid = plot_style.canvas("Weights", height=1.1 + 0.25 * count)
