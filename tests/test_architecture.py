@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import workbench
-from workbench import models
 
 PACKAGE = Path(workbench.__file__).parent
 
@@ -309,29 +308,3 @@ def test_a_house_in_order_breaks_no_rule(tmp_path, rule):
 )  # fmt: skip
 def test_a_rule_tells_where_it_is_broken(tmp_path, rule, files, told):
     assert [(path, line) for path, line, _ in rule(house(tmp_path, **files))] == told
-
-
-def test_the_readme_has_a_line_for_every_file_of_the_package() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    tree = readme.partition("## The files")[2].partition("## ")[0]
-    listed = [line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("  ")]
-    files = [path.name for path, _ in modules(PACKAGE) if path.name not in ("__init__.py", "__main__.py")]
-    folders = [path.parent.name for path, _ in modules(PACKAGE) if path.name == "__init__.py"][1:]
-    assert sorted(listed) == sorted([*files, *folders, "study.schema.json"])
-
-
-def test_the_readme_s_table_of_families_is_that_of_the_code() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| family | is | takes |")[2].partition("\n\n")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    every = ("table", "text", "image", "sequence")
-    assert rows == [
-        [
-            f"`{name}`",
-            entry.about,
-            "all" if entry.kinds == every else ", ".join(entry.kinds),
-            "all" if len(entry.tasks) == 3 else ", ".join(entry.tasks),
-            "together" if entry.joint else "one by one",
-        ]
-        for name, entry in models.FAMILIES.items()
-    ]
