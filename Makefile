@@ -1,8 +1,9 @@
 # make demo    the main job on data that ships with a dependency
 # make test    the whole test suite; `make fast` leaves out what is slow
 # make check   lint, format and types
+# make docs    the documentation as a site, in docs/_build/html; a warning is an error
 # make bench   the benchmarks, on scikit-learn's own data (DATA=DIR for more)
-# make pictures  the README's pictures, by the browser test
+# make pictures  the pictures of the README and the documentation, by the browser test
 # make lock    resolve the dependencies anew
 # make gpu     put the GPU builds in the place of the CPU builds
 
@@ -12,7 +13,7 @@ BIN := .venv/bin
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 TEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal -rs
 
-.PHONY: demo test fast check bench pictures venv lock gpu
+.PHONY: demo test fast check docs bench pictures venv lock gpu
 
 demo: venv
 	$(BIN)/workbench run studies/digits.yaml
@@ -27,6 +28,10 @@ check: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: venv
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
 
 bench: venv
 	$(BIN)/python benchmarks/demo.py
@@ -45,7 +50,7 @@ venv: .venv/done
 	touch $@
 
 lock:
-	uv pip compile pyproject.toml --group dev --extra boost --extra dashboard --extra tensorboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --group docs --extra boost --extra dashboard --extra tensorboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 gpu: venv
 	$(BIN)/python -m pip uninstall --yes tensorflow-cpu xgboost-cpu

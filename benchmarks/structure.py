@@ -16,42 +16,13 @@ from pathlib import Path
 LONGEST_FUNCTION = 40
 MOST_PARAMETERS = 8
 # Participles that do not end in -ed.
-_IRREGULAR = set(
-    [
-        "begun",
-        "bound",
-        "brought",
-        "built",
-        "cast",
-        "chosen",
-        "cut",
-        "drawn",
-        "done",
-        "found",
-        "given",
-        "held",
-        "kept",
-        "known",
-        "learnt",
-        "left",
-        "lost",
-        "made",
-        "met",
-        "put",
-        "said",
-        "seen",
-        "sent",
-        "set",
-        "shown",
-        "spent",
-        "taken",
-        "thrown",
-        "told",
-        "written",
-    ]
-)
-# Words that are no participles though they look like some, or that are verbs as well.
-_VERBS = set(["bind", "cast", "cut", "embed", "feed", "need", "proceed", "put", "read", "seed", "set", "speed"])
+_IRREGULAR = {
+    *("begun", "bound", "brought", "built", "cast", "chosen", "cut", "drawn", "done", "found", "given", "held", "kept"),
+    *("known", "learnt", "left", "lost", "made", "met", "put", "said", "seen", "sent", "set", "shown", "spent"),
+    *("taken", "thrown", "told", "written"),
+}
+# Words that look like participles, but are verbs, or the first word of a metric's name.
+_VERBS = {"balanced", "bind", "cast", "cut", "embed", "feed", "need", "proceed", "put", "read", "seed", "set", "speed"}
 # The names that an ensemble's document had while it travelled as a dictionary.
 _DOCUMENT = r"\b(?:document|ensemble|made|newest|member|rival|best|known|full|blend)\[\"[a-z_]+\"\]"
 
@@ -79,11 +50,10 @@ def functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFun
 
 
 def is_participle(name: str) -> bool:
-    """Tell whether a function's name begins or ends with a participle: `told`, `_left_out`, `read_noted`."""
+    """Tell whether a function's name begins with a participle: `told`, `_left_out`."""
     words = name.strip("_").split("_")
-    looks = [word in _IRREGULAR or (word.endswith("ed") and len(word) > 3) for word in words]
-    first = looks[0] and words[0] not in _VERBS
-    return first or (len(words) == 1 and looks[0] and words[0] not in _VERBS)
+    first = words[0]
+    return first not in _VERBS and (first in _IRREGULAR or first.endswith("ed"))
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -38,9 +38,9 @@ OWNERS = {
 NAMES = {"utils", "util", "common", "helpers", "helper", "base", "core", "manager", "types", "misc"}
 # Words of an earlier vocabulary that nobody outside knows; architecture.md has the present ones.
 RETIRED = {
-    "Able", "Archive", "Bank", "Board", "Books", "Bundle", "Competition", "Facts", "Goal", "Grams", "Horizon", "Joiner",
-    "Judge", "Kernels", "Live", "Logged", "Looks", "Meter", "Origin", "Pace", "Panel", "Pieces", "Row", "Setting", "Standing",
-    "Story", "Vault", "Watch", "archive", "bank", "books", "bundle", "competition", "grams", "joiner", "joiners",
+    "Able", "Archive", "Bank", "Board", "Books", "Bundle", "Competition", "Facts", "Goal", "Grams", "Horizon",
+    "Joiner", "Judge", "Kernels", "Logged", "Looks", "Meter", "Origin", "Pace", "Panel", "Pieces", "Row",
+    "Setting", "Standing", "Story", "Vault", "Watch", "bank", "books", "bundle", "grams", "joiner", "joiners",
     "judge", "panel", "story", "told", "vault", "views",
 }  # fmt: skip
 # Tags of MLflow runs that look like modules of the package.
@@ -387,7 +387,8 @@ def test_a_package_in_order_breaks_no_rule(tmp_path, rule):
             {"facts": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from home.ends import last"},
             [("facts.py", 3)],
         ),
-        (imports_against_the_order, {"facts": "import importlib as i\ni.import_module('home.ends')"}, [("facts.py", 2)]),
+        (imports_against_the_order, {"facts": "import importlib as i\ni.import_module('home.ends')"},
+         [("facts.py", 2)]),
         (private_names_imported_elsewhere, {"ends__last": "from home.facts import _x"}, [("ends/last.py", 1)]),
         (private_names_imported_elsewhere, {"ends__last": "from home._facts import x"}, [("ends/last.py", 1)]),
         (libraries_outside_their_owner, {"facts": "import mlflow"}, [("facts.py", 1)]),
@@ -462,29 +463,3 @@ def find_module(name: str) -> bool:
 def test_the_registry_of_families_names_modules():
     wrong = [name for family in models.FAMILIES for name in models.modules(family) if not find_module(name)]
     assert wrong == []
-
-
-def test_the_readme_has_a_line_for_every_file_of_the_package() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    tree = readme.partition("## The files")[2].partition("## ")[0]
-    listed = [line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("  ")]
-    files = [path.name for path, _ in modules(PACKAGE) if path.name not in ("__init__.py", "__main__.py")]
-    folders = [path.parent.name for path, _ in modules(PACKAGE) if path.name == "__init__.py"][1:]
-    assert sorted(listed) == sorted([*files, *folders, "study.schema.json"])
-
-
-def test_the_readme_s_table_of_families_is_that_of_the_code() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| family | is | takes |")[2].partition("\n\n")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    every = ("table", "text", "image", "sequence")
-    assert rows == [
-        [
-            f"`{name}`",
-            entry.about,
-            "all" if entry.kinds == every else ", ".join(entry.kinds),
-            "all" if len(entry.tasks) == 3 else ", ".join(entry.tasks),
-            "together" if entry.joint else "one by one",
-        ]
-        for name, entry in models.FAMILIES.items()
-    ]
