@@ -9,7 +9,8 @@ So it compares any two versions, whatever their modules are called. The version 
 finds; set PYTHONPATH to choose another.
 
 A record holds no seconds, run ids or paths. The predictions are bound to the machine and to the versions of the
-libraries: compare on the machine that recorded. Every process has one core, because the number of threads changes sums.
+libraries: compare on the machine that recorded. Every process sees one core and takes one thread, because the number of
+threads changes sums.
 `DIR/inputs` keeps the study files and the data, and `compare` runs those, not the ones that this script would write.
 """
 
@@ -134,6 +135,9 @@ CASES = {
     "gestures": Case(GESTURES, ("gestures.csv",)),
     "wine": Case(WINE),
 }
+ONE_CORE = "import os\nos.sched_getaffinity, os.cpu_count = (lambda pid: {0}), (lambda: 1)\n"
+# Blends have budgets of 10 seconds and more. A command that takes longer may have run out of one.
+SLOW = 10.0
 # What is other in each run.
 DROPPED = {"run_id", "run_ids", "best_single_run_id", "model_uri", "seconds", "submission", "path"}
 
@@ -174,11 +178,21 @@ def prepare(folder: Path) -> None:
                 shutil.copy(STUDIES / file, folder)
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of every command: one thread each, and paths that hold in another folder."""
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of every command: one thread each, and paths that hold in another folder.
+
+    A module that Python imports at its start hides all cores but one. A process that is pinned to a core would do as
+    well, but it waits for that core while others are idle.
+    """
+    start = folder / "start"
+    start.mkdir(exist_ok=True)
+    (start / "sitecustomize.py").write_text(ONE_CORE)
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     threads += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    paths = [str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    paths = [
+        str(start),
+        *(str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path),
+    ]
     others = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONHASHSEED": "0", "COLUMNS": "120"}
     return {**os.environ, **dict.fromkeys(threads, "1"), **others, "PYTHONPATH": os.pathsep.join(paths)}
 
@@ -189,7 +203,9 @@ def python(words: list[str], folder: Path) -> str:
     Raises:
         SystemExit: the command failed; its error is printed.
     """
-    ended = subprocess.run([sys.executable, *words], cwd=folder, env=environment(), capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
     if ended.returncode:
         raise SystemExit(f"{' '.join(words)} ended with {ended.returncode}:\n{ended.stderr[-4000:]}")
     return ended.stdout
@@ -267,6 +283,8 @@ def record_case(name: str, inputs: Path) -> dict[str, Any]:
 
 def ensemble(document: dict[str, Any], home: Path) -> dict[str, Any]:
     """Return the steady part of an ensemble's document, and its predictions."""
+    if document["seconds"] > SLOW:
+        print(f"An ensemble took {document['seconds']:.0f} s; its figures may depend on the time.", file=sys.stderr)
     tables = kept(home, document["run_id"])["tables"]
     return {**steady(document), "tables": tables}
 
@@ -290,12 +308,6 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {str(old)[:120]} -> {str(new)[:120]}"
 
 
-def one_core() -> None:
-    """Keep this process and its children to one core, so that as many threads are used everywhere."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-
 def main() -> None:
     """Record, or compare and exit with 1 where anything differs."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -303,11 +315,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES), metavar="STUDY")
     asked = parser.parse_args()
-    one_core()
     folder, inputs, found = asked.folder.resolve(), asked.folder.resolve() / "inputs", 0
     if asked.command == "record":
         prepare(inputs)
-    print(python(["-c", "import workbench; print(workbench.__file__)"], Path(tempfile.gettempdir())).strip())
+    with tempfile.TemporaryDirectory() as place:
+        print(python(["-c", "import workbench; print(workbench.__file__)"], Path(place)).strip(), flush=True)
     for name in asked.only:
         began, file = time.monotonic(), folder / f"{name}.json"
         made = record_case(name, inputs)
