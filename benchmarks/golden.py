@@ -247,7 +247,8 @@ def parquet(file: Path) -> dict[str, Any]:
 
 def kept(home: Path, run_id: str) -> dict[str, Any]:
     """Return what MLflow has of a run: artifacts, predictions and the last value of each metric."""
-    [folder] = (home / "artifacts").glob(f"*/{run_id}/artifacts")
+    # A trial that was pruned early has none.
+    folder = next((home / "artifacts").glob(f"*/{run_id}/artifacts"), home / "nothing")
     with closing(sqlite3.connect(home / "mlflow.db")) as connection:
         query = "SELECT key, value FROM latest_metrics WHERE run_uuid = ? ORDER BY key"
         metrics = {key: value for key, value in connection.execute(query, (run_id,)) if "seconds" not in key}
