@@ -171,13 +171,13 @@ def _fit_tuned(task: _TransferLearning) -> KerasModel:
 
     stages = _TwoStageTraining(task.context, head_epochs)
     head_spec = NetSpec(build, mixup=mixup, optimizers=task.optimizers)
-    model = task.train_net(head_spec, stages.head_context())
+    model = task.train_net(head_spec, stages.make_head_context())
     if stages.epochs_left < 1:
         return model
     head_weights, head_loss = model.net.get_weights(), stages.best_loss
     _unfreeze(built[0], unfrozen_share)
     slower = replace(task.optimizers, rate_factor=rate_factor)
-    tuned = task.train_net(replace(head_spec, build=lambda: model.net, optimizers=slower), stages.tuning_context())
+    tuned = task.train_net(replace(head_spec, build=lambda: model.net, optimizers=slower), stages.make_tuning_context())
     if task.valid is not None and head_loss < stages.best_loss:
         tuned.net.set_weights(head_weights)
     return tuned
@@ -218,14 +218,14 @@ class _TwoStageTraining:
         total = self.context.epochs if self.context.length is None else self.context.length
         return total - self.epochs_done
 
-    def head_context(self) -> FitContext:
+    def make_head_context(self) -> FitContext:
         """Return the context of the first stage, which trains the head."""
         limits: dict[str, Any] = {"epochs": min(self.head_epochs, self.context.epochs)}
         if self.context.length is not None:
             limits["length"] = min(self.head_epochs, self.context.length)
         return replace(self.context, watch=self._report_after(0), name=f"{self.context.name}/head", **limits)
 
-    def tuning_context(self) -> FitContext:
+    def make_tuning_context(self) -> FitContext:
         """Return the context of the second stage, which trains the head and the top of the backbone."""
         self.best_loss = float("inf")
         length = None if self.context.length is None else self.epochs_left

@@ -113,17 +113,19 @@ def train(
         return (y - shift) / scale
 
     own_fit = fits_itself(built.hypermodel)
-    arguments = _training_arguments(inputs.train_x, rows, encode_targets(rows.y), own_fit=own_fit, seed=context.seed)
+    arguments = _build_training_arguments(
+        inputs.train_x, rows, encode_targets(rows.y), own_fit=own_fit, seed=context.seed
+    )
     arguments |= {"callbacks": _build_callbacks(context, has_validation=valid is not None), "validation_data": None}
     if valid is not None:
         valid_x, valid_y = inputs.transform(valid.x), encode_targets(valid.y)
-        arguments["validation_data"] = _validation_data(valid_x, valid_y, own_fit=own_fit)
+        arguments["validation_data"] = _build_validation_data(valid_x, valid_y, own_fit=own_fit)
     with _limit_training(net, context, batch_size=training.choose_batch_size(len(rows.y))):
         x, y = arguments.pop("x"), arguments.pop("y", None)
         positional = (x,) if y is None else (x, y)
         if own_fit:
             required = _list_required(built.hypermodel.fit)
-            defaults = {key: value for key, value in _default_arguments(context, rows).items() if key in required}
+            defaults = {key: value for key, value in _build_default_arguments(context, rows).items() if key in required}
             built.hypermodel.fit(hp, net, *positional, **arguments, **defaults)
         else:
             net.fit(*positional, **arguments)
@@ -193,7 +195,7 @@ def _check_probabilities(built: BuiltNet) -> None:
     )
 
 
-def _training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed: int) -> dict[str, Any]:
+def _build_training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed: int) -> dict[str, Any]:
     """Return the training rows as arguments of `fit`; a hypermodel's own `fit` gets arrays, which it may batch."""
     if not own_fit and not data_loader.fits_in_memory(x):
         batch_size = training.choose_batch_size(len(rows.y))
@@ -202,7 +204,7 @@ def _training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed: int)
     return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 
-def _validation_data(x: Any, y: Any, *, own_fit: bool) -> Any:
+def _build_validation_data(x: Any, y: Any, *, own_fit: bool) -> Any:
     if own_fit or data_loader.fits_in_memory(x):
         return data_loader.to_numpy(x), y
     return data_loader.Batches(x, y, batch_size=data_loader.choose_prediction_batch_size(x))
@@ -215,7 +217,7 @@ def _build_callbacks(context: FitContext, *, has_validation: bool) -> list[Any]:
     return callbacks.build_callbacks(replace(context, training=config), schedule, has_validation=has_validation)
 
 
-def _default_arguments(context: FitContext, rows: Rows) -> dict[str, Any]:
+def _build_default_arguments(context: FitContext, rows: Rows) -> dict[str, Any]:
     return {
         "epochs": context.length or context.epochs,
         "batch_size": training.choose_batch_size(len(rows.y)),

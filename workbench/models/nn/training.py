@@ -78,8 +78,8 @@ def fit(spec: NetSpec, hp: Any, problem: Problem, train: Rows, valid: Rows | Non
         return _repeat_for_members(Rows(x, y, rows.weight), spec.members)
 
     net.fit(
-        **_training_arguments(prepare(train, spec.train_inputs), batch_size, context.seed, spec.mixup),
-        **({} if valid is None else _validation_arguments(prepare(valid))),
+        **_build_training_arguments(prepare(train, spec.train_inputs), batch_size, context.seed, spec.mixup),
+        **({} if valid is None else _build_validation_arguments(prepare(valid))),
         epochs=context.length if valid is None else schedule.limit_epochs(context.epochs),
         callbacks=callbacks.build_callbacks(context, schedule, has_validation=valid is not None),
         verbose=0,
@@ -120,7 +120,7 @@ def _repeat_for_members(rows: Rows, members: int) -> Rows:
     return Rows(rows.x, np.repeat(rows.y.reshape(len(rows.y), 1, -1), members, axis=1), weight)
 
 
-def _training_arguments(rows: Rows, batch_size: int, seed: int, mixup: Mixup | None) -> dict[str, Any]:
+def _build_training_arguments(rows: Rows, batch_size: int, seed: int, mixup: Mixup | None) -> dict[str, Any]:
     """Return the arguments of Keras's `fit` that hold the training rows."""
     if mixup is None and data_loader.fits_in_memory(rows.x):
         return {"x": rows.x, "y": rows.y, "sample_weight": rows.weight, "batch_size": batch_size}
@@ -128,7 +128,7 @@ def _training_arguments(rows: Rows, batch_size: int, seed: int, mixup: Mixup | N
     return {"x": batches, "shuffle": False}
 
 
-def _validation_arguments(rows: Rows) -> dict[str, Any]:
+def _build_validation_arguments(rows: Rows) -> dict[str, Any]:
     """Return the arguments of Keras's `fit` that hold the validation rows, without sample weights."""
     batch_size = data_loader.choose_prediction_batch_size(rows.x)
     if data_loader.fits_in_memory(rows.x):
