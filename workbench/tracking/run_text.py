@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from workbench.ensemble import EnsembleResult
 from workbench.tracking import run_view
 from workbench.trial import TrialResult
 
@@ -25,21 +26,21 @@ def import_run_name(result: TrialResult) -> str:
     return f"{result.family}, imported · {_outcome(result)}"
 
 
-def ensemble_run_name(document: Mapping[str, Any]) -> str:
+def ensemble_run_name(ensemble: EnsembleResult) -> str:
     """Return the name of an ensemble's run: its size, its score and its cross-fitted score."""
-    name = f"ensemble of {len(document['members'])} · {document['score']:.5g}"
-    if document["honest_score"] is not None:
-        name += f" · honest {document['honest_score']:.5g}"
+    name = f"ensemble of {len(ensemble.members)} · {ensemble.score:.5g}"
+    if ensemble.honest_score is not None:
+        name += f" · honest {ensemble.honest_score:.5g}"
     return name
 
 
-def ensemble_note(document: Mapping[str, Any], members: Sequence[Run]) -> str:
-    """Return a Markdown table of an ensemble's members and their weights."""
+def ensemble_note(ensemble: EnsembleResult, members: Sequence[Run]) -> str:
+    """Return a Markdown table of an ensemble's members and their weights, each with a link to its run."""
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]
-    for member in document["members"]:
-        link = run_view.run_page(experiments.get(member["run_id"], 0), member["run_id"])
-        lines.append(f"| [{member['name']}]({link}) | {member['weight']:.4f} |")
+    for member in ensemble.members:
+        link = run_view.run_page(experiments.get(member.run_id, 0), member.run_id)
+        lines.append(f"| [{member.name}]({link}) | {member.weight:.4f} |")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.array import Array
+from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_text, run_view
@@ -165,7 +167,7 @@ class Tracker:
 
     def log_ensemble(
         self,
-        document: Mapping[str, Any],
+        ensemble: EnsembleResult,
         oof: Array,
         test: Array | None,
         schema: PredictionSchema,
@@ -175,22 +177,23 @@ class Tracker:
         """Write a new run for an ensemble, with links to and from its members, and return its id.
 
         Args:
-            document: the ensemble as the command line prints it, without run_id.
+            ensemble: the ensemble, without a run_id.
             oof: its out-of-fold predictions, in the schema's order.
             test: its test predictions.
             schema: the layout of predictions.
             metric: the name under which the score is logged.
         """
-        tags = {"folds": schema.hash, "method": document["method"], "state": "complete"}
-        members = self._member_runs(document)
-        note = {_NOTE: run_text.ensemble_note(document, members)}
-        values = {metric: document["score"], "seconds": document["seconds"], **document["also"]}
-        values |= {k: document[k] for k in ("honest_score", "honest_se", "gap") if document[k] is not None}
-        name = run_text.ensemble_run_name(document)
+        tags = {"folds": schema.hash, "method": ensemble.method, "state": "complete"}
+        members = self._member_runs(ensemble)
+        note = {_NOTE: run_text.ensemble_note(ensemble, members)}
+        values: dict[str, float] = {metric: ensemble.score, "seconds": ensemble.seconds, **ensemble.also}
+        optional = {"honest_score": ensemble.honest_score, "honest_se": ensemble.honest_se, "gap": ensemble.gap}
+        values |= {name: value for name, value in optional.items() if value is not None}
+        name = run_text.ensemble_run_name(ensemble)
         with self._run("ensemble", f"{time.time_ns()}", name, tags, note) as (run, folder):
-            self._log_values(run, [RunMetric(*value) for value in values.items()], {"method": document["method"]})
-            full = {"run_id": run.info.run_id, **document}
-            (folder / _ENSEMBLE).write_text(json.dumps(full, indent=1))
+            self._log_values(run, [RunMetric(*value) for value in values.items()], {"method": ensemble.method})
+            document = replace(ensemble, run_id=run.info.run_id).to_document()
+            (folder / _ENSEMBLE).write_text(json.dumps(document, indent=1))
             write_predictions(oof, test, schema, folder)
             for member in members:
                 self._tag_member(member, run.info.run_id)
@@ -240,8 +243,8 @@ class Tracker:
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
-    def newest_ensemble(self) -> dict[str, Any]:
-        """Return the document of the study's newest ensemble.
+    def newest_ensemble(self) -> EnsembleResult:
+        """Return the study's newest ensemble.
 
         Raises:
             StudyError: there is none yet.
@@ -250,8 +253,9 @@ class Tracker:
         runs = self._search(where, limit=1)
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
-        document: dict[str, Any] = json.loads(self._artifacts.path(runs[0].info.run_id, _ENSEMBLE).read_text())
-        return document
+        run_id = str(runs[0].info.run_id)
+        document = json.loads(self._artifacts.path(run_id, _ENSEMBLE).read_text())
+        return replace(EnsembleResult.from_document(document), run_id=run_id)
 
     def predictions(self, run_id: str, schema: PredictionSchema, *, test: bool = True) -> Predictions:
         """Return the predictions of a run; without `test`, the out-of-fold ones alone.
@@ -343,13 +347,13 @@ class Tracker:
         for start in range(0, max(len(metrics), 1), _MAX_METRICS):
             self._client.log_batch(run.info.run_id, metrics[start : start + _MAX_METRICS], given if not start else ())
 
-    def _member_runs(self, document: Mapping[str, Any]) -> list[Run]:
+    def _member_runs(self, ensemble: EnsembleResult) -> list[Run]:
         """Return the runs of an ensemble's members, in one query; a member that is a mean of trials has several."""
-        wanted = dict.fromkeys(run_id for member in document["members"] for run_id in _run_ids(member))
+        wanted = dict.fromkeys(run_id for member in ensemble.members for run_id in member.run_ids)
         if not wanted:
             return []
         # A member of another study is in that study's experiment.
-        others = {member.get("study", self._study) for member in document["members"]} - {self._study}
+        others = {member.study or self._study for member in ensemble.members} - {self._study}
         experiments = [self.experiment_id, *(Tracker(self._home, other).experiment_id for other in sorted(others))]
         listed = ", ".join(f"'{run_id}'" for run_id in wanted)
         where = f"attributes.run_id IN ({listed})"
@@ -359,8 +363,3 @@ class Tracker:
         """Tag a run with an ensemble that it is a member of, the newest last."""
         before = member.data.tags.get(_MEMBER, "").split()
         self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MAX_ENSEMBLES:]))
-
-
-def _run_ids(member: Mapping[str, Any]) -> Sequence[str]:
-    ids: Sequence[str] = member.get("run_ids", [member["run_id"]])
-    return ids
