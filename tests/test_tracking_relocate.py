@@ -29,7 +29,7 @@ from workbench.home import Home
 from workbench.tracking import PredictionSchema, Tracker, mlflow_store, mlflow_ui, relocate
 from workbench.trial import TrialResult
 
-VAULT = PredictionSchema(
+SCHEMA = PredictionSchema(
     id_name="id",
     ids=np.arange(6),
     test_ids=None,
@@ -48,11 +48,11 @@ def a_result(number: int = 0) -> TrialResult:
 
 
 def record(home: Home, study: str = "small", number: int = 0) -> str:
-    return Tracker(home, study).record(a_result(number), VAULT, metric="rmse")
+    return Tracker(home, study).log_trial(a_result(number), SCHEMA, metric="rmse")
 
 
 def predicted(home: Home, run_id: str, study: str = "small") -> np.ndarray:
-    return Tracker(home, study).predictions(run_id, VAULT).oof
+    return Tracker(home, study).predictions(run_id, SCHEMA).oof
 
 
 def rows(home: Home, question: str, *values: Any) -> list[Any]:
@@ -132,7 +132,7 @@ def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: st
     assert before.count(str(old.path)) >= 10
 
     new = move(old, place)
-    relocate.mend(new)
+    relocate.update_paths(new)
     after = dump(new)
     assert str(old.path) not in after
     # What was one spelling of the old home is that of the new one, and all else is as it was.
@@ -216,7 +216,7 @@ def test_a_home_that_has_not_moved_is_not_written_to(old: Home) -> None:
     # A writer elsewhere would be waited for, by one who wants to write.
     with contextlib.closing(sqlite3.connect(old.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        relocate.mend(old)
+        relocate.update_paths(old)
     assert (old.database.read_bytes(), old.database.stat().st_mtime_ns) == before
 
 
@@ -226,7 +226,7 @@ def test_several_processes_may_open_a_moved_home_at_once(old: Home, run_id: str)
 
     def opened(_: int) -> None:
         together.wait()
-        relocate.mend(new)
+        relocate.update_paths(new)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(opened, range(8)))
@@ -239,7 +239,7 @@ import functools, os, signal, sqlite3, sys
 from pathlib import Path
 
 from workbench.home import Home
-from workbench.tracking import moved
+from workbench.tracking import relocate
 
 left = [int(sys.argv[2])]
 
@@ -256,7 +256,7 @@ class Dying(sqlite3.Connection):
         self.set_trace_callback(heard)
 
 sqlite3.connect = functools.partial(sqlite3.connect, factory=Dying)
-moved.mend(Home(Path(sys.argv[1])))
+relocate.update_paths(Home(Path(sys.argv[1])))
 """
 
 
@@ -316,9 +316,9 @@ def test_a_home_that_may_only_be_read_is_opened_as_it_is_or_refused_in_one_line(
         assert said.startswith(f"{new.path}: the home was {old.path} before, and the paths in mlflow.db must be mended")
         assert said.endswith("Make it writable, or copy the home to where it is.")
         assert "\n" not in said
-        relocate.mend(new)
+        relocate.update_paths(new)
         with read_only(new.path):
-            relocate.mend(new)
+            relocate.update_paths(new)
 
 
 def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp_path: Path) -> None:

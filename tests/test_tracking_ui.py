@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_servers import listening
-from test_tracking_moved import VAULT
+from test_tracking_relocate import SCHEMA
 
 from workbench import servers
 from workbench.errors import StudyError
@@ -38,7 +38,7 @@ def tell(home: Home, study: str, number: int = 0, *, family: str = "mlp", curves
     result = TrialResult(
         family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves
     )
-    return tracker_of(home, study).record(result, VAULT, metric="log_loss")
+    return tracker_of(home, study).log_trial(result, SCHEMA, metric="log_loss")
 
 
 def tracker_of(home: Home, study: str) -> Tracker:

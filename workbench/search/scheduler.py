@@ -125,7 +125,7 @@ class Search:
         finally:
             interrupted = self._requeue_running()
         if reason == "families":
-            reasons = "; ".join(f"{family}: {reason}" for family, reason in self._set_aside.items())
+            reasons = "; ".join(f"{family}: {cause}" for family, cause in self._set_aside.items())
             raise SearchError(f"Every family failed {_MAX_FAILURES} times in a row. {reasons}")
         yield Stopped(reason, interrupted)
 
@@ -170,9 +170,7 @@ class Search:
                 return "disk"
             available = self._available()
             if not available:
-                return (
-                    "minutes" if self._families_put_back else "exhausted" if self._storage.exhausted else "families"
-                )
+                return "minutes" if self._families_put_back else "exhausted" if self._storage.exhausted else "families"
             family = choose(available, left)
             if family is None:
                 return "minutes"
@@ -287,7 +285,7 @@ class Search:
             yield self._forecast()
 
     def _finish(self, active: ActiveTrial, outcome: worker.TrialOutcome) -> TrialRecord:
-        """Write the result to MLflow, then tell Optuna, so that every trial that Optuna knows as finished is in MLflow."""
+        """Write the result to MLflow, then tell Optuna: every trial that is finished in Optuna is in MLflow."""
         spec = self._plan.specs[active.family]
         folder = self._plan.trial_folder(active.family, active.number)
         folds = [fold for pair in spec.folds.pairs() if (fold := FoldResult.load(folder, *pair)) is not None]

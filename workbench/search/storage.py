@@ -336,11 +336,10 @@ def _distribution(hyperparameter: Hyperparameter) -> Distribution:
     """Return Optuna's distribution of a hyperparameter."""
     if hyperparameter.kind == "categorical":
         return CategoricalDistribution(hyperparameter.choices)
+    low, high, step = hyperparameter.low, hyperparameter.high, hyperparameter.step
     if hyperparameter.kind == "int":
-        low, high = int(hyperparameter.low), int(hyperparameter.high)
-        return IntDistribution(low, high, log=hyperparameter.log, step=int(hyperparameter.step or 1))
-    low, high = hyperparameter.low, hyperparameter.high
-    return FloatDistribution(low, high, log=hyperparameter.log, step=hyperparameter.step)
+        return IntDistribution(int(low), int(high), log=hyperparameter.log, step=int(step or 1))
+    return FloatDistribution(low, high, log=hyperparameter.log, step=step)
 
 
 def _signature(distribution: Distribution, *, ranges: bool) -> str:

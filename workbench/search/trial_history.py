@@ -1,4 +1,4 @@
-"""The history of a study in Optuna: when trials ended, where in their ranges they were, which hyperparameters mattered."""
+"""A study's history in Optuna: when trials ended, where in their ranges they were, which hyperparameters mattered."""
 
 from __future__ import annotations
 

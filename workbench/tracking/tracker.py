@@ -299,7 +299,14 @@ class Tracker:
 
     @contextmanager
     def _run(
-        self, kind: RunKind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str], *, seconds: float = 0
+        self,
+        kind: RunKind,
+        key: str,
+        name: str,
+        tags: Mapping[str, str],
+        note: Mapping[str, str],
+        *,
+        seconds: float = 0,
     ) -> Iterator[tuple[Run, Path]]:
         """Find or create the run of `key`, begun `seconds` ago; it is finished once its artifacts are logged."""
         from mlflow.entities import RunTag
@@ -308,7 +315,8 @@ class Tracker:
         where = f"tags.`workbench.{kind}` = {quote}{key}{quote}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
         own = {"kind": kind, "study": self._study, kind: key, **tags}
-        every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **self._provenance.tags, **more}
+        every = {f"workbench.{k}": v for k, v in own.items()}
+        every |= {"mlflow.runName": name, **self._provenance.tags, **note}
         began = int(1000 * (time.time() - seconds))
         run = found[0] if found else self._client.create_run(self.experiment_id, began, every, name)
         if found:

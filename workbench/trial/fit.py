@@ -148,9 +148,7 @@ def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | 
     return _load_family(spec).fit(hp, spec.problem, rows, None, context)
 
 
-def training_length(
-    spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]
-) -> int | None:
+def training_length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
     """Return the number of epochs or rounds for training on all rows: the mean of the folds' best ones.
 
     Boosting rounds grow with the number of rows. A net's epochs do not, because each has more steps then.
