@@ -117,7 +117,7 @@ def test_large_images_are_read_from_disk_in_batches(family, tmp_path, monkeypatc
     model = fit(family, train, valid)
     whole = model.predict(valid.x.assign(photo=photo))
     np.testing.assert_allclose(whole, model.predict(valid.x), rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr(data_loader, "WHOLE", 0)
+    monkeypatch.setattr(data_loader, "MAX_IN_MEMORY_BYTES", 0)
     np.testing.assert_allclose(model.predict(valid.x.assign(photo=photo)), whole, rtol=1e-5, atol=1e-6)
     # Training in batches with weights of the rows.
     again = fit(family, train, valid, suggest=suggesting(merge="add"))

@@ -24,7 +24,7 @@ def one_each(*families: str) -> list[Any]:
 
 
 def multi_target(case: Case) -> tuple[Problem, Rows, Rows]:
-    """Return the rows and the problem of several targets that the family claims; the same inputs predict all of them."""
+    """Return a problem of several targets that the family claims, predictable from the same inputs, and its rows."""
     train, valid = rows(Case(case.family, case.kind, "regression", "squared_error"))
     level = np.concatenate([train.y, valid.y])
     values = {
@@ -134,8 +134,8 @@ def test_a_net_with_too_few_units_learns_the_target_of_more_weight_better():
         problem = Problem("table", "multitarget", 0, {}, "squared_error", targets=targets)
         keras.utils.set_random_seed(1)
         start = keras.Input((2,))
-        net = keras.Model(start, heads.output_layer(keras.layers.Dense(1)(start), problem))
-        net.compile(keras.optimizers.Adam(0.05), heads.loss(problem, mixed=False))
+        net = keras.Model(start, heads.build_output_layer(keras.layers.Dense(1)(start), problem))
+        net.compile(keras.optimizers.Adam(0.05), heads.build_loss(problem, mixup=False))
         net.fit(x, y, epochs=30, batch_size=50, verbose=0)
         errors.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
     assert errors[0][1] < errors[0][0]
@@ -163,7 +163,7 @@ def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
     each = [cross[:, 0], cross[:, 1], -np.log(p[np.arange(6), 2 + y[:, 2].astype(int)])]
     each += [np.abs(y[:, 3] - p[:, 5]), (y[:, 4] - p[:, 6]) ** 2]
     expected = np.average(each, axis=0, weights=[target.weight for target in targets])
-    found = np.asarray(heads.loss(problem, mixed=False)(y.astype("float32"), predicted))
+    found = np.asarray(heads.build_loss(problem, mixup=False)(y.astype("float32"), predicted))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    for metric, own in zip(heads.target_losses(problem), each, strict=True):
+    for metric, own in zip(heads.build_target_losses(problem), each, strict=True):
         np.testing.assert_allclose(np.asarray(metric(y.astype("float32"), predicted)), own, rtol=1e-4)

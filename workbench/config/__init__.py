@@ -1,12 +1,12 @@
-"""A study file: YAML read into a frozen StudyConfig. Checks form only; each room checks its own words.
+"""Study file -> frozen StudyConfig. Only the form is checked here; each package checks its own words.
 
-`config` knows no family, metric, sampler or column: `study.open` asks the rooms that own them.
+`config` knows no family, metric, sampler or column: `study.open` asks the packages that own them.
 
-parts      what each key may hold, and what it is for
-study      a study file as a whole, and its schema for editors
-mistakes   what is wrong with one, and what to write instead
-reading    YAML -> StudyConfig
-masking    stars in the place of secrets
+    schema        the sections of a study file: keys, types, defaults
+    study_config  a study file as a whole, and its JSON Schema for editors
+    messages      validation errors in one sentence, with a suggestion
+    study_file    YAML -> StudyConfig
+    secrets       masks passwords and tokens
 """
 
 from __future__ import annotations

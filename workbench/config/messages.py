@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a study file, in the one sentence all errors share, and what to write instead."""
+"""Pydantic's validation errors as one sentence: key, expected, received, suggestion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from workbench.config.study_config import StudyConfig
 from workbench.errors import did_you_mean, format_list, format_value
 
-# What pydantic's errors are in our sentence, filled in from their context.
+# Pydantic's error type -> what is expected, with placeholders for the error's context.
 _MUST = {
     "string_type": "must be text",
     "string_pattern_mismatch": "must be letters, digits, '_', '.' and '-', the first a letter or a digit",
@@ -34,8 +34,8 @@ _UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def describe_errors(error: ValidationError) -> str:
-    """Say the first thing that is wrong, and how many more there are."""
-    # A key that is misspelt is also missing; the misspelling is what helps.
+    """Return the first error as a sentence, and the number of further errors."""
+    # A misspelt key is also reported as missing; the misspelling is the more useful error.
     first = min(error.errors(), key=lambda e: e["type"] not in _UNKNOWN)
     others = error.error_count() - 1
     more = f" ({others} more {'mistake' if others == 1 else 'mistakes'})" if others else ""
@@ -52,7 +52,7 @@ def describe_errors(error: ValidationError) -> str:
 
 
 def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
-    """Say what to write in place of a value that does not fit."""
+    """Return what to write instead of an invalid value."""
     kind, value = error["type"], error["input"]
     if value is None:
         return " Fill it in, or remove the line."
@@ -71,7 +71,7 @@ def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
 
 
 def _right_key(location: tuple[int | str, ...]) -> str:
-    """Say which key was meant: the same one elsewhere, one that is spelt like it, or those that there are."""
+    """Suggest a key: the same key in another section, a key with a similar spelling, or all known keys."""
     *above, key = location
     for place, known in _places():
         if key in known:
@@ -81,14 +81,14 @@ def _right_key(location: tuple[int | str, ...]) -> str:
 
 
 def _places() -> Iterator[tuple[str, list[str]]]:
-    """Yield every mapping of a study file by its key, with the keys that it may have."""
+    """Yield the key of each section of a study file, with its allowed keys; the top level is the empty key."""
     yield "", _keys(())
     for name in _keys(()):
         yield name, _keys((name,))
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that the mapping at `location` may have."""
+    """Return the allowed keys of the mapping at `location`."""
     part: type[BaseModel] = StudyConfig
     for name in location:
         field = part.model_fields.get(str(name))

@@ -1,10 +1,10 @@
-"""Secrets in what is shown or kept: stars in their place."""
+"""Masks secrets in texts that are shown or stored."""
 
 from __future__ import annotations
 
 import re
 
-# What gives a secret away: a word before it, a place in a URL, or a form that keys of well-known services have.
+# A secret is recognised by its key, by its place in a URL, or by the form of well-known services' tokens.
 _SECRETS = (
     re.compile(r"(?P<before>\w+://[^\s:/@]*:)[^\s/@]+(?=@)"),
     re.compile(
@@ -16,7 +16,7 @@ _SECRETS = (
 
 
 def mask_secrets(text: str) -> str:
-    """Return a text, as of a study file, with stars in the place of what looks like a password, a token or a key."""
+    """Return the text with everything that looks like a password, a token or a key replaced by stars."""
     for secret in _SECRETS:
         text = secret.sub(lambda found: f"{found['before']}***", text)
     return text

@@ -1,4 +1,4 @@
-"""A study file as a whole, frozen."""
+"""A study file as a whole: a frozen configuration, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ from workbench.errors import ConfigError, format_value
 
 
 class StudyConfig(ConfigSection):
-    """One question: data, metric, folds, families, budgets. Read it with `load`."""
+    """A study: data, metric, folds, families, budget. Read it with `load`."""
 
     name: Name
-    """The study's identity, and the name of its experiment."""
+    """The identity of the study, and the name of its MLflow experiment."""
     data: DataConfig
-    """Where the rows come from, and what their columns are."""
+    """The rows, and the meaning of their columns."""
     task: TaskType | None = None
-    """Inferred from the target when left out."""
+    """The task. Default: inferred from the target."""
     targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
-    """Of several targets, by name: what is particular of some of them."""
+    """For several targets: settings of single targets by name."""
     metric: str | None = None
-    """What is optimised; log_loss for classes and rmse for numbers when left out. Of several targets: the weighted mean
-    of each one's score."""
+    """The metric to optimise. Default: log_loss for classes, rmse for numbers. For several targets: the weighted mean
+    of the scores."""
     also: tuple[str, ...] = ()
-    """Further metrics, shown and logged, not optimised."""
+    """Further metrics that are reported and logged, not optimised."""
     folds: FoldsConfig = FoldsConfig()
-    """How rows are set apart for validation."""
+    """How rows are split for validation."""
     families: tuple[str, ...] = Field(min_length=1)
-    """The model families to search, by name or `file.py:Name`, in the order in which they first get a turn."""
+    """The model families to search, by name or `file.py:Name`, in the order of their first trials."""
     class_weight: Literal["balanced"] | None = None
-    """Weigh classes by the inverse of their frequency in training."""
+    """Weight classes by the inverse of their frequency in training."""
     search: SearchConfig = SearchConfig()
-    """How long and how to search."""
+    """The budget and the method of the search."""
     training: TrainingConfig = TrainingConfig()
-    """How nets are trained."""
+    """The training of neural networks."""
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)
     """The seed of samplers and models."""
     deterministic: bool = Field(default=False, strict=True)
-    """Whether nets use only operations that give the same bits each time, where that costs speed."""
+    """Use only operations that give the same bits each time in neural networks, at the cost of speed."""
 
     _file: Path = PrivateAttr(Path("study.yaml"))
 
     @classmethod
     def of(cls, document: Mapping[str, Any], file: Path) -> StudyConfig:
-        """Return the study of a document that was read from a file.
+        """Return the configuration of a document that was read from a file.
 
         Raises:
             ValidationError: a key or a value does not fit (pydantic's own).
@@ -71,16 +71,16 @@ class StudyConfig(ConfigSection):
 
     @property
     def file(self) -> Path:
-        """The file that the study was read from, as the user named it."""
+        """The study file, as the user named it."""
         return self._file
 
     def resolve(self, path: str) -> Path:
-        """Return `path`, seen from the study file's folder first and from the current folder second."""
+        """Return `path` relative to the study file's folder if it exists there, else to the current folder."""
         beside = self._file.resolve().parent / path
         return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
-        """Return the error for a `key` of this file, in the one sentence all errors share."""
+        """Return the error of a `key` of this file, in the sentence that all errors share."""
         return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
 
 

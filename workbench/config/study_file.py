@@ -1,4 +1,4 @@
-"""A study file: read as YAML, refused in one sentence where it is none."""
+"""YAML file -> StudyConfig, or one sentence that says what is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
 
     Args:
         file: the study file.
-        overrides: keys to replace, as in `seed=3`.
+        overrides: keys to replace, for example `seed=3`.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or a key or value does not fit.
@@ -28,7 +28,8 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
     document = _parsed(path, _text(path))
     if not isinstance(document, dict):
         raise ConfigError(
-            f"{path}: must be a mapping with name, data and families. Received: {format_value(document)}.{_no_study(path)}"
+            f"{path}: must be a mapping with name, data and families. "
+            f"Received: {format_value(document)}.{_no_study(path)}"
         )
     try:
         return StudyConfig.of({**document, **overrides}, path)
@@ -37,10 +38,10 @@ def load(file: str | os.PathLike[str], **overrides: Any) -> StudyConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader; a key that stands twice in one mapping is refused, where YAML lets the last one win."""
+    """YAML's safe loader that refuses duplicate keys, where YAML keeps the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return a mapping whose keys differ; `<<` may stand in it more than once."""
+        """Return a mapping without duplicate keys; the merge key `<<` may be repeated."""
         node = super().compose_mapping_node(anchor)
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         for place, key in enumerate(keys):
@@ -57,7 +58,7 @@ _YAML_HINTS = {
 
 
 def _text(path: Path) -> str:
-    """Return what the file holds."""
+    """Return the content of the file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -69,7 +70,7 @@ def _text(path: Path) -> str:
 
 
 def _parsed(path: Path, text: str) -> Any:
-    """Return what YAML makes of the text."""
+    """Parse the text as YAML."""
     try:
         return _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError) as error:
@@ -81,7 +82,7 @@ def _parsed(path: Path, text: str) -> Any:
 
 
 def _instead(path: Path) -> str:
-    """Say what could be read in place of a file that cannot."""
+    """Suggest another file for one that cannot be read."""
     folder = path if path.is_dir() else path.parent
     near = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
     if path.is_dir():
@@ -92,5 +93,5 @@ def _instead(path: Path) -> str:
 
 
 def _no_study(path: Path) -> str:
-    """Say how data become a study, where the file's name is none of a study file."""
+    """Suggest `workbench init` if the file name is not that of a study file."""
     return "" if path.suffix.lower() in (".yaml", ".yml") else f" From data, make one with 'workbench init {path}'."

@@ -1,4 +1,4 @@
-"""Extra trees (Geurts et al., 2006) on gradient histograms and coarse colours of images."""
+"""Extra trees (Geurts et al., 2006) on histograms of oriented gradients and coarse colours of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extra trees (Geurts et al., 2006) on what can be said of sequences as a whole."""
+"""Extra trees (Geurts et al., 2006) on statistics and spectra of whole sequences."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
 
 
 def search_statistics(hp: Any) -> Pipeline:
-    """Return the unfitted view of sequences that the search asks for; what cannot be said is the training median."""
-    summaries = features.SequenceStatistics(
+    """Return an unfitted preprocessor: statistics of whole sequences; missing ones get the training median."""
+    statistics = features.SequenceStatistics(
         differences=hp.Boolean("differences", default=False),
         parts=hp.Int("parts", 0, 8, default=4),
         lags=hp.Int("lags", 0, 12, default=8),
         bands=hp.Int("bands", 0, 32, default=16),
     )
-    return make_pipeline(summaries, SimpleImputer(strategy="median", keep_empty_features=True))
+    return make_pipeline(statistics, SimpleImputer(strategy="median", keep_empty_features=True))

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (Chen and Guestrin, 2016) on what can be said of sequences as a whole."""
+"""Gradient-boosted trees (Chen and Guestrin, 2016) on statistics and spectra of whole sequences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["fit", "load"]
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> xgboost.XGBoostModel:
-    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
+    """Train until the validation loss stops improving, or for a given number of rounds."""
     preprocessor = sequence_trees.search_statistics(hp)
     matrix = preprocessor.fit_transform(train.x)
     inputs = xgboost.BoosterInputs(preprocessor, matrix, ["q"] * matrix.shape[1])

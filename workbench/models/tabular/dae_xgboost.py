@@ -16,7 +16,7 @@ from workbench.models.tabular import xgboost
 
 def fit(
     hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext
-) -> denoising_autoencoder.EncodedModel:
+) -> denoising_autoencoder.AutoencoderModel:
     """Train the autoencoder without labels, then trees on the columns and its activations."""
     encoder = denoising_autoencoder.fit(hp, problem, train, context)
     preprocessor = features.tree_preprocessor(
@@ -31,9 +31,9 @@ def fit(
     inputs = xgboost.BoosterInputs(features.Flatten(), matrix, ["q"] * matrix.shape[1])
     # A single one of many activations tells little, and trees on fewer columns grow faster.
     head = xgboost.boost(hp, problem, train, held_out, context, inputs, column_share=0.3)
-    return denoising_autoencoder.EncodedModel(encoder, preprocessor, head)
+    return denoising_autoencoder.AutoencoderModel(encoder, preprocessor, head)
 
 
-def load(folder: Path) -> denoising_autoencoder.EncodedModel:
+def load(folder: Path) -> denoising_autoencoder.AutoencoderModel:
     """Return the model that its `save` wrote to a folder."""
     return denoising_autoencoder.load(folder, xgboost.load)

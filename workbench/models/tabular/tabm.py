@@ -14,8 +14,8 @@ import keras
 
 from workbench import features
 from workbench.models.nn import heads
-from workbench.models.nn import training as network
-from workbench.models.nn.training import load
+from workbench.models.nn import training as keras_training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["BatchEnsembleDense", "MemberHeads", "MemberMean", "fit", "load"]
@@ -23,7 +23,7 @@ __all__ = ["BatchEnsembleDense", "MemberHeads", "MemberMean", "fit", "load"]
 _Layer = TypeVar("_Layer", bound=type)
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train the members side by side."""
     numbers: features.NumberScaling = hp.Choice("numbers", ["pieces", "quantile", "standard"])
     options: Any = {"classes": problem.classes, "target_encoding": not problem.targets, "seed": context.seed}
@@ -37,7 +37,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         outputs = heads.activate(MemberHeads(problem.outputs)(hidden), problem)
         return keras.Model(entrance, MemberMean()(outputs))
 
-    return network.fit(build, hp, problem, train, valid, context, view=preprocessor, matrix=matrix, members=members)
+    spec = keras_training.NetSpec(build, preprocessor=preprocessor, train_inputs=matrix, members=members)
+    return keras_training.fit(spec, hp, problem, train, valid, context)
 
 
 def _build_members(hp: Any, hidden: Any) -> Any:

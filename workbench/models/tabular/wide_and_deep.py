@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
-from workbench.models.nn import heads, multi_input_layers, training
-from workbench.models.nn.training import load
+from workbench.models.nn import dense_layers, heads, input_branches, training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a wide-and-deep net."""
     if problem.kind == "mixed":
         return _fit_with_images(hp, problem, train, valid, context)
@@ -33,16 +33,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         seed=context.seed,
     )
     matrix = encoder.transform(train.x)
-    return training.fit(
-        lambda: _build(hp, problem, encoder, matrix),
-        hp,
-        problem,
-        train,
-        valid,
-        context,
-        view=encoder,
-        matrix=matrix,
-    )
+    spec = training.NetSpec(lambda: _build(hp, problem, encoder, matrix), preprocessor=encoder, train_inputs=matrix)
+    return training.fit(spec, hp, problem, train, valid, context)
 
 
 def _build(hp: Any, problem: Problem, encoder: features.WideAndDeepEncoder, matrix: list[np.ndarray]) -> Any:
@@ -56,28 +48,26 @@ def _build(hp: Any, problem: Problem, encoder: features.WideAndDeepEncoder, matr
     if encoder.wide is not None:
         wide = _build_wide(next(parts), sum(encoder.levels("wide")), problem.outputs)
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
-    hidden = training.dense_stack(hp, hidden, units=128)
-    return keras.Model(entrances, heads.output_layer(hidden, problem, wide))
+    hidden = dense_layers.build_dense_stack(hp, hidden, units=128)
+    return keras.Model(entrances, heads.build_output_layer(hidden, problem, wide))
 
 
-def _fit_with_images(
-    hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext
-) -> training.Network:
+def _fit_with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a net whose deep part has a branch for each kind of column."""
-    known = multi_input_layers.fit_inputs(
-        hp, problem, train, context, crosses=hp.Int("crosses", 0, 16, step=4, default=8)
-    )
+    data = input_branches.fit_encoder(hp, problem, train, context, crosses=hp.Int("crosses", 0, 16, step=4, default=8))
 
     def build() -> Any:
-        layers = multi_input_layers.multi_input_layers(hp, known)
+        branches = input_branches.build_branches(hp, data)
         wide = None
-        if known.view.wide is not None:
-            wide = _build_wide(layers.wide, sum(known.view.wide[-1].levels_), problem.outputs)
-        hidden = layers.ends[0] if len(layers.ends) == 1 else keras.layers.Concatenate()(layers.ends)
-        hidden = training.dense_stack(hp, hidden, units=128)
-        return keras.Model(layers.inputs, heads.output_layer(hidden, problem, wide))
+        if data.encoder.wide is not None:
+            wide = _build_wide(branches.wide, sum(data.encoder.wide[-1].levels_), problem.outputs)
+        outputs = branches.outputs
+        hidden = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate()(outputs)
+        hidden = dense_layers.build_dense_stack(hp, hidden, units=128)
+        return keras.Model(branches.inputs, heads.build_output_layer(hidden, problem, wide))
 
-    return training.fit(build, hp, problem, train, valid, context, view=known.view, matrix=known.inputs)
+    spec = training.NetSpec(build, preprocessor=data.encoder, train_inputs=data.train_inputs)
+    return training.fit(spec, hp, problem, train, valid, context)
 
 
 def _build_wide(indices: Any, levels: int, outputs: int) -> Any:

@@ -60,21 +60,21 @@ class CustomFamily:
         """
         if (folder / "estimator.json").exists():
             return sklearn_estimator.load(folder)
-        from workbench.models.nn import training
+        from workbench.models.nn import keras_model
 
         try:
-            return training.load(folder)
+            return keras_model.load(folder)
         except (TypeError, ValueError) as error:
             layers = self._load_layers(error)
-        return training.load(folder, layers)
+        return keras_model.load(folder, layers)
 
     def _fit_net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
         from workbench.models.nn import hypermodel, training
         from workbench.space.hypermodels import is_hypermodel
 
-        training.reset_state(context.seed)
-        shown = hypermodel.prepare_inputs(problem, train, context)
-        facts = hypermodel.data_facts(problem, shown.shape)
+        training.reset_keras(context.seed)
+        inputs = hypermodel.prepare_inputs(problem, train, context)
+        facts = hypermodel.describe_data(problem, inputs.row_shape)
         user_object, model = user_code.run(self.name), None
         if is_hypermodel(user_object):
             model = user_code.call_with_known(user_object, facts, self.label)
@@ -83,7 +83,8 @@ class CustomFamily:
             net = user_code.call_with_known(user_object, facts, self.label, hp)
         if not hypermodel.is_net(net):
             return self._fit_estimator(net, problem, train, context)
-        return hypermodel.train(net, hp, problem, train, valid, context, shown=shown, name=self.label, model=model)
+        built = hypermodel.BuiltNet(net, inputs, self.label, model)
+        return hypermodel.train(built, hp, problem, train, valid, context)
 
     def _fit_estimator(self, estimator: Any, problem: Problem, train: Rows, context: FitContext) -> Model:
         self._check_estimator(estimator, problem)
