@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench import models, submission, trial
+from workbench import models, trial
 from workbench.config import StudyConfig
 from workbench.ensemble import EnsembleResult
 from workbench.ensemble.aggregation import Aggregation
@@ -44,8 +44,7 @@ def assemble(
     Raises:
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
     """
-    config, home = task.config, archive.home
-    task.facts.check(home.facts(config.name), config, but=["test"])
+    config, home, context = task.config, archive.home, archive.inference
     members = _members(document, rows, config)
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
@@ -55,11 +54,11 @@ def assemble(
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
     return Predictor(
-        reader=task.reader,
+        reader=context.reader,
         members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
         joiner=_joiner(document, members, task, archive),
-        layout=submission.infer_layout(task.dataset, task.metric),
-        transform=trial.output_transforms(task.dataset, task.transform),
+        layout=context.layout,
+        transform=context.transform,
         threshold=document.get("threshold"),
     )
 
@@ -78,7 +77,8 @@ def complete(task: Task, archive: StudyStore, document: Mapping[str, Any], rows:
 class _Making:
     """One model of a member: where it is kept, and how it is made when it is not there."""
 
-    spec: TrialSpec
+    located: str
+    """The family as `models` finds it."""
     name: str
     """As it is called while it is trained."""
     place: Path
@@ -97,12 +97,11 @@ class _Making:
 
 def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
     """Return the models of each trial of each member."""
-    threads = task.threads(task.config.search.workers or cores(), cores())
-    return [[[*_makings(task.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
+    return [[[*_makings(task, row, archive)] for row in trials] for trials in members]
 
 
 def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[StoredModel(making.spec.located, making.place) for making in makings] for makings in made]
+    stored = [[StoredModel(making.located, making.place) for making in makings] for makings in made]
     return Member(known["name"], rows[0].family, known["weight"], stored, known.get("weights"))
 
 
@@ -110,10 +109,11 @@ def _joiner(
     document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
-    vault, tracker = task.schema, archive.tracker
+    tracker = archive.tracker
     return EnsembleResult.from_document(document).aggregation.restore(
+        # Only ranks need the predictions, and with them the training data's ids and folds.
         lambda: [
-            np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
+            np.mean([tracker.predictions(row.run_id, task.schema, test=False).oof for row in trials], axis=0)
             for trials in members
         ]
     )
@@ -145,26 +145,33 @@ def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: S
     return found
 
 
-def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
+def _makings(task: Task, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
-    name = f"{row.family} #{row.number}"
+    name, located = f"{row.family} #{row.number}", models.resolve_family(row.family, task.config.resolve)
     if final.final == "folds":
-        for repeat, fold in spec.folds.predicting():
-            again = partial(_fold_model, spec, row, repeat, fold)
-            yield _Making(spec, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
+        for repeat, fold in archive.inference.models:
+            again = partial(_fold_model, task, row, repeat, fold)
+            yield _Making(located, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
         return
-    for seed in range(spec.seed, spec.seed + final.seeds):
-        full = partial(_full_model, spec, row, archive, seed)
-        yield _Making(spec, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
+    for seed in range(task.config.seed, task.config.seed + final.seeds):
+        full = partial(_full_model, task, row, archive, seed)
+        yield _Making(located, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
 
 
-def _fold_model(spec: TrialSpec, row: TrialRecord, repeat: int, fold: int) -> Model:
+def _spec(task: Task, row: TrialRecord) -> TrialSpec:
+    """Return what a trial's models are trained on; this loads the training data."""
+    return task.spec(row.family, task.threads(task.config.search.workers or cores(), cores()))
+
+
+def _fold_model(task: Task, row: TrialRecord, repeat: int, fold: int) -> Model:
+    spec = _spec(task, row)
     hp = trial.restore_space(spec.located, row.hyperparameters)
     return trial.fold_model(spec, row.number, hp, repeat, fold)
 
 
-def _full_model(spec: TrialSpec, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
+def _full_model(task: Task, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
+    spec = _spec(task, row)
     hp = trial.restore_space(spec.located, row.hyperparameters)
     length = trial.length(spec, archive.tracker.curves(row.run_id))
     return trial.full_model(spec, row.number, hp, seed=seed, length=length)

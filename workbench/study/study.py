@@ -345,7 +345,7 @@ class Study:
         from workbench import submission
 
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        new = self.task.reader.read(rows, cache=self.task.cache)
+        new = self.store.inference.reader.read(rows, cache=self.task.cache)
         document = self.store.tracker.newest_ensemble()
         frame = self._assemble(document, listen).table(new)
         if out is not None:
