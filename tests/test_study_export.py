@@ -24,8 +24,8 @@ import pytest
 
 import workbench
 from workbench.cli.commands import app
-from workbench.data import Reader
 from workbench.data.column_types import FittedColumn
+from workbench.data.tables import TableReader
 from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
@@ -57,8 +57,7 @@ def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
         stored = [StoredModel("constant", place) for place in places]
         members.append(Member(f"constant #{number}", "constant", weight, [stored]))
     columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
-    shapes: dict[str, Any] = {"source": "t.csv", "npz": False, "shape": ()}
-    reader = Reader("table", id_column="id", columns=columns, numbers=("a",), optional=("day",), **shapes)
+    reader = TableReader("table", "t.csv", id_column="id", columns=columns, numbers=("a",), optional=("day",))
     layout = SubmissionLayout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
     return Predictor(reader, members, joiner, layout, threshold=0.45)
 

@@ -1,33 +1,126 @@
-""".npz and IDX -> Dataset: images, sequences, or the rows of a table."""
+""".npz and IDX files -> Dataset of images, sequences or table rows, and the readers of new arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.config import StudyConfig
-from workbench.data import idx, npz, padding, tables, target, validation
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import array_files, new_data, npz, padding, tables, target, validation
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form
-from workbench.data.dataset import Dataset, Kind
+from workbench.data.dataset import Dataset, Kind, NewData, NewRows
 from workbench.data.memmap import MemmapArray
+from workbench.data.new_data import RawTable
+from workbench.data.tables import TableReader
 from workbench.errors import DataError, did_you_mean, format_list
 
 Arrays = Mapping[str, Array]
 
-# A square of fewer floats than this is more likely steps x channels than pixels.
+# A smaller square of floats is more likely steps x channels than pixels.
 _LEAST_SIDE = 8
-# The array that says how many steps of each sequence are real.
+# The array with the number of real steps of each sequence.
 _LENGTHS = "lengths"
-# Of rows with more values than this, one is example enough.
+# Rows with more values than this have an example of one row, not of five.
 _LARGE = 10_000
 _DIMENSIONS: dict[Kind, tuple[int, ...]] = {"table": (2, 3, 4), "image": (3, 4), "sequence": (2, 3)}
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """Reads new images or sequences that come as arrays."""
+
+    kind: Kind
+    source: str
+    """The name of the training data, for messages."""
+    id_column: str | None
+    """The array of ids."""
+    shape: tuple[int, ...]
+    """The shape of an image or a sequence."""
+    optional = ()
+    image_format = None
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """Arrays have no columns."""
+        return {}
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read an array or a file of arrays; see `Reader.read`."""
+        raw = new_data.open_rows(rows, ("arrays",), source=self.source)
+        name, arrays = cast(new_data.RawArrays, raw)
+        return self.read_arrays(arrays, name)
+
+    def read_arrays(self, arrays: Arrays, name: str) -> NewData:
+        """Read arrays from a source called `name` in messages.
+
+        Raises:
+            DataError: x has another shape, or values that it must not have.
+        """
+        x = values(arrays, name)
+        steps = self.shape[0] if self.kind == "sequence" else None
+        # Sequences are padded to one length, so only their channels must agree.
+        shape = x.shape[1:] if steps is None else (steps, *([1] if x.ndim == 2 else x.shape[2:]))
+        if shape != self.shape:
+            expected = str(self.shape) if steps is None else f"(steps, {self.shape[1]})"
+            raise DataError(
+                f"{name}: x must have rows of the shape {expected} that {self.source} has. "
+                f"Received: {x.shape[1:]}. Shape both alike."
+            )
+        frame = pd.DataFrame(_ids(arrays, self.id_column, len(x), name), index=range(len(x)))
+        ids = tables.ids(frame, self.id_column if len(frame.columns) else None, name)
+        return NewData(to_model_shape(arrays, self.kind, name, ragged=True, steps=steps), ids)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        return new_data.make_document(
+            kind=self.kind, source=self.source, npz=True, id_column=self.id_column, shape=self.shape
+        )
+
+
+@dataclass(frozen=True)
+class ArrayTableReader:
+    """Reads new rows of a table whose training rows came as arrays: arrays again, or a table with columns x0, x1, …"""
+
+    table: TableReader
+    image_format = None
+
+    @property
+    def id_column(self) -> str | None:
+        """The array or column of ids."""
+        return self.table.id_column
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The columns with missing values in training."""
+        return self.table.optional
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """The kind of each column."""
+        return self.table.kinds
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read arrays or a table; see `Reader.read`."""
+        exact = [self.id_column] if self.id_column else []
+        raw = new_data.open_rows(rows, ("arrays", "table"), source=self.table.source, exact=exact)
+        if isinstance(raw, RawTable):
+            return self.table.read_frame(raw.frame, raw.name)
+        name, arrays = cast(new_data.RawArrays, raw)
+        x = values(arrays, name)
+        more = {key: beside(arrays, key, len(x), name) for key in self.table.columns if key in arrays}
+        frame = features(x).assign(**more | _ids(arrays, self.id_column, len(x), name))
+        return self.table.read_frame(frame, name)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        return self.table.document() | {"npz": True}
 
 
 def load_arrays(
@@ -84,7 +177,8 @@ def build(
     if kind == "table":
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
-        return tables.build(config, frame, rows, names=names, sample=sample)
+        dataset = tables.build(config, frame, rows, names=names, sample=sample)
+        return replace(dataset, reader=ArrayTableReader(cast(TableReader, dataset.reader)))
     validation.check_no_past(config, kind)
     validation.check_columns(config, list(frame.columns), names[0])
     id_name = str(config.data.id)
@@ -98,32 +192,29 @@ def build(
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
         id_name=id_name,
         sample=sample,
+        reader=ArrayReader(kind, Path(config.data.train).name, id_name, tuple(x.shape[1:])),
         example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
         **target.encode_targets(config, frame)._asdict(),
         **tables.roles(config, frame, names[0]),
     )
 
 
-def read(
-    path: Path, config: StudyConfig | None = None, cache: Cache | None = None, *, steps: int | None = None
-) -> Arrays:
-    """Read all arrays of an .npz file, or of IDX files; large images and sequences stay on disk where there is a cache.
+def read(path: Path, config: StudyConfig, cache: Cache | None = None, *, steps: int | None = None) -> Arrays:
+    """Read the arrays of a study's file; with a cache, large images and sequences stay on disk.
 
-    There sequences are padded as `lengths` says, and to `steps` or cut at them, where these are given.
+    On disk, sequences are padded as the array `lengths` says, and padded to or cut at `steps` if it is given.
 
     Raises:
-        ConfigError: the study file says of x what it cannot be.
+        ConfigError: `data.types.x` does not go with x.
         SourceError: the file cannot be opened.
-        DataError: it holds what is not plain arrays.
+        DataError: the file holds something other than plain arrays.
     """
-    if form(path) == "idx":
-        return idx.read(path)
-    head = None if cache is None or config is None else npz.head(path)
-    if cache is None or config is None or head is None or not head.liftable:
-        return npz.read(path)
+    head = None if cache is None or form(path) == "idx" else npz.head(path)
+    if cache is None or head is None or not head.liftable:
+        return array_files.read(path)
     kind = kind_of(config, head, head.names, path.name)
     if kind == "table":
-        return npz.read(path)
+        return array_files.read(path)
     ragged = kind == "sequence" and _ragged(config, head.names)
     return npz.extract_to_disk(path, cache, sequence=kind == "sequence", ragged=ragged, steps=steps)
 
@@ -229,6 +320,11 @@ def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
         elif key in arrays:
             found[column] = beside(arrays, key, rows, name)
     return pd.DataFrame(found)
+
+
+def _ids(arrays: Arrays, key: str | None, rows: int, name: str) -> dict[str, Array]:
+    """Return the array of ids by its name, if there is one."""
+    return {key: beside(arrays, key, rows, name)} if key is not None and key in arrays else {}
 
 
 def beside(arrays: Arrays, key: str, rows: int, name: str) -> Array:

@@ -117,8 +117,8 @@ def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None
         words = written[_numbers(written).isna()]
         if len(words):
             raise DataError(
-                f"{table}: column {name!r} must hold numbers, as in training. Received: {format_list(map(repr, words), 3)}. "
-                "Correct them, or leave them empty."
+                f"{table}: column {name!r} must hold numbers, as in training. Received: "
+                f"{format_list(map(repr, words), 3)}. Correct them, or leave them empty."
             )
 
 

@@ -1,20 +1,97 @@
-"""Images in files -> Dataset: a folder for each class, or a table that names files."""
+"""Image files -> Dataset: a folder for each class, or a table that names files; and the reader of new images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from workbench.config import StudyConfig
-from workbench.data import image_decoding, image_folder, image_paths, tables, target, validation
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import (
+    column_types,
+    image_decoding,
+    image_folder,
+    image_paths,
+    new_data,
+    table_files,
+    tables,
+    target,
+    validation,
+)
+from workbench.data.arrays import ArrayReader
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form, read_header
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_decoding import DecodedImages, ImageFormat
 from workbench.data.image_folder import ImageFiles
+from workbench.data.new_data import Form, RawArrays, RawTable
 from workbench.errors import DataError, format_list
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads new images: a folder, a table that names files, or an array of decoded images."""
+
+    source: str
+    """The name of the training data, for messages."""
+    id_column: str | None
+    image_format: ImageFormat
+    images: str | None = None
+    """The folder of the images that a table names; None if the training images lie in class folders."""
+    optional = ()
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """Images have no columns."""
+        return {}
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read a folder, an array, or a table if the training images are named by one; see `Reader.read`."""
+        forms: tuple[Form, ...] = ("folder", "arrays") if self.images is None else ("folder", "arrays", "table")
+        exact = [self.id_column] if self.id_column else []
+        raw = new_data.open_rows(rows, forms, source=self.source, exact=exact)
+        if isinstance(raw, RawArrays):
+            arrays = ArrayReader("image", self.source, self.id_column, self.image_format.shape)
+            return arrays.read_arrays(raw.arrays, raw.name)
+        if isinstance(raw, RawTable):
+            return self._read_table(raw, cache)
+        images = image_folder.list_flat(raw.path, raw.path.name)
+        return NewData(self._decode(images, cache), np.array(image_folder.names(images), dtype=object))
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        return new_data.make_document(
+            kind="image",
+            source=self.source,
+            npz=True,
+            id_column=self.id_column,
+            shape=self.image_format.shape,
+            look=self.image_format,
+            images=self.images,
+        )
+
+    def _read_table(self, raw: RawTable, cache: Cache | None) -> NewData:
+        """Decode the images that a column of a table names: the id column if possible, else another."""
+        new_data.check_has_rows(raw.frame, raw.name)
+        locator = image_paths.NearbyImages(raw.folder, Path(str(self.images)))
+        texts = {name: column_types.texts(raw.frame[name]).fillna("") for name in map(str, raw.frame.columns)}
+        candidates = [name for name in (self.id_column, *texts) if name in texts]
+        column = next((n for n in candidates if all(text and locator.find(text) for text in texts[n].unique())), None)
+        if column is None:
+            raise DataError(
+                f"{raw.name} must have a column that names an image of {locator.folder} in every row. Received: "
+                f"columns {format_list(raw.frame.columns)}. Correct its values, or name a folder of images."
+            )
+        ids = tables.ids(raw.frame, self.id_column if self.id_column in raw.frame else None, raw.name)
+        files = image_paths.files(raw.frame[column], locator, raw.name)
+        images = ImageFiles(locator.folder, tuple(file for file in files if file is not None))
+        return NewData(self._decode(images, cache), ids)
+
+    def _decode(self, images: ImageFiles, cache: Cache | None) -> Any:
+        return image_decoding.decode(images, cache, look=self.image_format).x
 
 
 class ImageSet(NamedTuple):
@@ -70,6 +147,12 @@ def load_images(
         test_ids=test_ids,
         id_name=id_name,
         sample=sample,
+        reader=ImageReader(
+            Path(config.data.train).name,
+            id_name,
+            decoded.look,
+            str(config.resolve(config.data.images)) if config.data.images else None,
+        ),
         example=decoded.x[:1],
         notes=(*gallery.images.notes, *gallery.notes, *decoded.notes, *(new.images.notes if new else ())),
         **target.encode_targets(config, frame)._asdict(),
@@ -108,7 +191,7 @@ def _to_predict(config: StudyConfig, test: Path, train: ImageSet, sample: pd.Dat
         images = image_folder.list_flat(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
         plain = train.frame[id_name].astype(str).isin(stems).mean() > image_paths.SHARE
-        ids = tables.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
+        ids = table_files.as_written(pd.Series(_called(images, id_name, sample, plain=bool(plain)), dtype="str"))
         return ImageSet(images, pd.DataFrame({id_name: ids}), test.name)
     if config.data.images is None:
         raise DataError(
@@ -117,8 +200,8 @@ def _to_predict(config: StudyConfig, test: Path, train: ImageSet, sample: pd.Dat
     images, frame, _ = _named(config, test)
     if id_name not in frame:
         raise DataError(
-            f"{test.name} must have the column {id_name!r} that {train.name} has. Received: {format_list(frame.columns)}. "
-            "Add it."
+            f"{test.name} must have the column {id_name!r} that {train.name} has. Received: "
+            f"{format_list(frame.columns)}. Add it."
         )
     return ImageSet(images, frame, test.name)
 
@@ -127,15 +210,16 @@ def _named(config: StudyConfig, table: Path) -> tuple[ImageFiles, pd.DataFrame, 
     """Return the images that a table names, the table, and the column that names them."""
     folder = validation.find_file(config, "data.images", str(config.data.images), folder=True)
     images = image_folder.list_recursively(folder, f"{config.file}: data.images")
-    as_text = tables.read_table(table, read_header(table).columns if form(table) == "text" else ())
+    as_text = table_files.read_table(table, read_header(table).columns if form(table) == "text" else ())
     index = image_paths.ImageIndex(images)
     column = image_paths.name_column(as_text, index)
     if column is None:
         raise DataError(
             f"{table.name} must have a column that names the images of {folder}. Received: columns "
-            f"{format_list(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their folder."
+            f"{format_list(as_text.columns)}; an image there is {images.files[0].name!r}. Set data.images to their "
+            "folder."
         )
-    frame = tables.read_table(table, [column, str(config.data.id)])
+    frame = table_files.read_table(table, [column, str(config.data.id)])
     files = image_paths.files(frame[column], index, table.name)
     return ImageFiles(folder, tuple(file for file in files if file is not None)), frame, column
 

@@ -72,12 +72,12 @@ class LagFeatures:
         known["levels"] = {name: tuple(levels) for name, levels in document["levels"].items()}
         return cls(**known)
 
-    def beside(self, raw: pd.DataFrame, x: pd.DataFrame, table: str) -> pd.DataFrame:
-        """Return `x` with the new columns, for rows that come after training.
+    def append_to(self, x: pd.DataFrame, raw: pd.DataFrame, table: str) -> pd.DataFrame:
+        """Append the new columns to the features of rows that come after training.
 
         Args:
-            raw: the rows as they came.
-            x: the same rows, each column as its kind.
+            x: the rows, each column as its kind.
+            raw: the same rows as they came.
             table: the table's name, for messages.
 
         Raises:
@@ -147,7 +147,7 @@ def uses_lags(config: StudyConfig) -> bool:
 class LaggedData(NamedTuple):
     """A study's rows with what they are shown of their past."""
 
-    windows: LagFeatures | None
+    lags: LagFeatures | None
     x: pd.DataFrame
     x_test: pd.DataFrame | None
     notes: tuple[str, ...] = ()
@@ -155,12 +155,12 @@ class LaggedData(NamedTuple):
     @property
     def kinds(self) -> dict[str, ColumnKind]:
         """The new columns, and what each is."""
-        return self.windows.kinds if self.windows else {}
+        return self.lags.kinds if self.lags else {}
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The columns without which rows have no past."""
-        return self.windows.needs if self.windows else ()
+        return self.lags.needs if self.lags else ()
 
 
 def add_lags(
@@ -378,7 +378,8 @@ def _check_free(names: Sequence[Any], train: pd.DataFrame, table: str) -> None:
     taken = [str(name) for name in names if name in train]
     if taken:
         raise DataError(
-            f"{table}: columns must not have the names of new ones. Received: {format_list(map(repr, taken))}. Rename them."
+            f"{table}: columns must not have the names of new ones. Received: {format_list(map(repr, taken))}. "
+            "Rename them."
         )
 
 

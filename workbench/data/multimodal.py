@@ -1,24 +1,35 @@
-"""A table that names images and has other columns beside them -> Dataset."""
+"""Tables with image columns and other features -> Dataset, and the reader of new tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.config import StudyConfig
-from workbench.data import image_dataset, image_decoding, image_folder, image_paths, tables, validation
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import (
+    image_dataset,
+    image_decoding,
+    image_folder,
+    image_paths,
+    new_data,
+    table_files,
+    tables,
+    validation,
+)
 from workbench.data.cache import Cache
+from workbench.data.column_types import FittedColumn
 from workbench.data.csv_header import form, read_header
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import DecodedImages, ImageFormat
 from workbench.data.image_folder import ImageFiles
+from workbench.data.tables import TableReader
 from workbench.errors import DataError, did_you_mean, format_list
 
 
@@ -45,6 +56,49 @@ class DecodedTable(NamedTuple):
     decoded: DecodedImages
     kept: Array
     """(rows,): whether each row is kept; one with a broken image is not."""
+
+
+@dataclass(frozen=True)
+class MultimodalReader:
+    """Reads new tables with image columns and other features."""
+
+    table: TableReader
+    """Reads the other features; its optional columns include those of images."""
+    image_columns: tuple[str, ...]
+    image_format: ImageFormat
+    images: str
+    """The folder of the images that the table names; files beside new rows come first."""
+
+    @property
+    def id_column(self) -> str | None:
+        """The column of ids."""
+        return self.table.id_column
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The columns with missing values in training."""
+        return self.table.optional
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """The kind of each column."""
+        images: dict[str, ColumnKind] = dict.fromkeys(self.image_columns, "image")
+        return self.table.kinds | images
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read a table and decode its images; see `Reader.read`."""
+        exact = [*([self.id_column] if self.id_column else []), *self.image_columns]
+        name, frame, folder = new_data.open_table(rows, source=self.table.source, exact=exact)
+        x, ids = self.table.impose(frame, name, self.image_columns)
+        locator = image_paths.NearbyImages(folder, Path(self.images))
+        named = ImageTable(frame, self.image_columns, (), name, locator)
+        x = x.assign(**decode_columns(named, cache, look=self.image_format).columns)
+        return NewData(self.table.add_lags(frame, x, name), ids)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        table, columns = self.table.document(), dict.fromkeys(self.image_columns, FittedColumn("image"))
+        return table | {"columns": table["columns"] | columns, "look": self.image_format, "images": self.images}
 
 
 def load_multimodal(
@@ -86,7 +140,7 @@ def load_multimodal(
     if not shown.kept.all():
         dataset = tables.build(asked, frame, None if rows is None else rows.frame, names=called, sample=sample)
     asked_for = None if rows is None else decode_columns(rows, cache, look=shown.decoded.look)
-    return _joined(dataset, frame, shown, asked_for)
+    return _add_images(config, dataset, frame, shown, asked_for)
 
 
 def decode_columns(
@@ -137,7 +191,7 @@ def _table(config: StudyConfig, path: Path) -> ImageTable:
     data = config.data
     folder = validation.find_file(config, "data.images", str(data.images), folder=True)
     index = image_paths.ImageIndex(image_folder.list_recursively(folder, f"{config.file}: data.images"))
-    as_text = tables.read_table(path, read_header(path).columns if form(path) == "text" else ())
+    as_text = table_files.read_table(path, read_header(path).columns if form(path) == "text" else ())
     targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
     others = {*targets, data.weight, config.folds.column, *data.drop}
     others |= {name for name, kind in data.types.items() if kind != "image"}
@@ -147,7 +201,7 @@ def _table(config: StudyConfig, path: Path) -> ImageTable:
     exact = [*pictured, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in pictured]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
-    return ImageTable(tables.read_table(path, exact), pictured, names, path.name, index)
+    return ImageTable(table_files.read_table(path, exact), pictured, names, path.name, index)
 
 
 def _beside(config: StudyConfig, table: ImageTable) -> list[str]:
@@ -160,7 +214,7 @@ def _beside(config: StudyConfig, table: ImageTable) -> list[str]:
 def _to_predict(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
     """Return the table of rows to predict."""
     exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
-    frame = tables.read_table(test, exact)
+    frame = table_files.read_table(test, exact)
     return ImageTable(frame, train.pictured, train.names, test.name, train.places)
 
 
@@ -179,8 +233,8 @@ def _check_pictured(rows: ImageTable, train: ImageTable) -> None:
     if lacks:
         hint = did_you_mean(lacks[0], list(map(str, rows.frame.columns)))
         raise DataError(
-            f"{rows.name} must have the columns of images of {train.name}. It lacks {format_list(map(repr, lacks))}.{hint} "
-            "Add them."
+            f"{rows.name} must have the columns of images of {train.name}. It lacks "
+            f"{format_list(map(repr, lacks))}.{hint} Add them."
         )
 
 
@@ -192,20 +246,31 @@ def _without(config: StudyConfig, table: ImageTable) -> StudyConfig:
     return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})
 
 
-def _joined(dataset: Dataset, frame: pd.DataFrame, shown: DecodedTable, asked: DecodedTable | None) -> Dataset:
-    """Return the dataset of the other columns with the images behind them."""
-    x: Any = dataset.x
-    x_test: Any = dataset.x_test
-    blanks = {name: int(column.isna().sum()) for name, column in shown.columns.items()}
+def _add_images(
+    config: StudyConfig, dataset: Dataset, frame: pd.DataFrame, train: DecodedTable, test: DecodedTable | None
+) -> Dataset:
+    """Append the image columns to the dataset of the other columns."""
+    x, x_test, example = (cast(pd.DataFrame, rows) for rows in (dataset.x, dataset.x_test, dataset.example))
+    blanks = {name: int(column.isna().sum()) for name, column in train.columns.items()}
     notes = [f"{count} rows name no image in {name!r}: theirs is blank" for name, count in blanks.items() if count]
-    example: Any = dataset.example
-    missing = [name for name in shown.columns if name not in example]
+    missing = [name for name in train.columns if name not in example]
+    example = example.assign(**{name: frame[name].head(len(example)) for name in missing})
+    table = cast(TableReader, dataset.reader)
+    optional = (*table.optional, *(name for name, count in blanks.items() if count))
+    id_column = dataset.id_name if dataset.id_name in example else None
+    reader = MultimodalReader(
+        replace(table, kind="mixed", optional=optional, id_column=id_column),
+        tuple(train.columns),
+        train.decoded.look,
+        str(config.resolve(str(config.data.images))),
+    )
     return replace(
         dataset,
         kind="mixed",
-        x=x.assign(**shown.columns),
-        x_test=None if asked is None else x_test.assign(**asked.columns),
-        columns={**dataset.columns, **dict.fromkeys(shown.columns, "image")},
-        example=example.assign(**{name: frame[name].head(len(example)) for name in missing}),
-        notes=(*dataset.notes, *shown.decoded.notes, *notes),
+        x=x.assign(**train.columns),
+        x_test=None if test is None else x_test.assign(**test.columns),
+        columns={**dataset.columns, **dict.fromkeys(train.columns, "image")},
+        reader=reader,
+        example=example,
+        notes=(*dataset.notes, *train.decoded.notes, *notes),
     )

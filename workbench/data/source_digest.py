@@ -12,7 +12,7 @@ from workbench.config import StudyConfig
 from workbench.data import image_folder, validation
 
 # The sections of a study file that define rows, target, metric and folds.
-_SECTIONS = ("data", "task", "targets", "metric", "folds")
+_SECTIONS = {"data", "task", "targets", "metric", "folds"}
 
 
 class SourceDigest(NamedTuple):
@@ -27,9 +27,10 @@ def digest_sources(config: StudyConfig) -> SourceDigest:
 
     Files are identified by path, size and modification time. A remote source is identified by its name alone.
     """
-    document = config.model_dump(mode="json")
+    # Pydantic warns of lists in fields that hold one name or several.
+    keys = config.model_dump(mode="json", include=_SECTIONS, warnings="none")
     files = {str(path): [*_stats(path)] for path in _files(config)}
-    return SourceDigest(_digest({name: document[name] for name in _SECTIONS}), _digest(files))
+    return SourceDigest(_digest(keys), _digest(files))
 
 
 def _files(config: StudyConfig) -> Iterator[Path]:

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from workbench import models, trial
-from workbench.data import NewRows, Reader
-from workbench.data.dataset import Rows
-from workbench.data.new_data import NewData
+from workbench.data import NewRows, Reader, new_data, reader_from_document
+from workbench.data.dataset import NewData, Rows
 from workbench.ensemble.aggregation import Aggregation, WeightedMean, from_document, to_document
 from workbench.models.protocol import Model
 from workbench.submission import SubmissionLayout, Threshold
@@ -108,8 +107,10 @@ class Predictor:
         return np.array([[*member.weights.values()] if member.weights else member.weight for member in self.members])
 
     def serve(self, rows: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-        """Return predictions for rows that a server was sent: who sends JSON leaves out what is missing."""
-        return self.predict(self.reader.completed(rows) if isinstance(rows, pd.DataFrame) else rows)
+        """Return predictions for rows that a client sent; JSON clients leave out missing values."""
+        if isinstance(rows, pd.DataFrame):
+            rows = new_data.add_optional(rows, self.reader.optional)
+        return self.predict(rows)
 
     def alone(self, place: int) -> Predictor:
         """Return the bundle of a single member."""
@@ -144,7 +145,7 @@ def read(folder: Path) -> Predictor:
     """Read what `Predictor.write` wrote; the models stay on disk until they predict, or `in_memory` loads them."""
     known = json.loads((folder / _FILE).read_text())
     return Predictor(
-        reader=Reader.from_document(known["reader"]),
+        reader=reader_from_document(known["reader"]),
         members=[_member(folder, member) for member in known["members"]],
         joiner=_joiner(folder, known["joiner"]),
         layout=SubmissionLayout.from_document(known["layout"]),

@@ -131,7 +131,7 @@ def requirements(bundle: Predictor, resolve: Callable[[str], Path] = Path) -> li
     """
     dates = "date" in bundle.reader.kinds.values()
     wanted = {*_ALWAYS, *_libraries(bundle, resolve), *(("skrub",) if dates else ())}
-    wanted |= {"pillow"} if bundle.reader.look is not None else set()
+    wanted |= {"pillow"} if bundle.reader.image_format is not None else set()
     return sorted(_pinned(library) for library in wanted)
 
 

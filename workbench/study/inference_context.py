@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.data.source_digest import SourceDigest, digest_sources
 from workbench.errors import DataError, SourceError, SubmissionError
@@ -15,6 +15,7 @@ from workbench.study.task import Task
 
 if TYPE_CHECKING:
     from workbench.data import Reader
+    from workbench.evaluation.metrics import Direction
     from workbench.submission import SubmissionLayout
     from workbench.trial import Transforms
 
@@ -27,6 +28,8 @@ class InferenceContext:
 
     reader: Reader
     """Reads new rows in the form of the training rows."""
+    direction: Direction
+    """Whether more or less of the metric is better."""
     layout: SubmissionLayout
     transform: Transforms
     """The transform of the target; for several targets, one for each column of predictions."""
@@ -44,6 +47,7 @@ class InferenceContext:
 
         return cls(
             reader=task.reader,
+            direction=task.metric.direction,
             layout=submission.infer_layout(task.dataset, task.metric),
             transform=trial.output_transforms(task.dataset, task.transform),
             models=tuple(task.folds.predicting()),
@@ -53,6 +57,7 @@ class InferenceContext:
         """Return the context as JSON values, under the keys that an exported predictor uses."""
         return {
             "reader": self.reader.document(),
+            "direction": self.direction,
             "layout": self.layout.document(),
             "transform": self.transform,
             "models": self.models,
@@ -61,11 +66,12 @@ class InferenceContext:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> InferenceContext:
         """Return the context that `document` wrote."""
-        from workbench.data import Reader
+        from workbench.data import reader_from_document
         from workbench.submission import SubmissionLayout
 
         return cls(
-            reader=Reader.from_document(document["reader"]),
+            reader=reader_from_document(document["reader"]),
+            direction=document["direction"],
             layout=SubmissionLayout.from_document(document["layout"]),
             transform=document["transform"],
             models=tuple((repeat, fold) for repeat, fold in document["models"]),
@@ -87,8 +93,7 @@ def load(task: Task, home: Home) -> InferenceContext:
     Raises:
         StudyError: the study was begun with other data.
     """
-    file, now = _file(task, home), digest_sources(task.config)
-    stored = json.loads(file.read_text()) if file.exists() else None
+    file, stored, now = _file(task, home), _read(task, home), digest_sources(task.config)
     then = SourceDigest(**stored["sources"]) if stored else None
     if stored and then == now:
         return InferenceContext.from_document(stored)
@@ -107,6 +112,18 @@ def load(task: Task, home: Home) -> InferenceContext:
         with suppress(OSError):
             _write(file, context, now)
     return context
+
+
+def stored_direction(task: Task, home: Home) -> Direction | None:
+    """Return the direction of the metric that the study began with; None if it is not stored for this study file."""
+    stored = _read(task, home)
+    known = stored and stored["sources"]["keys"] == digest_sources(task.config).keys
+    return cast("Direction", stored["direction"]) if stored and known else None
+
+
+def _read(task: Task, home: Home) -> dict[str, Any] | None:
+    file = _file(task, home)
+    return cast("dict[str, Any]", json.loads(file.read_text())) if file.exists() else None
 
 
 def _file(task: Task, home: Home) -> Path:
