@@ -53,7 +53,7 @@ class ArrayReader:
 
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read an array or a file of arrays; see `Reader.read`."""
-        raw = new_data.open_rows(rows, ("arrays",), source=self.source)
+        raw = new_data.open_rows(rows, ["arrays"], source=self.source)
         name, arrays = cast(new_data.RawArrays, raw)
         return self.read_arrays(arrays, name)
 
@@ -133,23 +133,23 @@ def load_arrays(
 ) -> Dataset:
     """Read `.npz` files with `x`, `y` and optionally `id`, or IDX files, and build a Dataset.
 
-    Of sequences the array `lengths` says how many steps of each are real; those to predict get as many steps as those
-    of training have.
+    The array `lengths` holds the number of real steps of each sequence. Sequences to predict are padded to or cut at
+    the length of the training sequences.
 
     Raises:
         ConfigError: a key names an array that is not there.
         SourceError: a file cannot be opened.
         DataError: arrays are missing, of different lengths, or of a shape or dtype that cannot be used.
     """
-    found, names = read(train, config, cache), (train.name, test.name if test else "")
-    x = values(found, train.name)
-    steps = x.shape[1] if kind_of(config, x, found, train.name) == "sequence" else None
+    arrays, names = read(train, config, cache), (train.name, test.name if test else "")
+    x = values(arrays, train.name)
+    steps = x.shape[1] if kind_of(config, x, arrays, train.name) == "sequence" else None
     rows = None if test is None else read(test, config, cache, steps=steps)
-    made = build(config, found, rows, names=names, sample=sample)
+    dataset = build(config, arrays, rows, names=names, sample=sample)
     if test is None or rows is None or steps is None:
-        return made
-    had = npz.head(test) or rows["x"]
-    return replace(made, notes=(*made.notes, *_other_length(had.shape[1], steps, test.name)))
+        return dataset
+    raw = npz.head(test) or rows["x"]
+    return replace(dataset, notes=(*dataset.notes, *_note_length(raw.shape[1], steps, test.name)))
 
 
 def build(
@@ -163,15 +163,15 @@ def build(
 ) -> Dataset:
     """Build a Dataset from arrays by name; `names` are the files' names, for messages.
 
-    Four dimensions are images, two a table; three are images when they are uint8 or square and at least 8 x 8, and
-    sequences otherwise. An array `lengths` makes sequences of two and three. `data.types: {x: …}` has the last word.
-    The keys that name columns of a table (group, time, weight, folds.column) name further arrays here.
+    Four dimensions are images, two a table; three are images if they are uint8, or square and at least 8 x 8, and
+    otherwise sequences. With an array `lengths`, two and three dimensions are sequences. `data.types: {x: …}` overrides
+    this. The keys that name columns of a table (group, time, weight, folds.column) name further arrays here.
     """
     kind = kind_of(config, values(train, names[0]), train, names[0])
     ragged = _ragged(config, train)
-    config = _completed(config, train, test, target_name)
-    frame = _frame(config, train, names[0])
-    rows = None if test is None else _frame(config, test, names[1])
+    config = _with_defaults(config, train, test, target_name)
+    frame = _columns_beside(config, train, names[0])
+    rows = None if test is None else _columns_beside(config, test, names[1])
     if test is not None:
         _check_shapes(train["x"].shape, values(test, names[1]).shape, kind, names)
     if kind == "table":
@@ -210,7 +210,7 @@ def read(path: Path, config: StudyConfig, cache: Cache | None = None, *, steps: 
         DataError: the file holds something other than plain arrays.
     """
     head = None if cache is None or form(path) == "idx" else npz.head(path)
-    if cache is None or head is None or not head.liftable:
+    if cache is None or head is None or not head.extractable:
         return array_files.read(path)
     kind = kind_of(config, head, head.names, path.name)
     if kind == "table":
@@ -223,7 +223,7 @@ def values(arrays: Arrays, name: str) -> Array:
     """Return x, checked to be numbers in two to four dimensions.
 
     Raises:
-        DataError: there is no x, or it is something else.
+        DataError: there is no x, or it has another type or shape.
     """
     if "x" not in arrays:
         hint = did_you_mean("x", (key.lower() for key in arrays))
@@ -238,13 +238,13 @@ def values(arrays: Arrays, name: str) -> Array:
 
 
 def kind_of(config: StudyConfig, x: Array | npz.ArrayHeader, names: Collection[str], name: str) -> Kind:
-    """Return what a row of x is; `names` are those of all arrays of the file called `name`.
+    """Return the kind of a row of x; `names` are those of all arrays of the file called `name`.
 
     Raises:
-        ConfigError: the study file says of x what it cannot be.
+        ConfigError: `data.types.x` does not go with x.
     """
-    asked: Any = config.data.types.get("x")
-    if asked is None:
+    requested: Any = config.data.types.get("x")
+    if requested is None:
         if x.ndim in _DIMENSIONS["sequence"] and _ragged(config, names):
             return "sequence"
         if x.ndim != 3:
@@ -252,17 +252,19 @@ def kind_of(config: StudyConfig, x: Array | npz.ArrayHeader, names: Collection[s
         height, width = x.shape[1:]
         square = height == width and height >= _LEAST_SIDE
         return "image" if x.dtype == np.uint8 or square else "sequence"
-    if asked not in _DIMENSIONS:
-        raise config.error("data.types.x", f"must be one of {', '.join(_DIMENSIONS)}", asked)
-    kind: Kind = asked
+    if requested not in _DIMENSIONS:
+        raise config.error("data.types.x", f"must be one of {', '.join(_DIMENSIONS)}", requested)
+    kind: Kind = requested
     if x.ndim not in _DIMENSIONS[kind]:
         hint = f" x in {name} has the shape {x.shape}."
-        raise config.error("data.types.x", f"must go with x; {kind} needs {_DIMENSIONS[kind]} dimensions", asked, hint)
+        raise config.error(
+            "data.types.x", f"must go with x; {kind} needs {_DIMENSIONS[kind]} dimensions", requested, hint
+        )
     return kind
 
 
 def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, names: tuple[str, str]) -> None:
-    """Refuse rows of other shapes; sequences are brought to one length."""
+    """Refuse rows of other shapes; the lengths of sequences may differ."""
     own = 2 if kind == "sequence" else 1
     if test[own:] != train[own:]:
         raise DataError(
@@ -272,41 +274,43 @@ def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, nam
 
 
 def _ragged(config: StudyConfig, names: Collection[str]) -> bool:
-    """Tell whether an array says how long sequences are, and is not there for something else."""
+    """Return whether there is an array `lengths` that the study file does not name for another use."""
     data = config.data
     keys = {*data.targets, data.id, data.group, *data.time, data.weight, config.folds.column}
     return _LENGTHS in names and _LENGTHS not in keys
 
 
-def _other_length(had: int, steps: int, name: str) -> tuple[str, ...]:
-    """Say what is done with sequences of more or fewer steps than those of training."""
-    if had == steps:
+def _note_length(length: int, steps: int, name: str) -> tuple[str, ...]:
+    """Return a note on sequences to predict that are longer or shorter than those of training."""
+    if length == steps:
         return ()
-    return (f"{'cut' if had > steps else 'padded'} {name} from {had} steps to {steps}, as many as training rows have",)
+    return (
+        f"{'cut' if length > steps else 'padded'} {name} from {length} steps to {steps}, as many as training rows have",
+    )
 
 
-def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_name: str) -> StudyConfig:
-    """Return the study with the target and the id that arrays have without being told."""
-    asked = config.data.id
-    if asked is not None and asked not in train and asked not in (test or {}):
-        hint = did_you_mean(asked, train) or f" Arrays: {format_list(train)}."
-        raise config.error("data.id", "must be an array of the file", asked, hint)
-    known = {
-        "target": config.data.target or _named(train, target_name),
-        "id": asked or "id",
+def _with_defaults(config: StudyConfig, train: Arrays, test: Arrays | None, target_name: str) -> StudyConfig:
+    """Return the study with the default names of target and id."""
+    id_name = config.data.id
+    if id_name is not None and id_name not in train and id_name not in (test or {}):
+        hint = did_you_mean(id_name, train) or f" Arrays: {format_list(train)}."
+        raise config.error("data.id", "must be an array of the file", id_name, hint)
+    keys = {
+        "target": config.data.target or _target_name(train, target_name),
+        "id": id_name or "id",
         "types": {name: kind for name, kind in config.data.types.items() if name != "x"},
     }
-    return config.model_copy(update={"data": config.data.model_copy(update=known)})
+    return config.model_copy(update={"data": config.data.model_copy(update=keys)})
 
 
-def _named(arrays: Arrays, name: str) -> str | tuple[str, ...]:
-    """Return the name of the target; of a `y` with some columns a row, theirs: y0, y1, …"""
+def _target_name(arrays: Arrays, name: str) -> str | tuple[str, ...]:
+    """Return the name of the target; y0, y1, … if y has several columns."""
     y = arrays.get("y")
     return name if y is None or y.ndim != 2 or y.shape[1] < 2 else tuple(f"y{n}" for n in range(y.shape[1]))
 
 
-def _frame(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
-    """Return what there is beside x: target, ids (row numbers if need be), groups, time, weights, folds."""
+def _columns_beside(config: StudyConfig, arrays: Arrays, name: str) -> pd.DataFrame:
+    """Return the arrays beside x: target, ids (else row numbers), groups, time, weights, folds."""
     data, rows = config.data, len(arrays["x"])
     found: dict[str, Array] = {str(data.id): np.arange(rows)}
     y = arrays.get("y")
@@ -328,22 +332,22 @@ def _ids(arrays: Arrays, key: str | None, rows: int, name: str) -> dict[str, Arr
 
 
 def beside(arrays: Arrays, key: str, rows: int, name: str) -> Array:
-    """Return an array that has one value for each row of x, in one dimension.
+    """Return an array with one value for each row of x, in one dimension.
 
     Raises:
-        DataError: it has more or fewer.
+        DataError: the array has more or fewer values.
     """
-    found = arrays[key]
-    if found.size != rows or len(found) != rows:
+    column = arrays[key]
+    if column.size != rows or len(column) != rows:
         raise DataError(
             f"{name}: {key} must have one value for each of the {rows} rows of x. Received: the shape "
-            f"{found.shape}. Make them fit."
+            f"{column.shape}. Make them fit."
         )
-    return found.reshape(rows)
+    return column.reshape(rows)
 
 
 def features(x: Array) -> pd.DataFrame:
-    """Return the columns x0, x1, …"""
+    """Flatten x into the columns x0, x1, …"""
     flat = x.reshape(len(x), -1)
     return pd.DataFrame(flat, columns=[f"x{place}" for place in range(flat.shape[1])])
 
@@ -354,11 +358,11 @@ def to_model_shape(
     """Return x as images or sequences, uint8 or float32; a sequence of single values gets a channel.
 
     Args:
-        arrays: x, and what lies beside it.
-        kind: what a row is.
-        name: the file's, for messages.
-        ragged: whether the array `lengths` says how many steps of a sequence are real.
-        steps: how many steps sequences are padded to, or cut at; as many as they have unless given.
+        arrays: x, and the arrays beside it.
+        kind: the kind of a row.
+        name: the file's name, for messages.
+        ragged: whether the array `lengths` holds the number of real steps of each sequence.
+        steps: the number of steps that sequences are padded to or cut at. Default: unchanged.
 
     Raises:
         DataError: values are infinite, or missing in images; or lengths do not fit.

@@ -46,7 +46,7 @@ class RawFolder(NamedTuple):
 
 def open_table(rows: NewRows, *, source: str, exact: Iterable[str] = ()) -> RawTable:
     """Open rows for a reader that accepts tables alone; see `open_rows`."""
-    raw = open_rows(rows, ("table",), source=source, exact=exact)
+    raw = open_rows(rows, ["table"], source=source, exact=exact)
     return cast(RawTable, raw)
 
 
