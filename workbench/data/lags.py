@@ -32,7 +32,7 @@ class LagFeatures:
 
     clock: TimeColumns
     steps: TimeSteps | None
-    """None if the only new column is the date that is concat from its parts."""
+    """None if the only new column is the date that is joined from its parts."""
     series: tuple[str, ...] = ()
     """The columns that identify a series."""
     lags: tuple[int, ...] = ()

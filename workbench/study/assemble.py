@@ -1,20 +1,19 @@
-"""The document of an ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
+"""An ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from workbench import models, trial
 from workbench.config import StudyConfig
-from workbench.ensemble import EnsembleResult
+from workbench.ensemble import EnsembleMember, EnsembleResult
 from workbench.ensemble.aggregation import Aggregation
 from workbench.errors import FamilyError, StudyError, format_list
 from workbench.inference.predictor import Member, Predictor, StoredModel
@@ -30,14 +29,14 @@ Listen = Callable[[str], object]
 
 
 def assemble(
-    task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord], listen: Listen
+    task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord], listen: Listen
 ) -> Predictor:
     """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
 
     Args:
         task: the study's.
         archive: where the members' models are kept.
-        document: the ensemble.
+        ensemble: the ensemble.
         rows: the study's trials.
         listen: told of each model that is to be trained.
 
@@ -45,7 +44,7 @@ def assemble(
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
     """
     config, home, context = task.config, archive.home, archive.inference
-    members = _members(document, rows, config)
+    members = _members(ensemble, rows, config)
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
@@ -55,18 +54,18 @@ def assemble(
             making.make()
     return Predictor(
         reader=context.reader,
-        members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
-        joiner=_joiner(document, members, task, archive),
+        members=[_member(*each) for each in zip(ensemble.members, members, made, strict=True)],
+        joiner=_joiner(ensemble, members, task, archive),
         layout=context.layout,
         transform=context.transform,
-        threshold=document.get("threshold"),
+        threshold=ensemble.threshold,
     )
 
 
-def complete(task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord]) -> bool:
+def complete(task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord]) -> bool:
     """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
     try:
-        members = _members(document, rows, task.config)
+        members = _members(ensemble, rows, task.config)
     except StudyError:
         return False
     made = _made(task, archive, members)
@@ -77,7 +76,7 @@ def complete(task: Task, archive: StudyStore, document: Mapping[str, Any], rows:
 class _Making:
     """One model of a member: where it is kept, and how it is made when it is not there."""
 
-    located: str
+    family: str
     """The family as `models` finds it."""
     name: str
     """As it is called while it is trained."""
@@ -92,7 +91,7 @@ class _Making:
         with warnings.catch_warnings():
             # In a search, what libraries say of a model that is hard to train stays in the trial's log.
             warnings.simplefilter("ignore")
-            trial.save(self.train(), self.place)
+            trial.save_model(self.train(), self.place)
 
 
 def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
@@ -100,18 +99,18 @@ def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecor
     return [[[*_makings(task, row, archive)] for row in trials] for trials in members]
 
 
-def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[StoredModel(making.located, making.place) for making in makings] for makings in made]
-    return Member(known["name"], rows[0].family, known["weight"], stored, known.get("weights"))
+def _member(known: EnsembleMember, rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
+    stored = [[StoredModel(making.family, making.place) for making in makings] for makings in made]
+    return Member(known.name, rows[0].family, known.weight, stored, known.output_weights)
 
 
 def _joiner(
-    document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
+    ensemble: EnsembleResult, members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
     tracker = archive.tracker
-    return EnsembleResult.from_document(document).aggregation.restore(
-        # Only ranks need the predictions, and with them the training data's ids and folds.
+    return ensemble.aggregation.restore(
+        # Only ranks need the predictions, and with them the ids and folds of the training data.
         lambda: [
             np.mean([tracker.predictions(row.run_id, task.schema, test=False).oof for row in trials], axis=0)
             for trials in members
@@ -119,23 +118,23 @@ def _joiner(
     )
 
 
-def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
+def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
     """Return the trials of each member, or name the members that cannot be trained here.
 
     Of trials that differ by their seed only, those of other studies are done without where this one has some.
     """
     trials = {row.run_id: row for row in rows}
     strangers, found = [], []
-    for member in document["members"]:
-        own = [trials[run_id] for run_id in member["run_ids"] if run_id in trials]
+    for member in ensemble.members:
+        own = [trials[run_id] for run_id in member.run_ids if run_id in trials]
         found.append(own)
         if not own:
-            strangers.append(f"{member['name']} (not a trial of this study)")
+            strangers.append(f"{member.name} (not a trial of this study)")
             continue
         try:
             models.entry(own[0].family, config.resolve)
         except FamilyError as error:
-            strangers.append(f"{member['name']} ({str(error).rstrip('.')})")
+            strangers.append(f"{member.name} ({str(error).rstrip('.')})")
     if strangers:
         raise StudyError(
             f"Study {config.name!r}: predict needs a model of every member of the newest ensemble. Received members "
@@ -148,30 +147,30 @@ def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: S
 def _makings(task: Task, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
-    name, located = f"{row.family} #{row.number}", models.resolve_family(row.family, task.config.resolve)
+    name, family = row.name, models.resolve_family(row.family, task.config.resolve)
     if final.final == "folds":
         for repeat, fold in archive.inference.models:
             again = partial(_fold_model, task, row, repeat, fold)
-            yield _Making(located, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
+            yield _Making(family, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
         return
     for seed in range(task.config.seed, task.config.seed + final.seeds):
         full = partial(_full_model, task, row, archive, seed)
-        yield _Making(located, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
+        yield _Making(family, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
 
 
 def _spec(task: Task, row: TrialRecord) -> TrialSpec:
-    """Return what a trial's models are trained on; this loads the training data."""
+    """Return the specification of a trial, with the training data, which are loaded unless they are in memory."""
     return task.spec(row.family, task.threads(task.config.search.workers or cores(), cores()))
 
 
 def _fold_model(task: Task, row: TrialRecord, repeat: int, fold: int) -> Model:
     spec = _spec(task, row)
-    hp = trial.restore_space(spec.located, row.hyperparameters)
-    return trial.fold_model(spec, row.number, hp, repeat, fold)
+    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
+    return trial.fit_fold(spec, row.number, hp, repeat, fold)
 
 
 def _full_model(task: Task, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
     spec = _spec(task, row)
-    hp = trial.restore_space(spec.located, row.hyperparameters)
-    length = trial.length(spec, archive.tracker.curves(row.run_id))
-    return trial.full_model(spec, row.number, hp, seed=seed, length=length)
+    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
+    length = trial.training_length(spec, archive.tracker.curves(row.run_id))
+    return trial.fit_full(spec, row.number, hp, seed=seed, length=length)
