@@ -168,7 +168,7 @@ def build(
     this. The keys that name columns of a table (group, time, weight, folds.column) name further arrays here.
     """
     kind = kind_of(config, values(train, names[0]), train, names[0])
-    ragged = _ragged(config, train)
+    ragged = _has_lengths(config, train)
     config = _with_defaults(config, train, test, target_name)
     frame = _columns_beside(config, train, names[0])
     rows = None if test is None else _columns_beside(config, test, names[1])
@@ -215,7 +215,7 @@ def read(path: Path, config: StudyConfig, cache: Cache | None = None, *, steps: 
     kind = kind_of(config, head, head.names, path.name)
     if kind == "table":
         return array_files.read(path)
-    ragged = kind == "sequence" and _ragged(config, head.names)
+    ragged = kind == "sequence" and _has_lengths(config, head.names)
     return npz.extract_to_disk(path, cache, sequence=kind == "sequence", ragged=ragged, steps=steps)
 
 
@@ -245,7 +245,7 @@ def kind_of(config: StudyConfig, x: Array | npz.ArrayHeader, names: Collection[s
     """
     requested: Any = config.data.types.get("x")
     if requested is None:
-        if x.ndim in _DIMENSIONS["sequence"] and _ragged(config, names):
+        if x.ndim in _DIMENSIONS["sequence"] and _has_lengths(config, names):
             return "sequence"
         if x.ndim != 3:
             return "table" if x.ndim == 2 else "image"
@@ -273,7 +273,7 @@ def _check_shapes(train: tuple[int, ...], test: tuple[int, ...], kind: Kind, nam
         )
 
 
-def _ragged(config: StudyConfig, names: Collection[str]) -> bool:
+def _has_lengths(config: StudyConfig, names: Collection[str]) -> bool:
     """Return whether there is an array `lengths` that the study file does not name for another use."""
     data = config.data
     keys = {*data.targets, data.id, data.group, *data.time, data.weight, config.folds.column}

@@ -39,7 +39,9 @@ def name_columns(frame: pd.DataFrame, index: ImageIndex, declared: Collection[st
         declared: columns that the study file declares as images.
     """
     sure = [
-        c for c in map(str, frame.columns) if c in declared or (_suffixed(frame[c]) and index.share(frame[c]) >= SHARE)
+        c
+        for c in map(str, frame.columns)
+        if c in declared or (_has_suffixes(frame[c]) and index.share(frame[c]) >= SHARE)
     ]
     best = None if sure else name_column(frame, index)
     return tuple(sure) if best is None else (best,)
@@ -146,7 +148,7 @@ def _image(path: Path) -> Path | None:
     return path if image_folder.is_image(path) and path.is_file() else None
 
 
-def _suffixed(series: pd.Series[Any]) -> bool:
+def _has_suffixes(series: pd.Series[Any]) -> bool:
     """Return whether most of the first distinct values have suffixes of image files."""
     texts = column_types.texts(series).dropna().unique()[:_TRIED]
     return sum(image_folder.is_image(Path(text)) for text in texts) >= max(1, SHARE * len(texts))

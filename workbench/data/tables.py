@@ -126,18 +126,9 @@ def build(
     x, dropped = drop_uninformative(column_types.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
     lagged = lags.add_lags(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
-    id_columns = [data.id] if data.id else []
+    id_columns, id_name = [data.id] if data.id else [], data.id or "id"
     example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head()
-    id_name = data.id or "id"
-    reader = TableReader(
-        kind="text" if any(column.kind == "text" for column in learnt.values()) else "table",
-        source=Path(data.train).name,
-        id_column=id_name if id_name in example else None,
-        columns=learnt,
-        numbers=strict_numbers(learnt, config),
-        optional=tuple(name for name in learnt if x[name].isna().any()),
-        lags=lagged.lags,
-    )
+    reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None)
     return Dataset(
         kind=reader.kind,
         x=lagged.x,
@@ -149,9 +140,28 @@ def build(
         reader=reader,
         example=example,
         sample=sample,
-        notes=(*notes, *_unnamed_notes(train), *dropped, *lagged.notes),
+        notes=(*notes, *_note_unnamed(train), *dropped, *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),
+    )
+
+
+def _fit_reader(
+    config: StudyConfig,
+    x: pd.DataFrame,
+    learnt: Mapping[str, FittedColumn],
+    lag_features: LagFeatures | None,
+    id_column: str | None,
+) -> TableReader:
+    """Return the reader of new rows for training features `x` of the kinds `learnt`."""
+    return TableReader(
+        kind="text" if any(column.kind == "text" for column in learnt.values()) else "table",
+        source=Path(config.data.train).name,
+        id_column=id_column,
+        columns=learnt,
+        numbers=strict_numbers(learnt, config),
+        optional=tuple(name for name in learnt if x[name].isna().any()),
+        lags=lag_features,
     )
 
 
@@ -254,5 +264,5 @@ def drop_uninformative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[
     return kept, (*notes, *(f"dropped {column!r}: constant" for column in constant))
 
 
-def _unnamed_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+def _note_unnamed(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if validation.is_unnamed(name))

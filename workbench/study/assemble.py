@@ -55,7 +55,7 @@ def assemble(
     return Predictor(
         reader=context.reader,
         members=[_member(*each) for each in zip(ensemble.members, members, made, strict=True)],
-        joiner=_joiner(ensemble, members, task, archive),
+        aggregation=_joiner(ensemble, members, task, archive),
         layout=context.layout,
         transform=context.transform,
         threshold=ensemble.threshold,

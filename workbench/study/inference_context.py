@@ -114,7 +114,7 @@ def load(task: Task, home: Home) -> InferenceContext:
     return context
 
 
-def stored_direction(task: Task, home: Home) -> Direction | None:
+def read_direction(task: Task, home: Home) -> Direction | None:
     """Return the direction of the metric that the study began with; None if it is not stored for this study file."""
     stored = _read(task, home)
     known = stored and stored["sources"]["keys"] == digest_sources(task.config).keys

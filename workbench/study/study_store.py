@@ -65,7 +65,7 @@ class StudyStore:
         return TrialStorage(
             self.home.journal,
             self.config.name,
-            direction=inference_context.stored_direction(self.task, self.home) or self.task.scored_by.direction,
+            direction=inference_context.read_direction(self.task, self.home) or self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
