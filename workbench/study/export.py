@@ -73,7 +73,7 @@ class Export:
         for place, (member, size) in enumerate(zip(ensemble.members, sizes, strict=True)):
             if size <= left and not _late(until, took):
                 left -= size
-                found.append(self._one(self._bundle.alone(place), member.run_id, "member", {metric: member.score}))
+                found.append(self._one(self._bundle.select_member(place), member.run_id, "member", {metric: member.score}))
         self._logged.delete_except(found)
         return found[0]
 
@@ -130,7 +130,7 @@ def requirements(bundle: Predictor, resolve: Callable[[str], Path] = Path) -> li
     """
     dates = "date" in bundle.reader.kinds.values()
     wanted = {*_ALWAYS, *_libraries(bundle, resolve), *(("skrub",) if dates else ())}
-    wanted |= {"pillow"} if bundle.reader.look is not None else set()
+    wanted |= {"pillow"} if bundle.reader.image_format is not None else set()
     return sorted(_pinned(library) for library in wanted)
 
 

@@ -346,7 +346,7 @@ class Study:
         from workbench import submission
 
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
-        new = self.task.reader.read(rows, cache=self.task.cache)
+        new = self.store.inference.reader.read(rows, cache=self.task.cache)
         ensemble = self.store.tracker.newest_ensemble()
         frame = self._assemble(ensemble, listen).table(new)
         if out is not None:

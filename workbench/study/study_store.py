@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.study import description
+from workbench.study import description, inference_context
+from workbench.study.inference_context import InferenceContext
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ class StudyStore:
         return TrialStorage(
             self.home.journal,
             self.config.name,
-            direction=self.task.scored_by.direction,
+            direction=inference_context.read_direction(self.task, self.home) or self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
             objective=self.judge if search.goal == "ensemble" else None,
         )
+
+    @cached_property
+    def inference(self) -> InferenceContext:
+        """What prediction needs from the training data, which are loaded only if it is not stored."""
+        return inference_context.load(self.task, self.home)
 
     @cached_property
     def goal(self) -> EnsembleObjective:
@@ -101,6 +107,7 @@ class StudyStore:
         own.facts.settle(home.facts(name), self.config)
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
+        inference_context.store(own, home)
         also = [metric.name for metric in own.also][:_MOST_COLUMNS]
         scored = {"metric": own.metric.name, "direction": own.metric.direction}
         nets = any(models.get_entry(family, self.config.resolve).keras for family in self.config.families)
