@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from workbench.data import NewRows
     from workbench.ensemble import EnsembleResult
-    from workbench.ensemble.methods import Whose
+    from workbench.ensemble.options import Weighting
     from workbench.inference.predictor import Predictor
     from workbench.search.events import Event
     from workbench.search.storage import TrialRecord
@@ -204,7 +204,7 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: Whose | None = None,
+        weights: Weighting | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
@@ -231,11 +231,12 @@ class Study:
         *,
         sources: Sequence[str | os.PathLike[str]] = (),
         method: str | None = None,
-        weights: Whose | None = None,
+        weights: Weighting | None = None,
         members: int | None = None,
         seconds: float | None = None,
     ) -> Ensemble:
         """Blend as `ensemble` does, and draw nothing."""
+        from workbench.ensemble import BlendOptions
         from workbench.study.blending import blend_candidates
         from workbench.study.candidate_pool import gather
 
@@ -247,21 +248,22 @@ class Study:
         asked = weights or self.config.ensemble.weights
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
-        result, oof, test = blend_candidates(
-            found,
-            own,
+        options = BlendOptions(
             method=method or self.config.ensemble.method,
-            weights=asked,
-            # What is asked for by name is not replaced by what is simpler.
+            weighting=asked,
+            # A blend that the caller chose is not replaced by a simpler one.
             simplify=None if method is None and asked is None else False,
             members=members or self.config.ensemble.members,
             seed=self.config.seed,
             seconds=seconds,
         )
+        blended = blend_candidates(found, own, options)
         with self.home.room():
-            run_id = tracker.record_ensemble(result, oof, test, own.schema, metric=own.metric.name)
+            run_id = tracker.record_ensemble(
+                blended.ensemble, blended.oof, blended.test, own.schema, metric=own.metric.name
+            )
             self.store.tell()
-        recorded = replace(result, run_id=run_id)
+        recorded = replace(blended.ensemble, run_id=run_id)
         return Ensemble(recorded, lambda rows: self._assemble(recorded).predict(rows))
 
     def take(
