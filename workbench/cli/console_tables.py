@@ -44,7 +44,7 @@ def leaderboard(rows: Sequence[TrialRecord], *, metric: str, most: int | None = 
         state = row.state if row.reason is None else f"{row.state}: {row.reason}"
         others = [number(row.also.get(name)) for name in also]
         others += ["–" if row.parameters is None else f"{row.parameters:,}"] if nets else []
-        name = f"{row.family} #{row.number}"
+        name = row.name
         table.add_row(
             str(place), name, number(row.score), number(row.std), *others, clock(row.seconds), state[:60],
             style="dim" if row.state != "complete" else None,
