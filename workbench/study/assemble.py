@@ -146,7 +146,7 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
 
 def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
-    final, folder = archive.config.ensemble, archive.weights.folder(row.key)
+    final, folder = archive.config.ensemble, archive.checkpoints.folder(row.key)
     name = row.name
     if final.final == "folds":
         for repeat, fold in spec.folds.predicting():
