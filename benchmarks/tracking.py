@@ -107,7 +107,7 @@ def measure(trials: int) -> None:
         began = time.perf_counter()
         study.run(trials=trials + 1)
         wall = time.perf_counter() - began
-        seconds = [row.seconds for row in study.rows() if row.family == perceptron.NAME]
+        seconds = [row.seconds for row in study.trials() if row.family == perceptron.NAME]
     records = clock.seconds["log_trial"]
     share = clock.total / wall
     columns = {

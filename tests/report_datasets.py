@@ -11,6 +11,7 @@ import numpy as np
 import prediction_matrices
 
 from workbench import evaluation
+from workbench.ensemble import BlendOptions
 from workbench.models.nn.inspection import ImageInspection
 from workbench.report import Architecture, ReportData, StudyFacts
 from workbench.search.storage import TrialRecord
@@ -53,15 +54,9 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Report
         metric=metric, also=(), dataset=SimpleNamespace(y=y), folds=SimpleNamespace(repeats=1),
         schema=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
     )  # fmt: skip
-    options: dict[str, Any] = {
-        "method": "greedy",
-        "weights": None,
-        "members": 25,
-        "simplify": False,
-        "seed": 0,
-        "seconds": 1.0,
-    }
-    result, oof, _ = blending.blend_candidates(models, competition, **options)
+    options = BlendOptions("greedy", weighting=None, members=25, simplify=False, seconds=1.0)
+    blended = blending.blend_candidates(models, competition, options)
+    result, oof = blended.ensemble, blended.oof
     by_name = {candidate.name: found.oof for candidate, found in models}
     members = {member.name: by_name[member.name] for member in result.members}
     classes = predictions.shape[2] if predictions.ndim == 3 else 2

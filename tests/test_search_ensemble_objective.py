@@ -257,4 +257,4 @@ search: {{pruner: none, goal: {goal}}}
         study = workbench.open(str(file), str(home))
         for _ in study.search(trials=trials, workers=1):
             pass
-    return {each.key: each.hyperparameters for each in study.rows()}
+    return {each.key: each.hyperparameters for each in study.trials()}

@@ -386,11 +386,11 @@ def test_unchanged_training_data_are_not_loaded_to_predict(classes: Ran, monkeyp
 def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:
     archive = classes.study.store
     whole = {each.run_id for each, _ in gather(archive, [], 60)}
-    assert whole == {row.run_id for row in archive.rows() if row.state == "complete" and row.family != "constant"}
+    assert whole == {row.run_id for row in archive.trials() if row.state == "complete" and row.family != "constant"}
     states: list[State] = ["pruned", "failed"]
     for state in states:
         live = archive.storage.ask("linear")
         ended = TrialResult("linear", live.number, state, 1.0, {}, [0.01])
         live.end(ended, archive.record(ended, classes.folder))
-    assert {row.state for row in archive.rows()} == {"complete", "pruned", "failed"}
+    assert {row.state for row in archive.trials()} == {"complete", "pruned", "failed"}
     assert {each.run_id for each, _ in gather(archive, [], 60)} == whole

@@ -70,7 +70,7 @@ def test_the_command_writes_a_page_that_tells_the_study(
     monkeypatch.chdir(tmp_path)
     assert said(capsys, finished) == {"path": str(tmp_path / "small-report.html")}
     text = (tmp_path / "small-report.html").read_text()
-    for row in opened(finished).rows():
+    for row in opened(finished).trials():
         assert row.name in text
     assert "species" in text
     assert "families: [linear, xgboost]" in text
@@ -96,7 +96,7 @@ def test_an_ensemble_gets_its_figures_when_it_is_made(finished: Path, caplog: py
 
 def test_the_story_is_that_of_the_study(finished: Path) -> None:
     study = opened(finished)
-    story = report_inputs.gather_report(study.task, study.store, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.trials())
     assert story.oof is not None
     assert story.ensemble is not None
     assert story.question.families == ("linear", "xgboost")
@@ -119,7 +119,7 @@ def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: P
     gone = document["members"][0]
     for run in gone["run_ids"]:
         (tmp_path / "copy/mlruns/artifacts/small" / run / "artifacts/oof.parquet").unlink()
-    story = report_inputs.gather_report(study.task, study.store, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.trials())
     assert gone["name"] not in story.members
     assert len(story.members) == len(document["members"]) - 1
     assert [note for note in story.notes if gone["name"] in note]
@@ -141,9 +141,9 @@ def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path:
         next(event for event in search if isinstance(event, TrialEnded))
     finally:
         search.close()
-    ended = [row for row in running.rows() if row.state in ("complete", "pruned")]
+    ended = [row for row in running.trials() if row.state in ("complete", "pruned")]
     assert len(ended) >= 3
-    story = report_inputs.gather_report(running.task, running.store, running.rows())
+    story = report_inputs.gather_report(running.task, running.store, running.trials())
     assert story.under_way >= 0
     assert story.ensemble is None
     assert story.oof is None
@@ -160,7 +160,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_drawn(finished: Pa
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ConfigError, match="must not be a file"):
         study.report(tmp_path / "notes.md", markdown=True)
-    story = report_inputs.gather_report(study.task, study.store, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.trials())
     with pytest.raises(ConfigError, match="cannot be written"):
         publishing.write(story, [], Path("/proc/r.html"), pictured=False)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
@@ -179,11 +179,11 @@ def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, capl
             raise RuntimeError(f"no {name}\nfor now")
 
     study = opened(finished)
-    rows = study.rows()
+    rows = study.trials()
     tracker = study.store.tracker
     study.store.__dict__["tracker"] = Broken()
     publishing.publish(study.store, rows, None)
-    publishing.picture(study.store, rows)
+    publishing.attach_ensemble_figures(study.store, rows)
     assert caplog.messages == [
         "The figures could not be drawn: RuntimeError: no newest_ensemble for now",
         "The ensemble's figures could not be drawn: RuntimeError: no newest_ensemble for now",
@@ -194,7 +194,7 @@ def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, capl
 
 def test_without_time_nothing_is_drawn_and_that_is_said(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     study = opened(finished)
-    publishing.publish(study.store, study.rows(), end=0.0)
+    publishing.publish(study.store, study.trials(), end=0.0)
     assert len(caplog.messages) == 1
     assert "No time is left for figures" in caplog.text
     assert "workbench report" in caplog.text

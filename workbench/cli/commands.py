@@ -129,7 +129,7 @@ def run(
 def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """List every trial, best first."""
     study = _open(file, home)
-    rows = study.rows()
+    rows = study.trials()
     if as_json:
         _print_json([asdict(row) for row in rows])
         return
@@ -429,7 +429,7 @@ def _tell(study: Study, summary: Summary) -> None:
     console = _out()
     for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True, highlight=False)
-    console.print(console_tables.by_family(study.rows(), metric=study.task.metric.name))
+    console.print(console_tables.by_family(study.trials(), metric=study.task.metric.name))
     if summary.ensemble is not None:
         console.print(console_tables.ensemble(summary.ensemble))
     if summary.submission is not None:

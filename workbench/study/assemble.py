@@ -146,7 +146,7 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
 
 def _makings(task: Task, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
-    final, folder = archive.config.ensemble, archive.weights.folder(row.key)
+    final, folder = archive.config.ensemble, archive.checkpoints.folder(row.key)
     name, family = row.name, models.resolve_family(row.family, task.config.resolve)
     if final.final == "folds":
         for repeat, fold in archive.inference.models:
