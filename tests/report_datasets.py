@@ -51,7 +51,7 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Report
     fold = np.arange(len(y)) % 3
     competition: Any = SimpleNamespace(
         metric=metric, also=(), dataset=SimpleNamespace(y=y), folds=SimpleNamespace(repeats=1),
-        vault=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
+        schema=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
     )  # fmt: skip
     options: dict[str, Any] = {
         "method": "greedy",

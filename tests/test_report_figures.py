@@ -283,8 +283,8 @@ def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
         "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 18\n"
         "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
         "from workbench.report.figures import weights\n"
-        "drawn = weights.draw(weights.Weights(('a', 'b'), (0.6, 0.4), None, ''))\n"
-        "from workbench.report import drawing\ndrawing.svg(drawn)\ndrawing.png(drawn)\n"
+        "drawn = weights.draw(weights.MemberWeights(('a', 'b'), (0.6, 0.4), None, ''))\n"
+        "from workbench.report import plot_style\nplot_style.svg(drawn)\nplot_style.png(drawn)\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
