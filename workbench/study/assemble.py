@@ -14,7 +14,8 @@ import numpy as np
 
 from workbench import models, submission, trial
 from workbench.config import StudyConfig
-from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
+from workbench.ensemble import EnsembleResult
+from workbench.ensemble.aggregation import Aggregation
 from workbench.errors import FamilyError, StudyError, format_list
 from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models.protocol import Model
@@ -109,15 +110,9 @@ def _joiner(
     document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
-    if document.get("weights", "shared") != "shared":
-        return PerOutput.read(document["joiner"])
-    if document["method"] == "stack":
-        return LinearStack.read(document["joiner"])
-    if document["method"] != "rank":
-        return WeightedMean()
     vault, tracker = task.schema, archive.tracker
-    return RankAverage.of(
-        [
+    return EnsembleResult.from_document(document).aggregation.restore(
+        lambda: [
             np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
             for trials in members
         ]
