@@ -12,7 +12,7 @@ import prediction_matrices
 
 from workbench import evaluation
 from workbench.models.nn.inspection import ImageInspection
-from workbench.report import Architecture, ReportData, StudyFacts
+from workbench.report import Architecture, ReportData, StudyDescription
 from workbench.search.storage import TrialRecord
 from workbench.study import blending
 from workbench.study.candidate_pool import Candidate
@@ -107,9 +107,9 @@ def story(task: str, rows: list[TrialRecord], *, classes: Any = None, **known: A
     ranked = sorted(rows, key=lambda row: (row.state != "complete", loss(row.score or 0), row.state != "pruned"))
     ended = {row.key: 2.0 * place + 1 for place, row in enumerate(rows)}
     found = ReportData(
-        StudyFacts(**question), ranked, ended, {}, {}, y, known.pop("fold", np.zeros(len(y), int)), **known
+        StudyDescription(**question), ranked, ended, {}, {}, y, known.pop("fold", np.zeros(len(y), int)), **known
     )
-    for family, own in found.scored.items():
+    for family, own in found.complete_by_family.items():
         shares = {name: 0.5**place for place, name in enumerate(own[0].hyperparameters, 1)}
         found.importances[family] = {name: share / sum(shares.values()) for name, share in shares.items()}  # type: ignore[index]
         found.curves[f"{family} #{own[0].number}"] = _curves(own[0].number)  # type: ignore[index]

@@ -23,7 +23,7 @@ from PIL import Image
 
 from workbench.report import figures, plot_style, ranking
 from workbench.report.axis_limits import choose_limits
-from workbench.report.density_scatter import MOST_POINTS, gather
+from workbench.report.density_scatter import MAX_POINTS, bin_rows
 from workbench.report.figures import (
     calibration,
     confusion,
@@ -85,12 +85,12 @@ def expected(name: str) -> set[str]:
         return set()
     if name == "failed only":
         return {"endings"}
-    search = set(figures.names("study")) - ({"endings", "slices"} if name == "one trial" else set())
+    search = set(figures.list_names("study")) - ({"endings", "slices"} if name == "one trial" else set())
     search -= {"endings"} if name == "strange names" else set()
     if name not in stories.TASKS:
         return search
     missing = {"binary": OF_VALUES | OF_NETS, "multiclass": OF_VALUES, "regression": OF_CLASSES | {"grad_cam"}}
-    return search | set(figures.names("ensemble")) - missing[name]
+    return search | set(figures.list_names("ensemble")) - missing[name]
 
 
 CASES = [(name, figure) for name in NAMES for figure in sorted(expected(name))]
@@ -98,7 +98,7 @@ CASES = [(name, figure) for name in NAMES for figure in sorted(expected(name))]
 TO_DRAW = [
     (name, figure)
     for name, figure in CASES
-    if figure in figures.names("ensemble") or name not in ("regression", "one family", "strange names")
+    if figure in figures.list_names("ensemble") or name not in ("regression", "one family", "strange names")
 ] + [("strange names", "history"), ("strange names", "slices")]
 
 
@@ -110,7 +110,7 @@ def drawn(name: str, figure: str) -> Any:
 
 @cache
 def svg(name: str, figure: str) -> str:
-    return plot_style.svg(drawn(name, figure))
+    return figure_export.to_svg(drawn(name, figure))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,7 +119,7 @@ def test_a_study_has_the_figures_that_it_has_something_to_show_in(name):
 
 
 def test_every_figure_is_asked_for_somewhere():
-    assert {figure for _, figure in CASES} == set(figures.names())
+    assert {figure for _, figure in CASES} == set(figures.list_names())
 
 
 @pytest.mark.parametrize(("name", "figure"), CASES)
@@ -189,11 +189,11 @@ def inked(root: Any) -> None:
     looks = " ".join(each.get(key, "") for each in root.iter() for key in ("style", "fill", "stroke"))
     bare = re.sub(r"var\(--figure-\w+, #[0-9a-f]{6}\)", "", looks)
     assert "#" not in re.sub(r"url\(#[\w-]+\)", "", bare)
-    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", plot_style.css()))
+    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", figure_export.css()))
 
 
 def test_the_style_sheet_has_every_ink_for_light_and_for_dark_pages():
-    light, dark = plot_style.css().split("@media screen and (prefers-color-scheme: dark)")
+    light, dark = figure_export.css().split("@media screen and (prefers-color-scheme: dark)")
     assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
     for sheet in (light, dark):
         ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
@@ -219,12 +219,12 @@ def test_ids_of_one_page_do_not_collide():
 
 def test_the_same_figure_is_the_same_text():
     found = numbers("binary")["weights"][1]
-    assert plot_style.svg(weights.draw(found)) == plot_style.svg(weights.draw(found))
+    assert figure_export.to_svg(weights.draw(found)) == figure_export.to_svg(weights.draw(found))
 
 
 def test_somebodys_words_stay_as_they_are():
     text = "".join(ElementTree.fromstring(svg("strange names", "history")).itertext())
-    assert plot_style.cut("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
+    assert plot_style.shorten("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
     assert "$x_1$" in text
 
 
@@ -251,18 +251,18 @@ def outline(handle: Any) -> tuple[Any, ...]:
 
 
 def test_looks_are_unlike_each_other():
-    looks = [plot_style.look(place) for place in range(35)]
+    looks = [plot_style.series_style(place) for place in range(35)]
     assert len({(look["color"], look["marker"], look["linestyle"]) for look in looks}) == 35
     assert len({look["marker"] for look in looks[:8]}) == 8
 
 
 def test_neighbouring_inks_differ_in_lightness():
-    light = [luminance(ink) for ink in plot_style.INKS]
+    light = [luminance(ink) for ink in plot_style.PALETTE]
     assert min(contrast(a, b) for a, b in itertools.pairwise(light)) >= 1.4
 
 
 def test_a_png_is_small_and_stands_on_white():
-    raw = plot_style.png(drawn("binary", "roc"))
+    raw = figure_export.to_png(drawn("binary", "roc"))
     picture = Image.open(io.BytesIO(raw)).convert("RGBA")
     assert len(raw) < 150_000
     assert picture.width == round(plot_style.WIDTH * plot_style.DPI)
@@ -273,18 +273,18 @@ def test_matplotlibs_settings_stay_as_they_were():
     with matplotlib.rc_context({"font.size": 33, "text.color": "red"}):
         before = dict(matplotlib.rcParams)
         whole = weights.draw(numbers("binary")["weights"][1])
-        plot_style.svg(whole)
+        figure_export.to_svg(whole)
         assert dict(matplotlib.rcParams) == before
-        assert whole.axes[0].xaxis.label.get_color() == plot_style.INK
+        assert whole.axes[0].xaxis.label.get_color() == plot_style.TEXT_COLOR
 
 
 def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
     code = (
-        "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 18\n"
+        "import sys\nfrom workbench.report import figures\nassert len(figures.list_names()) == 18\n"
         "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
         "from workbench.report.figures import weights\n"
         "drawn = weights.draw(weights.MemberWeights(('a', 'b'), (0.6, 0.4), None, ''))\n"
-        "from workbench.report import plot_style\nplot_style.svg(drawn)\nplot_style.png(drawn)\n"
+        "from workbench.report import plot_style\nfigure_export.to_svg(drawn)\nfigure_export.to_png(drawn)\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -295,7 +295,7 @@ def test_figures_can_be_chosen():
         "history",
         "weights",
     ]
-    assert set(figures.names("study")) | set(figures.names("ensemble")) == set(figures.names())
+    assert set(figures.list_names("study")) | set(figures.list_names("ensemble")) == set(figures.list_names())
 
 
 def test_captions_say_what_was_left_out():
@@ -306,8 +306,8 @@ def test_captions_say_what_was_left_out():
 
 @pytest.mark.slow
 def test_a_crowd_is_drawn_small_and_quickly():
-    shown = {entry.name: (entry, plot_style.svg(whole)) for entry, whole in figures.draw_figures(stories.crowd())}
-    assert set(shown) == set(figures.names()) - OF_VALUES
+    shown = {entry.name: (entry, figure_export.to_svg(whole)) for entry, whole in figures.draw_figures(stories.crowd())}
+    assert set(shown) == set(figures.list_names()) - OF_VALUES
     assert max(len(text) for _, text in shown.values()) < LARGEST_SVG
     for left in ("families", "hyperparameter"):
         assert any(left in entry.caption for entry, _ in shown.values())
@@ -320,7 +320,7 @@ def test_a_crowd_is_drawn_small_and_quickly():
 def test_history_has_the_best_so_far_of_each_family():
     told = story("binary")
     for line in history.compute(told).lines:
-        own = sorted((told.ended[row.key], row.score) for row in told.complete if row.family == line.family)
+        own = sorted((told.end_times[row.key], row.score) for row in told.complete_trials if row.family == line.family)
         assert [(a, b) for a, b in zip(line.seconds, line.scores, strict=True)] == own
         assert line.best.tolist() == [min(score for _, score in own[: place + 1]) for place in range(len(own))]
 
@@ -341,11 +341,11 @@ def test_importances_are_the_storys_largest_first():
 def test_slices_hold_values_and_scores_of_the_trials():
     told = story("no ensemble")
     for panel in slices.compute(told).panels:
-        rows = sorted(told.scored[panel.family], key=lambda row: row.number)
+        rows = sorted(told.complete_by_family[panel.family], key=lambda row: row.number)
         values = [panel.choices[int(value)] if panel.choices else value for value in panel.values]
         assert values == [row.hyperparameters[panel.name] for row in rows]
         assert panel.scores.tolist() == [row.score for row in rows]
-        assert panel.wide == (panel.name == "rate")
+        assert panel.log_axis == (panel.name == "rate")
 
 
 def test_fold_scores_are_those_of_the_best_trials_and_the_members():
@@ -353,7 +353,7 @@ def test_fold_scores_are_those_of_the_best_trials_and_the_members():
     found = {each.name: each for each in fold_scores.compute(told).trials}
     members = {member["name"] for member in told.ensemble["members"]}
     assert members >= {name for name, each in found.items() if each.member}
-    for row in told.complete:
+    for row in told.complete_trials:
         each = found.get(f"{row.family} #{row.number}")
         if each is not None:
             assert each.scores.tolist() == row.fold_scores
@@ -392,9 +392,9 @@ def test_losses_that_are_no_numbers_are_left_out():
 def test_the_front_is_of_the_trials_that_no_other_beats(name):
     told = story(name)
     front = {each for each, _, _ in pareto.compute(told).front}
-    for row in told.complete:
+    for row in told.complete_trials:
         beaten = any(
-            other.seconds <= row.seconds and told.sign * other.score < told.sign * row.score for other in told.complete
+            other.seconds <= row.seconds and told.sign * other.score < told.sign * row.score for other in told.complete_trials
         )
         assert (f"{row.family} #{row.number}" in front) != beaten
 
@@ -446,7 +446,7 @@ def test_a_dot_tells_a_members_weight_for_each_target_beside_the_mean():
 def test_error_correlation_is_that_of_the_members_errors():
     told = story("regression")
     found = error_correlation.compute(told)
-    errors = [told.members[name] - told.y for name in found.names]
+    errors = [told.member_oof[name] - told.y for name in found.names]
     assert found.matrix == pytest.approx(np.corrcoef(errors))
     assert 0 <= found.low <= found.matrix.min()
 
@@ -469,10 +469,10 @@ def test_many_members_with_long_names_fit(draw):
         ),
         "weights": lambda: weights.draw(weights.MemberWeights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
         "contribution": lambda: contribution.draw(
-            contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
+            contribution.MemberContributions(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
         ),
     }[draw]()
-    text = plot_style.svg(whole)
+    text = figure_export.to_svg(whole)
     assert len(text) < LARGEST_SVG
     width, height = whole.bbox.width, whole.bbox.height
     for axes in whole.axes:
@@ -502,7 +502,7 @@ def test_confusion_of_many_classes_shows_those_that_are_confused_most():
     told = stories.crowd()
     found = confusion.compute(told)
     whole = confusion_matrix(told.y, told.oof.argmax(axis=1))
-    shown = [told.question.classes.index(name) for name in found.classes]
+    shown = [told.study.classes.index(name) for name in found.classes]
     assert found.counts.tolist() == whole[np.ix_(shown, shown)].tolist()
     errors = whole.sum(0) + whole.sum(1) - 2 * np.diag(whole)
     assert errors[shown].min() >= np.delete(errors, shown).max()
@@ -517,8 +517,8 @@ def test_roc_of_two_classes_is_scikit_learns():
     told = story("binary")
     own, *others = roc.compute(told).curves
     assert own.name == "ensemble"
-    assert [each.name for each in others] == list(told.members)[:3]
-    for each, oof in [(own, told.oof), *((each, told.members[each.name]) for each in others)]:
+    assert [each.name for each in others] == list(told.member_oof)[:3]
+    for each, oof in [(own, told.oof), *((each, told.member_oof[each.name]) for each in others)]:
         assert each.area == pytest.approx(roc_auc_score(told.y, oof))
         known = set(zip(*roc_curve(told.y, oof, drop_intermediate=False)[:2], strict=True))
         assert set(zip(each.false_positive, each.true_positive, strict=True)) <= known
@@ -532,7 +532,7 @@ def test_roc_of_more_classes_is_scikit_learns_one_against_rest():
     assert whole.area == pytest.approx(roc_auc_score(told.y, told.oof, multi_class="ovr"))
     assert np.trapezoid(whole.true_positive, whole.false_positive) == pytest.approx(whole.area, abs=0.01)
     for each in classes:
-        index = told.question.classes.index(each.name)
+        index = told.study.classes.index(each.name)
         assert each.area == pytest.approx(roc_auc_score(told.y == index, told.oof[:, index]))
     assert [each.area for each in classes] == sorted(each.area for each in classes)
 
@@ -543,9 +543,9 @@ def test_precision_and_recall_are_scikit_learns(name):
 
     told = story(name)
     for each in precision_recall.compute(told).curves:
-        positive, score = told.y == 1, {"ensemble": told.oof, **told.members}.get(each.name)
+        positive, score = told.y == 1, {"ensemble": told.oof, **told.member_oof}.get(each.name)
         if name == "multiclass":
-            index = told.question.classes.index(each.name)
+            index = told.study.classes.index(each.name)
             positive, score = told.y == index, told.oof[:, index]
         assert each.average_precision == pytest.approx(average_precision_score(positive, score))
         assert each.prevalence == pytest.approx(positive.mean())
@@ -559,7 +559,7 @@ def test_a_class_that_never_occurs_has_no_curve():
     told = story("multiclass")
     some = told.y != 3
     told = dataclasses.replace(told, y=told.y[some], oof=told.oof[some])
-    assert set(ranking.of_classes(told)) == set(range(10)) - {3}
+    assert set(ranking.rank_classes(told)) == set(range(10)) - {3}
     assert "class 3" not in {each.name for each in precision_recall.compute(told).curves}
     alone = dataclasses.replace(story("binary"), y=np.zeros_like(story("binary").y))
     assert roc.compute(alone) is None
@@ -624,61 +624,61 @@ def test_the_band_of_residuals_holds_the_middle_four_fifths():
 
 def test_many_rows_are_counted_in_cells():
     rng = np.random.default_rng(0)
-    y = rng.lognormal(3, 1.5, MOST_POINTS + 1)
+    y = rng.lognormal(3, 1.5, MAX_POINTS + 1)
     told = dataclasses.replace(story("regression"), y=y, oof=y * rng.lognormal(0, 0.2, len(y)))
     found = predicted.compute(told)
     assert found.rows.counts.sum() == len(y)
-    assert found.wide
+    assert found.log_axes
     assert "1,001 rows" in found.note
-    assert len(plot_style.svg(predicted.draw(found))) < LARGEST_SVG
+    assert len(figure_export.to_svg(predicted.draw(found))) < LARGEST_SVG
 
 
 def test_a_cloud_of_one_value_has_room():
-    cloud = gather(np.full(2000, 3.0), np.zeros(2000))
+    cloud = bin_rows(np.full(2000, 3.0), np.zeros(2000))
     assert cloud.counts.sum() == 2000
     assert cloud.x_edges[0] < 3 < cloud.x_edges[-1]
 
 
 def test_a_window_shows_the_best_and_leaves_out_what_is_far():
     scores = [0.1, 0.11, 0.12, 0.13, 0.7]
-    assert choose_limits(scores, 1).within(scores).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).contains(scores).tolist() == [True] * 4 + [False]
     high = [-score for score in scores]
-    assert choose_limits(high, -1).within(high).tolist() == [True] * 4 + [False]
-    assert choose_limits(scores, 1).clipped([0.7]).tolist() == [0.13]
+    assert choose_limits(high, -1).contains(high).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).clip([0.7]).tolist() == [0.13]
 
 
 @pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5], [0.1, 0.2, 0.3], [1, 1, 1, 1, 2]])
 def test_a_window_of_few_or_like_scores_shows_them(scores):
-    assert choose_limits(scores, 1).within(scores).all()
+    assert choose_limits(scores, 1).contains(scores).all()
 
 
 def test_a_thinned_curve_keeps_its_ends_and_its_shape():
     rng = np.random.default_rng(0)
     positive = rng.random(50_000) < 0.3
-    whole = ranking.Ranking.of(positive, positive * 0.5 + rng.random(50_000))
+    whole = ranking.Ranking.from_predictions(positive, positive * 0.5 + rng.random(50_000))
     x, y = ranking.thin_points(*whole.roc())
-    assert len(x) <= ranking.MOST_POINTS + 1
+    assert len(x) <= ranking.MAX_POINTS + 1
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(whole.area(), abs=1e-3)
 
 
 @pytest.mark.parametrize(("text", "most", "told"), [("short", 9, "short"), ("a long name", 8, "a lon…me"), (7, 9, "7")])
 def test_long_names_lose_their_middle(text, most, told):
-    assert plot_style.cut(text, most) == told
-    assert len(plot_style.cut(text, most)) <= most
+    assert plot_style.shorten(text, most) == told
+    assert len(plot_style.shorten(text, most)) <= most
 
 
 @pytest.mark.parametrize(
     ("seconds", "unit"), [(5, "seconds"), (179, "seconds"), (600, "minutes"), (9000, "hours"), (4e5, "days")]
 )
 def test_time_is_told_in_a_unit_that_suits_it(seconds, unit):
-    assert plot_style.clock(seconds)[1] == unit
+    assert plot_style.choose_time_unit(seconds)[1] == unit
 
 
 def test_heat_lies_on_the_place_that_it_is_of():
     told = story("multiclass")
     seen = grad_cam.compute(told).members[0]
-    (name, look), *_ = told.looks.items()
+    (name, look), *_ = told.image_inspections.items()
     assert seen.name == name
     heat = np.zeros((4, 3), np.float32)
     heat[3, 0] = 1

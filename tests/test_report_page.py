@@ -58,7 +58,7 @@ class Page(HTMLParser):
         return "".join(self.texts.get(tag, []))
 
 
-def told(story: ReportData) -> ReportData:
+def told(data: ReportData) -> ReportData:
     return replace(story, recipe=Recipe("name: miniature\n", 7, {"python": "3.11.7", "optuna": "5.0.0"}))
 
 
@@ -67,17 +67,17 @@ def strange() -> ReportData:
     known = stories.of_task("multiclass")
     rows = [replace(row, hyperparameters={BAD: BAD}, reason=row.reason and BAD) for row in known.trials]
     facts: dict[str, Any] = {"study": BAD, "target": BAD, "source": BAD, "columns": {BAD: "number"}, "notes": (BAD,)}
-    question = replace(known.question, classes=(BAD, *known.question.classes[1:]), file=f"{BAD}.yaml", **facts)
+    question = replace(known.study, classes=(BAD, *known.study.classes[1:]), file=f"{BAD}.yaml", **facts)
     members = [{**member, "name": f"{BAD} {i}"} for i, member in enumerate(known.ensemble["members"])]
-    named = {f"{BAD} {i}": oof for i, oof in enumerate(known.members.values())}
+    named = {f"{BAD} {i}": oof for i, oof in enumerate(known.member_oof.values())}
     ensemble = {**known.ensemble, "members": members, "remark": BAD}
     nets: dict[str, Any] = {
         "architectures": [replace(each, name=BAD, table=BAD) for each in known.architectures],
-        "looks": {BAD: replace(next(iter(known.looks.values())), layers=(BAD, BAD))},
+        "looks": {BAD: replace(next(iter(known.image_inspections.values())), layers=(BAD, BAD))},
     }
     recipe = Recipe(f"# {BAD}\n```\n", 7, {"python": BAD})
     return replace(
-        known, question=question, trials=rows, ensemble=ensemble, members=named, recipe=recipe, notes=(BAD,), **nets
+        known, study=question, trials=rows, ensemble=ensemble, members=named, recipe=recipe, notes=(BAD,), **nets
     )
 
 
@@ -160,7 +160,7 @@ def test_a_page_shows_every_trial_and_what_the_study_came_to() -> None:
     for row in known.trials:
         assert f"{row.family} #{row.number}" in heads
     values = found.texts["dd"]
-    assert formatting.number(known.complete[0].score) in values
+    assert formatting.number(known.complete_trials[0].score) in values
     document = known.ensemble
     assert formatting.spread(document["honest_score"], document["honest_se"]) in values
     figures = [str(attributes["id"]) for tag, attributes in found.tags if tag == "figure"]
@@ -237,12 +237,12 @@ def test_tables_say_the_same_as_the_story() -> None:
     known = story("multiclass")
     leaderboard = report_tables.families(known)
     for row in leaderboard.rows:
-        own = known.families[row[0].text]
+        own = known.trials_by_family[row[0].text]
         counts = {column.title: cell.value for column, cell in zip(leaderboard.columns, row, strict=True)}
         assert counts["trials"] == len(own)
         assert counts["pruned"] == sum(each.state == "pruned" for each in own)
         assert counts["time"] == pytest.approx(sum(each.seconds for each in own))
-        assert counts[known.question.metric] == own[0].score
+        assert counts[known.study.metric] == own[0].score
     members = report_tables.members(known)
     assert members is not None
     assert [row[1].value for row in members.rows] == [each["weight"] for each in known.ensemble["members"]]
@@ -259,8 +259,8 @@ def test_tables_say_the_same_as_the_story() -> None:
 
 def test_a_family_that_was_never_reached_is_on_the_leaderboard() -> None:
     known = story("binary")
-    asked = replace(known.question, families=("linear", "catboost"))
-    table = report_tables.families(replace(known, question=asked))
+    asked = replace(known.study, families=("linear", "catboost"))
+    table = report_tables.families(replace(known, study=asked))
     assert table.rows[-1][0].text == "catboost"
     assert {len(row) for row in table.rows} == {len(table.columns)}
 

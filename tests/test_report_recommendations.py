@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.report import ReportData, StudyFacts
+from workbench.report import ReportData, StudyDescription
 from workbench.report.recommendations import recommend
 from workbench.search.storage import TrialRecord
 
-QUESTION = StudyFacts(
+QUESTION = StudyDescription(
     "miniature", "y", "binary", "log_loss", "minimize", "train.csv", "table", 2000, None, "stratified, 5 folds × 1",
     "abc", families=("linear", "xgboost"), file="my study.yaml",
 )  # fmt: skip
@@ -117,7 +117,7 @@ SPEAKING: dict[str, tuple[Callable[[], ReportData], str, str]] = {
     "errors": (lambda: ending("failed", "ValueError: <b>", 3), "Find out why trials fail", "workbench ui"),
     "all failed": (lambda: only(row(1, state="failed", score=None)), "Find out why trials fail", "workbench ui"),
     "never reached": (
-        lambda: replace(calm(), question=replace(QUESTION, families=(*QUESTION.families, "mlp"))),
+        lambda: replace(calm(), study=replace(QUESTION, families=(*QUESTION.families, "mlp"))),
         "Reach every family", "workbench run",
     ),
     "no ensemble": (lambda: replace(calm(), ensemble=None, oof=None), "Make an ensemble", "workbench ensemble"),
@@ -167,7 +167,7 @@ def test_every_rule_is_heard_somewhere() -> None:
     ],
 )
 def test_more_folds_are_asked_for_in_the_words_of_a_study_file(folds: str, line: str) -> None:
-    story = replace(gaining(0.002), question=replace(QUESTION, folds=folds))
+    story = replace(gaining(0.002), study=replace(QUESTION, folds=folds))
     assert line in [each.line for each in recommend(story)]
 
 
@@ -175,7 +175,7 @@ def test_rows_that_are_dealt_repeatedly_are_counted_once() -> None:
     rng = np.random.default_rng(3)
     oof = rng.random(400)
     y = (rng.random(400) < np.clip(oof + rng.choice([-0.05, 0.05], 400), 0, 1)).astype(int)
-    once = replace(calm(), oof=oof, y=y, question=replace(QUESTION, rows=400))
+    once = replace(calm(), oof=oof, y=y, study=replace(QUESTION, rows=400))
     often = replace(once, oof=np.tile(oof, 30), y=np.tile(y, 30))
     assert [each.title for each in recommend(often)] == [each.title for each in recommend(once)]
 

@@ -99,16 +99,16 @@ def test_the_story_is_that_of_the_study(finished: Path) -> None:
     story = report_inputs.gather_report(study.task, study.store, study.rows())
     assert story.oof is not None
     assert story.ensemble is not None
-    assert story.question.families == ("linear", "xgboost")
-    assert set(story.ended) == {row.key for row in story.trials}
+    assert data.study.families == ("linear", "xgboost")
+    assert set(story.end_times) == {row.key for row in story.trials}
     metric = study.task.metric
     assert metric.score(story.y, story.oof) == pytest.approx(story.ensemble["score"])
     for member in story.ensemble["members"]:
-        assert metric.score(story.y, story.members[member["name"]]) == pytest.approx(member["score"])
+        assert metric.score(story.y, story.member_oof[member["name"]]) == pytest.approx(member["score"])
     assert story.recipe is not None
     assert story.recipe.text == (finished / "small.yaml").read_text()
     assert {"workbench", "python", "optuna", "keras", "mlflow", "scikit-learn"} <= set(story.recipe.versions)
-    assert all(0 <= place <= 1 for each in story.places.values() for place in each.values())
+    assert all(0 <= place <= 1 for each in story.relative_positions.values() for place in each.values())
     assert story.notes == ()
 
 
@@ -120,8 +120,8 @@ def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: P
     for run in gone["run_ids"]:
         (tmp_path / "copy/mlruns/artifacts/small" / run / "artifacts/oof.parquet").unlink()
     story = report_inputs.gather_report(study.task, study.store, study.rows())
-    assert gone["name"] not in story.members
-    assert len(story.members) == len(document["members"]) - 1
+    assert gone["name"] not in story.member_oof
+    assert len(story.member_oof) == len(document["members"]) - 1
     assert [note for note in story.notes if gone["name"] in note]
     assert study.report(tmp_path / "r.html").exists()
 
@@ -144,7 +144,7 @@ def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path:
     ended = [row for row in running.rows() if row.state in ("complete", "pruned")]
     assert len(ended) >= 3
     story = report_inputs.gather_report(running.task, running.store, running.rows())
-    assert story.under_way >= 0
+    assert story.unfinished_trials >= 0
     assert story.ensemble is None
     assert story.oof is None
 
