@@ -89,8 +89,8 @@ class EnsembleResult:
     """The metric of the blended out-of-fold predictions, on the rows that the weights were fitted to."""
     members: tuple[EnsembleMember, ...]
     """The members, heaviest first."""
-    run_id: str | None = None
-    """The ensemble's run; None until it is recorded."""
+    run_id: str = ""
+    """The ensemble's run; empty until it is recorded."""
     honest_score: float | None = None
     """The cross-fitted score: the metric of predictions blended with weights that were fitted on the other folds."""
     honest_se: float | None = None
@@ -132,7 +132,7 @@ class EnsembleResult:
         """Return the ensemble as JSON holds it; `run_id` comes first and is left out until there is one."""
         alternatives = {weighting: asdict(each) for weighting, each in self.alternatives.items()}
         return {
-            **({} if self.run_id is None else {"run_id": self.run_id}),
+            **({"run_id": self.run_id} if self.run_id else {}),
             "method": self.method,
             "metric": self.metric,
             "direction": self.direction,
@@ -175,7 +175,7 @@ class EnsembleResult:
             direction=document.get("direction", "minimize"),
             score=document["score"],
             members=tuple(EnsembleMember.from_document(member) for member in document["members"]),
-            run_id=document.get("run_id"),
+            run_id=document.get("run_id", ""),
             honest_score=document.get("honest_score"),
             honest_se=document.get("honest_se"),
             optimism=document.get("optimism", 0.0),
