@@ -37,7 +37,9 @@ class DensityScatter:
     @property
     def note(self) -> str:
         """A sentence on how to read counts; empty for points."""
-        return "" if self.counts is None else f"The stronger a cell, the more of the {self.counts.sum():,} rows are in it."
+        return (
+            "" if self.counts is None else f"The stronger a cell, the more of the {self.counts.sum():,} rows are in it."
+        )
 
 
 def bin_rows(x: Array, y: Array, *, log_x: bool = False, log_y: bool = False) -> DensityScatter:
@@ -65,9 +67,7 @@ def draw_scatter(axes: Axes, rows: DensityScatter, *, color: str = plot_style.PA
     if rows.counts is None or rows.x_edges is None or rows.y_edges is None:
         # Many points overlap, so they are more transparent.
         alpha = float(np.clip(8 / np.sqrt(max(len(rows.x), 1)), 0.3, 0.8))
-        axes.plot(
-            rows.x, rows.y, linestyle="", marker="o", markersize=3.5, color=color, alpha=alpha, markeredgewidth=0
-        )
+        axes.plot(rows.x, rows.y, linestyle="", marker="o", markersize=3.5, color=color, alpha=alpha, markeredgewidth=0)
         return
     opacity = np.log1p(rows.counts) / np.log1p(rows.counts.max())
     plot_style.draw_cells(axes, opacity, color=color, edges=(rows.y_edges, rows.x_edges))

@@ -43,8 +43,8 @@ def to_png(figure: Figure) -> bytes:
 def to_svg(figure: Figure) -> str:
     """Return a figure as an SVG element for a page: text is text, colours are CSS variables, nothing is external.
 
-    `build_css` sets the variables; without it the figure has the colours of a light page. The ids are unique to the figure,
-    since one page holds many.
+    `build_css` sets the variables; without it the figure has the colours of a light page. The ids are unique, since a
+    page holds many figures.
     """
     text = _save(figure, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))).decode()
     element = text[text.index("<svg") :]
@@ -66,7 +66,9 @@ def to_svg(figure: Figure) -> str:
 
 def build_css() -> str:
     """Return the style sheet of the figures' colours: dark colours on white and on paper, light ones on a dark page."""
-    light, dark = (" ".join(f"--figure-{name}: {colors[mode]};" for name, colors in _THEME.items()) for mode in range(2))
+    light, dark = (
+        " ".join(f"--figure-{name}: {colors[mode]};" for name, colors in _THEME.items()) for mode in range(2)
+    )
     return f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
 
 

@@ -137,7 +137,10 @@ def _reproduction(data: ReportData) -> Iterator[str]:
 
 def _table(table: ReportTable, *, caption: bool = True) -> str:
     rows = [
-        [f"**{escape_text(cell.text)}**" if index in table.marked and cell.text else escape_text(cell.text) for cell in row]
+        [
+            f"**{escape_text(cell.text)}**" if index in table.marked and cell.text else escape_text(cell.text)
+            for cell in row
+        ]
         for index, row in enumerate(table.rows)
     ]
     titles = [escape_text(column.title) for column in table.columns]

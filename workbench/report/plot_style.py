@@ -205,7 +205,9 @@ def draw_cells(axes: Axes, cells: NDArray[Any], *, color: str = PALETTE[0], hatc
         ]
         if corners:
             path = Path.make_compound_path(*corners)
-            axes.add_patch(PathPatch(path, facecolor=(color, level / _OPACITY_LEVELS), edgecolor=GRID_COLOR, linewidth=0.3))
+            axes.add_patch(
+                PathPatch(path, facecolor=(color, level / _OPACITY_LEVELS), edgecolor=GRID_COLOR, linewidth=0.3)
+            )
             if hatch:
                 # SVG shows no hatch over a translucent fill.
                 axes.add_patch(PathPatch(path, facecolor="none", edgecolor=MUTED_COLOR, linewidth=0, hatch=hatch))

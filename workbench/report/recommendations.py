@@ -173,10 +173,8 @@ def check_trial_count(data: ReportData) -> Recommendation | None:
     trials = [trial for trial in _searched(data) if trial.state != "failed"]
     if not _select(data, "complete") or len(trials) >= _TRIALS_PER_FAMILY * len(families):
         return None
-    reason = (
-        f"{count_noun(len(trials), 'trial')} over {'one family' if len(families) == 1 else f'{len(families)} families'} "
-        "are little more than known-good defaults and a few random draws."
-    )
+    number = "one family" if len(families) == 1 else f"{len(families)} families"
+    reason = f"{count_noun(len(trials), 'trial')} over {number} are little more than known-good defaults and a few random draws."
     line = format_command("run", data.study.file, f"--trials {_TRIALS_PER_FAMILY * len(families) + 1}")
     return Recommendation("Search for longer", reason, "Run", line)
 
@@ -211,7 +209,7 @@ def check_plateau(data: ReportData) -> Recommendation | None:
         return None
     reason = (
         f"The best trial, {best.family} #{best.number}, was found in the first half of {len(trials)} trials. More "
-        "trials of the same families will hardly help; other features, other families or predictions made elsewhere may."
+        "of the same will hardly help; other features, other families or predictions made elsewhere may."
     )
     line = format_command("folds", data.study.file, "-o folds.csv")
     return Recommendation("The search has levelled off", reason, "Run", line)
@@ -257,7 +255,9 @@ def check_calibration(data: ReportData) -> Recommendation | None:
     correct = data.y == 1 if oof.ndim == 1 else oof.argmax(axis=1) == data.y
     # The predictions of one row in several repeats are not independent.
     repeats = max(1.0, len(predicted) / data.study.rows)
-    bins = [part for part in np.array_split(np.argsort(predicted, kind="stable"), _BINS) if len(part) >= _MIN_ROWS_PER_BIN]
+    bins = [
+        part for part in np.array_split(np.argsort(predicted, kind="stable"), _BINS) if len(part) >= _MIN_ROWS_PER_BIN
+    ]
     means = np.array([predicted[part].mean() for part in bins])
     gaps = np.array([correct[part].mean() for part in bins]) - means
     errors = np.sqrt(np.maximum(means * (1 - means), 1e-4) * repeats / np.array([len(part) for part in bins]))

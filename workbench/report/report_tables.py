@@ -89,7 +89,9 @@ def build_members(data: ReportData) -> ReportTable | None:
     rows = []
     for member in ensemble.members:
         known = diversity.get(member.name)
-        contribution, correlation = (None, None) if known is None else (known.contribution, known.mean_error_correlation)
+        contribution, correlation = (
+            (None, None) if known is None else (known.contribution, known.mean_error_correlation)
+        )
         error = member.weight_se
         weight = f"{member.weight:.3f}" + ("" if error is None else f" ± {error:.3f}")
         rows.append((
@@ -196,7 +198,11 @@ def build_hyperparameters(data: ReportData) -> list[ReportTable]:
             continue
         shares = data.importances.get(family, {})
         rows = [
-            (Cell(name), *(Cell(format_parameter(_active(each).get(name, "–"))) for each in best), *_share(shares, name))
+            (
+                Cell(name),
+                *(Cell(format_parameter(_active(each).get(name, "–"))) for each in best),
+                *_share(shares, name),
+            )
             for name in sorted(names, key=lambda name: -shares.get(name, 0.0))
         ]
         rows.append((Cell(data.study.metric), *(_score(each.score) for each in best), *([Cell("")] if shares else [])))

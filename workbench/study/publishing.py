@@ -60,13 +60,13 @@ def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pic
     """
     try:
         if not pictured:
-            _put(path, page.html(story, drawn))
+            _put(path, page.render_page(story, drawn))
             return
         folder = folder_of(path)
         folder.mkdir(exist_ok=True)
         for each in drawn:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        _put(path, markdown.text(story, drawn, folder.name))
+        _put(path, markdown.render_markdown(story, drawn, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
@@ -78,10 +78,10 @@ def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]
         run_id = tracker.study_run()
         _attach(tracker, run_id, [each for each in drawn if each.group == "study"])
         if story.ensemble is not None:
-            _attach(tracker, story.ensemble["run_id"], [each for each in drawn if each.group == "ensemble"])
+            _attach(tracker, story.ensemble.run_id, [each for each in drawn if each.group == "ensemble"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
-            file.write_text(page.html(story, drawn), encoding="utf-8")
+            file.write_text(page.render_page(story, drawn), encoding="utf-8")
             tracker.attach(run_id, file)
 
 
@@ -90,7 +90,7 @@ def picture(archive: StudyStore, rows: Sequence[TrialRecord]) -> None:
     with _forgiven("The ensemble's figures could not be drawn"):
         story = report_inputs.gather_report(archive.task, archive, rows)
         if story.ensemble is not None:
-            _attach(archive.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
+            _attach(archive.tracker, story.ensemble.run_id, list(render_figures(story, "ensemble")))
 
 
 def publish(archive: StudyStore, rows: Sequence[TrialRecord], end: float | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from workbench import config as configs
 from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
-from workbench.report import Curves, Recipe, ReportData, StudyFacts
+from workbench.report import Curves, Recipe, ReportData, StudyDescription
 from workbench.search import trial_history
 from workbench.study import portraits
 from workbench.study.study_store import StudyStore
@@ -40,21 +40,21 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
     blend = _blend(task, archive)
     seen = portraits.read(archive.tracker, rows, blend.ensemble)
     return ReportData(
-        question=_question(task),
+        study=_describe(task),
         trials=rows,
-        ended=trial_history.end_times(books),
+        end_times=trial_history.end_times(books),
         importances=trial_history.importances(books),
         curves=_curves(archive, rows),
         y=task.dataset.y[vault.rows],
         fold=vault.folds,
-        ensemble=None if blend.ensemble is None else blend.ensemble.to_document(),
+        ensemble=blend.ensemble,
         oof=blend.oof,
-        members=blend.members,
-        places=trial_history.relative_positions(books),
+        member_oof=blend.members,
+        relative_positions=trial_history.relative_positions(books),
         architectures=seen.architectures,
-        looks=seen.looks,
+        image_inspections=seen.looks,
         recipe=_recipe(archive.config),
-        under_way=len(books.under_way()),
+        unfinished_trials=len(books.under_way()),
         notes=(*blend.notes, *seen.notes),
     )
 
@@ -88,10 +88,10 @@ def _blend(task: Task, archive: StudyStore) -> _Blend:
     return found
 
 
-def _question(task: Task) -> StudyFacts:
+def _describe(task: Task) -> StudyDescription:
     data, folds, config = task.dataset, task.folds, task.config
-    return StudyFacts(
-        study=config.name,
+    return StudyDescription(
+        name=config.name,
         target=data.target,
         task=data.task,
         metric=task.metric.name,

@@ -69,15 +69,15 @@ ENTRIES = (
     FigureEntry(
         "fold_scores",
         "Scores of the folds",
-        "A dot is the score of one fold, the bar their mean, the line one standard deviation to either side; filled dots "
-        "belong to members of the ensemble.",
+        "A dot is the score of one fold, the bar their mean, the line one standard deviation to either side; filled "
+        "dots belong to members of the ensemble.",
         "study",
     ),
     FigureEntry(
         "curves",
         "Learning curves",
-        "Validation and training loss of the best trial of each family: a thin line for each fold, and their mean. A dot "
-        "marks the lowest mean validation loss.",
+        "Validation and training loss of the best trial of each family: a thin line for each fold, and their mean. A "
+        "dot marks the lowest mean validation loss.",
         "study",
     ),
     FigureEntry(

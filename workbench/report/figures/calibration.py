@@ -91,13 +91,18 @@ def draw(numbers: Calibration) -> Figure:
     upper.plot([0, 1], [0, 1], color=plot_style.MUTED_COLOR, linewidth=0.8, linestyle=plot_style.DASHES[2])
     errors = [numbers.observed - numbers.low, numbers.high - numbers.observed]
     upper.errorbar(
-        numbers.predicted, numbers.observed, yerr=errors, fmt="o-", color=plot_style.PALETTE[0], ecolor=plot_style.PALETTE[1],
-        elinewidth=1.6, capsize=2.5, linewidth=1.2,
+        numbers.predicted, numbers.observed, yerr=errors, fmt="o-", color=plot_style.PALETTE[0],
+        ecolor=plot_style.PALETTE[1], elinewidth=1.6, capsize=2.5, linewidth=1.2,
     )  # fmt: skip
     upper.set_ylabel("observed share of rows")
     upper.set_ylim(-0.03, 1.03)
     width = 1 / _HISTOGRAM_BINS
-    lower.bar(np.arange(_HISTOGRAM_BINS) * width + width / 2, numbers.histogram, width * 0.9, color=(plot_style.PALETTE[0], 0.8))
+    lower.bar(
+        np.arange(_HISTOGRAM_BINS) * width + width / 2,
+        numbers.histogram,
+        width * 0.9,
+        color=(plot_style.PALETTE[0], 0.8),
+    )
     lower.set_ylabel("predictions")
     lower.locator_params(axis="y", nbins=3, integer=True)
     lower.set_xlabel(f"predicted probability of {plot_style.shorten(numbers.subject, 28)}")

@@ -60,7 +60,7 @@ def compute(data: ReportData) -> ConfusionMatrix | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Confusion) -> Figure:
+def draw(numbers: ConfusionMatrix) -> Figure:
     """Draw a grid of shares, with counts for few classes."""
     count = len(numbers.classes)
     figure, grid = plot_style.create_figure("Confusion matrix", height=1.5 + min(0.62 * count, 3.6))

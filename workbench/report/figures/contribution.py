@@ -53,7 +53,7 @@ def compute(data: ReportData) -> MemberContributions | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Contribution) -> Figure:
+def draw(numbers: MemberContributions) -> Figure:
     """Draw a bar for each member, left of 0 for a negative contribution."""
     count = len(numbers.names)
     figure, grid = plot_style.create_figure("What each member adds", height=1.1 + 0.25 * count)

@@ -77,7 +77,9 @@ def draw(numbers: TrialOutcomes) -> Figure:
             upper.barh(filled, [counts[index] for index in filled], 0.62, starts, label=name, **_state_style(name))
         left = [a + b for a, b in zip(left, counts, strict=True)]
     upper.set_ylabel("family")
-    plot_style.prepare_bars(lower, [plot_style.shorten(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended with it")
+    plot_style.prepare_bars(
+        lower, [plot_style.shorten(reason, 30) for _, reason, _ in numbers.reasons], "trials that ended with it"
+    )
     for index, (state, _, count) in enumerate(numbers.reasons):
         lower.barh(index, count, 0.62, **_state_style(state))
         plot_style.label_bar(lower, count, index, str(count))

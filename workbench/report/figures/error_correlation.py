@@ -56,7 +56,9 @@ def draw(numbers: ErrorCorrelation) -> Figure:
     opacity = 0.08 + 0.92 * (numbers.matrix - numbers.low) / (1 - numbers.low)
     plot_style.draw_cells(axes, np.where(numbers.matrix < 0, 0, opacity))
     if (numbers.matrix < 0).any():
-        plot_style.draw_cells(axes, np.maximum(-numbers.matrix, 0), color=plot_style.PALETTE[1], hatch=plot_style.HATCHES[1])
+        plot_style.draw_cells(
+            axes, np.maximum(-numbers.matrix, 0), color=plot_style.PALETTE[1], hatch=plot_style.HATCHES[1]
+        )
     axes.invert_yaxis()
     axes.grid(visible=False)
     font = {"size": 9 if count <= 15 else 7}
@@ -85,6 +87,10 @@ def _add_scale(figure: Figure, low: float, *, negative: bool) -> None:
         for part in (0, 0.5, 1)
     ]
     if negative:
-        style: dict[str, Any] = {"facecolor": "none", "hatch": plot_style.HATCHES[1], "edgecolor": plot_style.MUTED_COLOR}
+        style: dict[str, Any] = {
+            "facecolor": "none",
+            "hatch": plot_style.HATCHES[1],
+            "edgecolor": plot_style.MUTED_COLOR,
+        }
         handles.insert(0, Patch(**style, label="below 0"))
     plot_style.add_legend(figure, handles, columns=4)

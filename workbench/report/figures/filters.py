@@ -47,7 +47,7 @@ def compute(data: ReportData) -> NetFilters | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Filters) -> Figure:
+def draw(numbers: NetFilters) -> Figure:
     """Draw rows of small images: the filters, the image, then a row for each layer."""
     rows = list(_list_rows(numbers))
     figure, grid = plot_style.create_figure("Inside a net", height=0.8 + _ROW_HEIGHT * len(rows))
@@ -64,7 +64,7 @@ def draw(numbers: Filters) -> Figure:
     return figure
 
 
-def _list_rows(numbers: Filters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
+def _list_rows(numbers: NetFilters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
     """Yield the label and the images of each row."""
     filters = [_to_bytes(0.5 + each / 2) for each in numbers.filters]
     for start in range(0, len(filters), _COLUMNS):

@@ -80,7 +80,9 @@ def draw(numbers: FoldScores) -> Figure:
     axes, color, mean_color = grid[0, 0], plot_style.PALETTE[0], plot_style.PALETTE[1]
     plot_style.prepare_bars(axes, [plot_style.shorten(each.name) for each in trials], numbers.label)
     for index, each in enumerate(trials):
-        axes.plot([each.mean - each.std, each.mean + each.std], [index, index], color=mean_color, linewidth=2.2, zorder=1)
+        axes.plot(
+            [each.mean - each.std, each.mean + each.std], [index, index], color=mean_color, linewidth=2.2, zorder=1
+        )
         fill = color if each.is_member else plot_style.BACKGROUND
         dots = {"markerfacecolor": fill, "markeredgecolor": color, "markersize": 4.5, "markeredgewidth": 0.8}
         axes.plot(each.scores, np.full(len(each.scores), index), linestyle="", marker="o", alpha=0.8, **dots)

@@ -57,7 +57,9 @@ def compute(data: ReportData) -> GradCamHeatmaps | None:
         return None
     shown = found[:_MAX_MEMBERS]
     note = captions.describe_selection(len(shown), len(found), "members that are convolutional nets", "heaviest")
-    return GradCamHeatmaps(tuple(_label_images(name, inspection, data.study.classes) for name, inspection in shown), note)
+    return GradCamHeatmaps(
+        tuple(_label_images(name, inspection, data.study.classes) for name, inspection in shown), note
+    )
 
 
 def _label_images(name: str, inspection: ImageInspection, classes: tuple[object, ...] | None) -> MemberHeatmaps:

@@ -47,7 +47,7 @@ def compute(data: ReportData) -> HyperparameterImportances | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Importances) -> Figure:
+def draw(numbers: HyperparameterImportances) -> Figure:
     """Draw a bar for each hyperparameter under the name of its family."""
     names: list[str] = []
     values: list[float] = []

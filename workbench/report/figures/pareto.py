@@ -54,13 +54,14 @@ def compute(data: ReportData) -> ParetoFront | None:
     limits = choose_limits(scores, data.sign)
     clipped = int((~limits.contains(scores)).sum())
     note = captions.join_sentences(
-        captions.describe_clipped(clipped, len(shown)), captions.describe_selection(len(families), len(data.complete_by_family), "families")
+        captions.describe_clipped(clipped, len(shown)),
+        captions.describe_selection(len(families), len(data.complete_by_family), "families"),
     )
     return ParetoFront(families, tuple(front), limits, data.score_label, note)
 
 
 @plot_style.apply_style
-def draw(numbers: Pareto) -> Figure:
+def draw(numbers: ParetoFront) -> Figure:
     """Draw the trials and the front."""
     figure, grid = plot_style.create_figure("Score and time")
     axes, handles = grid[0, 0], []
@@ -70,17 +71,19 @@ def draw(numbers: Pareto) -> Figure:
         axes.plot(seconds[within], y[within], **style, alpha=0.6, markeredgewidth=0)
         axes.plot(seconds[~within], y[~within], **style, markerfacecolor="none")
         handles.append(axes.plot([], [], **style, label=plot_style.shorten(family))[0])
-    x = [took for _, took, _ in numbers.front]
+    x = [seconds for _, seconds, _ in numbers.front]
     y = numbers.limits.clip([score for _, _, score in numbers.front])
-    handles.insert(0, axes.step(x, y, where="post", color=plot_style.TEXT_COLOR, linewidth=1.2, label="Pareto front")[0])
+    handles.insert(
+        0, axes.step(x, y, where="post", color=plot_style.TEXT_COLOR, linewidth=1.2, label="Pareto front")[0]
+    )
     axes.set_xscale("log")
     plot_style.use_plain_log_ticks(axes.xaxis)
     high = numbers.label.endswith("(higher is better)")
-    for name, seconds, score in _select_labels(numbers.front):
+    for name, took, score in _select_labels(numbers.front):
         # By definition no trial is in the direction of better and faster, so the label goes there.
-        left = np.log(seconds / numbers.front[0][1]) <= _LABEL_DISTANCE / 2 * np.log(max(x) / min(x))
+        left = np.log(took / numbers.front[0][1]) <= _LABEL_DISTANCE / 2 * np.log(max(x) / min(x))
         axes.annotate(
-            plot_style.shorten(name, 18), (seconds, float(numbers.limits.clip(score))), (-3, 4 if high else -11),
+            plot_style.shorten(name, 18), (took, float(numbers.limits.clip(score))), (-3, 4 if high else -11),
             textcoords="offset points", ha="left" if left else "right", fontsize=8.5, color=plot_style.MUTED_COLOR,
         )  # fmt: skip
     axes.margins(x=0.1, y=0.18)

@@ -54,9 +54,13 @@ def compute(data: ReportData) -> PrecisionRecallCurves | None:
     if not classes:
         return None
     names = data.study.classes or tuple(range(max(classes) + 1))
-    hardest = sorted((_curve(str(names[index]), each) for index, each in classes.items()), key=lambda curve: curve.average_precision)
+    hardest = sorted(
+        (_curve(str(names[index]), each) for index, each in classes.items()), key=lambda curve: curve.average_precision
+    )
     shown = tuple(hardest[:_MAX_CLASSES])
-    return PrecisionRecallCurves(shown, "each class", captions.describe_selection(len(shown), len(classes), "classes", "hardest"))
+    return PrecisionRecallCurves(
+        shown, "each class", captions.describe_selection(len(shown), len(classes), "classes", "hardest")
+    )
 
 
 def _curve(name: str, ranked: Ranking) -> PrecisionRecallCurve:

@@ -42,13 +42,17 @@ def compute(data: ReportData) -> PredictedVersusActual | None:
 
 
 @plot_style.apply_style
-def draw(numbers: Predicted) -> Figure:
+def draw(numbers: PredictedVersusActual) -> Figure:
     """Draw the rows and the diagonal."""
     figure, grid = plot_style.create_figure("Predicted and actual", height=4.6)
     axes = grid[0, 0]
     draw_scatter(axes, numbers.rows)
     axes.plot(
-        [numbers.low, numbers.high], [numbers.low, numbers.high], color=plot_style.TEXT_COLOR, linewidth=1, linestyle="--"
+        [numbers.low, numbers.high],
+        [numbers.low, numbers.high],
+        color=plot_style.TEXT_COLOR,
+        linewidth=1,
+        linestyle="--",
     )
     margin = 0.03 * (numbers.high - numbers.low) or 0.5
     if numbers.log_axes:

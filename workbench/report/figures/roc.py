@@ -43,7 +43,9 @@ def compute(data: ReportData) -> RocCurves | None:
         return None
     if members := ranking.rank_members(data, _MAX_MEMBERS):
         curves = tuple(RocCurve(name, each.area(), *ranking.thin_points(*each.roc())) for name, each in members.items())
-        return RocCurves(curves, captions.describe_selection(len(curves) - 1, len(data.member_oof), "members", "heaviest"))
+        return RocCurves(
+            curves, captions.describe_selection(len(curves) - 1, len(data.member_oof), "members", "heaviest")
+        )
     classes = ranking.rank_classes(data)
     if not classes:
         return None
@@ -69,14 +71,16 @@ def _interpolate(x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.
 
 
 @plot_style.apply_style
-def draw(numbers: Roc) -> Figure:
+def draw(numbers: RocCurves) -> Figure:
     """Draw the curves and the diagonal of random guessing."""
     figure, grid = plot_style.create_figure("ROC curves", height=4.6)
     axes, handles = grid[0, 0], []
     axes.plot([0, 1], [0, 1], color=plot_style.MUTED_COLOR, linewidth=0.8, linestyle=plot_style.DASHES[2])
     for index, curve in reversed(list(enumerate(numbers.curves))):
         label = f"{plot_style.shorten(curve.name)}: area {curve.area:.3f}"
-        handles.append(axes.plot(curve.false_positive, curve.true_positive, **plot_style.line_style(index), label=label)[0])
+        handles.append(
+            axes.plot(curve.false_positive, curve.true_positive, **plot_style.line_style(index), label=label)[0]
+        )
     axes.set_xlabel("false positive rate (share of the other rows)")
     axes.set_ylabel("true positive rate (share of its rows)")
     axes.set_xlim(-0.01, 1.01)

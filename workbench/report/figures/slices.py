@@ -43,7 +43,7 @@ class HyperparameterSlice:
     """The most frequent values, where they are not numbers."""
 
     @property
-    def needs_log_axis(self) -> bool:
+    def log_axis(self) -> bool:
         """Whether the values are drawn on a logarithmic axis."""
         low, high = float(self.values.min()), float(self.values.max())
         return not self.choices and low > 0 and high / low >= _LOG_RATIO
@@ -74,7 +74,9 @@ def compute(data: ReportData) -> HyperparameterSlices | None:
     limit = _MAX_PANELS // len(slices)
     panels = [panel for own in slices.values() for panel in own[:limit]]
     limits = {
-        family: choose_limits([each.score for each in data.complete_by_family[family] if each.score is not None], data.sign)
+        family: choose_limits(
+            [each.score for each in data.complete_by_family[family] if each.score is not None], data.sign
+        )
         for family in slices
     }
     omitted = sum(max(0, len(own) - limit) for own in slices.values())
@@ -110,7 +112,7 @@ def _slice(family: str, name: str, trials: Sequence[TrialRecord]) -> Hyperparame
 
 
 @plot_style.apply_style
-def draw(numbers: Slices) -> Figure:
+def draw(numbers: HyperparameterSlices) -> Figure:
     """Draw the panels, two in a row."""
     count = len(numbers.panels)
     rows = -(-count // 2)
@@ -137,8 +139,10 @@ def _draw_panel(axes: Axes, panel: HyperparameterSlice, limits: AxisLimits, sign
     if (~within).any():
         axes.scatter(x[~within], y[~within], s=14, facecolors="none", edgecolors=color, linewidths=0.7)
     best = int(np.argmin(sign * panel.scores))
-    axes.plot(x[best], y[best], marker="*", markersize=11, color=plot_style.PALETTE[1], markeredgecolor=plot_style.TEXT_COLOR,
-              markeredgewidth=0.5, linestyle="")  # fmt: skip
+    axes.plot(
+        x[best], y[best], marker="*", markersize=11, color=plot_style.PALETTE[1],
+        markeredgecolor=plot_style.TEXT_COLOR, markeredgewidth=0.5, linestyle="",
+    )  # fmt: skip
     axes.set_title(plot_style.shorten(panel.family, 24))
     axes.set_xlabel(plot_style.shorten(panel.name, 26))
     if panel.choices:
