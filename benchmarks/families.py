@@ -131,7 +131,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "x.npy", x)
         stored = np.load(Path(folder) / "x.npy", mmap_mode="r")
-        fed = (data_loader.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
+        fed = (data_loader.Batches(stored, y, batch_size=batch, seed=1),) if way.endswith("file") else (x, y)
         seconds = []
         for _ in range(3):
             began = time.process_time()

@@ -81,7 +81,7 @@ def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: P
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
     given = ModalityModel(seen_by(*nets), ModalitySelection({}, "photo"))
     net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
-    assert architecture.parameter_counts(given)["parameters"] > 0
+    assert architecture.count_parameters(given)["parameters"] > 0
     found = inspection.ImageInspection.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
     beside = ModalityModel(seen_by(*nets), ModalitySelection({"age": "number"}))
@@ -93,5 +93,5 @@ def test_the_nets_of_several_targets_are_counted_together() -> None:
     nets = averaged("dense", 3)
     one = seen_by(*nets)
     several = MultiOutputModel([one, one])
-    assert architecture.parameter_counts(several)["parameters"] == 2 * architecture.parameter_counts(one)["parameters"]
-    assert next(iter(architecture.nets(several))).startswith("target 0")
+    assert architecture.count_parameters(several)["parameters"] == 2 * architecture.count_parameters(one)["parameters"]
+    assert next(iter(architecture.find_nets(several))).startswith("target 0")

@@ -103,7 +103,7 @@ class FoldResult:
     curve: Mapping[str, list[float]] = field(default_factory=dict)
     """Losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
     size: Mapping[str, int] = field(default_factory=dict)
-    """What `models.architecture.size` says of the model: nothing where there is no net in it."""
+    """What `architecture.count_parameters` says of the model: nothing where there is no net in it."""
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`, whole or not at all."""
@@ -441,9 +441,9 @@ class _Watch:
 def _family(spec: TrialSpec) -> Family:
     """Return the family's module, made to give the same bits each time where the study wants that."""
     if spec.deterministic and models.entry(spec.located).keras:
-        from workbench.models.nn import training as network
+        from workbench.models.nn import training as keras_training
 
-        network.be_deterministic()
+        keras_training.enable_determinism()
     return models.family(spec.located)
 
 
@@ -467,7 +467,7 @@ def _fold(spec: TrialSpec, hp: Any, model: Model, watch: _Watch) -> FoldResult:
     unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
     test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
-    size = architecture.parameter_counts(model)
+    size = architecture.count_parameters(model)
     return FoldResult(repeat, fold, oof, test, score, watch.seconds, dict(hp.values), watch.curve, size)
 
 

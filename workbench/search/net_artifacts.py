@@ -38,7 +38,7 @@ def make(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path, *, whole
     steps: list[Callable[[], None]] = [partial(architecture.write, model, folder)]
     if whole:
         steps += [partial(architecture.draw, model, folder), partial(_look, spec, fold, model, folder)]
-    for step in steps if architecture.nets(model) else ():
+    for step in steps if architecture.find_nets(model) else ():
         try:
             step()
         except Exception:  # noqa: BLE001 - whatever is missing or fails, as graphviz may
