@@ -174,7 +174,10 @@ def check_trial_count(data: ReportData) -> Recommendation | None:
     if not _select(data, "complete") or len(trials) >= _TRIALS_PER_FAMILY * len(families):
         return None
     number = "one family" if len(families) == 1 else f"{len(families)} families"
-    reason = f"{count_noun(len(trials), 'trial')} over {number} are little more than known-good defaults and a few random draws."
+    reason = (
+        f"{count_noun(len(trials), 'trial')} over {number} are little more than known-good defaults and a few "
+        "random draws."
+    )
     line = format_command("run", data.study.file, f"--trials {_TRIALS_PER_FAMILY * len(families) + 1}")
     return Recommendation("Search for longer", reason, "Run", line)
 
