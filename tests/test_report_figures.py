@@ -190,12 +190,12 @@ def assert_colours_are_variables(root: Any) -> None:
     bare = re.sub(r"var\(--figure-\w+, #[0-9a-f]{6}\)", "", looks)
     assert "#" not in re.sub(r"url\(#[\w-]+\)", "", bare)
     assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(
-        re.findall(r"--[\w-]+", figure_export.css())
+        re.findall(r"--[\w-]+", figure_export.build_css())
     )
 
 
 def test_the_style_sheet_has_every_colour_for_light_and_for_dark_pages():
-    light, dark = figure_export.css().split("@media screen and (prefers-color-scheme: dark)")
+    light, dark = figure_export.build_css().split("@media screen and (prefers-color-scheme: dark)")
     assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
     for sheet in (light, dark):
         ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
@@ -335,7 +335,7 @@ def test_history_has_the_best_so_far_of_each_family():
 def test_history_of_a_metric_to_maximise_rises():
     lines = history.compute(report_data("multiclass")).lines
     assert all((np.diff(line.best) >= 0).all() for line in lines)
-    assert lines[0].best[-1] == report_data("multiclass").complete[0].score
+    assert lines[0].best[-1] == report_data("multiclass").complete_trials[0].score
 
 
 def test_importances_are_those_of_the_data_largest_first():
@@ -432,9 +432,9 @@ def test_weights_are_those_of_the_ensemble_heaviest_first():
 def test_contributions_are_those_of_the_ensemble_largest_first():
     data = report_data("regression")
     found = contribution.compute(data)
-    assert list(found.gains) == sorted(found.gains, reverse=True)
+    assert list(found.contributions) == sorted(found.contributions, reverse=True)
     contributions = {each.name: each.contribution for each in data.ensemble.diversity.members}
-    assert dict(zip(found.names, found.gains, strict=True)) == contributions
+    assert dict(zip(found.names, found.contributions, strict=True)) == contributions
 
 
 def test_dots_show_a_members_weight_for_each_target():

@@ -77,9 +77,9 @@ def compute(data: ReportData) -> Calibration | None:
 def _interval(share: Array, rows: Array) -> tuple[Array, Array]:
     """Return the ends of the 95 % score interval of a share (Wilson, "Probable inference", 1927)."""
     square = _QUANTILE**2 / rows
-    center = (share + square / 2) / (1 + square)
+    centre = (share + square / 2) / (1 + square)
     half_width = np.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
-    return np.clip(center - half_width, 0, share), np.clip(center + half_width, share, 1)
+    return np.clip(centre - half_width, 0, share), np.clip(centre + half_width, share, 1)
 
 
 @plot_style.apply_style

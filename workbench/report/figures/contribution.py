@@ -21,7 +21,7 @@ class MemberContributions:
     """The members, the largest contribution first."""
 
     names: tuple[str, ...]
-    gains: tuple[float, ...]
+    contributions: tuple[float, ...]
     """The contributions in the metric's units; positive where the member helps."""
     reoptimised: tuple[bool, ...]
     """Whether the weights of the others were fitted again; the time limit may prevent it."""
@@ -60,16 +60,18 @@ def draw(numbers: MemberContributions) -> Figure:
     axes = grid[0, 0]
     length = f"how much worse {plot_style.shorten(numbers.metric)} is without it"
     plot_style.prepare_bars(axes, [plot_style.shorten(name) for name in numbers.names], length)
-    widest = max(max(map(abs, numbers.gains)), 1e-12)
-    for index, (gain, exact) in enumerate(zip(numbers.gains, numbers.reoptimised, strict=True)):
-        color = plot_style.PALETTE[0 if gain >= 0 else 1]
+    widest = max(max(map(abs, numbers.contributions)), 1e-12)
+    for index, (contribution, exact) in enumerate(zip(numbers.contributions, numbers.reoptimised, strict=True)):
+        color = plot_style.PALETTE[0 if contribution >= 0 else 1]
         hatch = "" if exact else plot_style.HATCHES[1]
-        axes.barh(index, gain, 0.62, facecolor=color if exact else "none", edgecolor=color, hatch=hatch, linewidth=0.8)
-        end = max(gain, 0.0)
-        text = f"{gain:+.2g}" if abs(gain) > _NEGLIGIBLE * widest else "0"
+        axes.barh(
+            index, contribution, 0.62, facecolor=color if exact else "none", edgecolor=color, hatch=hatch, linewidth=0.8
+        )
+        end = max(contribution, 0.0)
+        text = f"{contribution:+.2g}" if abs(contribution) > _NEGLIGIBLE * widest else "0"
         plot_style.label_bar(axes, end, index, text)
     axes.axvline(0, color=plot_style.MUTED_COLOR, linewidth=0.8)
-    axes.set_xlim(min(min(numbers.gains), 0) - 0.02 * widest, max(max(numbers.gains), 0) + 0.3 * widest)
+    axes.set_xlim(min(min(numbers.contributions), 0) - 0.02 * widest, max(max(numbers.contributions), 0) + 0.3 * widest)
     axes.locator_params(axis="x", nbins=5)
     axes.set_ylabel("member")
     return figure

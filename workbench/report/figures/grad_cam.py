@@ -85,9 +85,9 @@ def draw(numbers: GradCamHeatmaps) -> Figure:
         for column, (image, heat) in enumerate(zip(member.images, member.heat, strict=True)):
             plot_style.draw_image(axes, image, (column, 0, 0.94, 0.94 * shape))
             plot_style.draw_image(axes, overlay_heat(image, heat), (column, shape, 0.94, 0.94 * shape))
-        centers = np.arange(len(member.images)) + 0.47
+        centres = np.arange(len(member.images)) + 0.47
         plot_style.prepare_images(axes, len(member.images), 2 * shape)
-        axes.set_xticks(centers, member.labels, fontsize=8)
+        axes.set_xticks(centres, member.labels, fontsize=8)
         axes.set_yticks([0.47 * shape, 1.47 * shape], ["image", "heat"])
         axes.set_xlabel("predicted class, its probability, ✗ true class", loc="right")
         axes.set_ylabel(plot_style.shorten(member.name))
@@ -106,7 +106,7 @@ def overlay_heat(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray
 def _resize(heat: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
     """Return a heat map, (rows, columns), interpolated linearly between the cells' centres, (height, width)."""
     for length in (height, width):
-        centers = (np.arange(heat.shape[0]) + 0.5) * length / heat.shape[0]
+        centres = (np.arange(heat.shape[0]) + 0.5) * length / heat.shape[0]
         # Each step interpolates along the first axis and transposes.
-        heat = np.stack([np.interp(np.arange(length) + 0.5, centers, line) for line in heat.T])
+        heat = np.stack([np.interp(np.arange(length) + 0.5, centres, line) for line in heat.T])
     return np.asarray(heat, dtype=np.float64)
