@@ -77,7 +77,7 @@ def _scores(name: str, family: str, file: Path, minutes: float) -> dict[str, obj
         folds = {"kind": "holdout"}
         study = workbench.open(str(file), home=folder, families=[family], folds=folds, also=["accuracy"])
         spec = study.task.spec(family, 1)
-        [fold] = trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial")
+        [fold] = trial.fit_folds(spec, 0, trial.build_space(family, defaults), folder=Path(folder) / "trial")
         collections.deque(study.search(end=time.monotonic() + 60 * minutes), maxlen=0)
         board = study.leaderboard()
     tried = board[(board.family == family) & (board.state == "complete")]

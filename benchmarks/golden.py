@@ -14,6 +14,8 @@ threads changes sums.
 `DIR/inputs` keeps the study files and the data, and `compare` runs those, not the ones that this script would write.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import json

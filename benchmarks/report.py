@@ -85,7 +85,7 @@ def _record_trial(study: Study, family: str, signal: np.ndarray, rng: np.random.
     """Record one trial, as the scheduler does at its end."""
     task, store = study.task, study.store
     trial = store.storage.ask(family)
-    values: dict[str, Any] = {each.name: trial.answer(each) for each in _HYPERPARAMETERS}
+    values: dict[str, Any] = {each.name: trial.suggest(each) for each in _HYPERPARAMETERS}
     state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if trial.number else "complete"
     fields: dict[str, Any] = {"family": family, "number": trial.number, "hyperparameters": values, "seconds": 1.0}
     fields |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
@@ -99,8 +99,8 @@ def _record_trial(study: Study, family: str, signal: np.ndarray, rng: np.random.
     else:
         fields |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
     result = TrialResult(state=state, **fields)
-    run_id = store.tracker.record(result, task.schema, metric=task.metric.name)
-    trial.end(result, run_id)
+    run_id = store.tracker.log_trial(result, task.schema, metric=task.metric.name)
+    trial.finish(result, run_id)
 
 
 def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[float]]]:

@@ -130,7 +130,7 @@ def test_every_fold_of_a_trial_has_its_own_log(tmp_path):
     splits = folds.make(config.FoldsConfig(folds=2), task="binary", y=y, ids=data.ids)
     training = TrainingConfig(epochs=2, csv_log=str(tmp_path / "logs"))
     spec = trial.TrialSpec("mlp", data, splits, evaluation.metric("log_loss", task="binary"), training=training)
-    results = list(trial.run(spec, 4, trial.space("mlp", defaults), folder=tmp_path / "trial"))
+    results = list(trial.fit_folds(spec, 4, trial.build_space("mlp", defaults), folder=tmp_path / "trial"))
     assert [len(each.curve["epoch"]) for each in results] == [2, 2]
     logs = sorted(path.relative_to(tmp_path / "logs") for path in (tmp_path / "logs").rglob("*.csv"))
     assert logs == [Path("mlp-4/0-0/log.csv"), Path("mlp-4/0-1/log.csv")]

@@ -3,6 +3,8 @@
 `fixtures/make_home.py` made the archives, each with the version in its name.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys

@@ -361,7 +361,7 @@ def test_fold_scores_are_those_of_the_best_trials_and_the_members():
     members = {member.name for member in data.ensemble.members}
     assert members >= {name for name, each in found.items() if each.is_member}
     for row in data.complete_trials:
-        each = found.get(f"{row.family} #{row.number}")
+        each = found.get(row.name)
         if each is not None:
             assert each.scores.tolist() == row.fold_scores
             assert each.std == pytest.approx(row.std)
@@ -404,7 +404,7 @@ def test_the_front_holds_the_trials_that_no_other_beats(name):
             other.seconds <= row.seconds and data.sign * other.score < data.sign * row.score
             for other in data.complete_trials
         )
-        assert (f"{row.family} #{row.number}" in front) != beaten
+        assert (row.name in front) != beaten
 
 
 def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():

@@ -20,8 +20,8 @@ from workbench.autoconfig.infer import InferredConfig
 from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError
-from workbench.search.pruners import pruners
-from workbench.search.samplers import samplers
+from workbench.search.pruners import pruner_names
+from workbench.search.samplers import sampler_names
 from workbench.study.study import MINUTES
 from workbench.study.study_validation import check
 
@@ -164,9 +164,9 @@ def _document(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
     yield _line("minutes", int(MINUTES), "what one run may take, submission included; beside it or instead: trials", 1)
-    yield _line("sampler", search.sampler, f"what suggests hyperparameters: {', '.join(samplers())}", 1)
+    yield _line("sampler", search.sampler, f"what suggests hyperparameters: {', '.join(sampler_names())}", 1)
     yield _line("goal", search.goal, "what tpe learns from: score, or ensemble (what a trial would add to it)", 1)
-    yield _line("pruner", search.pruner, f"what ends poor trials: {', '.join(pruners())}", 1)
+    yield _line("pruner", search.pruner, f"what ends poor trials: {', '.join(pruner_names())}", 1)
     yield ""
     yield "ensemble:"
     yield _line("method", blend.method, f"how the trials are weighed: {', '.join(ensemble.methods())}", 1)

@@ -45,8 +45,7 @@ def leaderboard(rows: Sequence[TrialRecord], *, metric: str, most: int | None = 
         scores = [format_number(score) for score in (trial.score, trial.std, *(trial.also.get(name) for name in also))]
         numbers = [column.text(trial) for column in extra]
         style = "dim" if trial.state != "complete" else None
-        name = f"{trial.family} #{trial.number}"
-        table.add_row(str(rank), name, *scores, *numbers, state[:_MAX_STATE], style=style)
+        table.add_row(str(rank), trial.name, *scores, *numbers, state[:_MAX_STATE], style=style)
     return table
 
 

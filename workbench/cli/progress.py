@@ -15,9 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.report.formatting import format_duration, format_number
 from workbench.cli.json_output import text
 from workbench.errors import StudyError
+from workbench.home import trial_name
+from workbench.report.formatting import format_duration, format_number
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -184,7 +185,7 @@ class LiveProgress:
             where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
             epoch = "" if task.epoch is None else f"epoch {task.epoch + 1}"
             since = format_duration(time.monotonic() - task.began)
-            tasks.add_row(Text(f"▸ {family} #{trial}", "cyan"), where, epoch, since, score)
+            tasks.add_row(Text(f"▸ {trial_name(family, trial)}", "cyan"), where, epoch, since, score)
         ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
         notes = [Text(note, "yellow") for note in self._notes]
         foretold = [Text(self._forecast, "dim")] if self._forecast else []
@@ -231,13 +232,13 @@ class _Best:
         return True
 
     def __str__(self) -> str:
-        return "–" if self._row is None else f"{format_number(self._row.score)} ({self._row.family} #{self._row.number})"
+        return "–" if self._row is None else f"{format_number(self._row.score)} ({self._row.name})"
 
 
 def _line(row: TrialRecord) -> str:
     spread = "" if row.std is None or row.score is None else f"± {format_number(row.std)}"
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
-    name = f"{row.family} #{row.number}"
+    name = row.name
     return f"{name:<20} {row.state:<9} {format_number(row.score):>10} {spread:<12} {format_duration(row.seconds):>12}{reason}"
 
 
@@ -248,7 +249,7 @@ def _forecast(forecast: Forecast) -> str:
 
 def _put_back(event: TrialPutBack) -> str:
     needs, left = format_duration(event.seconds), format_duration(event.left)
-    return f"{event.family} #{event.number} waits for the next run: it needs {needs} more, and {left} is left"
+    return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 
 def _stopped(why: str, interrupted: int) -> str:

@@ -211,7 +211,7 @@ def check_plateau(data: ReportData) -> Recommendation | None:
     if best not in trials[: len(trials) // 2]:
         return None
     reason = (
-        f"The best trial, {best.family} #{best.number}, was found in the first half of {len(trials)} trials. More "
+        f"The best trial, {best.name}, was found in the first half of {len(trials)} trials. More "
         "of the same will hardly help; other features, other families or predictions made elsewhere may."
     )
     line = format_command("folds", data.study.file, "-o folds.csv")

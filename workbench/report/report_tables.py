@@ -158,7 +158,7 @@ def build_targets(data: ReportData) -> ReportTable | None:
         cells = [Cell(target.name), Cell(target.task), Cell(name.removeprefix(f"{target.name}."))]
         scores = [ensemble_scores.get(name), *(trial.also.get(name) for trial in best)]
         rows.append((*cells, *(_score(score) for score in scores)))
-    titles = ["ensemble", *(f"best trial, {_name(trial)}" for trial in best)]
+    titles = ["ensemble", *(f"best trial, {trial.name}" for trial in best)]
     columns = (TableColumn("target"), TableColumn("task"), TableColumn("metric"), *_number_columns(*titles))
     return ReportTable("The score of each target, out of fold", columns, tuple(rows), sortable=True)
 
@@ -185,7 +185,7 @@ def _trial_cells(
     ended = Cell("–") if end_time is None else _duration(end_time)
     reason = " ".join((trial.reason or "").split())
     cut = reason if len(reason) <= _MAX_REASON else f"{reason[: _MAX_REASON - 1]}…"
-    return (Cell(_name(trial)), Cell(trial.state), *scores, *numbers, ended, Cell(values), Cell(cut))
+    return (Cell(trial.name), Cell(trial.state), *scores, *numbers, ended, Cell(values), Cell(cut))
 
 
 def build_hyperparameters(data: ReportData) -> list[ReportTable]:
@@ -249,10 +249,6 @@ def _active(trial: TrialRecord) -> dict[str, Any]:
 
 def _share(shares: Mapping[str, float], name: str) -> Iterable[Cell]:
     return [Cell(f"{shares[name]:.0%}" if name in shares else "–", shares.get(name))] if shares else []
-
-
-def _name(trial: TrialRecord) -> str:
-    return f"{trial.family} #{trial.number}"
 
 
 def _score(value: float | None, digits: int = 5) -> Cell:

@@ -45,9 +45,7 @@ def _best_model(data: ReportData) -> KeyResult:
         # The score of the best of many models is optimistic; only its cross-fitted score compares with the ensemble's.
         cross_fitted = format_number(data.ensemble.baselines["best"].honest_score)
         remarks.append(f"honest, as a choice among many: {cross_fitted}")
-    return KeyResult(
-        "Best single model", format_number(best.score), f"{best.family} #{best.number}", "; ".join(remarks)
-    )
+    return KeyResult("Best single model", format_number(best.score), best.name, "; ".join(remarks))
 
 
 def _ensemble(data: ReportData) -> KeyResult:

@@ -11,7 +11,7 @@ from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
 from workbench.models.nn import backbone_config, callbacks, word_vectors
 from workbench.models.wrappers import user_code
-from workbench.search.pruners import pruner
+from workbench.search.pruners import get_pruner
 from workbench.search.samplers import check_goal, check_sampler
 
 
@@ -50,7 +50,7 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     yield "training.word_vectors.file", partial(word_vectors.check, config.training.word_vectors, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
-    yield "search.pruner", partial(pruner, config.search.pruner)
+    yield "search.pruner", partial(get_pruner, config.search.pruner)
     yield "ensemble.method", partial(ensemble.check, config.ensemble.method, targets=len(config.data.targets))
     yield "ensemble.weights", partial(_check_weights, config)
 

@@ -57,7 +57,7 @@ def compute(data: ReportData) -> FoldScores | None:
     for trial in data.complete_trials:
         scores = np.array([score for score in trial.fold_scores if np.isfinite(score)], dtype=np.float64)
         if trial.run_id in member_runs | best_runs and len(scores):
-            found.append(TrialFoldScores(f"{trial.family} #{trial.number}", trial.run_id in member_runs, scores))
+            found.append(TrialFoldScores(trial.name, trial.run_id in member_runs, scores))
     if not found:
         return None
     found.sort(key=lambda each: data.sign * each.mean)

@@ -49,7 +49,7 @@ def compute(data: ReportData) -> ParetoFront | None:
     for trial in sorted(shown, key=lambda trial: (trial.seconds, data.sign * float(trial.score or 0))):
         score = float(trial.score or 0)
         if not front or data.sign * score < data.sign * front[-1][2]:
-            front.append((f"{trial.family} #{trial.number}", max(trial.seconds, _MIN_SECONDS), score))
+            front.append((trial.name, max(trial.seconds, _MIN_SECONDS), score))
     scores = [float(trial.score or 0) for trial in shown]
     limits = choose_limits(scores, data.sign)
     clipped = int((~limits.contains(scores)).sum())
