@@ -239,7 +239,8 @@ def _line(row: TrialRecord) -> str:
     spread = "" if row.std is None or row.score is None else f"± {format_number(row.std)}"
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
     name = row.name
-    return f"{name:<20} {row.state:<9} {format_number(row.score):>10} {spread:<12} {format_duration(row.seconds):>12}{reason}"
+    score, seconds = format_number(row.score), format_duration(row.seconds)
+    return f"{name:<20} {row.state:<9} {score:>10} {spread:<12} {seconds:>12}{reason}"
 
 
 def _forecast(forecast: Forecast) -> str:
