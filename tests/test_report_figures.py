@@ -347,12 +347,12 @@ def test_importances_are_those_of_the_data_largest_first():
 
 def test_slices_hold_values_and_scores_of_the_trials():
     data = report_data("no ensemble")
-    for panel in slices.compute(data).panels:
-        rows = sorted(data.complete_by_family[panel.family], key=lambda row: row.number)
-        values = [panel.choices[int(value)] if panel.choices else value for value in panel.values]
-        assert values == [row.hyperparameters[panel.name] for row in rows]
-        assert panel.scores.tolist() == [row.score for row in rows]
-        assert panel.log_axis == (panel.name == "rate")
+    for each in slices.compute(data).slices:
+        rows = sorted(data.complete_by_family[each.family], key=lambda row: row.number)
+        values = [each.choices[int(value)] if each.choices else value for value in each.values]
+        assert values == [row.hyperparameters[each.name] for row in rows]
+        assert each.scores.tolist() == [row.score for row in rows]
+        assert each.log_axis == (each.name == "rate")
 
 
 def test_fold_scores_are_those_of_the_best_trials_and_the_members():

@@ -84,7 +84,7 @@ def apply_style(draw: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function so that it draws in this style and leaves matplotlib's settings unchanged."""
 
     @functools.wraps(draw)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> T:
         import matplotlib
 
         with matplotlib.rc_context():
@@ -93,7 +93,7 @@ def apply_style(draw: Callable[P, T]) -> Callable[P, T]:
             matplotlib.rcParams.update(_STYLE)
             return draw(*args, **kwargs)
 
-    return wrapped
+    return draw_in_style
 
 
 def create_figure(

@@ -64,7 +64,7 @@ def check_complete_trials(data: ReportData) -> Recommendation | None:
 
 def check_failures(data: ReportData) -> Recommendation | None:
     """Recommend a remedy for the most frequent failure where a fifth of the trials or more failed."""
-    failed, total = _select(data, "failed"), len(_searched(data))
+    failed, total = _select(data, "failed"), len(_exclude_baseline(data))
     if not failed or len(failed) < _MANY_FAILED * total:
         return None
     cause, count = Counter(_shorten(trial.reason) for trial in failed).most_common(1)[0]
@@ -169,8 +169,8 @@ def check_dominant_family(data: ReportData) -> Recommendation | None:
 
 def check_trial_count(data: ReportData) -> Recommendation | None:
     """Recommend more trials where families have had too few for a sampler to learn from."""
-    families = {trial.family for trial in _searched(data)}
-    trials = [trial for trial in _searched(data) if trial.state != "failed"]
+    families = {trial.family for trial in _exclude_baseline(data)}
+    trials = [trial for trial in _exclude_baseline(data) if trial.state != "failed"]
     if not _select(data, "complete") or len(trials) >= _TRIALS_PER_FAMILY * len(families):
         return None
     number = "one family" if len(families) == 1 else f"{len(families)} families"
@@ -236,7 +236,7 @@ def check_range_boundary(data: ReportData) -> Recommendation | None:
 
 def check_pruning(data: ReportData) -> Recommendation | None:
     """Recommend a more patient pruner where nearly all trials were pruned."""
-    total, pruned = len(_searched(data)), len(_select(data, "pruned"))
+    total, pruned = len(_exclude_baseline(data)), len(_select(data, "pruned"))
     if total < _MIN_TRIALS or pruned < _MANY_PRUNED * total:
         return None
     reason = (
@@ -295,19 +295,19 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _searched(data: ReportData) -> list[TrialRecord]:
+def _exclude_baseline(data: ReportData) -> list[TrialRecord]:
     """Return the finished trials without the baseline's."""
     return [trial for trial in data.trials if trial.family != models.BASELINE]
 
 
 def _select(data: ReportData, state: str) -> list[TrialRecord]:
     """Return the finished trials in a state, without the baseline's."""
-    return [trial for trial in _searched(data) if trial.state == state]
+    return [trial for trial in _exclude_baseline(data) if trial.state == state]
 
 
 def _sort_by_end(data: ReportData) -> list[TrialRecord]:
     """Return the trials without the baseline's, in the order in which they ended."""
-    trials = [trial for trial in _searched(data) if trial.key in data.end_times]
+    trials = [trial for trial in _exclude_baseline(data) if trial.key in data.end_times]
     return sorted(trials, key=lambda trial: data.end_times[trial.key])
 
 

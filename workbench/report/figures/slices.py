@@ -51,9 +51,9 @@ class HyperparameterSlice:
 
 @dataclass(frozen=True, eq=False)
 class HyperparameterSlices:
-    """The panels, those of a family side by side."""
+    """The slices, those of a family side by side."""
 
-    panels: tuple[HyperparameterSlice, ...]
+    slices: tuple[HyperparameterSlice, ...]
     limits: dict[str, AxisLimits]
     """The limits of the score axis, by family."""
     sign: int
@@ -63,29 +63,29 @@ class HyperparameterSlices:
 
 def compute(data: ReportData) -> HyperparameterSlices | None:
     """Return the slices of the best families; None where no family has had enough trials."""
-    slices: dict[str, list[HyperparameterSlice]] = {}
+    by_family: dict[str, list[HyperparameterSlice]] = {}
     for family, trials in data.complete_by_family.items():
         ordered = sorted(trials, key=lambda trial: trial.number)
         own = _slice_family(data, family, ordered) if len(trials) >= _MIN_TRIALS else []
-        if own and len(slices) < _MAX_FAMILIES:
-            slices[family] = own
-    if not slices:
+        if own and len(by_family) < _MAX_FAMILIES:
+            by_family[family] = own
+    if not by_family:
         return None
-    limit = _MAX_PANELS // len(slices)
-    panels = [panel for own in slices.values() for panel in own[:limit]]
+    limit = _MAX_PANELS // len(by_family)
+    slices = [each for own in by_family.values() for each in own[:limit]]
     limits = {
         family: choose_limits(
             [each.score for each in data.complete_by_family[family] if each.score is not None], data.sign
         )
-        for family in slices
+        for family in by_family
     }
-    omitted = sum(max(0, len(own) - limit) for own in slices.values())
-    clipped = any(not limits[panel.family].contains(panel.scores).all() for panel in panels)
+    omitted = sum(max(0, len(own) - limit) for own in by_family.values())
+    clipped = any(not limits[each.family].contains(each.scores).all() for each in slices)
     note = captions.join_sentences(
         captions.describe_omitted(omitted, "further hyperparameter"),
         "Poor scores are drawn at the edge, where marks are hollow." if clipped else "",
     )
-    return HyperparameterSlices(tuple(panels), limits, data.sign, data.score_label, note)
+    return HyperparameterSlices(tuple(slices), limits, data.sign, data.score_label, note)
 
 
 def _slice_family(data: ReportData, family: str, trials: Sequence[TrialRecord]) -> list[HyperparameterSlice]:
@@ -114,44 +114,44 @@ def _slice(family: str, name: str, trials: Sequence[TrialRecord]) -> Hyperparame
 @plot_style.apply_style
 def draw(numbers: HyperparameterSlices) -> Figure:
     """Draw the panels, two in a row."""
-    count = len(numbers.panels)
+    count = len(numbers.slices)
     rows = -(-count // 2)
     figure, grid = plot_style.create_figure("Hyperparameters and scores", height=0.6 + 2.0 * rows, rows=rows, columns=2)
     for index, axes in enumerate(grid.flat):
         if index >= count:
             axes.set_visible(False)
             continue
-        panel = numbers.panels[index]
-        _draw_panel(axes, panel, numbers.limits[panel.family], numbers.sign)
+        shown = numbers.slices[index]
+        _draw_panel(axes, shown, numbers.limits[shown.family], numbers.sign)
     figure.supylabel(numbers.label, size=9.5)
     return figure
 
 
-def _draw_panel(axes: Axes, panel: HyperparameterSlice, limits: AxisLimits, sign: int) -> None:
+def _draw_panel(axes: Axes, shown: HyperparameterSlice, limits: AxisLimits, sign: int) -> None:
     from matplotlib.colors import to_rgba
 
-    color, count = plot_style.PALETTE[0], len(panel.scores)
+    color, count = plot_style.PALETTE[0], len(shown.scores)
     # Trials of one choice are spread out so that they do not overlap.
-    offsets = 0.24 * np.cos(2.4 * np.arange(count)) if panel.choices else np.zeros(count)
-    x, y, within = panel.values + offsets, limits.clip(panel.scores), limits.contains(panel.scores)
+    offsets = 0.24 * np.cos(2.4 * np.arange(count)) if shown.choices else np.zeros(count)
+    x, y, within = shown.values + offsets, limits.clip(shown.scores), limits.contains(shown.scores)
     opacity = np.linspace(0.3, 1.0, count)
     axes.scatter(x[within], y[within], s=16, color=[to_rgba(color, alpha) for alpha in opacity[within]], linewidths=0)
     if (~within).any():
         axes.scatter(x[~within], y[~within], s=14, facecolors="none", edgecolors=color, linewidths=0.7)
-    best = int(np.argmin(sign * panel.scores))
+    best = int(np.argmin(sign * shown.scores))
     axes.plot(
         x[best], y[best], marker="*", markersize=11, color=plot_style.PALETTE[1],
         markeredgecolor=plot_style.TEXT_COLOR, markeredgewidth=0.5, linestyle="",
     )  # fmt: skip
-    axes.set_title(plot_style.shorten(panel.family, 24))
-    axes.set_xlabel(plot_style.shorten(panel.name, 26))
-    if panel.choices:
-        many = len(panel.choices)
-        names = [plot_style.shorten(choice, 12 if many < 3 else 9) for choice in panel.choices]
+    axes.set_title(plot_style.shorten(shown.family, 24))
+    axes.set_xlabel(plot_style.shorten(shown.name, 26))
+    if shown.choices:
+        many = len(shown.choices)
+        names = [plot_style.shorten(choice, 12 if many < 3 else 9) for choice in shown.choices]
         axes.set_xticks(range(many), names)
         axes.tick_params(axis="x", rotation=0 if len("".join(names)) <= _MAX_LETTERS else 40)
         axes.set_xlim(-0.6, many - 0.4)
-    elif panel.log_axis:
+    elif shown.log_axis:
         axes.set_xscale("log")
         plot_style.use_plain_log_ticks(axes.xaxis, 4)
     else:
