@@ -80,13 +80,13 @@ def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pic
     """
     try:
         if not pictured:
-            _write_whole(path, page.html(story, drawn))
+            _write_whole(path, page.render_page(story, drawn))
             return
         folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
         for each in drawn:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        _write_whole(path, markdown.text(story, drawn, folder.name))
+        _write_whole(path, markdown.render_markdown(story, drawn, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
@@ -98,10 +98,10 @@ def attach_report(store: StudyStore, story: ReportData, drawn: Sequence[Rendered
         run_id = tracker.study_run()
         _attach(tracker, run_id, [each for each in drawn if each.group == "study"])
         if story.ensemble is not None:
-            _attach(tracker, story.ensemble["run_id"], [each for each in drawn if each.group == "ensemble"])
+            _attach(tracker, story.ensemble.run_id, [each for each in drawn if each.group == "ensemble"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
-            file.write_text(page.html(story, drawn), encoding="utf-8")
+            file.write_text(page.render_page(story, drawn), encoding="utf-8")
             tracker.log_artifact(run_id, file)
 
 
@@ -110,7 +110,7 @@ def attach_ensemble_figures(store: StudyStore, trials: Sequence[TrialRecord]) ->
     with _warn_on_error("The ensemble's figures could not be drawn"):
         story = report_inputs.gather_report(store.task, store, trials)
         if story.ensemble is not None:
-            _attach(store.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
+            _attach(store.tracker, story.ensemble.run_id, list(render_figures(story, "ensemble")))
 
 
 def publish(store: StudyStore, trials: Sequence[TrialRecord], end: float | None) -> None:
