@@ -326,7 +326,7 @@ def _suggest_folds(data: ReportData) -> str:
 def _source_file(family: str) -> str:
     """Return the file that defines a family's hyperparameters."""
     entry = models.FAMILIES.get(family)
-    return f"workbench/models/{entry.folder}/{family}.py" if entry else family.rpartition(":")[0] or family
+    return entry.module_name.replace(".", "/") + ".py" if entry else family.rpartition(":")[0] or family
 
 
 def _shorten(reason: str | None) -> str:

@@ -12,7 +12,7 @@ from workbench.report.report_data import ReportData
 from workbench.report.trial_columns import TrialColumn, select_columns
 
 if TYPE_CHECKING:
-    from workbench.ensemble import EnsembleMember, EnsembleResult, Whose
+    from workbench.ensemble import EnsembleMember, EnsembleResult, Weighting
     from workbench.ensemble.cross_fitting import Alternative
     from workbench.search.storage import TrialRecord
     from workbench.trial import State
@@ -113,7 +113,7 @@ def _output_weights(member: EnsembleMember, outputs: Sequence[str]) -> list[Cell
     return [Cell(f"{weight:.3f}", weight) for weight in shown]
 
 
-def list_alternatives(ensemble: EnsembleResult) -> dict[Whose, Alternative]:
+def list_alternatives(ensemble: EnsembleResult) -> dict[Weighting, Alternative]:
     """Return the weightings that were fitted and are not used."""
     simpler = ensemble.method != ensemble.requested_method
     return {
