@@ -69,7 +69,7 @@ def _tables(folder: Path, rows: int, unseen: int, seed: int) -> tuple[data.Datas
     (folder / "wares.yaml").write_text((_STUDIES / "wares.yaml").read_text())
     study = config.load(folder / "wares.yaml")
     known = data.load(study)
-    x: Any = data.Reader.of(study, known).read(folder / "later.csv").x
+    x: Any = known.reader.read(folder / "later.csv").x
     return known, (x, later["price"].to_numpy())
 
 

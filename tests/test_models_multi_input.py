@@ -69,7 +69,7 @@ def test_shared_columns_have_words_and_levels_in_common():
     assert encoder.levels["town"] == encoder.levels["street"] == ("Bern", "Oslo", "Rome")
     assert encoder.texts["note"].vocabulary == encoder.texts["more"].vocabulary
     assert {"tea", "house"} <= set(encoder.texts["more"].vocabulary)
-    assert [encoder.shared_key(name) for name in ("street", "more", "back", "size")] == [
+    assert [encoder.find_layer_key(name) for name in ("street", "more", "back", "size")] == [
         "town",
         "note",
         "photo",

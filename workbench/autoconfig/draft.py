@@ -22,7 +22,7 @@ from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
-from workbench.study.study import MINUTES
+from workbench.study.run_budget import MINUTES
 from workbench.study.study_validation import check
 
 # With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.

@@ -25,7 +25,7 @@ from workbench.features.array_transformers import EmptyColumnImputer, Flatten, S
 from workbench.features.encoders import CategoryIndexEncoder, FeatureCrosses, TargetMeanEncoder
 from workbench.features.minirocket import MiniRocket
 from workbench.features.multi_input_encoder import MultiInputEncoder, as_table, fit_multi_input
-from workbench.features.persistence import load, save, untrusted_types
+from workbench.features.persistence import find_untrusted_types, load, save
 from workbench.features.piecewise_linear import PiecewiseLinearEncoder
 from workbench.features.preprocessors import (
     MAX_LEVELS,
@@ -72,6 +72,7 @@ __all__ = [
     "as_table",
     "categorical_columns",
     "dense_preprocessor",
+    "find_untrusted_types",
     "fit_multi_input",
     "fit_sequence_scaler",
     "fit_text_vectorizer",
@@ -81,5 +82,4 @@ __all__ = [
     "sequence_lengths",
     "sparse_preprocessor",
     "tree_preprocessor",
-    "untrusted_types",
 ]

@@ -42,7 +42,7 @@ class MultiInputEncoder:
     wide: Any | None = None
     """Categories, binned numbers and crosses -> (rows, columns) int32 indices; None without a wide part."""
 
-    def shared_key(self, column: str) -> str:
+    def find_layer_key(self, column: str) -> str:
         """Return the first column of the group that goes through the same layers as this one, or the column itself."""
         return next((columns[0] for columns in self.shared if column in columns), column)
 
@@ -147,7 +147,7 @@ def _group_shared(encoder: MultiInputEncoder, names: Sequence[str]) -> list[list
     """Return columns of one kind, grouped by the layers that they go through."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(encoder.shared_key(name), []).append(name)
+        groups.setdefault(encoder.find_layer_key(name), []).append(name)
     return list(groups.values())
 
 

@@ -94,14 +94,14 @@ def save(transformer: Any, file: Path) -> None:
     skops.io.dump(transformer, file)
 
 
-def untrusted_types(transformer: Any) -> list[str]:
+def find_untrusted_types(transformer: Any) -> list[str]:
     """Return the types that `load` would refuse, in a scikit-learn object or in the file at a `Path`."""
     import skops.io
 
     if isinstance(transformer, Path):
-        return _untrusted(_read(transformer))
+        return _find_untrusted(_read(transformer))
     try:
-        return _untrusted({"data": skops.io.dumps(transformer)})
+        return _find_untrusted({"data": skops.io.dumps(transformer)})
     except skops.io.exceptions.UnsupportedTypeException as error:
         return [str(error)]
 
@@ -118,7 +118,7 @@ def load(file: Path) -> Any:
 
     try:
         source = _read(file)
-        untrusted = _untrusted(source)
+        untrusted = _find_untrusted(source)
     except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise FamilyError(f"{file}: must be a file that workbench saved. Received: {error}.") from error
     if untrusted:
@@ -127,7 +127,7 @@ def load(file: Path) -> Any:
     return read(**source, trusted=sorted(_TRUSTED))
 
 
-def _untrusted(source: dict[str, Any]) -> list[str]:
+def _find_untrusted(source: dict[str, Any]) -> list[str]:
     """Return the untrusted types in a skops archive, sorted; `source` holds its `file` or its `data`."""
     import skops.io
 

@@ -195,7 +195,7 @@ def get_entry(name: str, resolve: Callable[[str], Path] = Path) -> FamilyEntry:
         FamilyError: there is no family of that name, or its library is not installed.
     """
     if is_custom(name):
-        keras = user_code.imported_libraries(user_code.check(name, resolve)) & _KERAS_IMPORTS
+        keras = user_code.find_imported_libraries(user_code.check(name, resolve)) & _KERAS_IMPORTS
         return FamilyEntry(".wrappers.custom", f"your own, from {name}", _KERAS if keras else "sklearn")
     if name not in FAMILIES:
         hint = did_you_mean(name, FAMILIES) or f" Known: {format_list(FAMILIES)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench import models
 from workbench.config import StudyConfig
@@ -48,12 +48,11 @@ class Task:
 
         return data.load(self.config, cache=self.cache)
 
-    @cached_property
+    @property
     def reader(self) -> Reader:
-        """How rows to predict are read."""
-        from workbench import data
-
-        return data.Reader.of(self.config, self.dataset)
+        """Reads new rows in the form of the training rows."""
+        # Every loader sets it; only a Dataset that is built by hand has none.
+        return cast("Reader", self.dataset.reader)
 
     @cached_property
     def metric(self) -> Metric:

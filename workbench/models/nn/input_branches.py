@@ -87,7 +87,7 @@ def _apply_branches(
     branches: dict[str, Any] = {}
     outputs = []
     for name in names:
-        key = encoder.shared_key(name)
+        key = encoder.find_layer_key(name)
         if key not in branches:
             branches[key] = build(name)
         outputs.append(branches[key](next(inputs)))
@@ -109,7 +109,7 @@ def _embed_categories(hp: Any, encoder: features.MultiInputEncoder, codes: Any) 
     outputs = []
     for column, (name, levels) in enumerate(encoder.levels.items()):
         # Code 0 is an unknown level.
-        count, key = len(levels) + 1, encoder.shared_key(name)
+        count, key = len(levels) + 1, encoder.find_layer_key(name)
         if key not in layers:
             layers[key] = keras.layers.Embedding(count, min(max_width, count // 2 + 1))
         outputs.append(layers[key](codes[:, column]))
@@ -143,7 +143,7 @@ def _build_text_branch(hp: Any, data: BranchData, name: str) -> Any:
 def _build_image_branch(hp: Any, data: BranchData, name: str) -> Any:
     """Return a small convolutional net for an image column."""
     encoder = data.encoder
-    sharing = [other for other in encoder.images if encoder.shared_key(other) == encoder.shared_key(name)]
+    sharing = [other for other in encoder.images if encoder.find_layer_key(other) == encoder.find_layer_key(name)]
     table = features.as_table(data.train.x)
     images: Any = pd.concat([table[other] for other in sharing], ignore_index=True)
     statistics = image_input.measure_images(images.array.seen)

@@ -54,7 +54,7 @@ def _build_members(hp: Any, hidden: Any) -> Any:
     return hidden
 
 
-def _saved_as(name: str) -> Callable[[_Layer], _Layer]:
+def _register_as(name: str) -> Callable[[_Layer], _Layer]:
     """Register a layer under the name that saved nets have.
 
     A `.keras` file names a layer's class twice: by its registered name and, in the paths of the weights, by `__name__`.
@@ -68,7 +68,7 @@ def _saved_as(name: str) -> Callable[[_Layer], _Layer]:
     return register
 
 
-@_saved_as("Factored")
+@_register_as("Factored")
 class BatchEnsembleDense(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """A dense layer with one matrix for all members: (rows, members, values) -> (rows, members, units)."""
 
@@ -105,7 +105,7 @@ class BatchEnsembleDense(keras.layers.Layer):  # type: ignore[misc]  # Keras has
         return {**super().get_config(), "units": self.units, "signs": self.signs}
 
 
-@_saved_as("Heads")
+@_register_as("Heads")
 class MemberHeads(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """A linear layer for each member: (rows, members, values) -> (rows, members, outputs)."""
 
@@ -135,7 +135,7 @@ class MemberHeads(keras.layers.Layer):  # type: ignore[misc]  # Keras has no typ
         return {**super().get_config(), "outputs": self.outputs}
 
 
-@_saved_as("Mean")
+@_register_as("Mean")
 class MemberMean(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """The members' own outputs in training, and their mean otherwise."""
 

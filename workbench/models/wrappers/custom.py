@@ -110,7 +110,7 @@ class CustomFamily:
             raise FamilyError(
                 f"{self.label} must return {expected} for {problem.task}. Received: {type(estimator).__name__}."
             )
-        self._check_types(features.untrusted_types(estimator))
+        self._check_types(features.find_untrusted_types(estimator))
 
     def check_saved(self, file: Path) -> None:
         """Check that a saved estimator can be loaded.
@@ -118,7 +118,7 @@ class CustomFamily:
         Raises:
             FamilyError: it has types that `features.load` refuses.
         """
-        self._check_types(features.untrusted_types(file))
+        self._check_types(features.find_untrusted_types(file))
 
     def _check_types(self, untrusted: list[str]) -> None:
         if untrusted:

@@ -41,7 +41,7 @@ def check(name: str, resolve: Callable[[str], Path] = Path) -> ast.Module:
     return tree
 
 
-def imported_libraries(tree: ast.Module) -> set[str]:
+def find_imported_libraries(tree: ast.Module) -> set[str]:
     """Return the top-level names of the libraries that a file imports anywhere."""
     libraries: set[str] = set()
     for node in ast.walk(tree):
