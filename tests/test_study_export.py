@@ -32,7 +32,7 @@ from workbench.home import Home
 from workbench.inference import predictor
 from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models import FAMILIES
-from workbench.models.tabular.constant import Constant
+from workbench.models.tabular.constant import ConstantModel
 from workbench.study import Study
 from workbench.study.export import requirements
 from workbench.submission import SubmissionLayout
@@ -53,7 +53,7 @@ def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
         places = [folder / f"{number}-{value}" for value in values]
         for place, value in zip(places, values, strict=True):
             place.mkdir(parents=True)
-            Constant([value]).save(place)
+            ConstantModel([value]).save(place)
         stored = [StoredModel("constant", place) for place in places]
         members.append(Member(f"constant #{number}", "constant", weight, [stored]))
     columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
@@ -109,7 +109,7 @@ def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_wri
     for number, (member, own) in enumerate(zip(made.members, weights, strict=True)):
         place = tmp_path / f"several-{number}"
         place.mkdir()
-        Constant([0.2 + 0.3 * number, 10.0 + number]).save(place)
+        ConstantModel([0.2 + 0.3 * number, 10.0 + number]).save(place)
         members.append(replace(member, trials=[[StoredModel("constant", place)]], weights=own))
     shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
     owners = {"sold": "sold", "price": "price"}

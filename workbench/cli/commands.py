@@ -339,7 +339,7 @@ def families(as_json: AsJson = False) -> None:
         known = [
             {
                 "name": n,
-                "description": e.about,
+                "description": e.description,
                 "kinds": list(e.kinds),
                 "tasks": list(e.tasks),
                 "joint": e.joint,
@@ -351,7 +351,7 @@ def families(as_json: AsJson = False) -> None:
         return
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
-        print(f"{name:<20} {entry.about}{missing}")
+        print(f"{name:<20} {entry.description}{missing}")
         together = "together" if entry.joint else "one by one"
         print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
     print(

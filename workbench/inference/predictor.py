@@ -40,7 +40,7 @@ class StoredModel:
 
     def get(self) -> Model:
         """Return the model, from memory or else from disk."""
-        return models.module(self.family).load(self.folder) if self.model is None else self.model
+        return models.get_family(self.family, check=False).load(self.folder) if self.model is None else self.model
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
             strangers.append(f"{member.name} (not a trial of this study)")
             continue
         try:
-            models.entry(own[0].family, config.resolve)
+            models.get_entry(own[0].family, config.resolve)
         except FamilyError as error:
             strangers.append(f"{member.name} ({str(error).rstrip('.')})")
     if strangers:

@@ -146,8 +146,8 @@ def _pinned(library: str) -> str:
 
 def _libraries(bundle: Predictor, resolve: Callable[[str], Path]) -> Iterator[str]:
     for family in bundle.families:
-        entry = models.FAMILIES.get(family) or models.entry(family, resolve)
-        yield from (*(_KERAS if entry.keras else (entry.package,)), *entry.also)
+        entry = models.FAMILIES.get(family) or models.get_entry(family, resolve)
+        yield from (*(_KERAS if entry.keras else (entry.library,)), *entry.other_libraries)
 
 
 def _example(dataset: Dataset) -> pd.DataFrame | np.ndarray:

@@ -110,7 +110,7 @@ class StudyStore:
         inference_context.store(own, home)
         also = [metric.name for metric in own.also][:_MOST_COLUMNS]
         scored = {"metric": own.metric.name, "direction": own.metric.direction}
-        nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
+        nets = any(models.get_entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
         self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
         self.tracker.log_provenance(home.folds(name))
