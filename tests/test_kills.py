@@ -280,7 +280,7 @@ def signs(command: Command) -> dict[str, tuple[Callable[[], Any], float]]:
     before = ensembles_of(command.folder)
     return {
         "start": (lambda: True, 3.0),
-        "store": (lambda: (home / "mlflow.part").exists() or (home / "mlflow.db").exists(), 1.5),
+        "store": (lambda: (home / ".mlflow.db.part").exists() or (home / "mlflow.db").exists(), 1.5),
         "search": (command.workers, 1.0),
         "record": (lambda: any(len(files) == FOLDS for files in folds_of(command.folder).values()), 0.1),
         "ensemble": (lambda: "Search over" in command.said, 0.5),
@@ -440,7 +440,7 @@ def test_what_a_kill_leaves_between_two_writes_is_put_right_by_the_next_run(tmp_
     # A kill before the folder of a trial that Optuna was told of is gone, and one within a line of the journal.
     told_of = tmp_path / "mlruns" / "studies" / "small" / "trials" / "extra_trees-0"
     told_of.mkdir()
-    (told_of / "fold-0-0.123.part").touch()
+    (told_of / ".fold-0-0.npz-0a1b2c3d.part").touch()
     with (tmp_path / "mlruns" / "optuna.journal").open("a") as journal:
         journal.write('{"op_code":4,"worker_id":"')
     last = Command(tmp_path, 3)

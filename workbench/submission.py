@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from workbench import files
 from workbench.data import Dataset
 from workbench.errors import SubmissionError, format_list
 from workbench.evaluation import Metric
@@ -200,20 +201,10 @@ def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
         SubmissionError: the folder cannot be written to.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, frame.to_csv(index=False))
-        _write(path.with_name(path.name + ".json"), json.dumps({"rows": len(frame), **stamp}, indent=1) + "\n")
+        files.write_text(path, frame.to_csv(index=False))
+        files.write_text(path.with_name(path.name + ".json"), json.dumps({"rows": len(frame), **stamp}, indent=1) + "\n")
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _id_column(sample: pd.DataFrame, dataset: Dataset) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +24,7 @@ from workbench.errors import FamilyError
 from workbench.evaluation import Metric
 from workbench.evaluation.folds import Folds
 from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric
+from workbench.files import stage_file, stage_folder
 from workbench.home import folder_name
 from workbench.models.nn import architecture
 from workbench.models.protocol import Family, FitContext, Model, Problem, ProgressCallback, Rows, UnlabeledFeatures
@@ -114,9 +113,9 @@ class FoldResult:
         buffer = io.BytesIO()
         np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
         file = folder / f"fold-{self.repeat}-{self.fold}.npz"
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(buffer.getbuffer())
-        part.replace(file)
+        # Not forced to the disk: that takes as long as some folds, and a fold that is lost is trained again.
+        with stage_file(file, concurrent=True, sync=False) as part:
+            part.write_bytes(buffer.getbuffer())
 
     @classmethod
     def load(cls, folder: Path, repeat: int, fold: int) -> FoldResult | None:
@@ -405,11 +404,8 @@ def output_transforms(dataset: Dataset, transform: Transforms) -> Transforms:
 
 def save(model: Model, folder: Path) -> None:
     """Write a model into a folder that is there whole or not at all."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    model.save(part)
-    part.replace(folder)
+    with stage_folder(folder) as part:
+        model.save(part)
 
 
 class _Watch:

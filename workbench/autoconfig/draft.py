@@ -19,7 +19,8 @@ from workbench.autoconfig import infer, profile
 from workbench.autoconfig.infer import InferredConfig
 from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.config import FoldKind, TaskType
-from workbench.errors import ConfigError, EvaluationError
+from workbench.errors import ConfigError, EvaluationError, WorkbenchError
+from workbench.files import stage_file
 from workbench.search.pruners import pruners
 from workbench.search.samplers import samplers
 from workbench.study.study import MINUTES
@@ -119,18 +120,15 @@ def _check_metric(metric: str | None, path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all, and only if it passes the checks that every study file must pass."""
-    part = path.with_name(f".{path.name}.part")
+    """Write the file atomically, after it has passed the checks that every study file must pass."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        with stage_file(path) as part:
+            part.write_text(text, encoding="utf-8")
+            check(configs.load(part))
+    except WorkbenchError:
+        raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
-    try:
-        check(configs.load(part))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _document(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
@@ -283,7 +281,7 @@ def _families(guess: InferredConfig) -> Iterator[str]:
             or not set(guess.tasks) <= set(entry.tasks)
         ):
             continue
-        remedy = "" if entry.installed else f"; first: pip install 'workbench[{entry.extra}]'"
+        remedy = "" if entry.installed else f"; first: pip install {entry.package}"
         yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.about}{remedy}"
 
 

@@ -14,7 +14,7 @@ from workbench.data import image_folder, remote
 from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
 from workbench.data.dataset import Kind
 from workbench.data.validation import SCHEMES, SKLEARN
-from workbench.errors import ConfigError, SourceError, did_you_mean, format_list
+from workbench.errors import ConfigError, SourceError, did_you_mean, format_list, suggest_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,12 +165,12 @@ def _scheme(train: str) -> tuple[str, str]:
 
 def _check_source(scheme: str, name: str, test: str | None) -> None:
     if scheme not in SCHEMES:
-        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {format_list(f'{s}:' for s in SCHEMES)}."
+        hint = suggest_word(scheme, SCHEMES, label="Known sources", shown=[f"{each}:" for each in SCHEMES])
         raise ConfigError(f"TRAIN must be a file or a known source. Received: '{scheme}:{name}'.{hint}")
     if not name.strip():
         raise ConfigError(f"TRAIN must say what to take, as in '{scheme}:NAME'. Received: '{scheme}:'. Name it.")
     if scheme == "sklearn" and name not in SKLEARN:
-        hint = did_you_mean(name, SKLEARN) or f" Known: {format_list(SKLEARN)}."
+        hint = suggest_word(name, SKLEARN)
         raise ConfigError(f"TRAIN must be a known data set of sklearn:. Received: '{scheme}:{name}'.{hint}")
     if scheme == "sklearn" and test is not None:
         raise ConfigError(
@@ -285,7 +285,7 @@ def _from_arrays(sources: DataFiles, file: Path, targets: Sequence[str]) -> Data
     names = _arrays(file)
     named = next((name for name in targets if name not in names), targets[0] if targets else "y")
     if names and not {named, "y"} & names:
-        hint = did_you_mean(named, names) or f" Arrays: {format_list(sorted(names))}."
+        hint = suggest_word(named, sorted(names), label="Arrays")
         raise ConfigError(f"--target must be an array of {file.name}. Received: {named!r}.{hint} Set --target to it.")
     loaded = data.load(_least(sources, targets))
     train = _beside_x(file)

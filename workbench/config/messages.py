@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from workbench.config.study_config import StudyConfig
-from workbench.errors import did_you_mean, format_list, format_value
+from workbench.errors import did_you_mean, format_list, format_value, suggest_word
 
 # What pydantic's errors are in our sentence, filled in from their context.
 _MUST = {
@@ -77,7 +77,7 @@ def _right_key(location: tuple[int | str, ...]) -> str:
         if key in known:
             return f" It belongs {f'under {place}' if place else 'at the top of the file'}."
     known = _keys(tuple(above))
-    return did_you_mean(key, known) or f" Known keys: {format_list(known, 20)}."
+    return suggest_word(key, known, label="Known keys", most=20)
 
 
 def _places() -> Iterator[tuple[str, list[str]]]:

@@ -17,7 +17,7 @@ from workbench.data.cache import Cache
 from workbench.data.csv_header import form
 from workbench.data.dataset import Dataset, Kind
 from workbench.data.memmap import MemmapArray
-from workbench.errors import DataError, did_you_mean, format_list
+from workbench.errors import DataError, did_you_mean, format_list, suggest_word
 
 Arrays = Mapping[str, Array]
 
@@ -198,7 +198,7 @@ def _completed(config: StudyConfig, train: Arrays, test: Arrays | None, target_n
     """Return the study with the target and the id that arrays have without being told."""
     asked = config.data.id
     if asked is not None and asked not in train and asked not in (test or {}):
-        hint = did_you_mean(asked, train) or f" Arrays: {format_list(train)}."
+        hint = suggest_word(asked, train, label="Arrays")
         raise config.error("data.id", "must be an array of the file", asked, hint)
     known = {
         "target": config.data.target or _named(train, target_name),

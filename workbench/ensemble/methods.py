@@ -22,7 +22,7 @@ from workbench.ensemble.regularization import MANY_ROWS, keep_heaviest, shrink_w
 from workbench.ensemble.resampling import Labels
 from workbench.ensemble.scorer import Threshold
 from workbench.ensemble.stack import stack
-from workbench.errors import EnsembleError, did_you_mean
+from workbench.errors import EnsembleError, suggest_word
 
 Whose = Literal["shared", "target", "class"]
 """Whether a model has one weight, one for each of several targets, or one for each class."""
@@ -177,7 +177,7 @@ def check(method: str, members: int | None = None, seconds: float | None = None,
         EnsembleError: there is no such method, it is not for so many targets, or no member or no time is allowed.
     """
     if method not in methods():
-        hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
+        hint = suggest_word(method, methods())
         raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
     if targets > 1 and method == "rank":
         raise EnsembleError(f"method must join {targets} targets. Received: 'rank', for one only. Use nelder_mead.")

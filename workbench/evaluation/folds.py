@@ -22,6 +22,7 @@ from workbench.array import Array
 from workbench.config import FoldKind, FoldsConfig, TaskType
 from workbench.errors import EvaluationError
 from workbench.evaluation import splitters
+from workbench.files import stage_file
 
 _NEEDS = {
     "group": "data.group",
@@ -181,14 +182,8 @@ def save(folds: Folds, path: str | os.PathLike[str]) -> None:
     if folds.order is not None:
         columns["order"] = folds.order
     table = pyarrow.table(columns).replace_schema_metadata({"kind": folds.kind, "hash": folds.hash})
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        pyarrow.parquet.write_table(table, unfinished, write_page_checksum=True)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with stage_file(Path(path)) as part:
+        pyarrow.parquet.write_table(table, part, write_page_checksum=True)
 
 
 def load(path: str | os.PathLike[str]) -> Folds:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench.errors import EvaluationError, did_you_mean, format_list
+from workbench.errors import EvaluationError, format_list, suggest_word
 
 if TYPE_CHECKING:
     from workbench.array import Array
@@ -228,8 +228,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
     if name in METRICS:
         return
     if ".py:" not in name:
-        hint = did_you_mean(_OTHER_NAMES.get(name.lower(), name.lower()), METRICS)
-        hint = hint or f" Known: {format_list(METRICS, 20)}."
+        hint = suggest_word(_OTHER_NAMES.get(name.lower(), name.lower()), METRICS, most=20)
         raise EvaluationError(f"must be a known metric or file.py:function. Received: {name!r}.{hint}")
     path, function = _located(name, base)
     try:
@@ -243,7 +242,7 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         raise EvaluationError(f"metric {name!r}: {path}{where}: must be Python. {error.args[0]}.") from error
     known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in known:
-        hint = did_you_mean(function, known) or f" Functions there: {format_list(known) or 'none'}."
+        hint = suggest_word(function, known, label="Functions there")
         raise EvaluationError(f"metric {name!r}: {path} must define the function {function!r}.{hint}")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from workbench.errors import FamilyError, did_you_mean, format_list
+from workbench.errors import FamilyError, suggest_word
 from workbench.models.wrappers import user_code
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ class FamilyEntry:
     """What it can be asked; several targets of these as well."""
     joint: bool = False
     """Whether one model of it learns several targets together; else it is one model for each."""
-    extra: str | None = None
-    """The extra of this project that installs the library, where it is not always there."""
     also: tuple[str, ...] = ()
     """The other libraries that its models need, to train and to predict."""
     unlabelled: bool = False
@@ -78,8 +76,8 @@ FAMILIES = {
     ),
     "linear": FamilyEntry("tabular", "ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": FamilyEntry("tabular", "gradient-boosted trees (XGBoost)", "xgboost"),
-    "lightgbm": FamilyEntry("tabular", "gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
-    "catboost": FamilyEntry("tabular", "gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"),
+    "lightgbm": FamilyEntry("tabular", "gradient-boosted trees (LightGBM)", "lightgbm"),
+    "catboost": FamilyEntry("tabular", "gradient-boosted symmetric trees (CatBoost)", "catboost"),
     "extra_trees": FamilyEntry("tabular", "extremely randomised trees (Geurts et al., 2006)", "sklearn"),
     "random_forest": FamilyEntry("tabular", "random forest (Breiman, 2001)", "sklearn"),
     "mlp": FamilyEntry("tabular", "a net of dense layers", "keras_tuner", joint=True),
@@ -241,12 +239,13 @@ def entry(name: str, resolve: Callable[[str], Path] = Path) -> FamilyEntry:
         }
         return FamilyEntry("wrappers", f"your own, from {name}", "keras_tuner" if keras else "sklearn")
     if name not in FAMILIES:
-        hint = did_you_mean(name, FAMILIES) or f" Known: {format_list(FAMILIES)}."
+        hint = suggest_word(name, FAMILIES)
         raise FamilyError(f"must be a known family. Received: {name!r}.{hint}")
     found = FAMILIES[name]
     if not found.installed:
-        remedy = f"pip install 'workbench[{found.extra}]'" if found.extra else f"pip install {found.package}"
-        raise FamilyError(f"must be an installed family. Received: {name!r}. Install it with: {remedy}.")
+        raise FamilyError(
+            f"must be an installed family. Received: {name!r}. Install it with: pip install {found.package}."
+        )
     return found
 
 

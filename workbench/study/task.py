@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import models
 from workbench.config import StudyConfig
-from workbench.errors import ConfigError, FamilyError, did_you_mean, format_list
+from workbench.errors import ConfigError, FamilyError, suggest_word
 from workbench.models.nn import backbones, callbacks
 from workbench.study import target_metrics
 
@@ -188,7 +188,7 @@ class Task:
             key = f"training.shared[{number}]"
             strange = next((name for name in names if name not in columns), None)
             if strange is not None:
-                hint = did_you_mean(strange, columns) or f" Features: {format_list(columns)}."
+                hint = suggest_word(strange, columns, label="Features")
                 raise self.config.error(key, "must name features", strange, hint)
             kinds = {name: columns[name] for name in names}
             if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:

@@ -6,12 +6,12 @@ home, a folder per trial and in it one per fold, as the trial's family wrote the
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from workbench.files import replace_folder
 from workbench.home import Home
 
 # Weights of one study may take so many bytes, and half of what the disk has left.
@@ -30,10 +30,7 @@ class Checkpoints:
 
     def take(self, key: Key, made: Path) -> None:
         """Move the weights that a trial has made here, in the place of what it may have here."""
-        place = self.folder(key)
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(made, place)
+        replace_folder(made, self.folder(key))
 
     def folder(self, key: Key) -> Path:
         """Return where a trial's weights are, if they are: `REPEAT-FOLD` for each fold model."""

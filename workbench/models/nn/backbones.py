@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench.config import PretrainedConfig
-from workbench.errors import FamilyError, did_you_mean, format_list
+from workbench.errors import FamilyError, suggest_word
 
 if TYPE_CHECKING:
     from workbench.models.nn.image_input import PixelStatistics
@@ -78,7 +78,7 @@ def check_base(asked: PretrainedConfig, resolve: Callable[[str], Path]) -> None:
     if name is None or name in ARCHITECTURES:
         return
     if not name.endswith(".keras"):
-        hint = did_you_mean(name, ARCHITECTURES) or f" Known: {format_list(ARCHITECTURES)}."
+        hint = suggest_word(name, ARCHITECTURES)
         raise FamilyError(f"must be an architecture of keras.applications or a file.keras. Received: {name!r}.{hint}")
     _there(name, resolve)
 
