@@ -65,12 +65,12 @@ def _wanted(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Wanted]:
 
     wanted = [_Wanted(mlflow_ui.serve, port, "", "")]
     if dashboard:
-        servers.require("optuna_dashboard", option="--dashboard", extra="dashboard")
+        servers.require("optuna_dashboard", option="--dashboard")
         from workbench.search import dashboard as optuna
 
         wanted.append(_Wanted(optuna.serve, optuna.PORT, "the search of each family", "/dashboard"))
     if tensorboard:
-        servers.require("tensorboard", option="--tensorboard", extra="tensorboard")
+        servers.require("tensorboard", option="--tensorboard")
         from workbench.tracking import tensorboard as curves
 
         wanted.append(_Wanted(curves.serve, curves.PORT, "the losses of each fold", curves.PAGE))

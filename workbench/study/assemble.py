@@ -44,12 +44,12 @@ def assemble(
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
     """
     config, home = task.config, archive.home
-    task.facts.check(home.facts(config.name), config, but=["test"])
+    task.facts.check(home.fingerprint(config.name), config, but=["test"])
     members = _members(document, rows, config)
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
-    with home.lock(config.name) if anew else nullcontext(), home.room():
+    with home.lock(config.name) if anew else nullcontext(), home.explain_disk_errors():
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()

@@ -108,7 +108,7 @@ class Export:
         )
         # MLflow takes no dots, colons and strokes in the name of a model.
         name = "ensemble" if kind == "ensemble" else re.sub(r"\W", "_", bundle.members[0].family)
-        with self._store.home.room():
+        with self._store.home.explain_disk_errors():
             return self._logged.log(made, run_id, name=name, kind=kind, scores=scores)
 
 

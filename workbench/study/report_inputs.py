@@ -32,7 +32,7 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
     Raises:
         StudyError: the study was begun with other data, target, folds or metric.
     """
-    facts = archive.home.facts(archive.config.name)
+    facts = archive.home.fingerprint(archive.config.name)
     if facts.exists():
         task.facts.check(facts, archive.config)
     vault, books = task.schema, archive.storage

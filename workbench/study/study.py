@@ -154,7 +154,7 @@ class Study:
         from workbench.search.scheduler import Plan, Search
 
         self.home.create()
-        with self.home.lock(self.name), self.home.room():
+        with self.home.lock(self.name), self.home.explain_disk_errors():
             count = workers or self.config.search.workers or cores()
             own, archive, search = self.task, self.store, self.config.search
             threads = own.threads(count, cores())
@@ -239,8 +239,8 @@ class Study:
         from workbench.study.candidate_pool import gather
 
         own, tracker = self.task, self.store.tracker
-        if self.home.facts(self.name).exists():
-            own.facts.check(self.home.facts(self.name), self.config)
+        if self.home.fingerprint(self.name).exists():
+            own.facts.check(self.home.fingerprint(self.name), self.config)
         others = [open(file, self.home.path).store for file in sources]
         found = gather(self.store, others, _MOST_CANDIDATES)
         asked = weights or self.config.ensemble.weights
@@ -257,7 +257,7 @@ class Study:
             seed=self.config.seed,
             seconds=seconds,
         )
-        with self.home.room():
+        with self.home.explain_disk_errors():
             run_id = tracker.record_ensemble(document, oof, test, own.schema, metric=own.metric.name)
             self.store.tell()
         full = {"run_id": run_id, **document}
@@ -289,7 +289,7 @@ class Study:
         external_predictions.check(self.task, name, file)
         result = external_predictions.read(self.task, name, Path(oof), file)
         self.home.create()
-        with self.home.lock(self.name), self.home.room():
+        with self.home.lock(self.name), self.home.explain_disk_errors():
             self.store.begin()
             own = self.task
             run_id, replaced = self.store.tracker.record_import(result, own.schema, metric=own.metric.name)
@@ -457,7 +457,7 @@ class Study:
         """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
         from workbench.study import assemble, export
 
-        if self.home.full(self.config.search.disk) or not assemble.complete(
+        if self.home.is_full(self.config.search.disk) or not assemble.complete(
             self.task, self.store, document, self.rows()
         ):
             return None
@@ -483,7 +483,7 @@ class Study:
         from workbench import data
         from workbench.study.blending import score_ensemble
 
-        file = self.home.facts(self.name).with_name("test_scores.json")
+        file = self.home.fingerprint(self.name).with_name("test_scores.json")
         if file.exists():
             scores: dict[str, float] = json.loads(file.read_text())
             return scores

@@ -97,7 +97,7 @@ class StudyStore:
         from workbench.evaluation import folds
 
         own, home, name = self.task, self.home, self.config.name
-        own.facts.settle(home.facts(name), self.config)
+        own.facts.settle(home.fingerprint(name), self.config)
         if not home.folds(name).exists():
             folds.save(own.folds, home.folds(name))
         also = [metric.name for metric in own.also][:_MOST_COLUMNS]
@@ -146,7 +146,7 @@ class StudyStore:
         from workbench.study.fingerprint import Fingerprint
 
         own = self.task
-        features = Fingerprint.features_of(self.home.facts(self.config.name))
+        features = Fingerprint.features_of(self.home.fingerprint(self.config.name))
         return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
 
     def record(self, result: TrialResult, folder: Path) -> str:
@@ -181,11 +181,11 @@ class StudyStore:
     def full(self) -> bool:
         """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
         most = self.config.search.disk
-        if not self.home.full(most):
+        if not self.home.is_full(most):
             return False
         needed = self.needed(self.storage.rows())
         self.weights.keep([*needed], needed)
-        return self.home.full(most)
+        return self.home.is_full(most)
 
     def weigh(self, rows: Sequence[TrialRecord]) -> Mapping[str, float]:
         """Return the weights of the families' best trials in a quick blend of them."""

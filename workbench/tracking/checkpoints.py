@@ -34,7 +34,7 @@ class Checkpoints:
 
     def folder(self, key: Key) -> Path:
         """Return where a trial's weights are, if they are: `REPEAT-FOLD` for each fold model."""
-        return self._home.weights_of(self._study, *key)
+        return self._home.trial_checkpoints(self._study, *key)
 
     def keep(self, ranked: Sequence[Key], needed: Collection[Key] = ()) -> int:
         """Free all weights but those of the trials in `ranked`, best first, as far as there is room.
@@ -46,7 +46,7 @@ class Checkpoints:
         Returns:
             The bytes freed.
         """
-        place = self._home.weights(self._study)
+        place = self._home.checkpoints(self._study)
         if not place.exists():
             return 0
         wanted = {self.folder(key): key in needed for key in ranked}
