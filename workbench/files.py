@@ -1,7 +1,7 @@
 """Atomic writes: a reader finds a file or a folder whole, or does not find it.
 
-Everything is written under a temporary name in the same folder and renamed at the end. A process that is killed while it
-writes leaves at most the temporary name behind.
+The content is written under a temporary name in the same folder, which is renamed at the end. A process that is killed
+while it writes leaves at most the temporary file behind.
 """
 
 from __future__ import annotations

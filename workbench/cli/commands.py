@@ -380,7 +380,7 @@ def schema() -> None:
     """Print the JSON Schema of a study file, for editors."""
     from workbench import config
 
-    _print_json(config.schema())
+    _print_json(config.json_schema())
 
 
 def _hush() -> None:

@@ -1,6 +1,6 @@
-"""The parts of a study file: what each key may hold, and what it is for.
+"""The sections of a study file: the type, the limits and the description of each key.
 
-The docstrings below the keys are what an editor shows, by the schema.
+The docstring below a key becomes its description in the JSON Schema, which editors show.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 TaskType = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
-"""What is asked about a row; the last two are of several targets: all of two classes, or of any kind."""
+"""The task of a study. The last two have several targets: all binary (multilabel), or of any kind (multitarget)."""
 SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
 ColumnKind = Literal["number", "boolean", "category", "date", "text", "image"]
 ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-# Strict: a quoted '5' or a `yes` where a number belongs is a slip of the pen, not a number.
+# Strict types: a quoted '5' or a `yes` in place of a number is a mistake and is not converted.
 Whole = Annotated[int, Field(strict=True)]
 Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -37,17 +37,17 @@ Columns = Annotated[
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
 ]
-"""One column, or a list of some."""
+"""One column or a list of columns."""
 Target = Annotated[
     str | tuple[str, ...] | None,
-    PlainValidator(lambda value: _target(value)),
+    PlainValidator(lambda value: _parse_target(value)),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}, {"type": "null"}]}),
 ]
-"""One column to predict, or several."""
+"""One target column or several."""
 
 
-def _target(value: object) -> str | tuple[str, ...] | None:
-    """Return one column to predict, or several that differ."""
+def _parse_target(value: object) -> str | tuple[str, ...] | None:
+    """Return the target column, or a tuple of several; a list of one is that one."""
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, list | tuple):
@@ -59,8 +59,8 @@ def _target(value: object) -> str | tuple[str, ...] | None:
     return value[0] if len(value) == 1 else tuple(value)
 
 
-def one_class(value: object) -> object:
-    """Return a class as it is written, before pydantic makes another type of it."""
+def check_label(value: object) -> object:
+    """Return a class label with the type that it has in YAML, so that pydantic does not convert it."""
     if not isinstance(value, str | int | float | bool | None):
         raise ValueError("must be one class: a text, a number, true or false")
     return value
@@ -130,11 +130,11 @@ class DataConfig(ConfigSection):
 
     @field_validator("positive", mode="before")
     @classmethod
-    def _label(cls, value: object) -> object:
-        return one_class(value)
+    def _check_positive(cls, value: object) -> object:
+        return check_label(value)
 
     @model_validator(mode="after")
-    def _several(self) -> DataConfig:
+    def _check_several_targets(self) -> DataConfig:
         if isinstance(self.target, tuple):
             for key in ("positive", "target_transform", "horizon"):
                 if getattr(self, key) is not None:
@@ -142,11 +142,11 @@ class DataConfig(ConfigSection):
         return self
 
     @model_validator(mode="after")
-    def _in_time(self) -> DataConfig:
-        asked = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
-        if asked and not self.time:
-            raise ValueError(f"must have the key time for {asked[0]}")
-        if self.series and asked == ["series"]:
+    def _check_time(self) -> DataConfig:
+        given = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
+        if given and not self.time:
+            raise ValueError(f"must have the key time for {given[0]}")
+        if self.series and given == ["series"]:
             raise ValueError("must have lags, windows or a horizon for series")
         for key in ("time", "series", "lags", "windows"):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
@@ -172,8 +172,8 @@ class TargetConfig(ConfigSection):
 
     @field_validator("positive", mode="before")
     @classmethod
-    def _label(cls, value: object) -> object:
-        return one_class(value)
+    def _check_positive(cls, value: object) -> object:
+        return check_label(value)
 
 
 class FoldsConfig(ConfigSection):
@@ -193,7 +193,7 @@ class FoldsConfig(ConfigSection):
     """For `column`: the column of fold numbers that you bring; empty or negative: always training."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> FoldsConfig:
+    def _check_consistency(self) -> FoldsConfig:
         if (self.kind == "column") != (self.column is not None):
             raise ValueError("must have both or neither of kind 'column' and the key column")
         if self.repeats > 1 and self.kind not in (None, "kfold", "stratified"):
@@ -250,7 +250,7 @@ class WordVectorsConfig(ConfigSection):
     """Whether a net may change the vectors; searched unless given."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> WordVectorsConfig:
+    def _check_consistency(self) -> WordVectorsConfig:
         if self.tuned is not None and self.file is None:
             raise ValueError("must have a file of vectors for tuned to mean something")
         return self
@@ -287,7 +287,7 @@ class TrainingConfig(ConfigSection):
 
     @field_validator("shared")
     @classmethod
-    def _apart(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    def _check_shared(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         if any(len(set(columns)) < 2 for columns in shared):
             raise ValueError("must have two columns or more in every list")
         every = [column for columns in shared for column in columns]
@@ -313,7 +313,7 @@ class EnsembleConfig(ConfigSection):
     their own where that is worth more on rows that the weights have not seen, and all else is shared."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> EnsembleConfig:
+    def _check_consistency(self) -> EnsembleConfig:
         if self.seeds > 1 and self.final != "refit":
             raise ValueError("must have final 'refit' for seeds above 1")
         return self

@@ -1,10 +1,10 @@
-"""Secrets in what is shown or kept: stars in their place."""
+"""Masking of secrets in text that is displayed or stored."""
 
 from __future__ import annotations
 
 import re
 
-# What gives a secret away: a word before it, a place in a URL, or a form that keys of well-known services have.
+# A secret is recognised by its place in a URL, by the word before it, or by the prefix that a well-known service uses.
 _SECRETS = (
     re.compile(r"(?P<before>\w+://[^\s:/@]*:)[^\s/@]+(?=@)"),
     re.compile(
@@ -16,7 +16,7 @@ _SECRETS = (
 
 
 def mask_secrets(text: str) -> str:
-    """Return a text, as of a study file, with stars in the place of what looks like a password, a token or a key."""
+    """Return `text` with `***` in place of everything that looks like a password, a token or a key."""
     for secret in _SECRETS:
-        text = secret.sub(lambda found: f"{found['before']}***", text)
+        text = secret.sub(lambda match: f"{match['before']}***", text)
     return text

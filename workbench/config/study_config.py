@@ -1,4 +1,4 @@
-"""A study file as a whole, frozen."""
+"""A study file as a frozen object, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class StudyConfig(ConfigSection):
 
     @classmethod
     def of(cls, document: Mapping[str, Any], file: Path) -> StudyConfig:
-        """Return the study of a document that was read from a file.
+        """Return the config of a document that was read from `file`.
 
         Raises:
-            ValidationError: a key or a value does not fit (pydantic's own).
+            ValidationError: pydantic's error for a key or a value that is not valid.
         """
         config = cls.model_validate(document)
         config._file = file
@@ -71,19 +71,19 @@ class StudyConfig(ConfigSection):
 
     @property
     def file(self) -> Path:
-        """The file that the study was read from, as the user named it."""
+        """The file that the study was read from, as the user gave its path."""
         return self._file
 
     def resolve(self, path: str) -> Path:
-        """Return `path`, seen from the study file's folder first and from the current folder second."""
+        """Return `path` relative to the study file's folder or, if it exists only there, to the current folder."""
         beside = self._file.resolve().parent / path
         return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
-        """Return the error for a `key` of this file, in the one sentence all errors share."""
+        """Return the error for a `key` of this file, with a message in the common pattern."""
         return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a study file, for editors."""
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a study file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyConfig.model_json_schema()}

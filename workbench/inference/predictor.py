@@ -99,7 +99,7 @@ class Predictor:
         x, ids = new
         predictions = [member.predict(x, self.transform) for member in self.members]
         joined = self.joiner(predictions, self._weights)
-        return self.layout.table(ids, joined, self.threshold)
+        return self.layout.fill(ids, joined, self.threshold)
 
     @property
     def _weights(self) -> np.ndarray:

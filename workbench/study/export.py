@@ -162,7 +162,7 @@ def _answer(bundle: Predictor, dataset: Dataset) -> pd.DataFrame:
     width = len(dataset.classes) if dataset.classes and len(dataset.classes) > 2 else 0
     width = sum(target.outputs for target in dataset.targets) or width
     ids = dataset.ids[:1] if bundle.reader.id_column else np.zeros(1, dtype=np.int64)
-    return bundle.layout.table(ids, np.zeros((1, width) if width else 1))
+    return bundle.layout.fill(ids, np.zeros((1, width) if width else 1))
 
 
 def _late(until: float | None, seconds: float) -> bool:
