@@ -82,7 +82,7 @@ def _suggest_key(location: tuple[int | str, ...]) -> str:
 
 
 def _sections() -> Iterator[tuple[str, list[str]]]:
-    """Yield the key of every section with the keys that it may have; the top of the file is the section ``."""
+    """Yield the key of every section with the keys that it may have; the empty key is the top of the file."""
     yield "", _keys(())
     for name in _keys(()):
         yield name, _keys((name,))

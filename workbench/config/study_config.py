@@ -24,37 +24,37 @@ from workbench.errors import ConfigError, format_value
 
 
 class StudyConfig(ConfigSection):
-    """One question: data, metric, folds, families, budgets. Read it with `load`."""
+    """A study: its data, metric, folds, model families and budgets."""
 
     name: Name
     """The study's identity, and the name of its experiment."""
     data: DataConfig
-    """Where the rows come from, and what their columns are."""
+    """The data files, and the roles of their columns."""
     task: TaskType | None = None
-    """Inferred from the target when left out."""
+    """The task; inferred from the target by default."""
     targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
-    """Of several targets, by name: what is particular of some of them."""
+    """With several targets: settings of single targets, by the target's name."""
     metric: str | None = None
-    """What is optimised; log_loss for classes and rmse for numbers when left out. Of several targets: the weighted mean
-    of each one's score."""
+    """The metric to optimise; log_loss for classes and rmse for numbers by default. With several targets, the weighted
+    mean of their scores is optimised."""
     also: tuple[str, ...] = ()
-    """Further metrics, shown and logged, not optimised."""
+    """Further metrics, which are computed and logged but not optimised."""
     folds: FoldsConfig = FoldsConfig()
-    """How rows are set apart for validation."""
+    """How the rows are split for validation."""
     families: tuple[str, ...] = Field(min_length=1)
-    """The model families to search, by name or `file.py:Name`, in the order in which they first get a turn."""
+    """The model families to search, by name or `file.py:Name`, in the order of their first trials."""
     class_weight: Literal["balanced"] | None = None
-    """Weigh classes by the inverse of their frequency in training."""
+    """`balanced` weights classes by the inverse of their frequency in training."""
     search: SearchConfig = SearchConfig()
-    """How long and how to search."""
+    """The budget and the strategy of the search."""
     training: TrainingConfig = TrainingConfig()
-    """How nets are trained."""
+    """How neural networks are trained."""
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)
-    """The seed of samplers and models."""
+    """The random seed of samplers and models."""
     deterministic: bool = Field(default=False, strict=True)
-    """Whether nets use only operations that give the same bits each time, where that costs speed."""
+    """Whether neural networks use only deterministic operations, even where these are slower."""
 
     _file: Path = PrivateAttr(Path("study.yaml"))
 
