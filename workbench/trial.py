@@ -265,13 +265,13 @@ def join_folds(
     }
     if state != "complete":
         return TrialResult(**facts)
-    repeats, rows = spec.folds.rows()
+    repeats, rows = spec.folds.oof_rows()
     oof = np.empty((spec.folds.assignment.shape[0], len(spec.dataset.y), *folds[0].oof.shape[1:]))
     for f in folds:
         oof[f.repeat, spec.folds.split(f.repeat, f.fold)[1]] = f.oof
     oof = oof[repeats, rows]
     y = spec.dataset.y[rows]
-    predicting = set(spec.folds.predicting())
+    predicting = set(spec.folds.prediction_pairs())
     tests = [f.test for f in folds if f.test is not None and (f.repeat, f.fold) in predicting]
     return TrialResult(
         score=spec.metric.score(y, oof),
@@ -460,7 +460,7 @@ def _fold(spec: TrialSpec, hp: Any, model: Model, watch: _Watch) -> FoldResult:
     valid = spec.folds.split(repeat, fold)[1]
     told: dict[str, Any] = {"family": spec.family, "transform": spec.transforms}
     oof = predict(model, _take(data.x, valid), **told)
-    unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.predicting())
+    unasked = data.x_test is None or (repeat, fold) not in set(spec.folds.prediction_pairs())
     test = None if unasked else predict(model, data.x_test, **told)
     score = spec.metric.score(data.y[valid], oof)
     size = architecture.parameter_counts(model)

@@ -82,7 +82,7 @@ def _differences(own: Task, other: Task) -> Iterator[str]:
 
 def _rows(here: np.ndarray, there: np.ndarray, name: str) -> str:
     """Say how many rows each has, and which the other lacks."""
-    own, other = folds.texts(here), folds.texts(there)
+    own, other = folds.to_texts(here), folds.to_texts(there)
     only_there, only_here = sorted(set(other) - set(own)), sorted(set(own) - set(other))
     alone = [
         f"only {where} id {format_list(ids, _FEW)}"
@@ -114,7 +114,7 @@ def _target(own: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list
 def _labels(task: Task) -> np.ndarray:
     """Return the target's values: of classes their labels as text."""
     data = task.dataset
-    return data.y if data.classes is None else np.array(folds.texts(np.array(data.classes, dtype=object)))[data.y]
+    return data.y if data.classes is None else np.array(folds.to_texts(np.array(data.classes, dtype=object)))[data.y]
 
 
 def _deal(task: Task) -> dict[str, Any]:
@@ -127,4 +127,4 @@ def _deal(task: Task) -> dict[str, Any]:
 
 def _found(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Return where each wanted id is among `ids`, -1 where it is not."""
-    return np.asarray(pd.Index(folds.texts(ids)).get_indexer(pd.Index(folds.texts(wanted))))
+    return np.asarray(pd.Index(folds.to_texts(ids)).get_indexer(pd.Index(folds.to_texts(wanted))))

@@ -155,7 +155,7 @@ def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
     name = f"{row.family} #{row.number}"
     if final.final == "folds":
-        for repeat, fold in spec.folds.predicting():
+        for repeat, fold in spec.folds.prediction_pairs():
             again = partial(_fold_model, spec, row, repeat, fold)
             yield _Making(spec, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
         return

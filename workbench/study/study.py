@@ -427,7 +427,7 @@ class Study:
 
         path, own = Path(out), self.task
         try:
-            folds.frame(own.folds, own.dataset.ids, own.dataset.id_name).to_csv(path, index=False)
+            folds.to_frame(own.folds, own.dataset.ids, own.dataset.id_name).to_csv(path, index=False)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash

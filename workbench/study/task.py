@@ -103,14 +103,14 @@ class Task:
         """What must stay the same as long as the study keeps its name."""
         from workbench.study.fingerprint import Fingerprint
 
-        return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
+        return Fingerprint.of(self.dataset, self.metric.signature, self.folds.hash)
 
     @cached_property
     def schema(self) -> PredictionSchema:
         """How the predictions of its trials are laid out."""
         from workbench.tracking import PredictionSchema
 
-        data, (repeats, rows) = self.dataset, self.folds.rows()
+        data, (repeats, rows) = self.dataset, self.folds.oof_rows()
         outputs: tuple[str, ...] = ("prediction",)
         if data.targets:
             outputs = target_metrics.outputs(data.targets)

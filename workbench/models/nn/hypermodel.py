@@ -22,7 +22,7 @@ from workbench.models.nn import training as network
 from workbench.models.nn.optimizer import LearningRateSchedule
 from workbench.models.nn.training import Network
 from workbench.models.protocol import FitContext, Problem, Rows
-from workbench.space.hypermodels import fits_itself
+from workbench.space.hypermodels import overrides_fit
 
 # Rows that an untrained net is tried on.
 _FEW = 16
@@ -110,7 +110,7 @@ def train(
             return np.eye(width, dtype=np.float32)[y] if loss.one_hot and width > 1 else y
         return (y - shift) / scale
 
-    own = fits_itself(model)
+    own = overrides_fit(model)
     given = _given(shown.x, rows, targets, own=own, setting=setting)
     given |= {"callbacks": _callbacks(setting, stops=valid is not None), "validation_data": None}
     if valid is not None:
