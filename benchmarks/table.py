@@ -1,4 +1,4 @@
-"""A table of results in benchmarks/README.md, replaced whole each time its benchmark runs."""
+"""A table of results in docs/benchmarks.md, replaced whole each time its benchmark runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-README = Path(__file__).with_name("README.md")
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def write(name: str, rows: Sequence[Mapping[str, object]], *, note: str) -> None:
@@ -16,11 +16,11 @@ def write(name: str, rows: Sequence[Mapping[str, object]], *, note: str) -> None
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     lines += [f"| {' | '.join(str(row[head]) for head in heads)} |" for row in rows]
     day = f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {_cores()} cores. {note}"
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
-    README.write_text(f"{before}{begin}\n\n{chr(10).join(lines)}\n\n{day}\n\n{end}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{begin}\n\n{chr(10).join(lines)}\n\n{day}\n\n{end}{after}", encoding="utf-8")
 
 
 def _cores() -> int:

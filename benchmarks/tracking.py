@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--passes", type=int, nargs="+", default=[4, 16])
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = parser.parse_args()
     if os.environ.get(perceptron.PASSES):
         measure(options.trials)

@@ -51,7 +51,7 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Report
     fold = np.arange(len(y)) % 3
     competition: Any = SimpleNamespace(
         metric=metric, also=(), dataset=SimpleNamespace(y=y), folds=SimpleNamespace(repeats=1),
-        vault=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
+        schema=SimpleNamespace(rows=np.arange(len(y)), folds=fold), groups=None,
     )  # fmt: skip
     options: dict[str, Any] = {
         "method": "greedy",
@@ -61,17 +61,18 @@ def blended(task: str, predictions: Any, y: np.ndarray, **counts: int) -> Report
         "seed": 0,
         "seconds": 1.0,
     }
-    document, oof, _ = blending.blend_candidates(models, competition, **options)
+    result, oof, _ = blending.blend_candidates(models, competition, **options)
     by_name = {candidate.name: found.oof for candidate, found in models}
-    members = {member["name"]: by_name[member["name"]] for member in document["members"]}
+    members = {member.name: by_name[member.name] for member in result.members}
     classes = predictions.shape[2] if predictions.ndim == 3 else 2
     names = None if task == "regression" else tuple(f"class {index}" for index in range(classes))
-    heaviest = [member["name"] for member in sorted(document["members"], key=lambda member: -member["weight"])]
+    heaviest = [member.name for member in sorted(result.members, key=lambda member: -member.weight)]
     nets: dict[str, Any] = {
         "architectures": [Architecture(name, 1234, 1200, f"{name} (Dense)\n", DOT) for name in heaviest[:2]],
         # Trees know no neighbourhood: the first task has none that looks.
         "looks": {} if task == "binary" else {name: look(task, classes) for name in heaviest[:3]},
     }
+    document = result.to_document()
     return story(task, shown, y=y, fold=fold, ensemble=document, oof=oof, members=members, classes=names, **nets)
 
 

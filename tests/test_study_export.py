@@ -326,7 +326,7 @@ def test_a_models_folder_predicts_where_neither_study_nor_project_are(
     ran.command("export", "-o", str(tmp_path / "model"), "--json")
     told = json.loads(capsys.readouterr().out)
     assert (told["path"], told["registered"]) == (str(tmp_path / "model"), None)
-    assert told["run_id"] == ensemble.document["run_id"]
+    assert told["run_id"] == ensemble.newest.run_id
     rows = ran.rows
     shutil.rmtree(ran.folder)
     got, (used, *heavy) = elsewhere(tmp_path / "model", rows, tmp_path / "away")
@@ -353,13 +353,13 @@ def test_values_trained_on_as_logarithms_and_images_leave_as_well(ran: Ran, tmp_
 @pytest.mark.slow
 def test_a_run_logs_the_ensemble_and_its_members_and_the_next_frees_them(ran: Ran) -> None:
     study = ran.study
-    document = study.store.tracker.newest_ensemble()
+    newest = study.store.tracker.newest_ensemble()
     (ensemble,), members = ran.models("ensemble"), ran.models("member")
-    assert ensemble.source_run_id == document["run_id"]
-    assert {each.source_run_id for each in members} == {member["run_id"] for member in document["members"]}
+    assert ensemble.source_run_id == newest.run_id
+    assert {each.source_run_id for each in members} == {member.run_id for member in newest.members}
     assert {each.status.name for each in [ensemble, *members]} == {"READY"}
-    assert [(metric.key, metric.value) for metric in ensemble.metrics] == [("f1_macro", document["score"])]
-    outputs = mlflow_store.client(ran.home).get_run(document["run_id"]).outputs.model_outputs
+    assert [(metric.key, metric.value) for metric in ensemble.metrics] == [("f1_macro", newest.score)]
+    outputs = mlflow_store.client(ran.home).get_run(newest.run_id).outputs.model_outputs
     assert [each.model_id for each in outputs] == [ensemble.model_id]
     client = mlflow_store.client(ran.home)
     killed = client.create_logged_model(ensemble.experiment_id, "ensemble", tags={"workbench.model": "ensemble"})
@@ -419,10 +419,10 @@ def test_what_cannot_be_exported_is_refused_in_one_line(ran: Ran, tmp_path: Path
     with pytest.raises(ConfigError, match=r"copy: must be a new or an empty folder. Received: one with files"):
         ran.command("export", "-o", str(ran.folder))
     tracker, vault = ran.study.store.tracker, ran.study.task.schema
-    document = dict(tracker.newest_ensemble())
-    known = tracker.predictions(document.pop("run_id"), vault)
-    document["members"] = [{**document["members"][0], "run_ids": ["elsewhere"], "name": "their net"}]
-    tracker.record_ensemble(document, known.oof, known.test, vault, metric="f1_macro")
+    ensemble = tracker.newest_ensemble()
+    known = tracker.predictions(ensemble.run_id, vault)
+    stranger = replace(ensemble.members[0], run_ids=("elsewhere",), name="their net")
+    tracker.record_ensemble(replace(ensemble, members=(stranger,)), known.oof, known.test, vault, metric="f1_macro")
     with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)"):
         ran.command("export")
     shutil.rmtree(ran.home.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +98,7 @@ class Ran(NamedTuple):
     def stored(self) -> np.ndarray:
         """The test predictions that the newest ensemble was written down with."""
         study = self.study
-        run_id = study.store.tracker.newest_ensemble()["run_id"]
+        run_id = study.store.tracker.newest_ensemble().run_id
         return study.store.tracker.predictions(run_id, study.task.schema).test
 
     def predict(self, data: pd.DataFrame | str) -> tuple[pd.DataFrame, str]:
@@ -222,19 +223,19 @@ def test_members_with_several_weights_predict_the_studys_own_test_rows_as_they_d
     # On so few rows a simpler ensemble would be taken, unless a method is asked for.
     ran.study.ensemble(method="nelder_mead")
     frame, _ = ran.predict(str(ran.folder / "test.csv"))
-    document = ran.study.store.tracker.newest_ensemble()
+    ensemble = ran.study.store.tracker.newest_ensemble()
     names = {"by_class": ["elm", "fir", "oak"], "several": ["species", "price", "tall"]}[name]
-    assert document["weights"] == {"by_class": "class", "several": "target"}[name]
-    assert set(document["alternatives"]) == {"shared", document["weights"]}
-    assert all(list(member["weights"]) == names for member in document["members"])
+    assert ensemble.weighting == {"by_class": "class", "several": "target"}[name]
+    assert set(ensemble.alternatives) == {"shared", ensemble.weighting}
+    assert all(list(member.output_weights or ()) == names for member in ensemble.members)
     for part in names:
-        assert sum(member["weights"][part] for member in document["members"]) == pytest.approx(1)
-    assert sum(member["weight"] for member in document["members"]) == pytest.approx(1)
+        assert sum((member.output_weights or {})[part] for member in ensemble.members) == pytest.approx(1)
+    assert sum(member.weight for member in ensemble.members) == pytest.approx(1)
     np.testing.assert_allclose(outputs(frame), ran.stored[:, :3], atol=1e-6)
     if name == "several":
         np.testing.assert_allclose(frame.price, ran.stored[:, 3], rtol=1e-6)
-        assert {part for part, least in document["threshold"].items() if least is not None} == {"tall"}
-        decided = np.where(ran.stored[:, 4] >= document["threshold"]["tall"], "yes", "no")
+        assert {part for part, least in ensemble.threshold.items() if least is not None} == {"tall"}
+        decided = np.where(ran.stored[:, 4] >= ensemble.threshold["tall"], "yes", "no")
         assert list(frame.tall) == list(decided)
 
 
@@ -284,7 +285,7 @@ def test_what_the_models_cannot_read_is_refused_by_name(classes: Ran) -> None:
 
 def test_freed_weights_are_trained_again_once_and_predict_the_same(classes: Ran) -> None:
     test = str(classes.folder / "test.csv")
-    members = classes.study.store.tracker.newest_ensemble()["members"]
+    members = classes.study.store.tracker.newest_ensemble().members
     kept = len(list(classes.weights.glob("*/*-*")))
     shutil.rmtree(classes.weights)
     frame, told = classes.predict(test)
@@ -299,7 +300,7 @@ def test_refitted_members_are_trained_once_for_each_seed_and_survive_gc(classes:
     file = classes.folder / "classes.yaml"
     file.write_text(STUDIES["classes"].replace("{method: uniform}", "{method: uniform, final: refit, seeds: 2}"))
     test = str(classes.folder / "test.csv")
-    members = classes.study.store.tracker.newest_ensemble()["members"]
+    members = classes.study.store.tracker.newest_ensemble().members
     frame, told = classes.predict(test)
     assert told.count("Training ") == 2 * len(members)
     assert len(list(classes.weights.glob("*/refit-7"))) == len(list(classes.weights.glob("*/refit-8"))) == len(members)
@@ -327,12 +328,11 @@ def test_an_ensemble_predicts_with_its_own_members(classes: Ran) -> None:
 def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: Ran) -> None:
     study = classes.study
     tracker, vault = study.store.tracker, study.task.schema
-    document = dict(tracker.newest_ensemble())
-    known = tracker.predictions(document.pop("run_id"), vault)
-    member = document["members"][0]
-    stranger = {**member, "run_ids": ["elsewhere"], "name": "their net"}
-    document["members"] = [stranger, *document["members"]]
-    tracker.record_ensemble(document, known.oof, known.test, vault, metric="log_loss")
+    ensemble = tracker.newest_ensemble()
+    known = tracker.predictions(ensemble.run_id, vault)
+    stranger = replace(ensemble.members[0], run_ids=("elsewhere",), name="their net")
+    ensemble = replace(ensemble, members=(stranger, *ensemble.members))
+    tracker.record_ensemble(ensemble, known.oof, known.test, vault, metric="log_loss")
     shutil.rmtree(classes.weights)
     with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)\."):
         classes.predict(str(classes.folder / "test.csv"))

@@ -58,7 +58,7 @@ def test_run_puts_figures_and_the_page_into_mlflow(finished: Path) -> None:
     tracker = opened(finished).store.tracker
     own = artifacts(finished, tracker.study_run())
     assert {"report.html", "figures/history.png", "figures/fold_scores.png"} <= own
-    ensemble = artifacts(finished, tracker.newest_ensemble()["run_id"])
+    ensemble = artifacts(finished, tracker.newest_ensemble().run_id)
     assert {"figures/confusion.png", "figures/calibration.png"} <= ensemble
     assert not {name for name in own if "confusion" in name}
     assert not {name for name in ensemble if "history" in name}
@@ -189,7 +189,7 @@ def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, capl
         "The ensemble's figures could not be drawn: RuntimeError: no newest_ensemble for now",
     ]
     study.store.__dict__["tracker"] = tracker
-    assert np.isfinite(tracker.newest_ensemble()["score"])
+    assert np.isfinite(tracker.newest_ensemble().score)
 
 
 def test_without_time_nothing_is_drawn_and_that_is_said(finished: Path, caplog: pytest.LogCaptureFixture) -> None:

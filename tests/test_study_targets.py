@@ -84,9 +84,9 @@ def test_a_study_of_labels_goes_from_its_files_to_a_submission(ended):
     assert best["score"] == pytest.approx(np.mean([best["also"][f"{label}.roc_auc"] for label in LABELS]))
     for label in LABELS:
         assert roc_auc_score(truth[label], made[label]) > 0.8
-    document = study.store.tracker.newest_ensemble()
-    assert document["score"] >= best["score"]
-    assert {"shared", "target"} <= document["alternatives"].keys()
+    ensemble = study.store.tracker.newest_ensemble()
+    assert ensemble.score >= best["score"]
+    assert {"shared", "target"} <= ensemble.alternatives.keys()
 
 
 @pytest.mark.slow
@@ -166,8 +166,8 @@ def test_predictions_made_elsewhere_join(ended, tmp_path, capsys):
 def test_a_threshold_for_each_target_reaches_the_submission(tmp_path, home):
     file = put(tmp_path, "decided", LABELS, metric="f1_macro", families=["linear"])
     study = run(file, trials=2)
-    document = study.store.tracker.newest_ensemble()
-    assert set(document["threshold"]) == set(LABELS)
+    ensemble = study.store.tracker.newest_ensemble()
+    assert set(ensemble.threshold) == set(LABELS)
     made = pd.read_csv(tmp_path / "decided-submission.csv")
     assert set(np.unique(made[LABELS])) <= {0, 1}
     again = study.predict(str(tmp_path / "decided-test.csv"))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workbench.ensemble import EnsembleMember, EnsembleResult
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.tracking import DataOrigin, PredictionSchema, Provenance, Tracker, mlflow_store
@@ -105,10 +106,10 @@ def an_ensemble(members=(), **more):
         "honest_se": 0.01,
         "gap": 1e-6,
         "also": {"accuracy": 0.95},
-        "members": [{"run_id": r, "name": f"mlp #{i}", "family": "mlp", "weight": 0.5} for i, r in enumerate(members)],
+        "members": [EnsembleMember(r, "mlp", f"mlp #{i}", 0.3, 0.5) for i, r in enumerate(members)],
         "seconds": 1.5,
     }
-    return known | more
+    return EnsembleResult(**{"direction": "minimize", **known, **more})
 
 
 def test_a_trial_is_one_finished_run_with_all_there_is_to_know(home, tracker, study):
@@ -318,8 +319,8 @@ def test_predictions_that_are_gone_are_a_mistake_that_can_be_mended(home, tracke
 def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, tracker, study):
     vault = a_vault()
     members = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(2)]
-    document = an_ensemble(members)
-    run_id = tracker.record_ensemble(document, a_result().oof, a_result().test, vault, metric="log_loss")
+    ensemble = an_ensemble(members)
+    run_id = tracker.record_ensemble(ensemble, a_result().oof, a_result().test, vault, metric="log_loss")
     run = client(home).get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3 · honest 0.31")
     tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
@@ -334,8 +335,8 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
             in run.data.tags["mlflow.note.content"]
         )
     assert sorted(os.listdir(artifacts(run))) == ["ensemble.json", "oof.parquet", "test.parquet"]
-    assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **document}
-    assert tracker.newest_ensemble() == {"run_id": run_id, **document}
+    assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **ensemble.to_document()}
+    assert tracker.newest_ensemble().to_document() == {"run_id": run_id, **ensemble.to_document()}
     assert np.array_equal(tracker.predictions(run_id, vault).oof, a_result().oof)
 
 
@@ -343,12 +344,12 @@ def test_the_newest_of_several_ensembles_is_found(tracker):
     vault, oof = a_vault(test_ids=None), a_result().oof
     made = [tracker.record_ensemble(an_ensemble(score=i / 10), oof, None, vault, metric="log_loss") for i in range(4)]
     assert len(set(made)) == 4
-    assert tracker.newest_ensemble()["run_id"] == made[-1]
+    assert tracker.newest_ensemble().run_id == made[-1]
 
 
 def test_what_an_ensemble_cannot_say_is_left_out(home, tracker):
-    document = an_ensemble(honest_score=None, honest_se=None, gap=None)
-    run_id = tracker.record_ensemble(document, a_result().oof, None, a_vault(test_ids=None), metric="log_loss")
+    ensemble = an_ensemble(honest_score=None, honest_se=None, gap=None)
+    run_id = tracker.record_ensemble(ensemble, a_result().oof, None, a_vault(test_ids=None), metric="log_loss")
     run = client(home).get_run(run_id)
     assert set(run.data.metrics) == {"log_loss", "accuracy", "seconds"}
     assert not (artifacts(run) / "test.parquet").exists()
@@ -410,7 +411,7 @@ def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(hom
     trial = tracker.record(a_result(), a_vault(), metric="log_loss")
     made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
     tracker.close()
-    assert tracker.newest_ensemble()["run_id"] == made
+    assert tracker.newest_ensemble().run_id == made
     assert tracker.imports("log_loss") == []
     shown = client(home).search_runs([tracker.experiment_id], order_by=["metrics.`log_loss` ASC"])
     assert [run.info.run_id for run in shown][-1] == run_id
@@ -517,10 +518,10 @@ def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, 
         return client(home).get_run(run_id).data.tags.get("workbench.member_of", "").split()
 
     first = blend(own[0], own[1])
-    document = an_ensemble([own[0], far])
-    document["members"][0]["run_ids"] = [own[0], own[2]]
-    document["members"][1]["study"] = f"{study}.2"
-    second = tracker.record_ensemble(document, a_result().oof, None, vault, metric="log_loss")
+    ensemble = an_ensemble([own[0], far])
+    near, stranger = ensemble.members
+    members = (replace(near, run_ids=(own[0], own[2])), replace(stranger, study=f"{study}.2"))
+    second = tracker.record_ensemble(replace(ensemble, members=members), a_result().oof, None, vault, metric="log_loss")
     assert [ensembles(run_id) for run_id in (*own, far)] == [[first, second], [first], [second], [second]]
     note = client(home).get_run(second).data.tags["mlflow.note.content"]
     assert f"(#/experiments/{other.experiment_id}/runs/{far}?workflowType=machine_learning)" in note

@@ -15,8 +15,8 @@ Each line is a package or a module. It imports only from those above it; `tests/
     features      preprocessors and encoders, fitted on a fold's training rows only
     models        the model families: one family, one file
     trial         one set of hyperparameters through all folds -> Result (out-of-fold, test, curves)
-    tracking      results <-> MLflow: predictions, checkpoints, provenance, model registry
     ensemble      predictions -> weights, with a certificate and a cross-fitted score
+    tracking      results <-> MLflow: predictions, checkpoints, provenance, model registry
     search        Optuna studies: scheduler, storage, samplers, pruners, allocation, worker processes
     submission    the file a competition takes, checked before it is written
     report        report data, figures, recommendations, rendering

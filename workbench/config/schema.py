@@ -1,6 +1,6 @@
-"""The sections of a study file: the type, the limits and the description of each key.
+"""The sections of a study file: keys, types, defaults.
 
-The docstring below a key becomes its description in the JSON Schema, which editors show.
+The docstring of a field is its description in editors (JSON Schema) and in the documentation.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 TaskType = Literal["binary", "multiclass", "regression", "multilabel", "multitarget"]
-"""The task of a study. The last two have several targets: all binary (multilabel), or of any kind (multitarget)."""
+"""The task. The last two have several targets: all binary, or of any kind."""
 SingleTask = Literal["binary", "multiclass", "regression"]
 FoldKind = Literal["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]
 ColumnKind = Literal["number", "boolean", "category", "date", "text", "image"]
 ArrayKind = Literal["image", "sequence", "table"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-# Strict types: a quoted '5' or a `yes` in place of a number is a mistake and is not converted.
+# Strict: a quoted '5' or a `yes` in place of a number is a mistake, not a number.
 Whole = Annotated[int, Field(strict=True)]
 Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Amount = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -37,17 +37,17 @@ Columns = Annotated[
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
 ]
-"""One column or a list of columns."""
+"""A column or a list of columns."""
 Target = Annotated[
     str | tuple[str, ...] | None,
     PlainValidator(lambda value: _parse_target(value)),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}, {"type": "null"}]}),
 ]
-"""One target column or several."""
+"""A target column or a list of them."""
 
 
 def _parse_target(value: object) -> str | tuple[str, ...] | None:
-    """Return the target column, or a tuple of several; a list of one is that one."""
+    """Return one target column, or several different ones."""
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, list | tuple):
@@ -60,72 +60,72 @@ def _parse_target(value: object) -> str | tuple[str, ...] | None:
 
 
 def check_label(value: object) -> object:
-    """Return a class label with the type that it has in YAML, so that pydantic does not convert it."""
+    """Return a class label unchanged, before pydantic converts its type."""
     if not isinstance(value, str | int | float | bool | None):
         raise ValueError("must be one class: a text, a number, true or false")
     return value
 
 
 class ConfigSection(BaseModel):
-    """A frozen mapping of the study file in which unknown keys are refused."""
+    """A frozen section of the study file that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class DataConfig(ConfigSection):
-    """Where the rows come from, and what their columns are."""
+    """The rows, and the meaning of their columns."""
 
     train: str
-    """A table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, IDX), a folder of images with a sub-folder for each class,
-    or sklearn:NAME, openml:ID, kaggle:COMPETITION."""
+    """The training rows: a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, IDX), a folder of images with a
+    sub-folder for each class, or sklearn:NAME, openml:ID, kaggle:COMPETITION."""
     test: str | None = None
-    """The rows to predict, in the same form as `train`; where that is images, a folder of them."""
+    """The rows to predict, in the same form as `train`; for images a folder of them."""
     images: str | None = None
-    """The folder of the images whose files a column of the table `train` names, or several columns."""
+    """The folder of the image files that one or more columns of the table `train` name."""
     steps: str | None = None
-    """The column that orders the steps within one `id`; it says that the table is long: all rows of one `id` are one
-    sequence."""
+    """The column that orders the steps of one `id`. It marks a long table: all rows of one `id` are one sequence."""
     labels: str | None = None
-    """Of a long table, the table with a row for each `id`: the target, and group, weight or folds if they are there."""
+    """For a long table, a table with one row for each `id`: the target, and group, weight or folds if they are set."""
     image_size: tuple[Side, Side] | None = None
-    """Height and width that images are stretched to; the median, at most 128, unless given."""
+    """Height and width to which images are resized. Default: the median size, with a longer side of at most 128."""
     corrupt: Literal["refuse", "skip"] = "refuse"
-    """Whether training images that cannot be decoded are refused, or left out."""
+    """What happens to training images that cannot be decoded: `refuse` stops with an error, `skip` leaves them out."""
     sample_submission: str | None = None
-    """The competition's example: the submission gets its columns, order and ids."""
+    """The competition's sample submission. The submission gets its columns, order and ids."""
     target: Target = None
-    """The column to predict, or a list of several. Needed for tables, known for arrays and sklearn: sources."""
+    """The column to predict, or a list of columns. Required for tables; arrays and sklearn: sources know theirs."""
     id: str | None = None
-    """The column that names the rows; it never becomes a feature."""
+    """The column that identifies the rows. It is never a feature."""
     group: str | None = None
-    """The column whose equal values must not be split over folds; it never becomes a feature."""
+    """Rows with an equal value in this column stay in one fold. It is never a feature."""
     time: Columns = ()
-    """The column that orders the rows for `folds: {kind: time}`, or the columns of a date's parts from the largest
-    down, as in [year, month, day, hour] or [date, hour]; they stay features."""
+    """The column that orders the rows for `folds: {kind: time}`; or the columns with the parts of a date, the largest
+    first, such as [year, month, day, hour] or [date, hour]. They stay features."""
     series: Columns = ()
-    """The column, or columns, that tell series apart, as stores or stations; each has a past of its own."""
+    """The column or columns that separate series, such as stores or stations. Each series has its own past."""
     lags: tuple[Steps, ...] = ()
-    """Steps of time back at which rows are shown their inputs, as in [1, 24]."""
+    """Lag features: the inputs of this many steps earlier, such as [1, 24]."""
     windows: tuple[Steps, ...] = ()
-    """Steps of time up to a row over which its inputs are averaged, as in [24, 72]."""
+    """Window features: means of the inputs over the last steps, the current one included, such as [24, 72]."""
     horizon: Steps | None = None
-    """How many steps ahead is predicted: the target is shown to rows from so many steps back. Unless given, never."""
+    """The number of steps ahead to predict. Lagged targets that are at least this many steps old become features.
+    Default: the target is never a feature."""
     weight: str | None = None
-    """The column with sample weights for training; it never becomes a feature."""
+    """The column with sample weights for training. It is never a feature."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
-    """What a column is where the guess is wrong, as in {zip: category}; for .npz, or a table of pixels, {x: image}.
-    A column of a table that names files of `images` is of the kind image."""
+    """Corrections of inferred column types, such as {zip: category}. For .npz, or a table with one column for each
+    pixel: {x: image}. A column of names of files in `images` has the type image."""
     positive: str | int | float | bool | None = None
-    """The positive class of a binary target; the last in sorted order unless given."""
+    """The positive class of a binary target. Default: the last class in sorted order."""
     target_transform: Literal["none", "log1p"] | None = None
-    """What a regression model is trained on; follows from the metric unless given: for absolute errors log1p where the
-    target is an amount with a long tail."""
+    """The transform of a regression target for training. Default: it follows from the metric; for absolute errors log1p
+    if the target is non-negative with a long tail."""
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The columns to predict; none where the source knows its own."""
+        """The target columns; empty if the source defines them."""
         return self.target if isinstance(self.target, tuple) else () if self.target is None else (self.target,)
 
     @field_validator("positive", mode="before")
@@ -155,20 +155,21 @@ class DataConfig(ConfigSection):
 
 
 class TargetConfig(ConfigSection):
-    """One of several targets, where it is not like the others."""
+    """One of several targets, where it differs from the defaults."""
 
     task: SingleTask | None = None
-    """Inferred from its values when left out."""
+    """The task of this target. Default: inferred from its values."""
     metric: str | None = None
-    """How it is scored; the study's metric where that suits it, else log_loss for classes and rmse for numbers."""
+    """The metric of this target. Default: the study's metric if it suits the target, else log_loss for classes and rmse
+    for numbers."""
     weight: Amount = Field(default=1.0, gt=0)
-    """How much it counts beside the others, in the score and in what nets minimise."""
+    """The weight of this target in the score and in the loss of neural networks."""
     loss: Literal["squared_error", "absolute_error"] | None = None
-    """What models of numbers minimise; follows from the metric unless given."""
+    """The loss for a numeric target. Default: it follows from the metric."""
     positive: str | int | float | bool | None = None
-    """The positive class of two; the last in sorted order unless given."""
+    """The positive class of a binary target. Default: the last class in sorted order."""
     transform: Literal["none", "log1p"] | None = None
-    """What models of numbers are trained on; follows from metric and values unless given."""
+    """The transform of a numeric target for training. Default: it follows from the metric and the values."""
 
     @field_validator("positive", mode="before")
     @classmethod
@@ -177,20 +178,20 @@ class TargetConfig(ConfigSection):
 
 
 class FoldsConfig(ConfigSection):
-    """How rows are set apart for validation."""
+    """How rows are split for validation."""
 
     kind: FoldKind | None = None
-    """Follows from task and data when left out: group, else stratified for classes, else kfold."""
+    """The kind of split. Default: `group` if `data.group` is set, else `stratified` for classes, else `kfold`."""
     folds: Whole = Field(default=5, ge=2, le=100)
-    """How many folds."""
+    """The number of folds."""
     repeats: Whole = Field(default=1, ge=1, le=100)
-    """How often the rows are dealt anew (kfold and stratified)."""
+    """The number of times the rows are split again with another seed (kfold and stratified)."""
     seed: Whole = Field(default=7, ge=0)
-    """The seed of the deal; not the study's seed, so that folds stay when that changes."""
+    """The seed of the split. It is independent of the study's `seed`, so folds stay the same when that changes."""
     fraction: Amount = Field(default=0.2, gt=0, lt=1)
-    """The share of rows that `holdout` sets apart."""
+    """The fraction of the rows that `holdout` validates on."""
     column: str | None = None
-    """For `column`: the column of fold numbers that you bring; empty or negative: always training."""
+    """For the kind `column`: the column with your own fold numbers. An empty or negative value means training only."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> FoldsConfig:
@@ -202,52 +203,53 @@ class FoldsConfig(ConfigSection):
 
 
 class SearchConfig(ConfigSection):
-    """How long and how to search."""
+    """The budget and the method of the search."""
 
     trials: Whole | None = Field(default=None, ge=1)
-    """Finished trials (complete or pruned) that the study should reach in all."""
+    """The total number of finished trials (complete or pruned) of the study."""
     minutes: Amount | None = Field(default=None, gt=0)
-    """Minutes that one call may take, ensemble and submission included."""
+    """The time limit of one call in minutes, ensemble and submission included."""
     sampler: str = "tpe"
-    """The Optuna sampler that suggests hyperparameters."""
+    """The Optuna sampler that suggests hyperparameters: tpe, random, cmaes, qmc or brute_force."""
     goal: Literal["score", "ensemble"] = "score"
-    """What the sampler learns from: a trial's own score, or what it would add to the present ensemble (tpe only)."""
+    """What the sampler learns from: the trial's own `score`, or what the trial adds to the present `ensemble` (tpe
+    only)."""
     pruner: str = "paired"
-    """Who ends a poor trial early: paired, median, percentile, halving, hyperband, wilcoxon; `none` runs every fold."""
+    """The rule that stops poor trials: paired, median, percentile, halving, hyperband, wilcoxon, or `none`."""
     workers: Whole | None = Field(default=None, ge=1)
-    """Trials at the same time; they share the cores. The number of cores unless given."""
+    """The number of concurrent trials, which share the cores. Default: the number of cores."""
     trial_seconds: Amount | None = Field(default=None, gt=0)
-    """Seconds after which a trial is stopped and recorded as failed, out of time."""
+    """A trial that runs longer is stopped and recorded as failed: out of time."""
     trial_memory: Amount | None = Field(default=None, gt=0)
-    """Gigabytes of memory at which a trial is stopped and recorded as failed, out of memory."""
+    """A trial that uses more gigabytes of memory is stopped and recorded as failed: out of memory."""
     disk: Amount | None = Field(default=None, gt=0)
-    """Gigabytes that the home may take on disk; the search ends there."""
+    """The search ends when the home uses this many gigabytes."""
     gpus: Literal["shared", "assigned"] = "shared"
-    """Whether every trial sees all GPUs, or each worker one of its own."""
+    """Whether every trial sees all GPUs (`shared`), or each worker has its own (`assigned`)."""
     system_metrics: bool = Field(default=False, strict=True)
-    """Whether MLflow is told what each trial uses of processor, memory and GPUs, every few seconds."""
+    """Log each trial's use of processor, memory and GPUs to MLflow every few seconds."""
 
 
 class PretrainedConfig(ConfigSection):
-    """What the family `pretrained` starts from."""
+    """The base of the family `pretrained`."""
 
     base: str | None = None
-    """An architecture of keras.applications, or a model of your own, `file.keras`; architectures are searched unless
-    given."""
+    """An architecture of keras.applications, or your own model `file.keras`. Default: several architectures are
+    searched."""
     weights: str | None = None
-    """An architecture's weights: a file, a folder of files such as MobileNetV2.weights.h5, `imagenet` (Keras fetches
-    them), or `none`."""
+    """The weights of the architecture: a file, a folder of files such as MobileNetV2.weights.h5, `imagenet` (Keras
+    downloads them), or `none`."""
     similar: bool = Field(default=False, strict=True)
-    """Whether the base was trained on images like these; what is tried first follows from it."""
+    """Whether the base was trained on images similar to these. It decides what is tried first."""
 
 
 class WordVectorsConfig(ConfigSection):
-    """Vectors of words, learnt from other texts, for nets that read."""
+    """Pretrained word vectors for neural networks that read text."""
 
     file: str | None = None
-    """Their file: a word and its numbers a line, as GloVe and word2vec write it, also .gz."""
+    """The file: one word and its numbers a line, as written by GloVe and word2vec, also gzipped."""
     tuned: bool | None = Field(default=None, strict=True)
-    """Whether a net may change the vectors; searched unless given."""
+    """Whether training may change the vectors. Default: searched."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> WordVectorsConfig:
@@ -257,33 +259,34 @@ class WordVectorsConfig(ConfigSection):
 
 
 class TrainingConfig(ConfigSection):
-    """How nets are trained; what is not said here is in their search space."""
+    """The training of neural networks. What is not set here is searched."""
 
     epochs: Whole = Field(default=100, ge=1)
-    """The most epochs that a net is trained for."""
+    """The maximum number of epochs."""
     early_stopping: Whole | None = Field(default=9, ge=1)
-    """Epochs without a better validation loss after which training ends; null: never. The best weights are kept."""
+    """Training stops after this many epochs without a better validation loss; null for never. The best weights are
+    kept."""
     reduce_on_plateau: bool = Field(default=True, strict=True)
-    """Whether the learning rate falls when the loss stands still, where the schedule is `plateau`."""
+    """Reduce the learning rate when the loss stops improving, with the schedule `plateau`."""
     schedule: Literal["plateau", "cosine", "step"] | None = None
-    """The schedule of the learning rate, where it is not to be searched."""
+    """The learning-rate schedule. Default: searched."""
     terminate_on_nan: bool = Field(default=True, strict=True)
-    """Whether training ends when the loss is not a number."""
+    """Stop training when the loss is not a number."""
     csv_log: str | None = None
     """A folder for the losses of every epoch: FAMILY-TRIAL/REPEAT-FOLD/log.csv."""
     checkpoint: str | None = None
-    """A folder for the best weights while a net still trains: FAMILY-TRIAL/REPEAT-FOLD/best.weights.h5."""
+    """A folder for the best weights during training: FAMILY-TRIAL/REPEAT-FOLD/best.weights.h5."""
     tensorboard: str | None = None
-    """A folder for TensorBoard's logs, FAMILY-TRIAL/REPEAT-FOLD; needs the extra `tensorboard`."""
+    """A folder for TensorBoard logs: FAMILY-TRIAL/REPEAT-FOLD. Needs the package tensorboard."""
     callbacks: tuple[str, ...] = ()
-    """Keras callbacks of your own, `file.py:Name`; each is made anew, without arguments, for every training."""
+    """Your own Keras callbacks, `file.py:Name`. Each training creates them anew without arguments."""
     pretrained: PretrainedConfig = PretrainedConfig()
-    """What the family `pretrained` starts from."""
+    """The base of the family `pretrained`."""
     word_vectors: WordVectorsConfig = WordVectorsConfig()
-    """Vectors of words for the nets that read."""
+    """Pretrained word vectors for neural networks that read text."""
     shared: tuple[tuple[str, ...], ...] = ()
-    """Columns that go through the same layers, as in [[photo_1, photo_2]]: images, texts or categories. It is heeded by
-    families that have a branch for each kind of column."""
+    """Columns that share layers, such as [[photo_1, photo_2]]: images, texts or categories. Families without a branch
+    for each kind of column ignore it."""
 
     @field_validator("shared")
     @classmethod
@@ -300,17 +303,17 @@ class EnsembleConfig(ConfigSection):
     """How the trials are blended."""
 
     method: str = "nelder_mead"
-    """How weights are found: nelder_mead, convex, greedy, uniform, best, rank or stack."""
+    """The method that finds the weights: nelder_mead, convex, greedy, uniform, best, rank or stack."""
     members: Whole = Field(default=25, ge=1, le=1000)
-    """The most members that an ensemble may have."""
+    """The maximum number of members."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts new rows: the mean of each member's fold models (in order of time the last one), or the member
-    trained once more on all rows."""
+    """What predicts new rows: the mean of each member's fold models (`folds`; with folds in time order the last model),
+    or each member trained again on all rows (`refit`)."""
     seeds: Whole = Field(default=1, ge=1, le=100)
-    """How many times `refit` trains each member, with a seed of its own each; the mean predicts."""
+    """The number of refits of each member, each with its own seed. Their mean predicts."""
     weights: Literal["shared", "target", "class"] | None = None
-    """Whether a member has one weight, one for each target, or one for each class. Unless given, several targets have
-    their own where that is worth more on rows that the weights have not seen, and all else is shared."""
+    """Whether a member has one weight (`shared`), one for each target, or one for each class. Default: by target for
+    several targets where that has the better cross-fitted score, otherwise shared."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> EnsembleConfig:

@@ -1,4 +1,4 @@
-"""A study file as a frozen object, and its JSON Schema."""
+"""A study file as a whole: a frozen configuration, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ from workbench.errors import ConfigError, format_value
 
 
 class StudyConfig(ConfigSection):
-    """A study: its data, metric, folds, model families and budgets."""
+    """A study: data, metric, folds, families, budget. Read it with `load`."""
 
     name: Name
-    """The study's identity, and the name of its experiment."""
+    """The identity of the study, and the name of its MLflow experiment."""
     data: DataConfig
-    """The data files, and the roles of their columns."""
+    """The rows, and the meaning of their columns."""
     task: TaskType | None = None
-    """The task; inferred from the target by default."""
+    """The task. Default: inferred from the target."""
     targets: Mapping[str, TargetConfig] = Field(default_factory=dict)
-    """With several targets: settings of single targets, by the target's name."""
+    """For several targets: settings of single targets by name."""
     metric: str | None = None
-    """The metric to optimise; log_loss for classes and rmse for numbers by default. With several targets, the weighted
-    mean of their scores is optimised."""
+    """The metric to optimise. Default: log_loss for classes, rmse for numbers. For several targets: the weighted mean
+    of the scores."""
     also: tuple[str, ...] = ()
-    """Further metrics, which are computed and logged but not optimised."""
+    """Further metrics that are reported and logged, not optimised."""
     folds: FoldsConfig = FoldsConfig()
-    """How the rows are split for validation."""
+    """How rows are split for validation."""
     families: tuple[str, ...] = Field(min_length=1)
     """The model families to search, by name or `file.py:Name`, in the order of their first trials."""
     class_weight: Literal["balanced"] | None = None
-    """`balanced` weights classes by the inverse of their frequency in training."""
+    """Weight classes by the inverse of their frequency in training."""
     search: SearchConfig = SearchConfig()
-    """The budget and the strategy of the search."""
+    """The budget and the method of the search."""
     training: TrainingConfig = TrainingConfig()
-    """How neural networks are trained."""
+    """The training of neural networks."""
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)
     """The random seed of samplers and models."""
     deterministic: bool = Field(default=False, strict=True)
-    """Whether neural networks use only deterministic operations, even where these are slower."""
+    """Use only operations that give the same bits each time in neural networks, at the cost of speed."""
 
     _file: Path = PrivateAttr(Path("study.yaml"))
 
     @classmethod
     def of(cls, document: Mapping[str, Any], file: Path) -> StudyConfig:
-        """Return the config of a document that was read from `file`.
+        """Return the configuration of a document that was read from a file.
 
         Raises:
             ValidationError: pydantic's error for a key or a value that is not valid.
@@ -71,16 +71,16 @@ class StudyConfig(ConfigSection):
 
     @property
     def file(self) -> Path:
-        """The file that the study was read from, as the user gave its path."""
+        """The study file, as the user named it."""
         return self._file
 
     def resolve(self, path: str) -> Path:
-        """Return `path` relative to the study file's folder or, if it exists only there, to the current folder."""
+        """Return `path` relative to the study file's folder if it exists there, else to the current folder."""
         beside = self._file.resolve().parent / path
         return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
-        """Return the error for a `key` of this file, with a message in the common pattern."""
+        """Return the error of a `key` of this file, in the sentence that all errors share."""
         return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
 
 

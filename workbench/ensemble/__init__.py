@@ -30,6 +30,7 @@ from workbench.ensemble.candidates import candidates
 from workbench.ensemble.cross_fitting import Assessment, Baseline, assess
 from workbench.ensemble.diversity import Diversity, diversity
 from workbench.ensemble.methods import Blend, Minimum, Whose, check, methods, minimise
+from workbench.ensemble.result import EnsembleMember, EnsembleResult
 from workbench.ensemble.scorer import Threshold, apply_threshold
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "Baseline",
     "Blend",
     "Diversity",
+    "EnsembleMember",
+    "EnsembleResult",
     "Minimum",
     "Threshold",
     "Whose",

@@ -32,6 +32,7 @@ SECONDS = 10.0
 
 _SUM_TOLERANCE = 1e-6
 _CONSTANT = 1e-12
+_FIGURES = ("contribution", "error_correlation", "disagreement")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,22 @@ class Ambiguity:
     which the logarithm of a mean is above the mean of logarithms.
     """
     ensemble_loss: float
+
+
+@dataclass(frozen=True)
+class MemberDiversity:
+    """The figures of one member."""
+
+    name: str
+    weight: float
+    contribution: float | None
+    """How much worse the metric becomes without the member; None for a single member."""
+    reoptimised: bool
+    """Whether the others were blended again for that."""
+    mean_error_correlation: float | None
+    """The mean over the other members; None for a single member."""
+    mean_disagreement: float | None
+    """The mean over the other members; None for a single member."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +102,25 @@ class Diversity:
     reoptimised: NDArray[np.bool_]
     """(models,) whether there was time for that; if not, the others' weights are as given, scaled to sum 1."""
 
+    @property
+    def members(self) -> tuple[MemberDiversity, ...]:
+        """The figures of each member, in the order in which they were given."""
+        return tuple(
+            MemberDiversity(
+                name=name,
+                weight=float(self.weights[index]),
+                contribution=None if self.contributions is None else float(self.contributions[index]),
+                reoptimised=bool(self.reoptimised[index]),
+                mean_error_correlation=_mean_of_others(self.error_correlation, index),
+                mean_disagreement=_mean_of_others(self.disagreement, index),
+            )
+            for index, name in enumerate(self.names)
+        )
+
     def document(self) -> dict[str, Any]:
         """Return everything as JSON can hold it, the matrices in the order of `members`."""
-        models = range(len(self.names))
         return {
-            "members": [self._member(index) for index in models],
+            "members": [asdict(member) for member in self.members],
             "contribution": {"measure": self.measures["contribution"]},
             "error_correlation": {
                 "measure": self.measures["error_correlation"],
@@ -99,15 +130,21 @@ class Diversity:
             "ambiguity": None if self.ambiguity is None else asdict(self.ambiguity),
         }
 
-    def _member(self, index: int) -> dict[str, Any]:
-        return {
-            "name": self.names[index],
-            "weight": float(self.weights[index]),
-            "contribution": None if self.contributions is None else float(self.contributions[index]),
-            "reoptimised": bool(self.reoptimised[index]),
-            "mean_error_correlation": _mean_of_others(self.error_correlation, index),
-            "mean_disagreement": _mean_of_others(self.disagreement, index),
-        }
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Diversity:
+        """Return the diversity that `document` describes."""
+        members, ambiguity = document["members"], document["ambiguity"]
+        contributions = [member["contribution"] for member in members]
+        return cls(
+            names=tuple(member["name"] for member in members),
+            weights=np.array([member["weight"] for member in members]),
+            measures={name: document[name]["measure"] for name in _FIGURES},
+            error_correlation=np.array(document["error_correlation"]["matrix"]),
+            disagreement=np.array(document["disagreement"]["matrix"]),
+            ambiguity=None if ambiguity is None else Ambiguity(**ambiguity),
+            contributions=None if None in contributions else np.array(contributions),
+            reoptimised=np.array([member["reoptimised"] for member in members], dtype=np.bool_),
+        )
 
 
 def diversity(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.array import Array
-from workbench.ensemble.aggregation import Aggregation, RankAverage, WeightedMean
+from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import ROUNDS, greedy
@@ -168,6 +168,13 @@ def minimise(
 def methods() -> tuple[str, ...]:
     """Return the names of all methods."""
     return (*_METHODS, "rank", "stack")
+
+
+def aggregation_type(method: str, weighting: Whose) -> type[Aggregation]:
+    """Return the class that combines the predictions of members that a method has blended."""
+    if weighting != "shared":
+        return PerOutput
+    return {"rank": RankAverage, "stack": LinearStack}.get(method, WeightedMean)
 
 
 def check(method: str, members: int | None = None, seconds: float | None = None, *, targets: int = 1) -> None:

@@ -16,13 +16,14 @@ from workbench import models, trial
 from workbench.data import NewRows, Reader
 from workbench.data.dataset import Rows
 from workbench.data.new_data import NewData
-from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
+from workbench.ensemble.aggregation import Aggregation, WeightedMean, from_document, to_document
 from workbench.models.protocol import Model
 from workbench.submission import SubmissionLayout, Threshold
 from workbench.trial import Transforms
 
 _FILE = "bundle.json"
-_RANKS = "ranks.npz"
+# The arrays of the aggregation; those of ranks are the only ones.
+_ARRAYS = "ranks.npz"
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,14 @@ class Predictor:
         folder.mkdir(parents=True)
         known = {
             "members": [_copied(member, folder, f"models/{place}") for place, member in enumerate(self.members)],
-            "joiner": {"kind": type(self.joiner).__name__, **self.joiner.document()},
+            "joiner": to_document(self.joiner),
             "layout": self.layout.document(),
             "reader": self.reader.document(),
             "transform": self.transform,
             "threshold": self.threshold,
         }
-        if isinstance(self.joiner, RankAverage):
-            np.savez_compressed(folder / _RANKS, *self.joiner.scales)
+        if arrays := self.joiner.arrays():
+            np.savez_compressed(folder / _ARRAYS, *arrays)
         (folder / _FILE).write_text(json.dumps(known, indent=1))
 
 
@@ -158,14 +159,10 @@ def _member(folder: Path, known: Mapping[str, Any]) -> Member:
 
 
 def _joiner(folder: Path, known: Mapping[str, Any]) -> Aggregation:
-    if known["kind"] == "Apart":
-        return PerOutput.read(known)
-    if known["kind"] == "Stack":
-        return LinearStack.read(known)
-    if known["kind"] != "Ranks":
-        return WeightedMean()
-    with np.load(folder / _RANKS, allow_pickle=False) as scales:
-        return RankAverage(tuple(scales[f"arr_{place}"] for place in range(len(scales.files))))
+    if not (folder / _ARRAYS).exists():
+        return from_document(known)
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        return from_document(known, [arrays[f"arr_{place}"] for place in range(len(arrays.files))])
 
 
 def _loaded(member: Member) -> Member:

@@ -1,20 +1,20 @@
-"""The document of an ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
+"""An ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from workbench import models, submission, trial
 from workbench.config import StudyConfig
-from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
+from workbench.ensemble import EnsembleMember, EnsembleResult
+from workbench.ensemble.aggregation import Aggregation
 from workbench.errors import FamilyError, StudyError, format_list
 from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models.protocol import Model
@@ -29,14 +29,14 @@ Listen = Callable[[str], object]
 
 
 def assemble(
-    task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord], listen: Listen
+    task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord], listen: Listen
 ) -> Predictor:
     """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
 
     Args:
         task: the study's.
         archive: where the members' models are kept.
-        document: the ensemble.
+        ensemble: the ensemble.
         rows: the study's trials.
         listen: told of each model that is to be trained.
 
@@ -45,7 +45,7 @@ def assemble(
     """
     config, home = task.config, archive.home
     task.facts.check(home.fingerprint(config.name), config, but=["test"])
-    members = _members(document, rows, config)
+    members = _members(ensemble, rows, config)
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
@@ -55,18 +55,18 @@ def assemble(
             making.make()
     return Predictor(
         reader=task.reader,
-        members=[_member(*each) for each in zip(document["members"], members, made, strict=True)],
-        joiner=_joiner(document, members, task, archive),
+        members=[_member(*each) for each in zip(ensemble.members, members, made, strict=True)],
+        joiner=_joiner(ensemble, members, task, archive),
         layout=submission.infer_layout(task.dataset, task.metric),
         transform=trial.output_transforms(task.dataset, task.transform),
-        threshold=document.get("threshold"),
+        threshold=ensemble.threshold,
     )
 
 
-def complete(task: Task, archive: StudyStore, document: Mapping[str, Any], rows: Sequence[TrialRecord]) -> bool:
+def complete(task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord]) -> bool:
     """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
     try:
-        members = _members(document, rows, task.config)
+        members = _members(ensemble, rows, task.config)
     except StudyError:
         return False
     made = _made(task, archive, members)
@@ -100,47 +100,41 @@ def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecor
     return [[[*_makings(task.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
 
 
-def _member(known: Mapping[str, Any], rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
+def _member(known: EnsembleMember, rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
     stored = [[StoredModel(making.spec.located, making.place) for making in makings] for makings in made]
-    return Member(known["name"], rows[0].family, known["weight"], stored, known.get("weights"))
+    return Member(known.name, rows[0].family, known.weight, stored, known.output_weights)
 
 
 def _joiner(
-    document: Mapping[str, Any], members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
+    ensemble: EnsembleResult, members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
-    if document.get("weights", "shared") != "shared":
-        return PerOutput.read(document["joiner"])
-    if document["method"] == "stack":
-        return LinearStack.read(document["joiner"])
-    if document["method"] != "rank":
-        return WeightedMean()
     vault, tracker = task.schema, archive.tracker
-    return RankAverage.of(
-        [
+    return ensemble.aggregation.restore(
+        lambda: [
             np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
             for trials in members
         ]
     )
 
 
-def _members(document: Mapping[str, Any], rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
+def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
     """Return the trials of each member, or name the members that cannot be trained here.
 
     Of trials that differ by their seed only, those of other studies are done without where this one has some.
     """
     trials = {row.run_id: row for row in rows}
     strangers, found = [], []
-    for member in document["members"]:
-        own = [trials[run_id] for run_id in member["run_ids"] if run_id in trials]
+    for member in ensemble.members:
+        own = [trials[run_id] for run_id in member.run_ids if run_id in trials]
         found.append(own)
         if not own:
-            strangers.append(f"{member['name']} (not a trial of this study)")
+            strangers.append(f"{member.name} (not a trial of this study)")
             continue
         try:
             models.entry(own[0].family, config.resolve)
         except FamilyError as error:
-            strangers.append(f"{member['name']} ({str(error).rstrip('.')})")
+            strangers.append(f"{member.name} ({str(error).rstrip('.')})")
     if strangers:
         raise StudyError(
             f"Study {config.name!r}: predict needs a model of every member of the newest ensemble. Received members "

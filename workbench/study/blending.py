@@ -1,21 +1,20 @@
-"""Candidates -> the document of an ensemble, and its predictions."""
+"""Candidates -> an ensemble and its predictions."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from workbench import ensemble
-from workbench.ensemble import Assessment, Blend, Whose
+from workbench.ensemble import Assessment, Blend, EnsembleMember, EnsembleResult, Whose
+from workbench.ensemble.result import DecisionThreshold
 from workbench.evaluation import Metric
 from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric
 from workbench.study.candidate_pool import Candidate, Model
 from workbench.study.task import Task
-from workbench.submission import Threshold
 
 # The share of the time in which is found out what each member adds.
 _TO_EXPLAIN = 0.15
@@ -31,8 +30,8 @@ def blend_candidates(
     simplify: bool | None,
     seed: int,
     seconds: float | None,
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray | None]:
-    """Blend candidates; return the document, the out-of-fold and the test predictions.
+) -> tuple[EnsembleResult, np.ndarray, np.ndarray | None]:
+    """Blend candidates; return the ensemble, the out-of-fold and the test predictions.
 
     Args:
         models: the candidates, with their predictions.
@@ -61,18 +60,30 @@ def blend_candidates(
     names, shown = [rows[i].name for i in heaviest], [oof[i] for i in heaviest]
     explained = ensemble.diversity(shown, y, metric, every[heaviest], seed=seed, seconds=shares[1], names=names)
     threshold = _threshold(result.blend, metric)
-    known = {
-        "method": result.blend.method,
-        **_scores(result, metric),
-        "threshold": threshold,
-        "best_single_run_id": rows[result.best_single].run_id,
-        "also": score_ensemble(task.also, y, joined, threshold),
-        "candidates": len(rows),
-        "members": [_member(rows[i], i, result, task) for i in heaviest],
-        "diversity": explained.document(),
-        "seconds": time.monotonic() - began,
-    }
-    return known, joined, result.blend.combine(tests) if tests else None
+    made = EnsembleResult(
+        method=result.blend.method,
+        metric=metric.name,
+        direction=metric.direction,
+        score=result.blend.score,
+        members=tuple(_member(rows[i], i, result, task) for i in heaviest),
+        honest_score=result.honest_score,
+        honest_se=result.honest_se,
+        optimism=result.optimism,
+        baselines=result.rivals,
+        requested_method=result.asked,
+        remark=result.remark,
+        gap=result.blend.gap,
+        aggregation=result.blend.joiner,
+        weighting=result.blend.whose,
+        alternatives=result.alternatives,
+        threshold=threshold,
+        best_single_run_id=rows[result.best_single].run_id,
+        also=score_ensemble(task.also, y, joined, threshold),
+        candidates=len(rows),
+        diversity=explained,
+        seconds=time.monotonic() - began,
+    )
+    return made, joined, result.blend.combine(tests) if tests else None
 
 
 def _fold(task: Task) -> np.ndarray | None:
@@ -85,13 +96,13 @@ def _fold(task: Task) -> np.ndarray | None:
 
 
 def score_ensemble(
-    metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: Threshold
+    metrics: Sequence[Metric], y: np.ndarray, joined: np.ndarray, threshold: DecisionThreshold
 ) -> dict[str, float]:
     """Return an ensemble's scores; its threshold, of several targets each one's, decides for metrics of labels."""
     return {metric.name: metric.score(y, _decided(metric, joined, threshold)) for metric in metrics}
 
 
-def _decided(metric: Metric, joined: np.ndarray, threshold: Threshold) -> np.ndarray:
+def _decided(metric: Metric, joined: np.ndarray, threshold: DecisionThreshold) -> np.ndarray:
     """Return predictions as a metric is to read them: labels where it looks at labels and a threshold decides."""
     if not isinstance(threshold, Mapping):
         return ensemble.apply_threshold(joined, threshold) if metric.wants == "labels" else joined
@@ -109,31 +120,7 @@ def _decided(metric: Metric, joined: np.ndarray, threshold: Threshold) -> np.nda
     return ensemble.apply_threshold(joined, tuple(cuts))
 
 
-def _scores(result: Assessment, metric: Metric) -> dict[str, Any]:
-    """Return what an ensemble is worth, beside what simpler ones are."""
-    alternatives = {whose: asdict(each) for whose, each in result.alternatives.items()}
-    best, uniform, greedy = (result.rivals[name] for name in ("best", "uniform", "greedy"))
-    return {
-        "metric": metric.name,
-        "direction": metric.direction,
-        "score": result.blend.score,
-        "honest_score": result.honest_score,
-        "honest_se": result.honest_se,
-        "optimism": result.optimism,
-        "best_single": best.score,
-        "uniform": uniform.score,
-        "greedy": greedy.score,
-        "rivals": {name: asdict(rival) for name, rival in result.rivals.items()},
-        "asked": result.asked,
-        "remark": result.remark,
-        "gap": result.blend.gap,
-        "joiner": result.blend.joiner.document(),
-        "weights": result.blend.whose,
-        **({"alternatives": alternatives} if alternatives else {}),
-    }
-
-
-def _threshold(blend: Blend, metric: Metric) -> Threshold:
+def _threshold(blend: Blend, metric: Metric) -> DecisionThreshold:
     """Return the threshold that decides about labels; of several targets, that of each by name."""
     found = blend.threshold
     if not isinstance(metric, MultiTargetMetric):
@@ -149,11 +136,19 @@ def _parts(blend: Blend, task: Task) -> list[str]:
     return [target.name for target in data.targets] or [str(label) for label in data.classes or ()]
 
 
-def _member(candidate: Candidate, place: int, result: Assessment, task: Task) -> dict[str, Any]:
-    """Return what there is to know of the candidate at a place among those that were blended."""
-    known = {key: getattr(candidate, key) for key in ("run_id", "study", "family", "name", "score")}
+def _member(candidate: Candidate, place: int, result: Assessment, task: Task) -> EnsembleMember:
+    """Return the member that the candidate is at a place among those that were blended."""
     blend, spread, parts = result.blend, result.weights_se, _parts(result.blend, task)
     own = None if blend.apart is None else dict(zip(parts, blend.apart[place].tolist(), strict=True))
     error = None if spread is None else float(spread[place])
-    shown = {"weight": float(blend.weights[place]), "weight_se": error, "weights": own}
-    return {**known, **shown, "run_ids": list(candidate.run_ids)}
+    return EnsembleMember(
+        run_id=candidate.run_id,
+        family=candidate.family,
+        name=candidate.name,
+        score=candidate.score,
+        weight=float(blend.weights[place]),
+        weight_se=error,
+        output_weights=own,
+        study=candidate.study,
+        run_ids=candidate.run_ids,
+    )

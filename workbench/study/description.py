@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +9,18 @@ from workbench.config import mask_secrets
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
+    from workbench.ensemble import EnsembleResult
     from workbench.search.storage import TrialRecord
     from workbench.tracking import Provenance
 
 
-def markdown(own: Task, best: TrialRecord | None, ensemble: Mapping[str, Any] | None, experiment: str) -> str:
+def markdown(own: Task, best: TrialRecord | None, ensemble: EnsembleResult | None, experiment: str) -> str:
     """Return the description of a study.
 
     Args:
         own: what the study is about.
         best: its best trial.
-        ensemble: the document of its newest ensemble.
+        ensemble: its newest ensemble.
         experiment: the id that MLflow has given the study; links lead to runs of it.
     """
     from workbench.tracking import run_view
@@ -33,7 +33,7 @@ def markdown(own: Task, best: TrialRecord | None, ensemble: Mapping[str, Any] | 
     if best is not None:
         lines += [f"- best so far: [{_name(best)}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
     if ensemble is not None:
-        count, page = len(ensemble["members"]), link(ensemble["run_id"])
+        count, page = len(ensemble.members), link(ensemble.run_id)
         lines += [f"- newest ensemble: [of {count}]({page}), {_worth(ensemble)}"]
     test = "" if data.test_ids is None else f", {len(data.test_ids):,} to predict"
     return "\n".join(
@@ -73,11 +73,11 @@ def _name(best: TrialRecord) -> str:
     return f"{best.family} #{best.number}"
 
 
-def _worth(ensemble: Mapping[str, Any]) -> str:
+def _worth(ensemble: EnsembleResult) -> str:
     """Return an ensemble's score, and what it is worth on folds that its weights have not seen."""
-    fitted = f"{ensemble['metric']} {ensemble['score']:.5g}"
-    if ensemble["honest_score"] is None:
+    fitted = f"{ensemble.metric} {ensemble.score:.5g}"
+    if ensemble.honest_score is None:
         return f"{fitted}, without an honest score"
-    spread = "" if ensemble["honest_se"] is None else f" ± {ensemble['honest_se']:.2g}"
-    honest = f"honest {ensemble['metric']} **{ensemble['honest_score']:.5g}{spread}**"
+    spread = "" if ensemble.honest_se is None else f" ± {ensemble.honest_se:.2g}"
+    honest = f"honest {ensemble.metric} **{ensemble.honest_score:.5g}{spread}**"
     return f"{honest} ({fitted} on the folds that it was fitted to)"

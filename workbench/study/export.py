@@ -17,6 +17,7 @@ import pandas as pd
 import workbench
 from workbench import models
 from workbench.data import Dataset
+from workbench.ensemble import EnsembleResult
 from workbench.errors import ConfigError, StudyError
 from workbench.inference import predictor
 from workbench.inference.predictor import Predictor
@@ -42,9 +43,9 @@ _SOLD_AS = {
 class Export:
     """The models of one ensemble."""
 
-    def __init__(self, archive: StudyStore, bundle: Predictor, document: Mapping[str, Any]) -> None:
+    def __init__(self, archive: StudyStore, bundle: Predictor, ensemble: EnsembleResult) -> None:
         """Hold an ensemble with its models; nothing is written yet."""
-        self._store, self._bundle, self._document = archive, bundle, document
+        self._store, self._bundle, self._ensemble = archive, bundle, ensemble
 
     @cached_property
     def _logged(self) -> ModelRegistry:
@@ -66,15 +67,13 @@ class Export:
         if (most is not None and sum(sizes) > most) or _late(until, _SECONDS):
             return None
         began = time.monotonic()
-        document, metric = self._document, self._document["metric"]
-        found = [self._one(self._bundle, document["run_id"], "ensemble", {metric: document["score"]})]
+        ensemble, metric = self._ensemble, self._ensemble.metric
+        found = [self._one(self._bundle, ensemble.run_id, "ensemble", {metric: ensemble.score})]
         took, left = time.monotonic() - began, MOST - sum(sizes)
-        for place, (member, size) in enumerate(zip(document["members"], sizes, strict=True)):
+        for place, (member, size) in enumerate(zip(ensemble.members, sizes, strict=True)):
             if size <= left and not _late(until, took):
                 left -= size
-                found.append(
-                    self._one(self._bundle.alone(place), member["run_id"], "member", {metric: member["score"]})
-                )
+                found.append(self._one(self._bundle.alone(place), member.run_id, "member", {metric: member.score}))
         self._logged.free(found)
         return found[0]
 
@@ -84,7 +83,7 @@ class Export:
 
     def document(self, model_id: str, out: Path | None, *, register: bool) -> dict[str, Any]:
         """Register the model if asked to, and say what was made, as the command line prints it."""
-        name, run_id = self._store.config.name, self._document["run_id"]
+        name, run_id = self._store.config.name, self._ensemble.run_id
         version = self._logged.register(model_id, run_id) if register else None
         return {
             "model_uri": f"models:/{model_id}",

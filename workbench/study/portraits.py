@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
 from workbench.models.nn.architecture import DIAGRAM, SIZES, TABLE
 from workbench.models.nn.inspection import FILE, ImageInspection
@@ -27,13 +28,13 @@ class NetImages:
     notes: list[str] = field(default_factory=list)
 
 
-def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: Mapping[str, Any] | None) -> NetImages:
+def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> NetImages:
     """Return what there is to see of the members that have nets; without an ensemble, of each family's best trial.
 
     Args:
         tracker: of the study.
         rows: its finished trials, best first.
-        ensemble: the newest ensemble's document.
+        ensemble: the newest ensemble.
     """
     found = NetImages()
     for name, run_id in _shown(rows, ensemble):
@@ -46,12 +47,12 @@ def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: Mapping[str, A
     return found
 
 
-def _shown(rows: Sequence[TrialRecord], ensemble: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _shown(rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> Iterator[tuple[str, str]]:
     """Yield the names of trials and the ids of their runs."""
     if ensemble is not None:
-        for member in sorted(ensemble["members"], key=lambda member: -member["weight"]):
+        for member in sorted(ensemble.members, key=lambda member: -member.weight):
             # Trials that differ by their seed only have one architecture.
-            yield member["name"], member.get("run_ids", [member["run_id"]])[0]
+            yield member.name, member.run_ids[0]
         return
     seen: set[str] = set()
     for row in rows:

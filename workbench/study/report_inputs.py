@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench import config as configs
+from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
 from workbench.report import Curves, Recipe, ReportData, StudyFacts
 from workbench.search import trial_history
@@ -37,7 +38,7 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
         task.facts.check(facts, archive.config)
     vault, books = task.schema, archive.storage
     blend = _blend(task, archive)
-    seen = portraits.read(archive.tracker, rows, blend.document)
+    seen = portraits.read(archive.tracker, rows, blend.ensemble)
     return ReportData(
         question=_question(task),
         trials=rows,
@@ -46,7 +47,7 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
         curves=_curves(archive, rows),
         y=task.dataset.y[vault.rows],
         fold=vault.folds,
-        ensemble=blend.document,
+        ensemble=None if blend.ensemble is None else blend.ensemble.to_document(),
         oof=blend.oof,
         members=blend.members,
         places=trial_history.relative_positions(books),
@@ -62,7 +63,7 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
 class _Blend:
     """The newest ensemble with predictions, and what of it cannot be read."""
 
-    document: Mapping[str, Any] | None = None
+    ensemble: EnsembleResult | None = None
     oof: np.ndarray | None = None
     members: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -71,20 +72,19 @@ class _Blend:
 def _blend(task: Task, archive: StudyStore) -> _Blend:
     found, vault, tracker = _Blend(), task.schema, archive.tracker
     try:
-        document = tracker.newest_ensemble()
-        found.oof = tracker.predictions(document["run_id"], vault, test=False).oof
+        ensemble = tracker.newest_ensemble()
+        found.oof = tracker.predictions(ensemble.run_id, vault, test=False).oof
     except StudyError as error:
         found.notes.append(str(error))
         return found
-    found.document = document
-    for member in document["members"]:
-        runs = member.get("run_ids", [member["run_id"]])
+    found.ensemble = ensemble
+    for member in ensemble.members:
         try:
-            predictions = [tracker.predictions(run, vault, test=False).oof for run in runs]
+            predictions = [tracker.predictions(run, vault, test=False).oof for run in member.run_ids]
         except StudyError as error:
-            found.notes.append(f"{member['name']} is left out of figures that need its predictions. {error}")
+            found.notes.append(f"{member.name} is left out of figures that need its predictions. {error}")
             continue
-        found.members[member["name"]] = np.mean(predictions, axis=0)
+        found.members[member.name] = np.mean(predictions, axis=0)
     return found
 
 

@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.data import NewRows
+    from workbench.ensemble import EnsembleResult
     from workbench.ensemble.methods import Whose
     from workbench.inference.predictor import Predictor
     from workbench.search.events import Event
@@ -130,7 +131,7 @@ class Study:
         left = None if end is None else max(2.0, 0.6 * (end - time.monotonic()))
         ensemble = self._blended(seconds=left)
         submission = None if self.task.dataset.test_ids is None else self.submit(out)
-        model_id = self._log_models(ensemble.document, end)
+        model_id = self._log_models(ensemble.result, end)
         self._publish(end)
         return self._summary(ensemble, submission, model_id, began)
 
@@ -246,7 +247,7 @@ class Study:
         asked = weights or self.config.ensemble.weights
         if not found and self.rows():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
-        document, oof, test = blend_candidates(
+        result, oof, test = blend_candidates(
             found,
             own,
             method=method or self.config.ensemble.method,
@@ -258,10 +259,10 @@ class Study:
             seconds=seconds,
         )
         with self.home.explain_disk_errors():
-            run_id = tracker.record_ensemble(document, oof, test, own.schema, metric=own.metric.name)
+            run_id = tracker.record_ensemble(result, oof, test, own.schema, metric=own.metric.name)
             self.store.tell()
-        full = {"run_id": run_id, **document}
-        return Ensemble(full, lambda rows: self._assemble(full).predict(rows))
+        recorded = replace(result, run_id=run_id)
+        return Ensemble(recorded, lambda rows: self._assemble(recorded).predict(rows))
 
     def take(
         self, name: str, *, oof: str | os.PathLike[str], test: str | os.PathLike[str] | None = None
@@ -311,14 +312,14 @@ class Study:
 
         path = Path(out or f"{self.name}-submission.csv").resolve()
         own, tracker = self.task, self.store.tracker
-        document = tracker.newest_ensemble()
-        data, run_id = own.dataset, document["run_id"]
+        ensemble = tracker.newest_ensemble()
+        data, run_id = own.dataset, ensemble.run_id
         test = tracker.predictions(run_id, own.schema).test
         if data.test_ids is None or test is None:
             raise SubmissionError(f"{self.config.file}: the study has no rows to predict. Set data.test.")
         numbered = self.config.data.id is None and np.array_equal(data.test_ids, np.arange(len(data.test_ids)))
-        frame = submission.make(data, test, own.metric, by_position=numbered, threshold=document.get("threshold"))
-        score = {"metric": own.metric.name, "score": document["score"], "honest_score": document["honest_score"]}
+        frame = submission.make(data, test, own.metric, by_position=numbered, threshold=ensemble.threshold)
+        score = {"metric": own.metric.name, "score": ensemble.score, "honest_score": ensemble.honest_score}
         submission.write(frame, path, {"study": self.name, "run_id": run_id, **score})
         tracker.attach(run_id, path)
         return path
@@ -346,10 +347,10 @@ class Study:
 
         # What is wrong with the rows is said before MLflow loads, which takes seconds.
         new = self.task.reader.read(rows, cache=self.task.cache)
-        document = self.store.tracker.newest_ensemble()
-        frame = self._assemble(document, listen).table(new)
+        ensemble = self.store.tracker.newest_ensemble()
+        frame = self._assemble(ensemble, listen).table(new)
         if out is not None:
-            submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": document["run_id"]})
+            submission.write(frame, Path(out).resolve(), {"study": self.name, "run_id": ensemble.run_id})
         return frame
 
     def export(
@@ -377,8 +378,8 @@ class Study:
 
         folder = None if out is None else Path(out).resolve()
         export.check_out(folder)
-        document = self.store.tracker.newest_ensemble()
-        made = export.Export(self.store, self._assemble(document, listen), document)
+        ensemble = self.store.tracker.newest_ensemble()
+        made = export.Export(self.store, self._assemble(ensemble, listen), ensemble)
         model_id = cast("str", made.log())
         if folder is not None:
             made.copy(model_id, folder)
@@ -432,11 +433,11 @@ class Study:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return own.folds.hash
 
-    def _assemble(self, document: Mapping[str, Any], listen: Callable[[str], object] | None = None) -> Predictor:
-        """Return the ensemble of `document` with its models."""
+    def _assemble(self, ensemble: EnsembleResult, listen: Callable[[str], object] | None = None) -> Predictor:
+        """Return an ensemble with its models."""
         from workbench.study import assemble
 
-        return assemble.assemble(self.task, self.store, document, self.rows(), listen or (lambda _: None))
+        return assemble.assemble(self.task, self.store, ensemble, self.rows(), listen or (lambda _: None))
 
     def _publish(self, end: float | None) -> None:
         """Put figures and page into MLflow, as far as there is time until `end`."""
@@ -453,15 +454,15 @@ class Study:
             return search.trials, search.minutes
         return None, MINUTES
 
-    def _log_models(self, document: Mapping[str, Any], end: float | None) -> str | None:
+    def _log_models(self, ensemble: EnsembleResult, end: float | None) -> str | None:
         """Log an ensemble's models where nothing has to be trained for them, and there is time and room."""
         from workbench.study import assemble, export
 
         if self.home.is_full(self.config.search.disk) or not assemble.complete(
-            self.task, self.store, document, self.rows()
+            self.task, self.store, ensemble, self.rows()
         ):
             return None
-        return export.Export(self.store, self._assemble(document), document).log(end, export.MOST)
+        return export.Export(self.store, self._assemble(ensemble), ensemble).log(end, export.MOST)
 
     def _summary(self, ensemble: Ensemble, submission: Path | None, model_id: str | None, began: float) -> Summary:
         rows = self.rows()
@@ -471,7 +472,7 @@ class Study:
             study=self.name,
             trials={state: counts[state] for state in ("complete", "pruned", "failed")},
             best=None if best is None else asdict(best),
-            ensemble=dict(ensemble.document),
+            ensemble=ensemble.document,
             submission=None if submission is None else str(submission),
             model_uri=model_id and f"models:/{model_id}",
             seconds=time.monotonic() - began,
@@ -490,10 +491,10 @@ class Study:
         known = data.load_answers(self.config)
         if known is None:
             return None
-        own, document = self.task, self.store.tracker.newest_ensemble()
+        own, ensemble = self.task, self.store.tracker.newest_ensemble()
         # Such a source always has test rows, so its ensembles have predictions for them.
-        test = cast("np.ndarray", self.store.tracker.predictions(document["run_id"], own.schema).test)
-        scores = score_ensemble((own.metric, *own.also), known[1], test, document["threshold"])
+        test = cast("np.ndarray", self.store.tracker.predictions(ensemble.run_id, own.schema).test)
+        scores = score_ensemble((own.metric, *own.also), known[1], test, ensemble.threshold)
         file.write_text(json.dumps(scores))
         return scores
 

@@ -14,6 +14,7 @@ from workbench.study import description
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
+    from workbench.ensemble import EnsembleResult
     from workbench.search.ensemble_objective import EnsembleObjective
     from workbench.search.storage import TrialRecord, TrialStorage
     from workbench.tracking import Checkpoints, Tracker
@@ -123,8 +124,8 @@ class StudyStore:
     def _loss(self, row: TrialRecord) -> float:
         return self.task.metric.loss_of(row.score or 0.0)
 
-    def _ensemble(self) -> dict[str, Any] | None:
-        """Return the document of the newest ensemble, where there is one."""
+    def _ensemble(self) -> EnsembleResult | None:
+        """Return the newest ensemble, where there is one."""
         try:
             return self.tracker.newest_ensemble()
         except StudyError:
@@ -174,8 +175,8 @@ class StudyStore:
     def needed(self, rows: Sequence[TrialRecord]) -> set[Key]:
         """Return the trials among `rows` that are members of the newest ensemble."""
         keys = {row.run_id: row.key for row in rows}
-        members = (self._ensemble() or {"members": []})["members"]
-        runs = [run_id for member in members for run_id in member.get("run_ids", [member["run_id"]])]
+        ensemble = self._ensemble()
+        runs = [] if ensemble is None else [run_id for member in ensemble.members for run_id in member.run_ids]
         return {keys[run_id] for run_id in runs if run_id in keys}
 
     def full(self) -> bool:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_view
@@ -164,7 +166,7 @@ class Tracker:
 
     def record_ensemble(
         self,
-        document: Mapping[str, Any],
+        ensemble: EnsembleResult,
         oof: np.ndarray,
         test: np.ndarray | None,
         vault: PredictionSchema,
@@ -174,24 +176,25 @@ class Tracker:
         """Write a new run for an ensemble, linked with its members' both ways, and return its id.
 
         Args:
-            document: the ensemble as the command line prints it, run_id left out.
+            ensemble: the ensemble, without a run_id.
             oof: its out-of-fold predictions, in the vault's order.
             test: its test predictions.
             vault: how predictions are laid out.
             metric: the name under which the score is logged.
         """
-        shown = f"ensemble of {len(document['members'])} · {document['score']:.5g}"
-        if document["honest_score"] is not None:
-            shown += f" · honest {document['honest_score']:.5g}"
-        tags = {"folds": vault.hash, "method": document["method"], "state": "complete"}
-        members = self._members(document)
-        note = {_NOTE: _links(document, members)}
-        numbers = {metric: document["score"], "seconds": document["seconds"], **document["also"]}
-        numbers |= {k: document[k] for k in ("honest_score", "honest_se", "gap") if document[k] is not None}
+        shown = f"ensemble of {len(ensemble.members)} · {ensemble.score:.5g}"
+        if ensemble.honest_score is not None:
+            shown += f" · honest {ensemble.honest_score:.5g}"
+        tags = {"folds": vault.hash, "method": ensemble.method, "state": "complete"}
+        members = self._members(ensemble)
+        note = {_NOTE: _links(ensemble, members)}
+        numbers: dict[str, float] = {metric: ensemble.score, "seconds": ensemble.seconds, **ensemble.also}
+        optional = {"honest_score": ensemble.honest_score, "honest_se": ensemble.honest_se, "gap": ensemble.gap}
+        numbers |= {name: value for name, value in optional.items() if value is not None}
         with self._run("ensemble", f"{time.time_ns()}", shown, tags, note) as (run, folder):
-            self._write(run, [RunMetric(*number) for number in numbers.items()], {"method": document["method"]})
-            full = {"run_id": run.info.run_id, **document}
-            (folder / "ensemble.json").write_text(json.dumps(full, indent=1))
+            self._write(run, [RunMetric(*number) for number in numbers.items()], {"method": ensemble.method})
+            document = replace(ensemble, run_id=run.info.run_id).to_document()
+            (folder / "ensemble.json").write_text(json.dumps(document, indent=1))
             vault.oof_frame(oof).to_parquet(folder / "oof.parquet", index=False)
             if test is not None:
                 vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
@@ -242,8 +245,8 @@ class Tracker:
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
 
-    def newest_ensemble(self) -> dict[str, Any]:
-        """Return the document of the study's newest ensemble.
+    def newest_ensemble(self) -> EnsembleResult:
+        """Return the study's newest ensemble.
 
         Raises:
             StudyError: there is none yet.
@@ -252,8 +255,9 @@ class Tracker:
         runs = self._search(where, most=1)
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
-        document: dict[str, Any] = json.loads(self._artifact(runs[0].info.run_id, "ensemble.json").read_text())
-        return document
+        run_id = str(runs[0].info.run_id)
+        document = json.loads(self._artifact(run_id, "ensemble.json").read_text())
+        return replace(EnsembleResult.from_document(document), run_id=run_id)
 
     def predictions(self, run_id: str, vault: PredictionSchema, *, test: bool = True) -> Predictions:
         """Return the predictions of a run; without `test`, the out-of-fold ones alone.
@@ -377,13 +381,13 @@ class Tracker:
             )
         return frame
 
-    def _members(self, document: Mapping[str, Any]) -> list[Run]:
+    def _members(self, ensemble: EnsembleResult) -> list[Run]:
         """Return the runs of an ensemble's members, all those of one that is the mean of several; in one question."""
-        wanted = dict.fromkeys(run_id for each in document["members"] for run_id in _run_ids(each))
+        wanted = dict.fromkeys(run_id for member in ensemble.members for run_id in member.run_ids)
         if not wanted:
             return []
         # A member of another study is in that one's experiment.
-        others = {each.get("study", self._study) for each in document["members"]} - {self._study}
+        others = {member.study or self._study for member in ensemble.members} - {self._study}
         experiments = [self.experiment_id, *(Tracker(self._home, other).experiment_id for other in sorted(others))]
         listed = ", ".join(f"'{run_id}'" for run_id in wanted)
         where = f"attributes.run_id IN ({listed})"
@@ -395,18 +399,13 @@ class Tracker:
         self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MOST_ENSEMBLES:]))
 
 
-def _run_ids(member: Mapping[str, Any]) -> Sequence[str]:
-    ids: Sequence[str] = member.get("run_ids", [member["run_id"]])
-    return ids
-
-
-def _links(document: Mapping[str, Any], members: Sequence[Run]) -> str:
+def _links(ensemble: EnsembleResult, members: Sequence[Run]) -> str:
     """Return a table of an ensemble's members and their weights, as Markdown."""
     experiments = {run.info.run_id: run.info.experiment_id for run in members}
     lines = ["| member | weight |", "| --- | --- |"]
-    for each in document["members"]:
-        link = run_view.of_run(experiments.get(each["run_id"], 0), each["run_id"])
-        lines.append(f"| [{each['name']}]({link}) | {each['weight']:.4f} |")
+    for member in ensemble.members:
+        link = run_view.of_run(experiments.get(member.run_id, 0), member.run_id)
+        lines.append(f"| [{member.name}]({link}) | {member.weight:.4f} |")
     return "\n".join(lines)
 
 
