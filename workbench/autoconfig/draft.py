@@ -141,66 +141,66 @@ def _lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterat
     yield f"# yaml-language-server: $schema={_relative_path(path, schema)}"
     yield f"# Drafted from {profile.files.label}. Read it, change what is wrong, then: workbench run {path.name}"
     yield ""
-    yield _format_entry(
-        "name", study_name(path.stem), "the identity of the study and the name of its MLflow experiment"
-    )
+    yield _set("name", study_name(path.stem), "the identity of the study and the name of its MLflow experiment")
     yield ""
     yield "data:"
-    yield from _data(path, profile, inferred)
+    yield from _data_lines(path, profile, inferred)
     yield ""
-    yield _format_entry(
+    yield from _task_lines(inferred)
+    yield ""
+    yield "folds:"
+    yield from _fold_lines(profile, inferred)
+    yield ""
+    yield from _family_lines(inferred)
+    yield ""
+    yield from _search_lines()
+    yield ""
+    yield _set("seed", configs.StudyConfig.model_fields["seed"].default, "the random seed of samplers and models")
+
+
+def _task_lines(inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines about the task and the metrics."""
+    yield _set(
         "task", inferred.task, "binary, multiclass or regression; with several targets multilabel or multitarget"
     )
     if inferred.metric is None:
-        yield _format_hint(
+        yield _hint(
             "metric", "log_loss", "one metric for all targets; default: log_loss for classes and rmse for numbers"
         )
     else:
-        yield _format_entry(
+        yield _set(
             "metric", inferred.metric, f"the metric to optimise; or {_other_metrics(inferred)}, file.py:function"
         )
-    yield _format_entry("also", list(inferred.also), "computed and logged, but not optimised")
+    yield _set("also", list(inferred.also), "computed and logged, but not optimised")
     if len(inferred.targets) > 1:
         yield f"{'# targets:':<{_COMMENT_COLUMN}} # settings of single targets: task, metric, weight, loss, …"
         yield f"#   {inferred.targets[0]}: {{weight: 2}}"
     elif inferred.task != "regression":
-        yield _format_hint("class_weight", "balanced", "weight classes by the inverse of their frequency")
-    yield ""
-    yield "folds:"
-    yield from _folds(profile, inferred)
-    yield ""
-    yield from _families(inferred)
-    yield ""
+        yield _hint("class_weight", "balanced", "weight classes by the inverse of their frequency")
+
+
+def _search_lines() -> Iterator[str]:
+    """Yield the lines of the sections `search` and `ensemble`."""
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
-    yield _format_entry(
-        "minutes", int(MINUTES), "time limit of one run, submission included; or set trials, or both", 1
-    )
-    yield _format_entry("sampler", search.sampler, f"the Optuna sampler: {', '.join(samplers())}", 1)
-    yield _format_entry("goal", search.goal, "the objective of tpe: score, or ensemble (the gain of the ensemble)", 1)
-    yield _format_entry("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruners())}", 1)
+    yield _set("minutes", int(MINUTES), "time limit of one run, submission included; or set trials, or both", 1)
+    yield _set("sampler", search.sampler, f"the Optuna sampler: {', '.join(samplers())}", 1)
+    yield _set("goal", search.goal, "the objective of tpe: score, or ensemble (the gain of the ensemble)", 1)
+    yield _set("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruners())}", 1)
     yield ""
     yield "ensemble:"
-    yield _format_entry(
-        "method", blend.method, f"the method that finds the weights: {', '.join(ensemble.methods())}", 1
-    )
-    yield _format_entry("members", blend.members, "the most members of the ensemble", 1)
-    yield ""
-    yield _format_entry(
-        "seed", configs.StudyConfig.model_fields["seed"].default, "the random seed of samplers and models"
-    )
+    yield _set("method", blend.method, f"the method that finds the weights: {', '.join(ensemble.methods())}", 1)
+    yield _set("members", blend.members, "the most members of the ensemble", 1)
 
 
-def _data(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+def _data_lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
     """Yield the lines of the section `data`."""
     files = profile.files
     source = f"{files.scheme}:{files.name}"
     train = source if files.scheme or files.train is None else _relative_path(path, files.train)
-    yield _format_entry(
-        "train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1
-    )
+    yield _set("train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1)
     if profile.images is not None:
-        yield _format_entry(
+        yield _set(
             "images", _relative_path(path, profile.images), "the folder of the image files that the table names", 1
         )
     further = {
@@ -212,91 +212,89 @@ def _data(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterato
         # The files of a downloaded competition are found again by its name.
         if file is not None and not (files.scheme and file in files.discovered):
             value = file.name if files.scheme and key == "labels" else _relative_path(path, file)
-            yield _format_entry(key, value, comment, 1)
-    yield from _columns(profile, inferred)
+            yield _set(key, value, comment, 1)
+    yield from _column_lines(profile, inferred)
 
 
-def _columns(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+def _column_lines(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
     """Yield the lines about the roles of the columns."""
     if len(inferred.targets) == 1:
-        yield _format_entry("target", inferred.targets[0], "the target column", 1)
+        yield _set("target", inferred.targets[0], "the target column", 1)
     else:
-        yield _format_entry("target", list(inferred.targets), "the target columns", 1)
+        yield _set("target", list(inferred.targets), "the target columns", 1)
     if inferred.task == "binary" and inferred.classes:
-        yield _format_hint(
+        yield _hint(
             "positive",
             inferred.classes[-1],
             "the class whose probability is predicted; default: the last in sorted order",
             1,
         )
     if profile.image_size is not None:
-        yield _format_entry("image_size", list(profile.image_size), "height and width to which images are resized", 1)
-        yield _format_hint("corrupt", "skip", "skip training images that cannot be decoded", 1)
+        yield _set("image_size", list(profile.image_size), "height and width to which images are resized", 1)
+        yield _hint("corrupt", "skip", "skip training images that cannot be decoded", 1)
     if inferred.id is not None:
-        yield _format_entry("id", inferred.id, "identifies the rows; never a feature", 1)
+        yield _set("id", inferred.id, "identifies the rows; never a feature", 1)
     if profile.steps is not None:
-        yield _format_entry(
-            "steps", profile.steps, "orders the steps within one id; all rows of an id are one sequence", 1
-        )
+        yield _set("steps", profile.steps, "orders the steps within one id; all rows of an id are one sequence", 1)
     if inferred.drop:
-        yield _format_entry("drop", list(inferred.drop), "excluded: missing in the test rows, or only ids", 1)
+        yield _set("drop", list(inferred.drop), "excluded: missing in the test rows, or only ids", 1)
     elif profile.features_in_columns:
-        yield _format_hint("drop", [], "columns to exclude", 1)
+        yield _hint("drop", [], "columns to exclude", 1)
     if inferred.kind == "image" and profile.features_in_columns and not profile.image_columns:
-        yield _format_entry("types", {"x": "image"}, "the columns are the pixels of an image", 1)
+        yield _set("types", {"x": "image"}, "the columns are the pixels of an image", 1)
     elif profile.features_in_columns:
-        yield _format_hint("types", {}, "corrects the kind of a column, as in {zip: category}", 1)
+        yield _hint("types", {}, "corrects the kind of a column, as in {zip: category}", 1)
     if inferred.group is not None:
-        yield _format_hint("group", inferred.group, "keeps rows of equal values in one fold; see folds.kind", 1)
-    yield from _time(inferred)
+        yield _hint("group", inferred.group, "keeps rows of equal values in one fold; see folds.kind", 1)
+    yield from _time_lines(inferred)
 
 
-def _time(inferred: InferredConfig) -> Iterator[str]:
+def _time_lines(inferred: InferredConfig) -> Iterator[str]:
     """Yield the lines about time: the order of the rows and, if the test rows are later, series, lags and windows."""
     structure = inferred.time
     if not structure.columns:
         return
     time = structure.columns[0] if len(structure.columns) == 1 else list(structure.columns)
     if not structure.test_is_later:
-        yield _format_hint("time", time, "orders the rows; see folds.kind", 1)
+        yield _hint("time", time, "orders the rows; see folds.kind", 1)
         return
-    yield _format_entry("time", time, "orders the rows; see folds.kind", 1)
+    yield _set("time", time, "orders the rows; see folds.kind", 1)
     if structure.series:
-        yield _format_entry("series", list(structure.series), "identifies the series; one row per time in each", 1)
+        yield _set("series", list(structure.series), "identifies the series; one row per time in each", 1)
     if structure.lags:
-        yield _format_entry("lags", list(structure.lags), "steps back whose inputs are added to a row", 1)
-        yield _format_entry("windows", list(structure.windows), "steps up to a row over which inputs are averaged", 1)
+        yield _set("lags", list(structure.lags), "steps back whose inputs are added to a row", 1)
+        yield _set("windows", list(structure.windows), "steps up to a row over which inputs are averaged", 1)
         if inferred.task == "regression":
-            yield _format_hint("horizon", structure.horizon, "also adds the target from this many steps back", 1)
+            yield _hint("horizon", structure.horizon, "also adds the target from this many steps back", 1)
 
 
-def _folds(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+def _fold_lines(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
     """Yield the lines of the section `folds`, with alternatives that the columns suggest."""
     rows, defaults = len(profile.train), configs.FoldsConfig.model_validate({})
     if inferred.time.test_is_later:
-        yield _format_entry(
+        yield _set(
             "kind", "time", f"validates on later rows, like the submission; or {_other_kinds('time', inferred)}", 1
         )
         folds = defaults.folds if rows <= MANY_ROWS else 2
-        yield _format_entry("folds", min(folds, max(rows - 1, 2)), "models per trial; the last predicts new rows", 1)
+        yield _set("folds", min(folds, max(rows - 1, 2)), "models per trial; the last predicts new rows", 1)
     elif rows > MANY_ROWS:
         comment = f"a single hold-out, because there are {rows:,} rows; or {_other_kinds('holdout', inferred)}"
-        yield _format_entry("kind", "holdout", comment, 1)
-        yield _format_entry("fraction", defaults.fraction, "the fraction of rows that is held out", 1)
+        yield _set("kind", "holdout", comment, 1)
+        yield _set("fraction", defaults.fraction, "the fraction of rows that is held out", 1)
     else:
         kind = "stratified" if inferred.stratified else "kfold"
-        yield _format_entry("kind", kind, f"or {_other_kinds(kind, inferred)}", 1)
-        yield _format_entry("folds", min(defaults.folds, max(rows, 2)), "models per trial", 1)
-        yield _format_hint("repeats", 2, "repeats with other random folds (kfold, stratified)", 1)
+        yield _set("kind", kind, f"or {_other_kinds(kind, inferred)}", 1)
+        yield _set("folds", min(defaults.folds, max(rows, 2)), "models per trial", 1)
+        yield _hint("repeats", 2, "repeats with other random folds (kfold, stratified)", 1)
     if inferred.group is not None:
         kind = "group_stratified" if inferred.stratified else "group"
-        yield _format_hint("kind", kind, f"with data.group: no {inferred.group!r} in two folds", 1)
+        yield _hint("kind", kind, f"with data.group: no {inferred.group!r} in two folds", 1)
     if inferred.time.columns and not inferred.time.test_is_later:
-        yield _format_hint("kind", "time", f"with data.time: validates on later {inferred.time.columns[0]!r} only", 1)
-    yield _format_entry("seed", defaults.seed, "the random seed of the folds, separate from that of the study", 1)
+        yield _hint("kind", "time", f"with data.time: validates on later {inferred.time.columns[0]!r} only", 1)
+    yield _set("seed", defaults.seed, "the random seed of the folds, separate from that of the study", 1)
 
 
-def _families(inferred: InferredConfig) -> Iterator[str]:
+def _family_lines(inferred: InferredConfig) -> Iterator[str]:
     """Yield the families, and as comments those that could be added."""
     yield "families:  # in the order of their first trials; delete a line to leave a family out"
     for name in inferred.families:
@@ -337,12 +335,12 @@ def _relative_path(study: Path, file: Path) -> str:
     return (file if relative.parts.count("..") > _MAX_PARENTS else relative).as_posix()
 
 
-def _format_entry(key: str, value: Any, comment: str, depth: int = 0) -> str:
+def _set(key: str, value: Any, comment: str, depth: int = 0) -> str:
     """Return the line of a key."""
     return _append_comment(f"{'  ' * depth}{key}: {_to_yaml(value)}", comment)
 
 
-def _format_hint(key: str, value: Any, comment: str, depth: int = 0) -> str:
+def _hint(key: str, value: Any, comment: str, depth: int = 0) -> str:
     """Return the line of a key that is commented out."""
     return _append_comment(f"{'  ' * depth}# {key}: {_to_yaml(value)}", comment)
 

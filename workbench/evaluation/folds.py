@@ -203,25 +203,25 @@ def load(path: str | os.PathLike[str]) -> Folds:
         table = pyarrow.parquet.read_table(os.fspath(path), page_checksum_verification=True)
     except (OSError, pyarrow.ArrowException) as error:
         reason = "no file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0].rstrip(".")
-        raise _damaged_file(path, reason) from error
+        raise _refuse_file(path, reason) from error
     metadata = {
         key.decode(errors="replace"): value.decode(errors="replace")
         for key, value in (table.schema.metadata or {}).items()
     }
     names = [name for name in table.column_names if name != "order"]
     if metadata.get("kind") not in get_args(FoldKind) or not re.fullmatch("[0-9a-f]{16}", metadata.get("hash", "")):
-        raise _damaged_file(path, "kind or hash is missing")
+        raise _refuse_file(path, "kind or hash is missing")
     if not names or names != [f"repeat_{repeat}" for repeat in range(len(names))]:
-        raise _damaged_file(path, f"the columns are {table.column_names}")
+        raise _refuse_file(path, f"the columns are {table.column_names}")
     if ("order" in table.column_names) != (metadata["kind"] == "time"):
-        raise _damaged_file(path, "the column 'order' and the kind 'time' go together")
+        raise _refuse_file(path, "the column 'order' and the kind 'time' go together")
     if any(field.type != (pyarrow.int64() if field.name == "order" else pyarrow.int16()) for field in table.schema):
-        raise _damaged_file(path, "a column has the wrong type")
+        raise _refuse_file(path, "a column has the wrong type")
     if any(column.null_count for column in table.columns):
-        raise _damaged_file(path, "a value is missing")
+        raise _refuse_file(path, "a value is missing")
     assignment = np.stack([table[name].to_numpy() for name in names])
     if not assignment.size or not _is_complete(assignment):
-        raise _damaged_file(path, "a fold has no rows")
+        raise _refuse_file(path, "a fold has no rows")
     order = table["order"].to_numpy() if "order" in table.column_names else None
     return Folds(cast(FoldKind, metadata["kind"]), assignment, order, metadata["hash"])
 
@@ -287,7 +287,7 @@ def _is_complete(assignment: Array) -> bool:
     return bool(folds) and all(set(np.unique(row).tolist()) - {-1} == folds for row in assignment)
 
 
-def _damaged_file(path: str | os.PathLike[str], reason: str) -> EvaluationError:
+def _refuse_file(path: str | os.PathLike[str], reason: str) -> EvaluationError:
     """Return the error for a file of folds that cannot be used."""
     return EvaluationError(
         f"{os.fspath(path)}: must be the folds that a study wrote. Received: {reason}. "
