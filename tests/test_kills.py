@@ -258,7 +258,7 @@ def reused(trials: dict[str, FrozenTrial], marks: dict[str, float]) -> None:
 
 def interrupted(command: Command, status: int, *, twice: bool = False, early: bool = False) -> None:
     """Check how a command ends that met Ctrl-C: exit status 130, and one line beside those of its trials."""
-    over = "Look around" in (command.folder / "out.txt").read_text()
+    over = "Next: workbench ui" in (command.folder / "out.txt").read_text()
     if (early or over) and status == -signal.SIGINT:
         # Before Python has come to the command, and when it takes itself down after the last word, it ends as any
         # program does; a shell calls that 130 as well.
