@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,9 +19,7 @@ from workbench.cli.json_output import to_json
 from workbench.errors import SearchError, WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.cli.progress import ProgressView
-    from workbench.search.events import Event
-    from workbench.study import Study, Summary
+    from workbench.study import Study
 
 _INTERRUPTED = 130
 _INTERRUPTION = "interrupted; finished folds are kept, and the same command goes on from there."
@@ -173,13 +169,16 @@ def run(
     if minutes is not None and not minutes > 0:
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
-    console = Console(stderr=True)
-    with _show_progress(study, console, trials, minutes, events) as listen:
+    from workbench.cli.progress import show_progress
+
+    with show_progress(study, Console(stderr=True), trials, minutes, events) as listen:
         summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=listen)
     if as_json:
         _print_json(asdict(summary))
     else:
-        _print_summary(study, summary)
+        from workbench.cli.run_summary import print_summary
+
+        print_summary(_console(), study, summary)
 
 
 @app.command()
@@ -476,58 +475,6 @@ def _open(file: str, home: str | None, **overrides: Any) -> Study:
     from workbench.study import open
 
     return open(file, home, tell=lambda line: print(line, file=sys.stderr, flush=True), **overrides)
-
-
-@contextmanager
-def _show_progress(
-    study: Study, console: Console, trials: int | None, minutes: float | None, events: str | None
-) -> Iterator[Callable[[Event], None]]:
-    """Show a live display on a terminal and lines elsewhere, and write the events to a file if one is given."""
-    from workbench.cli.progress import EventLog, LineProgress, LiveProgress
-
-    maximize = study.task.scored_by.direction == "maximize"
-    overridden = trials is not None or minutes is not None
-    budget = (trials, minutes) if overridden else (study.config.search.trials, study.config.search.minutes)
-    listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
-    if console.is_terminal:
-        title = f"{study.name} · {study.task.scored_by.name}"
-        listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
-    else:
-        listeners.append(LineProgress(console, maximize=maximize))
-
-    def listen(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
-    with ExitStack() as stack:
-        for listener in listeners:
-            stack.enter_context(listener)
-        yield listen
-
-
-def _print_summary(study: Study, summary: Summary) -> None:
-    """Print the result of a run: families, ensemble, submission, and the test scores if they are known."""
-    from workbench.cli import console_tables
-    from workbench.report.formatting import command
-
-    console = _console()
-    for note in study.task.dataset.notes:
-        console.print(note, style="dim", soft_wrap=True, highlight=False)
-    console.print(console_tables.by_family(study.rows(), metric=study.task.metric.name))
-    if summary.ensemble is not None:
-        console.print(console_tables.ensemble(summary.ensemble))
-    if summary.submission is not None:
-        console.print(f"Submission: {summary.submission}", soft_wrap=True, highlight=False)
-    if summary.test_scores is not None and summary.ensemble is not None:
-        scores = ", ".join(f"{name} {console_tables.number(value)}" for name, value in summary.test_scores.items())
-        console.print(f"Its score on the held-out test rows: {scores}.", soft_wrap=True, highlight=False)
-    if summary.model_uri is not None:
-        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
-    counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
-    next_steps = f"workbench ui · {command('report', str(study.config.file))}"
-    console.print(
-        f"{counts} in {console_tables.clock(summary.seconds)}. Next: {next_steps}", soft_wrap=True, highlight=False
-    )
 
 
 def _console() -> Console:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,6 +32,9 @@ from workbench.search.events import (
     TrialStarted,
 )
 from workbench.search.storage import TrialRecord
+
+if TYPE_CHECKING:
+    from workbench.study import Study
 
 # The reasons for the end of a search, as they are printed.
 _END_REASONS = {
@@ -213,6 +218,31 @@ class LiveProgress:
         if shares:
             bar.add_row(ProgressBar(total=1.0, completed=min(1.0, max(shares)), width=60))
         return bar
+
+
+@contextmanager
+def show_progress(
+    study: Study, console: Console, trials: int | None, minutes: float | None, events: str | None
+) -> Iterator[Callable[[Event], None]]:
+    """Show a live display on a terminal and lines elsewhere, and write the events to a file if one is given."""
+    maximize = study.task.scored_by.direction == "maximize"
+    overridden = trials is not None or minutes is not None
+    budget = (trials, minutes) if overridden else (study.config.search.trials, study.config.search.minutes)
+    listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
+    if console.is_terminal:
+        title = f"{study.name} · {study.task.scored_by.name}"
+        listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
+    else:
+        listeners.append(LineProgress(console, maximize=maximize))
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
+        yield listen
 
 
 class _RunningTrial:
