@@ -264,7 +264,7 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
     import keras
     import keras_tuner
 
-    from workbench.models.nn import callbacks, heads, optimizer, training
+    from workbench.models.nn import callbacks, dense_layers, heads, optimizer, training
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
@@ -273,13 +273,13 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
             # Its own space cannot ask one name under two conditions, as that of the optimizers does.
             hp = trial.restore_space("mlp", hp.values)
             entrance = keras.Input(shape[1:])
-            hidden = training.dense_stack(hp, entrance, units=128)
-            net = keras.Model(entrance, heads.output_layer(hidden, spec.problem))
-            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=training.default_batch_size(shape[0]))
-            moved, self.schedule = optimizer.search_optimizer(hp, **optimizer.FEW)
+            hidden = dense_layers.build_dense_stack(hp, entrance, units=128)
+            net = keras.Model(entrance, heads.build_output_layer(hidden, spec.problem))
+            batch = hp.Choice("batch_size", [32, 64, 128, 256, 512], default=training.choose_batch_size(shape[0]))
+            moved, self.schedule = optimizer.search_optimizer(hp, optimizer.TABULAR_CHOICES)
             net.compile(
                 optimizer=moved,
-                loss=heads.loss(spec.problem, mixed=False),
+                loss=heads.build_loss(spec.problem, mixup=False),
                 steps_per_execution=min(16, -(-shape[0] // batch)),
                 jit_compile=False,
             )
@@ -287,8 +287,8 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
 
         def fit(self, hp: Any, model: Any, *words: Any, **options: Any) -> Any:
             setting = FitContext(0, 1, lambda *_, **__: None)
-            options["callbacks"] += callbacks.callbacks(setting, self.schedule, stops=True)
-            options["epochs"] = self.schedule.epochs(setting.epochs)
+            options["callbacks"] += callbacks.build_callbacks(setting, self.schedule, has_validation=True)
+            options["epochs"] = self.schedule.limit_epochs(setting.epochs)
             return model.fit(*words, batch_size=hp.values["batch_size"], **options)
 
     return Mlp()

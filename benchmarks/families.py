@@ -77,7 +77,7 @@ def _scores(name: str, family: str, file: Path, minutes: float) -> dict[str, obj
         folds = {"kind": "holdout"}
         study = workbench.open(str(file), home=folder, families=[family], folds=folds, also=["accuracy"])
         spec = study.task.spec(family, 1)
-        [fold] = trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial")
+        [fold] = trial.fit_folds(spec, 0, trial.build_space(family, defaults), folder=Path(folder) / "trial")
         collections.deque(study.search(end=time.monotonic() + 60 * minutes), maxlen=0)
         board = study.leaderboard()
     tried = board[(board.family == family) & (board.state == "complete")]
@@ -131,7 +131,7 @@ def _epochs(build: Callable[[str], Any], way: str, batch: int, steps: int, compi
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "x.npy", x)
         stored = np.load(Path(folder) / "x.npy", mmap_mode="r")
-        fed = (data_loader.Batches(stored, y, batch=batch, seed=1),) if way.endswith("file") else (x, y)
+        fed = (data_loader.Batches(stored, y, batch_size=batch, seed=1),) if way.endswith("file") else (x, y)
         seconds = []
         for _ in range(3):
             began = time.process_time()

@@ -85,7 +85,7 @@ def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generato
     """Write one trial down, as the scheduler does when it ends."""
     own, archive = study.task, study.store
     live = archive.storage.ask(family)
-    known: dict[str, Any] = {question.name: live.answer(question) for question in _QUESTIONS}
+    known: dict[str, Any] = {question.name: live.suggest(question) for question in _QUESTIONS}
     state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if live.number else "complete"
     facts: dict[str, Any] = {"family": family, "number": live.number, "hyperparameters": known, "seconds": 1.0}
     facts |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
@@ -99,8 +99,8 @@ def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generato
     else:
         facts |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
     result = TrialResult(state=state, **facts)
-    run_id = archive.tracker.record(result, own.schema, metric=own.metric.name)
-    live.end(result, run_id)
+    run_id = archive.tracker.log_trial(result, own.schema, metric=own.metric.name)
+    live.finish(result, run_id)
 
 
 def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[float]]]:

@@ -65,7 +65,7 @@ def _row(data: Path, family: str, seeds: int, minutes: float, most: int) -> dict
             study, truth = _opened(data, Path(folder), family, seed, most)
             spec = study.task.spec(family, 1)
             began = time.process_time()
-            folds = list(trial.run(spec, 0, trial.space(family, defaults), folder=Path(folder) / "trial"))
+            folds = list(trial.fit_folds(spec, 0, trial.build_space(family, defaults), folder=Path(folder) / "trial"))
             seconds.append(time.process_time() - began)
             scores.append(spec.metric.score(truth, trial.join_folds(spec, 0, folds).test))
             if seed == 0 and minutes:

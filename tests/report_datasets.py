@@ -140,7 +140,7 @@ def _trial(task: str, number: int, family: str, hyperparameters: int, rng: np.ra
 
 
 def _candidate(row: TrialRecord, score: float) -> Candidate:
-    name = f"{row.family} #{row.number}"
+    name = row.name
     return Candidate(row.run_id, "miniature", row.family, name, score, name, (row.run_id,))
 
 

@@ -256,7 +256,7 @@ def test_a_trial_is_judged_by_what_it_adds_to_an_ensemble_of_several_targets():
         for i in range(4)
     ]
     goal = EnsembleObjective(metric, y, np.arange(90) % 3, lambda name: predictions[int(name[1:])])
-    values = goal.values([rows[0], rows[2]], rows)
+    values = goal.evaluate([rows[0], rows[2]], rows)
     assert set(values) == {0, 2}
     assert np.isfinite(list(values.values())).all()
 

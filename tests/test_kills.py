@@ -1,6 +1,6 @@
-"""Whatever is killed, and whenever: the same command goes on where it stopped, and the books balance.
+"""Kills at any moment: the same command continues, and Optuna and MLflow agree.
 
-`WORKBENCH_KILLS` says how often the study of the longest test is killed, `WORKBENCH_KILLS_SEED` draws other choices.
+`WORKBENCH_KILLS` is the number of kills in the longest test, `WORKBENCH_KILLS_SEED` their seed.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ WAYS = ["command", "group", "worker", "ctrl-c", "ctrl-c twice"]
 MOMENTS = ["start", "search", "record", "ensemble", "submission"]
 
 FOLDS, ROWS, TEST_ROWS = 3, 300, 50
-# How long a killed command's processes may outlive it, and a command a Ctrl-C and a second one.
+# Seconds that a killed command's processes may outlive it, and that a command may take after one Ctrl-C and after two.
 ORPHANED, INTERRUPTED, AT_ONCE = 5.0, 10.0, 2.0
-# The seconds that a kept fold is given; trained again it would have its own.
+# The seconds written into a finished fold; a fold that is trained again has others.
 MARK = 100.0
 
 STUDY = """
@@ -56,7 +56,7 @@ search: {workers: 2}
 """
 
 
-def made(folder: Path, text: str = STUDY) -> Path:
+def write_study(folder: Path, text: str = STUDY) -> Path:
     """Write a table of three classes into `folder`, and a study file for it."""
     rng = np.random.default_rng(3)
     kind = rng.integers(0, 3, ROWS + TEST_ROWS)
@@ -70,7 +70,7 @@ def made(folder: Path, text: str = STUDY) -> Path:
 
 
 class Command:
-    """`workbench run`, in a session of its own by which its processes are found."""
+    """`workbench run` in a session of its own, by which its processes are found."""
 
     def __init__(self, folder: Path, trials: int, *words: str) -> None:
         self.folder = folder
@@ -79,21 +79,21 @@ class Command:
             self.process = subprocess.Popen(run, cwd=folder, stdout=out, stderr=err, start_new_session=True)
 
     @property
-    def said(self) -> str:
+    def stderr(self) -> str:
         return (self.folder / "err.txt").read_text()
 
-    def until(self, sign: Callable[[], Any]) -> bool:
-        """Wait for a sign; return whether it came before the command ended."""
+    def wait_until(self, condition: Callable[[], Any]) -> bool:
+        """Wait for a condition; return whether it held before the command ended."""
         end = time.monotonic() + 120
         while self.process.poll() is None:
-            if sign():
+            if condition():
                 return True
-            assert time.monotonic() < end, self.said
+            assert time.monotonic() < end, self.stderr
             time.sleep(0.002)
         return False
 
     def workers(self) -> dict[int, Path]:
-        """Return the processes that run a trial, each with its trial's folder: a worker prints into a file there."""
+        """Return the processes that run a trial, each with its trial's folder, to which its output goes."""
         found = {}
         for pid in members(self.process.pid):
             with contextlib.suppress(OSError):
@@ -102,8 +102,8 @@ class Command:
                     found[pid] = out.parent
         return found
 
-    def ended(self, seconds: float) -> int:
-        """Wait for the command's end, and the end of all its processes; return the exit status."""
+    def wait(self, seconds: float) -> int:
+        """Wait for the end of the command and of all its processes; return the exit status."""
         status = self.process.wait(seconds)
         end = time.monotonic() + ORPHANED
         while left := members(self.process.pid):
@@ -113,7 +113,7 @@ class Command:
 
 
 def members(session: int) -> list[int]:
-    """Return the processes of a session that live."""
+    """Return the living processes of a session."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def members(session: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as MLflow's database has it."""
+    """A run in MLflow's database."""
 
     run_id: str
     status: str
@@ -134,8 +134,8 @@ class Run:
     metrics: dict[str, float]
 
 
-def told(folder: Path) -> dict[str, FrozenTrial]:
-    """Return what Optuna was told, by FAMILY/NUMBER."""
+def optuna_trials(folder: Path) -> dict[str, FrozenTrial]:
+    """Return the trials in Optuna's journal, by FAMILY/NUMBER."""
     journal = folder / "mlruns" / "optuna.journal"
     if not journal.exists():
         return {}
@@ -148,8 +148,8 @@ def told(folder: Path) -> dict[str, FrozenTrial]:
     return found
 
 
-def logged(folder: Path) -> list[Run]:
-    """Return every run that MLflow has."""
+def mlflow_runs(folder: Path) -> list[Run]:
+    """Return every run in MLflow's database."""
     database = folder / "mlruns" / "mlflow.db"
     if not database.exists():
         return []
@@ -171,8 +171,8 @@ def trials_of(runs: list[Run]) -> dict[str, Run]:
     return found
 
 
-def agree(trial: FrozenTrial, run: Run) -> None:
-    """Check that Optuna and MLflow say the same of a finished trial."""
+def check_trial(trial: FrozenTrial, run: Run) -> None:
+    """Check that Optuna and MLflow agree about a finished trial."""
     row = trial.user_attrs["row"]
     states = {"complete": (TrialState.COMPLETE, "FINISHED"), "pruned": (TrialState.PRUNED, "FINISHED")}
     states["failed"] = (TrialState.FAIL, "FAILED")
@@ -186,27 +186,27 @@ def agree(trial: FrozenTrial, run: Run) -> None:
         assert re.search("signal 9|again and again", row["reason"])
 
 
-def balanced(folder: Path) -> tuple[dict[str, FrozenTrial], dict[str, Run]]:
-    """Check that Optuna's and MLflow's books agree as far as Optuna was told, and return both."""
-    trials, runs = told(folder), trials_of(logged(folder))
-    assert runs.keys() <= trials.keys(), "MLflow has a trial that Optuna never asked for"
+def check_agreement(folder: Path) -> tuple[dict[str, FrozenTrial], dict[str, Run]]:
+    """Check that Optuna and MLflow agree about the trials that are finished in Optuna; return both."""
+    trials, runs = optuna_trials(folder), trials_of(mlflow_runs(folder))
+    assert runs.keys() <= trials.keys(), "MLflow has a trial that is not in Optuna"
     for key, trial in trials.items():
         if trial.state.is_finished():
-            agree(trial, runs[key])
+            check_trial(trial, runs[key])
     return trials, runs
 
 
-def settled(folder: Path, trials: int) -> dict[str, FrozenTrial]:
-    """Check the books after a run that came to its end: nothing is open, nothing is missing, nothing is left over."""
-    books, runs = balanced(folder)
-    assert runs.keys() == books.keys()
-    assert {run.status for run in logged(folder)} <= {"FINISHED", "FAILED", "KILLED"}
-    assert all(trial.state.is_finished() for trial in books.values())
-    assert sum(trial.state != TrialState.FAIL for trial in books.values()) == trials
+def check_finished(folder: Path, trials: int) -> dict[str, FrozenTrial]:
+    """Check Optuna, MLflow and the home after a complete run: nothing is open, missing or left over."""
+    trials_by_key, runs = check_agreement(folder)
+    assert runs.keys() == trials_by_key.keys()
+    assert {run.status for run in mlflow_runs(folder)} <= {"FINISHED", "FAILED", "KILLED"}
+    assert all(trial.state.is_finished() for trial in trials_by_key.values())
+    assert sum(trial.state != TrialState.FAIL for trial in trials_by_key.values()) == trials
     artifacts = folder / "mlruns" / "artifacts" / "small"
-    for key, trial in books.items():
+    for key, trial in trials_by_key.items():
         if trial.state == TrialState.COMPLETE:
-            readable(artifacts / runs[key].run_id / "artifacts")
+            check_predictions(artifacts / runs[key].run_id / "artifacts")
     stamp = json.loads((folder / "small-submission.csv.json").read_text())
     ensemble = json.loads((artifacts / stamp["run_id"] / "artifacts" / "ensemble.json").read_text())
     assert {member["run_id"] for member in ensemble["members"]} <= {run.run_id for run in runs.values()}
@@ -214,13 +214,13 @@ def settled(folder: Path, trials: int) -> dict[str, FrozenTrial]:
     home = folder / "mlruns" / "studies" / "small"
     assert {path.name for path in home.iterdir()} <= {"study.json", "folds.parquet", "lock", "trials", "weights"}
     assert not list((home / "trials").iterdir())
-    whole = {key.replace("/", "-") for key, trial in books.items() if trial.state == TrialState.COMPLETE}
+    whole = {key.replace("/", "-") for key, trial in trials_by_key.items() if trial.state == TrialState.COMPLETE}
     assert {path.name for path in home.glob("weights/*")} <= whole
     assert not list(folder.rglob("*.part"))
-    return books
+    return trials_by_key
 
 
-def readable(artifacts: Path) -> None:
+def check_predictions(artifacts: Path) -> None:
     """Check a complete trial's predictions."""
     for name, rows in (("oof", ROWS), ("test", TEST_ROWS)):
         frame = pd.read_parquet(artifacts / f"{name}.parquet").filter(like="prediction")
@@ -228,9 +228,9 @@ def readable(artifacts: Path) -> None:
         assert np.allclose(frame.sum(axis=1), 1)
 
 
-def finished(folder: Path) -> int:
+def count_finished(folder: Path) -> int:
     """Return how many trials count for `--trials`."""
-    return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in told(folder).values())
+    return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in optuna_trials(folder).values())
 
 
 def folds_of(folder: Path) -> dict[str, list[Path]]:
@@ -239,8 +239,8 @@ def folds_of(folder: Path) -> dict[str, list[Path]]:
     return {"/".join(place.name.rsplit("-", 1)): sorted(place.glob("*.npz")) for place in places}
 
 
-def marked(folder: Path) -> dict[str, float]:
-    """Mark the finished folds of the trials under way; return the least seconds that each trial must now end with."""
+def mark_folds(folder: Path) -> dict[str, float]:
+    """Mark the finished folds of unfinished trials; return the least seconds that each trial must end with."""
     for file in (file for files in folds_of(folder).values() for file in files):
         repeat, fold = map(int, file.stem.split("-")[1:])
         result = FoldResult.load(file.parent, repeat, fold)
@@ -249,33 +249,33 @@ def marked(folder: Path) -> dict[str, float]:
     return {key: MARK * len(files) for key, files in folds_of(folder).items()}
 
 
-def reused(trials: dict[str, FrozenTrial], marks: dict[str, float]) -> None:
-    """Check that trials which have ended since they were marked did not train their marked folds again."""
+def check_reuse(trials: dict[str, FrozenTrial], marks: dict[str, float]) -> None:
+    """Check that trials that have ended since did not train their marked folds again."""
     for key, least in marks.items():
         if trials[key].state.is_finished():
             assert trials[key].user_attrs["row"]["seconds"] >= least, f"{key} trained a finished fold again"
 
 
-def interrupted(command: Command, status: int, *, twice: bool = False, early: bool = False) -> None:
-    """Check how a command ends that met Ctrl-C: exit status 130, and one line beside those of its trials."""
+def check_interrupted(command: Command, status: int, *, twice: bool = False, early: bool = False) -> None:
+    """Check the end of a command after Ctrl-C: exit status 130, and one line beside those of its trials."""
     over = "Next: workbench ui" in (command.folder / "out.txt").read_text()
     if (early or over) and status == -signal.SIGINT:
-        # Before Python has come to the command, and when it takes itself down after the last word, it ends as any
-        # program does; a shell calls that 130 as well.
+        # Before the command has started, and after its last output, Python dies from the signal; a shell reports 130
+        # for that as well.
         return
     usual = r" *[\d.]+ s  |Forecast|Search over"
-    said = [line for line in command.said.splitlines() if line and not re.match(usual, line)]
-    assert all(line.startswith("error: interrupted") for line in said), command.said
-    assert (status, len(said)) in [(130, 1), *twice * [(130, 0)]], command.said
+    lines = [line for line in command.stderr.splitlines() if line and not re.match(usual, line)]
+    assert all(line.startswith("error: interrupted") for line in lines), command.stderr
+    assert (status, len(lines)) in [(130, 1), *twice * [(130, 0)]], command.stderr
 
 
 def ensembles_of(folder: Path) -> int:
-    """Return how many ensembles have been kept."""
+    """Return the number of logged ensembles."""
     return len(list((folder / "mlruns").glob("artifacts/small/*/artifacts/ensemble.json")))
 
 
-def signs(command: Command) -> dict[str, tuple[Callable[[], Any], float]]:
-    """Return for every moment what shows it from outside, and how many seconds it lasts from then on."""
+def conditions(command: Command) -> dict[str, tuple[Callable[[], Any], float]]:
+    """Return for every moment the condition that shows it from outside, and the seconds that it lasts from then on."""
     home = command.folder / "mlruns"
     before = ensembles_of(command.folder)
     return {
@@ -283,54 +283,54 @@ def signs(command: Command) -> dict[str, tuple[Callable[[], Any], float]]:
         "store": (lambda: (home / ".mlflow.db.part").exists() or (home / "mlflow.db").exists(), 1.5),
         "search": (command.workers, 1.0),
         "record": (lambda: any(len(files) == FOLDS for files in folds_of(command.folder).values()), 0.1),
-        "ensemble": (lambda: "Search over" in command.said, 0.5),
+        "ensemble": (lambda: "Search over" in command.stderr, 0.5),
         "submission": (lambda: ensembles_of(command.folder) > before, 0.2),
     }
 
 
-def struck(way: str, moment: str, command: Command, rng: random.Random) -> bool:
-    """Kill in this way at this moment, wait for the end and judge it; return False when the command ended before."""
-    sign, lasts = signs(command)[moment]
-    if not command.until(sign):
+def strike(way: str, moment: str, command: Command, rng: random.Random) -> bool:
+    """Kill in this way at this moment and check the end; return False if the command ended before."""
+    condition, lasts = conditions(command)[moment]
+    if not command.wait_until(condition):
         return False
     time.sleep(rng.uniform(0, lasts))
     process = command.process
     if way == "worker":
-        if not command.until(command.workers) or not (workers := sorted(command.workers())):
+        if not command.wait_until(command.workers) or not (workers := sorted(command.workers())):
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(rng.choice(workers), signal.SIGKILL)
-        assert command.ended(120) == 0, command.said
+        assert command.wait(120) == 0, command.stderr
         return True
     if process.poll() is not None:
         return False
     if way in ("command", "group"):
         (os.kill if way == "command" else os.killpg)(process.pid, signal.SIGKILL)
-        return command.ended(ORPHANED) == -signal.SIGKILL
+        return command.wait(ORPHANED) == -signal.SIGKILL
     os.killpg(process.pid, signal.SIGINT)
     twice = way == "ctrl-c twice"
     if twice:
         time.sleep(rng.uniform(0.02, 0.3))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-    status = command.ended(AT_ONCE if twice else INTERRUPTED)
+    status = command.wait(AT_ONCE if twice else INTERRUPTED)
     if status:
-        interrupted(command, status, twice=twice, early=moment == "start")
+        check_interrupted(command, status, twice=twice, early=moment == "start")
     return status != 0
 
 
 def plan(rng: random.Random) -> list[tuple[str, str]]:
-    """Return (way, moment) of every kill: each way and each moment about as often; the store is made but once."""
+    """Return (way, moment) of every kill, each way and each moment about as often; the store is created only once."""
     ways, moments = (
         [each for _ in range(KILLS) for each in rng.sample(words, len(words))] for words in (WAYS, MOMENTS)
     )
-    dealt = list(zip(ways, ["store", *moments], strict=False))[:KILLS]
-    return [(way, "search" if way == "worker" else moment) for way, moment in dealt]
+    pairs = list(zip(ways, ["store", *moments], strict=False))[:KILLS]
+    return [(way, "search" if way == "worker" else moment) for way, moment in pairs]
 
 
 @contextlib.contextmanager
-def noted(text: str) -> Iterator[None]:
-    """Say with whatever goes wrong where that was."""
+def add_note(text: str) -> Iterator[None]:
+    """Add a note to any exception."""
     try:
         yield
     except BaseException as error:
@@ -338,131 +338,131 @@ def noted(text: str) -> Iterator[None]:
         raise
 
 
-def test_killed_at_random_moments_the_same_command_goes_on_and_the_books_balance(tmp_path: Path) -> None:
-    made(tmp_path)
-    rng, asked = random.Random(SEED), 4
+def test_after_kills_at_random_moments_the_same_command_continues_and_the_stores_agree(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    rng, target = random.Random(SEED), 4
     marks: dict[str, float] = {}
     runs: dict[str, Run] = {}
     for number, (way, moment) in enumerate(plan(rng)):
         for _ in range(5):
-            if moment in ("search", "record") and finished(tmp_path) >= asked:
-                asked += 4
-            with noted(f"WORKBENCH_KILLS_SEED={SEED}, kill {number}: {way} at {moment}"):
-                hit = struck(way, moment, Command(tmp_path, asked), rng)
-                known, untold = runs, {key for key in runs if not told(tmp_path)[key].state.is_finished()}
-                trials, runs = balanced(tmp_path)
-                # Trials are recorded one after another, so of one at most Optuna was not told.
-                unheard = {key for key in runs if not trials[key].state.is_finished()}
-                assert len(unheard - untold) <= 1
+            if moment in ("search", "record") and count_finished(tmp_path) >= target:
+                target += 4
+            with add_note(f"WORKBENCH_KILLS_SEED={SEED}, kill {number}: {way} at {moment}"):
+                hit = strike(way, moment, Command(tmp_path, target), rng)
+                known, unfinished = runs, {key for key in runs if not optuna_trials(tmp_path)[key].state.is_finished()}
+                trials, runs = check_agreement(tmp_path)
+                # Trials are logged one after another, so at most one is in MLflow and unfinished in Optuna.
+                ahead = {key for key in runs if not trials[key].state.is_finished()}
+                assert len(ahead - unfinished) <= 1
                 assert all(runs[key].run_id == run.run_id for key, run in known.items())
-                reused(trials, marks)
-                marks = marked(tmp_path)
+                check_reuse(trials, marks)
+                marks = mark_folds(tmp_path)
             if hit:
                 break
         else:
-            pytest.fail(f"seed {SEED}: kill {number}, {way} at {moment}, never came in time")
-    with noted(f"WORKBENCH_KILLS_SEED={SEED}, the last run"):
-        last = Command(tmp_path, asked)
-        assert last.ended(300) == 0, last.said
-        reused(settled(tmp_path, asked), marks)
+            pytest.fail(f"seed {SEED}: kill {number}, {way} at {moment}, never happened")
+    with add_note(f"WORKBENCH_KILLS_SEED={SEED}, the last run"):
+        last = Command(tmp_path, target)
+        assert last.wait(300) == 0, last.stderr
+        check_reuse(check_finished(tmp_path, target), marks)
 
 
 def slow(folder: Path) -> Path:
-    """Make a study whose folds take long enough to be caught in, and whose trials all run to their end."""
+    """Write a study whose folds are slow enough to be interrupted, and whose trials are never pruned."""
     text = STUDY.replace("[linear, xgboost, extra_trees]", "[extra_trees]").replace("workers: 2", "pruner: none")
-    return made(folder, text)
+    return write_study(folder, text)
 
 
-def caught(command: Command, folds: int) -> tuple[int, str]:
-    """Stop a worker that has finished `folds` folds and not all; return its process and its trial."""
-    while command.until(lambda: any(len(list(at.glob("*.npz"))) >= folds for at in command.workers().values())):
+def stop_worker(command: Command, folds: int) -> tuple[int, str]:
+    """Stop a worker that has finished `folds` folds or more, but not all; return its process and its trial."""
+    while command.wait_until(lambda: any(len(list(at.glob("*.npz"))) >= folds for at in command.workers().values())):
         for pid, place in command.workers().items():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
                 if folds <= len(list(place.glob("*.npz"))) < FOLDS:
                     return pid, "/".join(place.name.rsplit("-", 1))
                 os.kill(pid, signal.SIGCONT)
-    pytest.fail(f"no worker was caught: {command.said}")
+    pytest.fail(f"no worker was stopped: {command.stderr}")
 
 
-def test_a_killed_worker_is_a_failed_trial_with_its_reason_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_a_killed_worker_is_a_failed_trial_and_the_study_continues(tmp_path: Path) -> None:
     command = Command(slow(tmp_path), 4, "--workers", "2")
-    pid, key = caught(command, 1)
+    pid, key = stop_worker(command, 1)
     os.kill(pid, signal.SIGKILL)
-    assert command.ended(120) == 0, command.said
-    row = settled(tmp_path, 4)[key].user_attrs["row"]
+    assert command.wait(120) == 0, command.stderr
+    row = check_finished(tmp_path, 4)[key].user_attrs["row"]
     assert row["state"] == "failed"
     assert "signal 9" in row["reason"]
     assert 1 <= len(row["fold_scores"]) < FOLDS
 
 
-def test_ctrl_c_keeps_finished_folds_and_the_next_run_takes_them(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_finished_folds_and_the_next_run_reuses_them(tmp_path: Path) -> None:
     command = Command(slow(tmp_path), 5, "--workers", "2")
     begun = lambda: [len(files) for key, files in folds_of(tmp_path).items() if key.startswith("extra_trees/")]  # noqa: E731
-    assert command.until(lambda: any(0 < count < FOLDS for count in begun())), command.said
+    assert command.wait_until(lambda: any(0 < count < FOLDS for count in begun())), command.stderr
     os.killpg(command.process.pid, signal.SIGINT)
-    interrupted(command, command.ended(INTERRUPTED))
-    trials, _ = balanced(tmp_path)
+    check_interrupted(command, command.wait(INTERRUPTED))
+    trials, _ = check_agreement(tmp_path)
     assert TrialState.RUNNING not in {trial.state for trial in trials.values()}
-    marks = marked(tmp_path)
+    marks = mark_folds(tmp_path)
     assert any(marks.values())
     assert {trials[key].state for key in marks} == {TrialState.WAITING}
     last = Command(tmp_path, 5)
-    assert last.ended(120) == 0, last.said
-    trials = settled(tmp_path, 5)
+    assert last.wait(120) == 0, last.stderr
+    trials = check_finished(tmp_path, 5)
     assert all(trials[key].state == TrialState.COMPLETE for key in marks)
-    reused(trials, marks)
+    check_reuse(trials, marks)
 
 
-def test_a_trial_of_which_mlflow_knows_and_optuna_was_not_told_ends_once_as_it_ends_at_last(tmp_path: Path) -> None:
+def test_a_trial_in_mlflow_that_optuna_was_not_told_of_is_trained_to_its_end_once(tmp_path: Path) -> None:
     command = Command(slow(tmp_path), 3, "--workers", "1")
-    pid, key = caught(command, 1)
-    # The command records the death in MLflow, and must wait before it can tell Optuna.
+    pid, key = stop_worker(command, 1)
+    # The command logs the failed trial in MLflow, and must wait for the lock before it can tell Optuna.
     with filelock.FileLock(tmp_path / "mlruns" / "optuna.lock"):
         os.kill(pid, signal.SIGKILL)
-        assert command.until(lambda: {run.status for run in logged(tmp_path)} >= {"FAILED"}), command.said
+        assert command.wait_until(lambda: {run.status for run in mlflow_runs(tmp_path)} >= {"FAILED"}), command.stderr
         os.kill(command.process.pid, signal.SIGKILL)
-        assert command.ended(ORPHANED) == -signal.SIGKILL
-    trials, runs = balanced(tmp_path)
+        assert command.wait(ORPHANED) == -signal.SIGKILL
+    trials, runs = check_agreement(tmp_path)
     assert (trials[key].state, runs[key].status) == (TrialState.RUNNING, "FAILED")
-    marks = marked(tmp_path)
+    marks = mark_folds(tmp_path)
     last = Command(tmp_path, 3)
-    assert last.ended(120) == 0, last.said
-    after = settled(tmp_path, 3)
+    assert last.wait(120) == 0, last.stderr
+    after = check_finished(tmp_path, 3)
     assert after[key].state == TrialState.COMPLETE
     assert after[key].user_attrs["row"]["run_id"] == runs[key].run_id
-    reused(after, marks)
+    check_reuse(after, marks)
 
 
-def test_what_a_kill_leaves_between_two_writes_is_put_right_by_the_next_run(tmp_path: Path) -> None:
+def test_the_next_run_repairs_what_a_kill_left_between_two_writes(tmp_path: Path) -> None:
     first = Command(slow(tmp_path), 2)
-    assert first.ended(120) == 0, first.said
-    # A kill before the folder of a trial that Optuna was told of is gone, and one within a line of the journal.
-    told_of = tmp_path / "mlruns" / "studies" / "small" / "trials" / "extra_trees-0"
-    told_of.mkdir()
-    (told_of / ".fold-0-0.npz-0a1b2c3d.part").touch()
+    assert first.wait(120) == 0, first.stderr
+    # One kill before a finished trial's folder was removed, and one within a line of the journal.
+    leftover = tmp_path / "mlruns" / "studies" / "small" / "trials" / "extra_trees-0"
+    leftover.mkdir()
+    (leftover / ".fold-0-0.npz-0a1b2c3d.part").touch()
     with (tmp_path / "mlruns" / "optuna.journal").open("a") as journal:
         journal.write('{"op_code":4,"worker_id":"')
     last = Command(tmp_path, 3)
-    assert last.ended(120) == 0, last.said
-    settled(tmp_path, 3)
+    assert last.wait(120) == 0, last.stderr
+    check_finished(tmp_path, 3)
 
 
-def test_an_ensemble_that_a_kill_cut_off_does_not_stay_running(tmp_path: Path) -> None:
+def test_an_ensemble_interrupted_by_a_kill_does_not_stay_running(tmp_path: Path) -> None:
     slow(tmp_path)
 
-    def cut_off() -> bool:
-        return "RUNNING" in {run.status for run in logged(tmp_path) if run.tags["workbench.kind"] == "ensemble"}
+    def is_running() -> bool:
+        return "RUNNING" in {run.status for run in mlflow_runs(tmp_path) if run.tags["workbench.kind"] == "ensemble"}
 
     for _ in range(5):
         command = Command(tmp_path, 2)
-        if command.until(cut_off):
+        if command.wait_until(is_running):
             os.killpg(command.process.pid, signal.SIGKILL)
-        command.ended(ORPHANED)
-        if cut_off():
+        command.wait(ORPHANED)
+        if is_running():
             break
     else:
-        pytest.fail("no ensemble was cut off")
+        pytest.fail("no ensemble was interrupted")
     last = Command(tmp_path, 2)
-    assert last.ended(120) == 0, last.said
-    settled(tmp_path, 2)
+    assert last.wait(120) == 0, last.stderr
+    check_finished(tmp_path, 2)

@@ -110,7 +110,7 @@ def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkey
     model = fit(family, train, valid)
     whole = model.predict(valid.x.assign(photo=photo))
     np.testing.assert_allclose(whole, model.predict(valid.x), rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr(data_loader, "WHOLE", 0)
+    monkeypatch.setattr(data_loader, "MAX_IN_MEMORY_BYTES", 0)
     np.testing.assert_allclose(model.predict(valid.x.assign(photo=photo)), whole, rtol=1e-5, atol=1e-6)
     # Learnt from in batches, too, with weights.
     again = fit(family, train, valid, suggest=answering(merge="add"))

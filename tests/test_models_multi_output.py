@@ -130,8 +130,8 @@ def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_unit
         problem = Problem("table", "multitarget", 0, {}, "squared_error", targets=targets)
         keras.utils.set_random_seed(1)
         start = keras.Input((2,))
-        net = keras.Model(start, heads.output_layer(keras.layers.Dense(1)(start), problem))
-        net.compile(keras.optimizers.Adam(0.05), heads.loss(problem, mixed=False))
+        net = keras.Model(start, heads.build_output_layer(keras.layers.Dense(1)(start), problem))
+        net.compile(keras.optimizers.Adam(0.05), heads.build_loss(problem, mixup=False))
         net.fit(x, y, epochs=30, batch_size=50, verbose=0)
         left.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
     assert left[0][1] < left[0][0]
@@ -159,7 +159,7 @@ def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
     each = [cross[:, 0], cross[:, 1], -np.log(p[np.arange(6), 2 + y[:, 2].astype(int)])]
     each += [np.abs(y[:, 3] - p[:, 5]), (y[:, 4] - p[:, 6]) ** 2]
     expected = np.average(each, axis=0, weights=[target.weight for target in targets])
-    found = np.asarray(heads.loss(problem, mixed=False)(y.astype("float32"), predicted))
+    found = np.asarray(heads.build_loss(problem, mixup=False)(y.astype("float32"), predicted))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    for metric, own in zip(heads.target_losses(problem), each, strict=True):
+    for metric, own in zip(heads.build_target_losses(problem), each, strict=True):
         np.testing.assert_allclose(np.asarray(metric(y.astype("float32"), predicted)), own, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""What was learnt from other images: where it may come from, and what stays as it is in each of the three ways."""
+"""The family `pretrained`: sources of the backbone and its weights, and what stays frozen in each of the three ways."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from workbench import config, models
 from workbench.config import PretrainedConfig, TrainingConfig
 from workbench.errors import ConfigError, FamilyError
-from workbench.models.nn import backbones
+from workbench.models.nn import backbone_config
 from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.study.study_validation import check
 
@@ -18,8 +18,8 @@ STUDY = "name: x\ndata: {train: 'sklearn:digits'}\nfamilies: [pretrained]\n"
 PROBLEM = Problem("image", "binary", 2, {}, "log_loss")
 
 
-def pictures(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise of bytes with a bright bar somewhere: lying or standing by the class, thick from the third on."""
+def make_bars(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return byte noise with a bright bar at a random position: its direction and width are the class."""
     rng, y = np.random.default_rng(seed), np.arange(rows) % classes
     x = rng.integers(0, 60, (rows, 12, 12), dtype=np.uint8)
     for image, kind, place in zip(x, y, rng.integers(0, 9, rows), strict=True):
@@ -28,15 +28,15 @@ def pictures(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    """A small net with batch normalisation, trained on four other classes, with a top that has to go."""
+def backbone_file(tmp_path_factory):
+    """The file of a small net with batch normalisation and a top, trained on four other classes."""
     import keras
     from keras import layers
 
-    # Names of layers begin anew, whatever other tests have built before.
+    # Layer names restart, whatever other tests have built before.
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
-    x, y = pictures(240, 4)
+    x, y = make_bars(240, 4)
     net = keras.Sequential(
         [
             keras.Input((12, 12), dtype="uint8"),
@@ -57,8 +57,8 @@ def own(tmp_path_factory):
     return file
 
 
-def places(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise of bytes with a lying bar whose height in the image is the class, of two."""
+def make_positions(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return byte noise with a horizontal bar whose vertical position is the class, of two."""
     rng, y = np.random.default_rng(seed), np.arange(rows) % classes
     x = rng.integers(0, 60, (rows, 12, 12), dtype=np.uint8)
     for image, kind in zip(x, y, strict=True):
@@ -67,36 +67,36 @@ def places(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def fit(
-    asked: PretrainedConfig,
-    told: dict,
+    pretrained: PretrainedConfig,
+    chosen: dict,
     *,
     epochs: int = 3,
     rows: int = 60,
     cache=None,
     length=None,
-    watch=None,
-    drawn=pictures,
+    on_epoch=None,
+    make_images=make_bars,
 ):
     from workbench.space.keras import HyperParameters
 
-    x, y = drawn(rows + 20, 2, seed=5)
-    hp = HyperParameters(lambda question: told.get(question.name, question.default))
-    setting = FitContext(
+    x, y = make_images(rows + 20, 2, seed=5)
+    hp = HyperParameters(lambda question: chosen.get(question.name, question.default))
+    context = FitContext(
         3,
         1,
-        watch or (lambda epoch, losses, progress=None, of=None: None),
+        on_epoch or (lambda epoch, losses, progress=None, of=None: None),
         epochs=epochs,
         length=length,
-        training=TrainingConfig(pretrained=asked),
+        training=TrainingConfig(pretrained=pretrained),
         cache=cache,
     )
     valid = Rows(x[rows:], y[rows:]) if length is None else None
-    model = models.family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, setting)
+    model = models.family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, context)
     return model, hp, x[rows:]
 
 
-def base_of(net):
-    """Return the weights of the base that is in a net, by the names of its layers."""
+def get_backbone_weights(net):
+    """Return the weights of the backbone inside a net by layer name."""
     inner = next(layer for layer in net.get_layer("base").layers if hasattr(layer, "layers"))
     return {layer.name: layer.get_weights() for layer in inner.layers if layer.weights}
 
@@ -106,7 +106,7 @@ def same(left, right) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("pretrained", "message"),
     [
         ("", r"training.pretrained must say what the family 'pretrained' starts from. Received: nothing."),
         (
@@ -124,72 +124,74 @@ def same(left, right) -> bool:
         ("{base: VGG16, weights: none, similar: 1}", "training.pretrained.similar must be true or false"),
     ],
 )
-def test_a_base_that_cannot_be_is_refused_by_its_key(tmp_path, asked, message):
+def test_an_invalid_pretrained_section_is_refused_by_its_key(tmp_path, pretrained, message):
     for name in ("here.h5", "here.keras"):
         (tmp_path / name).touch()
     study = tmp_path / "study.yaml"
-    study.write_text(f"{STUDY}training: {{pretrained: {asked}}}\n" if asked else STUDY)
+    study.write_text(f"{STUDY}training: {{pretrained: {pretrained}}}\n" if pretrained else STUDY)
     with pytest.raises(ConfigError, match=message):
         check(config.load(study))
 
 
-def test_a_base_and_its_weights_are_those_beside_the_study(tmp_path):
+def test_relative_paths_of_weights_are_relative_to_the_study_file(tmp_path):
     (tmp_path / "VGG16.weights.h5").touch()
     study = tmp_path / "study.yaml"
     study.write_text(f"{STUDY}training: {{pretrained: {{weights: .}}}}\n")
     loaded = config.load(study)
     check(loaded)
-    assert backbones.resolve_paths(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
+    assert backbone_config.resolve_paths(loaded.training.pretrained, loaded.resolve).weights == str(tmp_path)
 
 
-def test_weights_that_cannot_be_fetched_are_missed_before_work_starts(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_downloaded_are_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    # A proxy at which nobody listens.
+    # No proxy listens on this port.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    asked = PretrainedConfig(base="MobileNetV2", weights="imagenet")
+    pretrained = PretrainedConfig(base="MobileNetV2", weights="imagenet")
     with pytest.raises(FamilyError, match=r"must be within reach for Keras to fetch weights. Received: .*refused"):
-        backbones.check_reachable(asked)
+        backbone_config.check_reachable(pretrained)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5").touch()
-    backbones.check_reachable(asked)
+    backbone_config.check_reachable(pretrained)
 
 
 @pytest.mark.slow
 def test_every_architecture_is_one_of_keras_applications():
     import keras
 
-    there = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert set(backbones.ARCHITECTURES) == there
+    names = {name for name in dir(keras.applications) if name[0].isupper()}
+    assert set(backbone_config.ARCHITECTURES) == names
 
 
 @pytest.mark.slow
-def test_features_are_extracted_once_and_kept_for_the_next_trial(own, tmp_path):
-    asked = PretrainedConfig(base=str(own))
-    first, _, x = fit(asked, {"way": "features"}, cache=tmp_path)
-    kept = sorted(tmp_path.rglob("*.npy"))
-    assert len(kept) == 2
-    # What is kept is used: were the base asked again, the next trial would not see the change.
-    shifted = [np.load(file) + 1 for file in kept]
-    for file, matrix in zip(kept, shifted, strict=True):
+def test_features_are_extracted_once_and_cached_for_the_next_trial(backbone_file, tmp_path):
+    pretrained = PretrainedConfig(base=str(backbone_file))
+    first, _, x = fit(pretrained, {"way": "features"}, cache=tmp_path)
+    cached = sorted(tmp_path.rglob("*.npy"))
+    assert len(cached) == 2
+    # The next trial reads the cached features: it sees the shifted values.
+    shifted = [np.load(file) + 1 for file in cached]
+    for file, matrix in zip(cached, shifted, strict=True):
         np.save(file, matrix)
-    again, _, _ = fit(asked, {"way": "features"}, cache=tmp_path)
-    assert sorted(tmp_path.rglob("*.npy")) == kept
-    assert any(np.array_equal(again.view.transform(x), matrix) for matrix in shifted)
-    plain = fit(asked, {"way": "features"})[0].view.transform(x)
-    np.testing.assert_allclose(first.view.transform(x) - 1, plain, atol=1e-5)
+    second, _, _ = fit(pretrained, {"way": "features"}, cache=tmp_path)
+    assert sorted(tmp_path.rglob("*.npy")) == cached
+    assert any(np.array_equal(second.preprocessor.transform(x), matrix) for matrix in shifted)
+    plain = fit(pretrained, {"way": "features"})[0].preprocessor.transform(x)
+    np.testing.assert_allclose(first.preprocessor.transform(x) - 1, plain, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["features", "frozen"])
-def test_a_base_of_ones_own_stays_as_it_was_while_the_head_learns(own, way, tmp_path):
+def test_a_custom_backbone_stays_unchanged_while_the_head_trains(backbone_file, way, tmp_path):
     import keras
 
-    before = {layer.name: layer.get_weights() for layer in keras.saving.load_model(own).layers if layer.weights}
+    before = {
+        layer.name: layer.get_weights() for layer in keras.saving.load_model(backbone_file).layers if layer.weights
+    }
     model, _, x = fit(
-        PretrainedConfig(base=str(own)), {"way": way, "cut": 1.0, "learning_rate": 0.01}, epochs=30, rows=200
+        PretrainedConfig(base=str(backbone_file)), {"way": way, "cut": 1.0, "learning_rate": 0.01}, epochs=30, rows=200
     )
-    net = model.view.net if way == "features" else model.net
-    after = base_of(net)
+    net = model.preprocessor.net if way == "features" else model.net
+    after = get_backbone_weights(net)
     assert after.keys() < before.keys()
     assert all(same(weights, before[name]) for name, weights in after.items())
     predictions = model.predict(x)
@@ -199,7 +201,7 @@ def test_a_base_of_ones_own_stays_as_it_was_while_the_head_learns(own, way, tmp_
 
 
 @pytest.mark.slow
-def test_a_frozen_base_says_the_same_of_an_image_while_the_head_learns(tmp_path):
+def test_a_frozen_backbone_is_deterministic_during_training(tmp_path):
     import keras
     from keras import layers
 
@@ -211,20 +213,26 @@ def test_a_frozen_base_says_the_same_of_an_image_while_the_head_learns(tmp_path)
     net.save(tmp_path / "base.keras")
     model, _, x = fit(PretrainedConfig(base=str(tmp_path / "base.keras")), {"way": "frozen", "cut": 1.0}, epochs=1)
     base = model.net.get_layer("base")
-    seen = x[..., None].astype("float32")
-    np.testing.assert_array_equal(base(seen, training=True), base(seen, training=False))
+    images = x[..., None].astype("float32")
+    np.testing.assert_array_equal(base(images, training=True), base(images, training=False))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["features", "frozen", "tuned"])
-def test_a_head_learns_where_in_an_image_something_is(own, way):
-    model, _, x = fit(PretrainedConfig(base=str(own)), {"way": way, "cut": 1.0}, epochs=20, rows=200, drawn=places)
+def test_a_head_learns_positions_in_an_image(backbone_file, way):
+    model, _, x = fit(
+        PretrainedConfig(base=str(backbone_file)),
+        {"way": way, "cut": 1.0},
+        epochs=20,
+        rows=200,
+        make_images=make_positions,
+    )
     predictions = model.predict(x)
     assert predictions[1::2].min() > predictions[::2].max()
 
 
 @pytest.mark.slow
-def test_a_value_that_is_rare_among_few_images_is_not_blown_up(tmp_path):
+def test_a_feature_that_is_rare_in_few_images_is_not_scaled_up_too_far(tmp_path):
     import keras
     from keras import layers
 
@@ -234,62 +242,71 @@ def test_a_value_that_is_rare_among_few_images_is_not_blown_up(tmp_path):
     net.layers[-1].set_weights([kernel * [1.0, 0.5, 1.0, 1e-3], bias])
     net.save(tmp_path / "base.keras")
     model, _, _ = fit(PretrainedConfig(base=str(tmp_path / "base.keras")), {"way": "features", "cut": 1.0}, epochs=1)
-    spread = np.asarray(next(layer for layer in model.net.layers if isinstance(layer, layers.Rescaling)).scale)
-    assert spread.max() / spread.min() < 10
+    scale = np.asarray(next(layer for layer in model.net.layers if isinstance(layer, layers.Rescaling)).scale)
+    assert scale.max() / scale.min() < 10
 
 
 @pytest.mark.slow
-def test_the_head_is_trained_first_then_the_top_as_well_and_never_what_normalises(own):
+def test_the_head_is_trained_first_then_the_top_without_batch_normalisation(backbone_file):
     import keras
 
-    before = {layer.name: layer.get_weights() for layer in keras.saving.load_model(own).layers if layer.weights}
-    asked, told = PretrainedConfig(base=str(own)), {"way": "tuned", "cut": 1.0, "head_epochs": 2, "rate_share": 0.3}
+    before = {
+        layer.name: layer.get_weights() for layer in keras.saving.load_model(backbone_file).layers if layer.weights
+    }
+    pretrained, chosen = (
+        PretrainedConfig(base=str(backbone_file)),
+        {"way": "tuned", "cut": 1.0, "head_epochs": 2, "rate_share": 0.3},
+    )
     epochs: list[int] = []
-    head, _, _ = fit(asked, told, length=2, watch=lambda epoch, losses, progress=None, of=None: epochs.append(epoch))
+    head, _, _ = fit(
+        pretrained, chosen, length=2, on_epoch=lambda epoch, losses, progress=None, of=None: epochs.append(epoch)
+    )
     assert epochs == [0, 1]
-    assert all(same(weights, before[name]) for name, weights in base_of(head.net).items())
+    assert all(same(weights, before[name]) for name, weights in get_backbone_weights(head.net).items())
     epochs.clear()
     tuned, _, _ = fit(
-        asked,
-        {**told, "unfrozen": 0.3},
+        pretrained,
+        {**chosen, "unfrozen": 0.3},
         length=5,
-        watch=lambda epoch, losses, progress=None, of=None: epochs.append(epoch),
+        on_epoch=lambda epoch, losses, progress=None, of=None: epochs.append(epoch),
     )
     assert epochs == [0, 1, 2, 3, 4]
-    changed = [name for name, weights in base_of(tuned.net).items() if not same(weights, before[name])]
+    changed = [name for name, weights in get_backbone_weights(tuned.net).items() if not same(weights, before[name])]
     assert changed == ["conv2d_1"]
-    whole, _, _ = fit(asked, {**told, "unfrozen": 1.0}, length=5)
-    changed = [name for name, weights in base_of(whole.net).items() if not same(weights, before[name])]
+    whole, _, _ = fit(pretrained, {**chosen, "unfrozen": 1.0}, length=5)
+    changed = [name for name, weights in get_backbone_weights(whole.net).items() if not same(weights, before[name])]
     assert changed == ["conv2d", "conv2d_1"]
 
 
 @pytest.mark.slow
-def test_what_is_tried_first_follows_from_rows_and_likeness(own):
-    few, hp, _ = fit(PretrainedConfig(base=str(own), similar=True), {}, epochs=1)
+def test_the_default_way_follows_from_the_number_of_rows_and_the_similarity(backbone_file):
+    few, hp, _ = fit(PretrainedConfig(base=str(backbone_file), similar=True), {}, epochs=1)
     assert (hp.values["way"], hp.values["cut"]) == ("tuned", 0.75)
-    assert few.view is None
-    _, hp, _ = fit(PretrainedConfig(base=str(own)), {}, epochs=1)
+    assert few.preprocessor is None
+    _, hp, _ = fit(PretrainedConfig(base=str(backbone_file)), {}, epochs=1)
     assert (hp.values["way"], hp.values["cut"]) == ("features", 0.75)
-    _, hp, _ = fit(PretrainedConfig(base=str(own)), {}, epochs=1, rows=2000)
+    _, hp, _ = fit(PretrainedConfig(base=str(backbone_file)), {}, epochs=1, rows=2000)
     assert (hp.values["way"], hp.values["cut"]) == ("tuned", 1.0)
 
 
 @pytest.mark.slow
-def test_weights_of_an_architecture_come_from_a_file_or_a_folder_and_must_fit(own, tmp_path):
+def test_weights_of_an_architecture_come_from_a_file_or_a_folder_and_must_match(backbone_file, tmp_path):
     import keras
 
     keras.utils.set_random_seed(5)
     net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3))
     net.save_weights(tmp_path / "MobileNetV2.weights.h5")
-    wanted = {layer.name: layer.get_weights() for layer in net.layers if layer.weights}
-    for asked in (
+    expected = {layer.name: layer.get_weights() for layer in net.layers if layer.weights}
+    for pretrained in (
         {"base": "MobileNetV2", "weights": str(tmp_path / "MobileNetV2.weights.h5")},
         {"weights": str(tmp_path)},
     ):
-        model, hp, x = fit(PretrainedConfig(**asked), {"way": "features"}, epochs=1)
+        model, hp, x = fit(PretrainedConfig(**pretrained), {"way": "features"}, epochs=1)
         assert hp.values.get("base", "MobileNetV2") == "MobileNetV2"
-        found = base_of(model.view.net)
-        assert all(same(weights, wanted[name]) for name, weights in found.items())
+        found = get_backbone_weights(model.preprocessor.net)
+        assert all(same(weights, expected[name]) for name, weights in found.items())
         assert model.predict(x).shape == (20,)
-    with pytest.raises(FamilyError, match=rf"{re.escape(str(own))}: must hold weights of MobileNetV2 without its top."):
-        fit(PretrainedConfig(base="MobileNetV2", weights=str(own)), {}, epochs=1)
+    with pytest.raises(
+        FamilyError, match=rf"{re.escape(str(backbone_file))}: must hold weights of MobileNetV2 without its top."
+    ):
+        fit(PretrainedConfig(base="MobileNetV2", weights=str(backbone_file)), {}, epochs=1)

@@ -20,7 +20,7 @@ def rows(count=80):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A small recurrent net over words, with its training rows and its entrance."""
+    """A small recurrent net for texts, its validation rows and its first layers."""
     import keras
 
     from workbench.models.nn import heads, text_input, training
@@ -29,44 +29,44 @@ def trained():
 
     x, y = rows()
     problem = Problem("text", "binary", 2, KINDS, "log_loss")
-    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
+    context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     hp, train, valid = HyperParameters(defaults), Rows(x[:60], y[:60]), Rows(x[60:], y[60:])
-    view, matrices = text_input.fit_text_input(hp, problem, train, setting)
-    entrances = []
+    vectorizer, matrices = text_input.search_text_vectorizer(hp, problem, train, context)
+    stems = []
 
     def build():
-        entrance = text_input.text_input(hp, view, matrices)
-        entrances.append(entrance)
-        read = keras.layers.Concatenate()([keras.layers.GRU(8)(entrance.steps, mask=entrance.mask), entrance.beside])
-        return keras.Model(entrance.inputs, heads.output_layer(read, problem))
+        stem = text_input.build_text_input(hp, vectorizer, matrices)
+        stems.append(stem)
+        hidden = keras.layers.Concatenate()([keras.layers.GRU(8)(stem.steps, mask=stem.mask), stem.other_columns])
+        return keras.Model(stem.inputs, heads.build_output_layer(hidden, problem))
 
-    model = training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrices)
-    return model, valid, entrances[0]
+    spec = training.NetSpec(build, preprocessor=vectorizer, train_inputs=matrices)
+    return training.fit(spec, hp, problem, train, valid, context), valid, stems[0]
 
 
-def test_a_net_that_reads_learns_the_word_that_matters(trained):
+def test_a_net_learns_the_word_that_determines_the_class(trained):
     model, valid, _ = trained
     predictions = model.predict(valid.x)
     assert ((predictions > 0.5) == valid.y).mean() > 0.9
 
 
-def test_what_a_row_is_filled_up_with_is_masked(trained):
+def test_padding_is_masked(trained):
     import keras
 
-    model, valid, entrance = trained
-    codes = model.view.transform(valid.x)
-    mask = keras.Model(entrance.inputs, entrance.mask).predict(codes, verbose=0)
+    model, valid, stem = trained
+    codes = model.preprocessor.transform(valid.x)
+    mask = keras.Model(stem.inputs, stem.mask).predict(codes, verbose=0)
     np.testing.assert_array_equal(mask, codes[0] != 0)
     assert not mask.all()
 
 
-def test_a_saved_net_that_reads_predicts_the_same(trained, tmp_path):
-    from workbench.models.nn import training
+def test_a_saved_net_for_texts_predicts_the_same(trained, tmp_path):
+    from workbench.models.nn import keras_model
 
     model, valid, _ = trained
     strange = pd.DataFrame({"note": objects(["", np.nan, "never seen 😀"]), "size": [np.nan, 1e9, 0.0]})
     model.save(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".keras", ".skops"}
-    loaded = training.load(tmp_path)
+    loaded = keras_model.load(tmp_path)
     for x in (valid.x, strange, strange[:1]):
         np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Vectors of words from a file: what is read of it, what is wrong with it, and what a net makes of them."""
+"""Pretrained word vectors: reading and checking the file, the cache, and embeddings in a net."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINES = "red 1 0 2.5\nBlue -1 0 1e-2\nblue 3 3 3\n. . . 7 8 9\nGreen 4 5 6\n"
 
 
 @pytest.mark.parametrize("form", ["glove", "word2vec", "gzipped"])
-def test_only_the_words_that_are_asked_for_are_read_and_capitals_come_last(tmp_path, form):
+def test_only_requested_words_are_read_and_exact_case_has_priority(tmp_path, form):
     file = tmp_path / ("v.txt.gz" if form == "gzipped" else "v.txt")
     text = f"5 3\n{LINES}" if form == "word2vec" else LINES
     file.write_bytes(gzip.compress(text.encode()) if form == "gzipped" else text.encode())
@@ -43,7 +43,7 @@ def test_only_the_words_that_are_asked_for_are_read_and_capitals_come_last(tmp_p
         ("\x00\xff", "v.txt: must be vectors of words as UTF-8 text. Received: .* has to be written as text"),
     ],
 )
-def test_a_file_that_holds_something_else_is_refused_with_its_line(tmp_path, text, message):
+def test_a_file_that_does_not_hold_vectors_is_refused_with_its_line(tmp_path, text, message):
     (tmp_path / "v.txt").write_bytes(text.encode("latin-1"))
     study = tmp_path / "study.yaml"
     study.write_text(f"{STUDY}training: {{word_vectors: {{file: v.txt}}}}\n")
@@ -51,7 +51,7 @@ def test_a_file_that_holds_something_else_is_refused_with_its_line(tmp_path, tex
         check(config.load(study))
 
 
-def test_a_later_line_a_missing_file_and_a_file_of_other_words_are_refused_too(tmp_path):
+def test_a_bad_later_line_a_missing_file_and_a_file_without_the_words_are_refused(tmp_path):
     file = tmp_path / "v.txt"
     file.write_text(f"{LINES}last 1 2\n")
     with pytest.raises(FamilyError, match=r"v.txt, line 6: must be a word and 3 numbers, not 2."):
@@ -74,21 +74,21 @@ def test_a_later_line_a_missing_file_and_a_file_of_other_words_are_refused_too(t
     assert callbacks.resolve_paths(loaded.training, loaded.resolve).word_vectors.file == str(file)
 
 
-def test_what_was_found_is_kept_for_the_same_words_and_the_same_file(tmp_path):
+def test_vectors_are_cached_for_the_same_words_and_the_same_file(tmp_path):
     file, cache = tmp_path / "v.txt", tmp_path / "cache"
     file.write_text(LINES)
-    asked = WordVectorsConfig(file=str(file))
-    first = word_vectors.load_vectors(asked, ["red", "green"], cache)
-    again = word_vectors.load_vectors(asked, ["red", "green"], cache)
-    np.testing.assert_array_equal(first.matrix, again.matrix)
+    vectors_config = WordVectorsConfig(file=str(file))
+    first = word_vectors.load_vectors(vectors_config, ["red", "green"], cache)
+    second = word_vectors.load_vectors(vectors_config, ["red", "green"], cache)
+    np.testing.assert_array_equal(first.matrix, second.matrix)
     assert len(list(cache.rglob("*.npz"))) == 1
     file.write_text(LINES.replace("2.5", "7.5"))
-    assert word_vectors.load_vectors(asked, ["red", "green"], cache).matrix[0, 2] == 7.5
+    assert word_vectors.load_vectors(vectors_config, ["red", "green"], cache).matrix[0, 2] == 7.5
     assert len(list(cache.rglob("*.npz"))) == 2
     assert word_vectors.load_vectors(WordVectorsConfig(), ["red"], cache) is None
 
 
-def texts(rows: int, words: list[list[str]]) -> tuple[pd.DataFrame, np.ndarray]:
+def make_texts(rows: int, words: list[list[str]]) -> tuple[pd.DataFrame, np.ndarray]:
     rng, y = np.random.default_rng(0), np.arange(rows) % 2
     return pd.DataFrame(
         {"note": objects(f"it is {rng.choice(words[each])} {rng.choice(words[each])}" for each in y)}
@@ -97,36 +97,38 @@ def texts(rows: int, words: list[list[str]]) -> tuple[pd.DataFrame, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tuned", [False, True, None])
-def test_vectors_tell_a_net_what_words_mean_and_stay_as_they_are_unless_tuned(tmp_path, tuned):
+def test_pretrained_vectors_generalise_and_stay_unchanged_unless_tuned(tmp_path, tuned):
     from workbench.space.keras import HyperParameters
 
     rng, file = np.random.default_rng(1), tmp_path / "v.txt"
     words = [[f"good{number}" for number in range(10)], [f"bad{number}" for number in range(10)]]
     meanings = {word: np.r_[4 * side - 2, rng.normal(size=3)] for side, some in enumerate(words) for word in some}
     file.write_text("".join(f"{word} {' '.join(f'{each:.4f}' for each in m)}\n" for word, m in meanings.items()))
-    x, y = texts(80, words)
-    asked = WordVectorsConfig(file=str(file), tuned=tuned)
-    setting = FitContext(
+    x, y = make_texts(80, words)
+    vectors_config = WordVectorsConfig(file=str(file), tuned=tuned)
+    context = FitContext(
         3,
         1,
         lambda epoch, losses, progress=None, of=None: None,
         epochs=15,
-        training=TrainingConfig(word_vectors=asked),
+        training=TrainingConfig(word_vectors=vectors_config),
     )
     hp = HyperParameters(lambda question: 1 if question.name == "stages" else question.default)
     problem = Problem("text", "binary", 2, {"note": "text"}, "log_loss")
-    model = models.family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), setting)
+    model = models.family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
     assert hp.values.get("tuned_vectors") == (False if tuned is None else None)
     assert "embedding" not in hp.values
     [embedded] = [layer for layer in model.net.layers if type(layer).__name__ == "Embedding"]
-    levels = [word for word in model.view.vocabulary if word in meanings]
-    matrix = embedded.get_weights()[0][-len(model.view.vocabulary) :]
+    levels = [word for word in model.preprocessor.vocabulary if word in meanings]
+    matrix = embedded.get_weights()[0][-len(model.preprocessor.vocabulary) :]
     given = np.array([meanings[word] for word in levels])
     assert len(levels) > 15
-    assert np.allclose(matrix[[model.view.vocabulary.index(word) for word in levels]], given, atol=1e-4) == (not tuned)
+    assert np.allclose(matrix[[model.preprocessor.vocabulary.index(word) for word in levels]], given, atol=1e-4) == (
+        not tuned
+    )
     assert ((model.predict(x[60:]) > 0.5) == y[60:]).mean() > 0.9
     model.save(tmp_path)
     loaded = models.family("conv1d").load(tmp_path)
     np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)
-    # The numbers are weights, and no part of what describes the net.
+    # The vectors are weights, not part of the net's config.
     assert len(str(loaded.net.get_config())) < 100_000

@@ -354,7 +354,7 @@ def test_fold_scores_are_those_of_the_best_trials_and_the_members():
     members = {member["name"] for member in told.ensemble["members"]}
     assert members >= {name for name, each in found.items() if each.member}
     for row in told.complete:
-        each = found.get(f"{row.family} #{row.number}")
+        each = found.get(row.name)
         if each is not None:
             assert each.scores.tolist() == row.fold_scores
             assert each.std == pytest.approx(row.std)
@@ -396,7 +396,7 @@ def test_the_front_is_of_the_trials_that_no_other_beats(name):
         beaten = any(
             other.seconds <= row.seconds and told.sign * other.score < told.sign * row.score for other in told.complete
         )
-        assert (f"{row.family} #{row.number}" in front) != beaten
+        assert (row.name in front) != beaten
 
 
 def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():

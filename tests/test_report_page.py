@@ -158,7 +158,7 @@ def test_a_page_shows_every_trial_and_what_the_study_came_to() -> None:
     known, found = story("binary"), Page(html("binary"))
     heads = found.texts["th"]
     for row in known.trials:
-        assert f"{row.family} #{row.number}" in heads
+        assert row.name in heads
     values = found.texts["dd"]
     assert formatting.number(known.complete[0].score) in values
     document = known.ensemble

@@ -1,4 +1,4 @@
-"""Optuna's dashboard over a journal that a search is writing: it shows the trials and changes nothing."""
+"""Optuna's dashboard over the journal of a running search: it shows the trials and changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from test_search import books_in, finish
+from test_search import finish, storage_in
 
 from workbench import servers
 from workbench.errors import StudyError
@@ -22,14 +22,14 @@ from workbench.search import dashboard
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard, the extra 'dashboard', is not installed")
 
-# Runs trials that need no model until there is a file that says enough.
+# Runs trials without a model until the second argument's file exists.
 SEARCH = """
 import itertools, sys, time
 from pathlib import Path
-from test_search import books_in, finish
-books, enough = books_in(Path(sys.argv[1])), Path(sys.argv[2])
+from test_search import storage_in, finish
+storage, enough = storage_in(Path(sys.argv[1])), Path(sys.argv[2])
 for number in itertools.count():
-    finish(books, "xgboost", 1 / (2 + number))
+    finish(storage, "xgboost", 1 / (2 + number))
     if enough.exists():
         break
     time.sleep(0.05)
@@ -38,11 +38,11 @@ for number in itertools.count():
 
 @pytest.fixture
 def pages(tmp_path):
-    """A study of two families with three trials each, and a function that asks the dashboard."""
-    books = books_in(tmp_path)
+    """A function that sends a request to the dashboard of a study with two families of three trials each."""
+    storage = storage_in(tmp_path)
     for family in ("linear", "xgboost"):
         for score in (0.5, 0.3, 0.4):
-            finish(books, family, score)
+            finish(storage, family, score)
     application = dashboard.application(tmp_path / "optuna.journal")
 
     def ask(path: str, method: str = "GET", host: str = "127.0.0.1:8080", body: bytes = b"{}") -> tuple[int, Any]:
@@ -59,7 +59,7 @@ def pages(tmp_path):
     return ask
 
 
-def test_every_family_is_a_study_of_the_dashboard_with_its_trials(pages):
+def test_the_dashboard_shows_every_family_as_a_study_with_its_trials(pages):
     status, known = pages("/api/studies")
     ids = {each["study_name"]: each["study_id"] for each in known["study_summaries"]}
     assert (status, set(ids)) == (200, {"s/linear", "s/xgboost"})
@@ -79,7 +79,7 @@ def test_every_family_is_a_study_of_the_dashboard_with_its_trials(pages):
         ("POST", "/api/trials/0/tell"),
     ],
 )
-def test_what_would_change_a_study_is_refused(pages, tmp_path, method, path):
+def test_requests_that_write_are_refused(pages, tmp_path, method, path):
     journal = tmp_path / "optuna.journal"
     before = journal.read_bytes()
     body = b'{"study_name": "t", "directions": ["minimize"], "version": 1, "body": "b", "state": "Fail"}'
@@ -93,7 +93,7 @@ def test_what_would_change_a_study_is_refused(pages, tmp_path, method, path):
 @pytest.mark.parametrize(
     ("host", "status"), [("localhost:8080", 200), ("127.0.0.1", 200), ("evil.example:8080", 403), ("", 403)]
 )
-def test_a_site_that_has_its_name_lead_here_is_refused(pages, host, status):
+def test_requests_with_another_host_are_refused(pages, host, status):
     assert pages("/api/studies", host=host)[0] == status
 
 
@@ -104,8 +104,8 @@ def test_a_home_without_trials_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whole(tmp_path):
-    finish(books_in(tmp_path), "linear", 0.5)
+def test_the_dashboard_follows_a_running_study_and_its_journal_stays_whole(tmp_path):
+    finish(storage_in(tmp_path), "linear", 0.5)
     enough = tmp_path / "enough"
     with servers.reserve_port(dashboard.PORT) as port, dashboard.serve(Home(tmp_path), port) as server:
         server.wait()
@@ -115,7 +115,7 @@ def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whol
                 return json.load(response)
 
         search = [sys.executable, "-c", SEARCH, str(tmp_path), str(enough)]
-        # The dashboard asks for trials anew when its own are some seconds old.
+        # The dashboard reads trials again when its own are some seconds old.
         seen, end = [], time.monotonic() + 60
         with subprocess.Popen(search, cwd=Path(__file__).parent) as process:
             while process.poll() is None:
@@ -128,7 +128,7 @@ def test_a_study_that_is_running_is_shown_as_it_grows_and_its_journal_stays_whol
         assert process.returncode == 0
         assert len(set(seen) - {0}) > 1, "the trials that were added were not shown"
         assert seen == sorted(seen)
-        trials, end = len(books_in(tmp_path).rows()) - 1, time.monotonic() + 30
+        trials, end = len(storage_in(tmp_path).records()) - 1, time.monotonic() + 30
         while (last := ask(f"/api/studies/{names['s/xgboost']}")["trials"]) and time.monotonic() < end:
             if len(last) == trials and all(trial["state"] == "Complete" for trial in last):
                 break

@@ -1,4 +1,4 @@
-"""What a trial adds to the ensemble, and that the sampler learns from it."""
+"""The objective of the ensemble, and a sampler that learns from it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def row(family: str, number: int, score: float) -> TrialRecord:
 
 
 class Record:
-    """Trials that are nothing but their predictions."""
+    """A study of trials that consist of predictions alone."""
 
     def __init__(self, metric: str, y: np.ndarray, folds: np.ndarray = FOLDS) -> None:
         self.metric, self.y = evaluation.metric(metric), y
         self.oof: dict[str, np.ndarray] = {}
         self.rows: list[TrialRecord] = []
         self.read: list[str] = []
-        self.goal = EnsembleObjective(self.metric, y, folds, self.predictions)
+        self.objective = EnsembleObjective(self.metric, y, folds, self.predictions)
 
     def predictions(self, run_id: str) -> np.ndarray:
         self.read.append(run_id)
@@ -53,7 +53,7 @@ class Record:
 
     def values(self, family: str, candidates: Sequence[TrialRecord] | None = None) -> dict[int, float]:
         trials = [each for each in self.rows if each.family == family]
-        return self.goal.values(trials, self.rows if candidates is None else candidates)
+        return self.objective.evaluate(trials, self.rows if candidates is None else candidates)
 
 
 def two_causes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def two_causes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return large + small, large, small
 
 
-def test_what_the_others_lack_is_worth_more_than_a_better_copy_of_what_they_know() -> None:
+def test_a_different_trial_is_valued_above_a_better_copy_of_a_member() -> None:
     y, large, small = two_causes()
     record = Record("rmse", y)
     record.add("trees", large)
@@ -76,7 +76,7 @@ def test_what_the_others_lack_is_worth_more_than_a_better_copy_of_what_they_know
     assert values[copy.number] == pytest.approx(copy.score)
 
 
-def test_what_was_worth_something_is_worth_less_when_the_ensemble_has_it() -> None:
+def test_a_trial_loses_value_once_the_ensemble_has_a_similar_member() -> None:
     y, large, small = two_causes()
     record = Record("rmse", y)
     first, scarce = record.add("trees", large), record.add("linear", small)
@@ -88,14 +88,14 @@ def test_what_was_worth_something_is_worth_less_when_the_ensemble_has_it() -> No
     assert after[scarce.number] == pytest.approx(after[1], rel=1e-3)
 
 
-def test_a_family_is_judged_with_its_heaviest_member_out_of_the_way() -> None:
+def test_a_family_is_evaluated_without_its_heaviest_member() -> None:
     y, large, small = two_causes()
     record = Record("rmse", y)
     record.add("trees", large)
     member, copy = record.add("linear", small), record.add("linear", small * 1.01)
     assert member.score is not None
     values = record.values("linear", record.rows[:2])
-    # The copy is as good in the member's place; beside the member it would be of no use.
+    # The copy is as good in the member's slot; beside the member it would add nothing.
     assert values[copy.number] == pytest.approx(values[member.number], rel=0.01)
     assert values[copy.number] < record.rows[0].score * 0.9
 
@@ -105,14 +105,14 @@ def test_weights_and_share_are_fitted_on_other_folds_than_they_are_scored_on() -
     first = np.arange(120) < 60
     record = Record("rmse", y, first.astype(int))
     rest = record.add("trees", np.zeros(120))
-    # Right on the first fold and wrong on the second: any share that is fitted on a fold does harm on the other.
-    turncoat = record.add("linear", np.where(first, y, -y))
-    value = record.values("linear", [rest])[turncoat.number]
+    # Right on the first fold and wrong on the second: a share that is fitted on one fold does harm on the other.
+    inconsistent = record.add("linear", np.where(first, y, -y))
+    value = record.values("linear", [rest])[inconsistent.number]
     assert rest.score is not None
     assert value > rest.score * 1.2
 
 
-def test_one_fold_is_cut_in_parts() -> None:
+def test_a_single_fold_is_split_into_parts() -> None:
     y, large, small = two_causes()
     record = Record("rmse", y, np.zeros(120, dtype=int))
     record.add("trees", large)
@@ -121,7 +121,7 @@ def test_one_fold_is_cut_in_parts() -> None:
 
 
 @pytest.mark.parametrize("name", evaluation.names())
-def test_the_truth_is_worth_more_than_a_copy_under_every_metric(name: str) -> None:
+def test_the_targets_are_valued_above_a_copy_of_a_member_under_every_metric(name: str) -> None:
     metric = evaluation.metric(name)
     if metric.wants == "values":
         rng = np.random.default_rng(1)
@@ -140,7 +140,7 @@ def test_the_truth_is_worth_more_than_a_copy_under_every_metric(name: str) -> No
     assert right < copy
 
 
-def test_classes_are_judged_by_all_their_columns() -> None:
+def test_multiclass_trials_are_evaluated_on_all_columns() -> None:
     models, y = random_classes(2, 4, 120, 3)
     record = Record("log_loss", y)
     for model in models[:3]:
@@ -151,14 +151,14 @@ def test_classes_are_judged_by_all_their_columns() -> None:
     assert values[1] < 0.01 < values[0]
 
 
-def test_with_nothing_to_add_to_the_score_is_all_there_is() -> None:
+def test_without_other_members_the_scores_apply() -> None:
     y, large, _ = two_causes()
     record = Record("rmse", y)
     record.add("linear", large)
     assert record.values("linear") == {}
 
 
-def test_where_the_metric_has_no_meaning_the_score_is_all_there_is() -> None:
+def test_without_a_defined_metric_the_scores_apply() -> None:
     record = Record("roc_auc", np.zeros(120, dtype=int))
     rng = np.random.default_rng(7)
     record.add("trees", rng.random(120))
@@ -166,7 +166,7 @@ def test_where_the_metric_has_no_meaning_the_score_is_all_there_is() -> None:
     assert record.values("linear") == {}
 
 
-def test_of_a_long_history_the_best_are_judged_and_the_others_add_nothing() -> None:
+def test_only_the_best_trials_of_a_long_history_are_evaluated() -> None:
     y, large, small = two_causes()
     record = Record("rmse", y)
     record.add("trees", large)
@@ -183,37 +183,39 @@ def test_of_a_long_history_the_best_are_judged_and_the_others_add_nothing() -> N
     assert len(record.read) == before
 
 
-def studied(folder: Path, **options: Any) -> tuple[TrialStorage, list[int]]:
-    """Run trials whose score is their depth, and return the depths."""
-    books = TrialStorage(folder / "optuna.journal", "s", direction="minimize", **options)
+def run_trials(folder: Path, **options: Any) -> tuple[TrialStorage, list[int]]:
+    """Run trials whose score is their depth; return their storage and the depths."""
+    storage = TrialStorage(folder / "optuna.journal", "s", direction="minimize", **options)
     asked = []
     for _ in range(30):
-        live = books.ask("x")
-        asked.append(int(live.answer(DEPTH)))
-        live.end(TrialResult("x", live.number, "complete", 1.0, {}, [asked[-1]], asked[-1]), f"run-{live.number}")
-    return books, asked
+        active = storage.ask("x")
+        asked.append(int(active.suggest(DEPTH)))
+        active.finish(
+            TrialResult("x", active.number, "complete", 1.0, {}, [asked[-1]], asked[-1]), f"run-{active.number}"
+        )
+    return storage, asked
 
 
-def test_the_sampler_learns_from_what_the_judge_says_and_the_books_keep_the_score(tmp_path: Path) -> None:
+def test_the_sampler_learns_from_the_objective_and_the_storage_keeps_the_score(tmp_path: Path) -> None:
     def deepest(trials: Sequence[TrialRecord], rows: Sequence[TrialRecord]) -> Mapping[int, float]:
         assert len(rows) >= len(trials) > 0
         return {each.number: -(each.score or 0.0) for each in trials}
 
-    for name in ("score", "judged", "silent"):
+    for name in ("score", "replaced", "empty"):
         (tmp_path / name).mkdir()
-    _, shallow = studied(tmp_path / "score")
-    books, deep = studied(tmp_path / "judged", judge=deepest)
-    _, silent = studied(tmp_path / "silent", judge=lambda trials, rows: {})
+    _, shallow = run_trials(tmp_path / "score")
+    storage, deep = run_trials(tmp_path / "replaced", objective=deepest)
+    _, empty = run_trials(tmp_path / "empty", objective=lambda trials, rows: {})
     assert np.mean(shallow[10:]) < 35
     assert np.mean(deep[10:]) > 65
-    assert silent == shallow
-    assert [each.score for each in sorted(books.rows(), key=lambda each: each.number)] == deep
-    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "judged" / "optuna.journal"))
+    assert empty == shallow
+    assert [each.score for each in sorted(storage.records(), key=lambda each: each.number)] == deep
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "replaced" / "optuna.journal"))
     told = optuna.load_study(study_name="s/x", storage=optuna.storages.JournalStorage(backend))
     assert [each.value for each in told.trials] == deep
 
 
-def test_a_goal_that_the_sampler_would_not_learn_from_is_refused(tmp_path: Path) -> None:
+def test_a_goal_that_the_sampler_cannot_learn_from_is_refused(tmp_path: Path) -> None:
     file = made(tmp_path)
     file.write_text(STUDY.replace("trials: 5,", "trials: 5, sampler: qmc, goal: ensemble,"))
     with pytest.raises(ConfigError, match=r"search\.goal must be 'score' with sampler 'qmc'.*Choose the sampler tpe"):
@@ -221,24 +223,26 @@ def test_a_goal_that_the_sampler_would_not_learn_from_is_refused(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_study_that_seeks_what_is_missing_goes_on_as_if_it_had_not_stopped(tmp_path: Path, database: Path) -> None:
-    through = tried(tmp_path / "through", database, "ensemble", [21])
-    resumed = tried(tmp_path / "resumed", database, "ensemble", [15, 21])
-    scored = tried(tmp_path / "scored", database, "score", [21])
+def test_a_resumed_study_with_the_ensemble_goal_repeats_an_uninterrupted_one(tmp_path: Path, database: Path) -> None:
+    through = run_study(tmp_path / "through", database, "ensemble", [21])
+    resumed = run_study(tmp_path / "resumed", database, "ensemble", [15, 21])
+    scored = run_study(tmp_path / "scored", database, "score", [21])
     assert through == resumed
-    # The sampler's first trials are random; then it learns, from one thing or the other.
+    # The sampler's first trials are random; the later ones depend on the goal.
     assert all(scored[key] == hyperparameters for key, hyperparameters in through.items() if key[1] < 6)
     assert through != scored
 
 
-def tried(folder: Path, database: Path, goal: str, stops: Sequence[int]) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """Run a study, opened anew for each stop, and return what was tried."""
+def run_study(
+    folder: Path, database: Path, goal: str, stops: Sequence[int]
+) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """Run a study, reopened for each stop; return the hyperparameters of its trials."""
     home = folder / "mlruns"
     home.mkdir(parents=True)
     (home / database.name).write_bytes(database.read_bytes())
     rng = np.random.default_rng(9)
     table = pd.DataFrame({"slope": rng.normal(size=120), "step": rng.normal(size=120)})
-    # Lines know the slope, trees know the step: an ensemble wants both.
+    # Linear models fit the slope and trees the step, so an ensemble needs both.
     table["y"] = table.slope + 2 * (table.step > 0) + rng.normal(size=120) / 2
     table.to_csv(folder / "train.csv", index=False)
     file = folder / "small.yaml"

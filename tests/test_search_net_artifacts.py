@@ -1,4 +1,4 @@
-"""What a trial's own process leaves of its nets, whatever is missing there."""
+"""The net artifacts that a trial's process writes, also with missing tools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_models_looking import averaged, grey, seen_by
+from test_models_inspection import averaged, grey, seen_by
 
 from workbench.data.image_column import ImageArray
 from workbench.models.nn import architecture, inspection
@@ -23,45 +23,43 @@ pytestmark = pytest.mark.slow
 TABLE = {architecture.SIZES, architecture.TABLE}
 
 
-def made(folder: Path, *, whole: bool, kind: str = "image") -> set[str]:
-    """Make the portrait of a small net of images; return the names of the files."""
+def write_artifacts(folder: Path, *, full: bool, kind: str = "image") -> set[str]:
+    """Write the artifacts of a small image net; return the names of the files."""
     nets, x = averaged("dense", 3), grey(30)
     oof = np.asarray(nets[0](x))
     data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, np.arange(30))))
     fold = FoldResult(0, 2, oof, None, 0.5, 1.0, {})
-    net_artifacts.make(spec, fold, seen_by(*nets), folder / "nets", whole=whole)
+    net_artifacts.write(spec, fold, seen_by(*nets), folder / "nets", full=full)
     return {file.name for file in (folder / "nets").iterdir()}
 
 
-def test_a_trial_that_is_not_the_best_leaves_its_size_and_its_layers(tmp_path: Path) -> None:
-    assert made(tmp_path, whole=False) == TABLE
+def test_a_trial_that_is_not_the_best_writes_its_size_and_its_layers(tmp_path: Path) -> None:
+    assert write_artifacts(tmp_path, full=False) == TABLE
 
 
-def test_without_graphviz_there_is_everything_but_the_diagram(
+def test_without_graphviz_everything_but_the_diagram_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert made(tmp_path, whole=True) == {*TABLE, inspection.FILE}
+    assert write_artifacts(tmp_path, full=True) == {*TABLE, inspection.FILE}
 
 
-def test_a_program_that_fails_costs_the_diagram_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_graphviz_costs_only_the_diagram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     broken = tmp_path / "bin" / "dot"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    assert made(tmp_path, whole=True) == {*TABLE, inspection.FILE}
+    assert write_artifacts(tmp_path, full=True) == {*TABLE, inspection.FILE}
 
 
-def test_nets_of_other_rows_than_images_are_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nets_without_images_are_not_inspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert made(tmp_path, whole=True, kind="sequence") == TABLE
+    assert write_artifacts(tmp_path, full=True, kind="sequence") == TABLE
 
 
-def test_the_search_needs_no_keras_to_know_of_it() -> None:
+def test_the_module_loads_without_keras() -> None:
     import subprocess
     import sys
 
@@ -72,7 +70,7 @@ def test_the_search_needs_no_keras_to_know_of_it() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: Path) -> None:
+def test_a_net_of_a_tables_image_column_is_inspected(tmp_path: Path) -> None:
     nets, x = averaged("dense", 3), grey(30)
     frame = pd.DataFrame({"age": np.arange(30.0), "photo": ImageArray(x)})
     oof = np.asarray(nets[0](x))
@@ -80,18 +78,18 @@ def test_a_net_that_is_given_the_images_of_a_table_is_looked_through(tmp_path: P
     rows = np.arange(5, 30)
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
     given = ModalityModel(seen_by(*nets), ModalitySelection({}, "photo"))
-    net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", whole=True)
-    assert architecture.parameter_counts(given)["parameters"] > 0
+    net_artifacts.write(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", full=True)
+    assert architecture.count_parameters(given)["parameters"] > 0
     found = inspection.ImageInspection.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
     beside = ModalityModel(seen_by(*nets), ModalitySelection({"age": "number"}))
-    net_artifacts.make(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", whole=True)
+    net_artifacts.write(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", full=True)
     assert not (tmp_path / "beside" / inspection.FILE).exists()
 
 
-def test_the_nets_of_several_targets_are_counted_together() -> None:
+def test_the_parameters_of_several_targets_nets_are_added() -> None:
     nets = averaged("dense", 3)
     one = seen_by(*nets)
     several = MultiOutputModel([one, one])
-    assert architecture.parameter_counts(several)["parameters"] == 2 * architecture.parameter_counts(one)["parameters"]
-    assert next(iter(architecture.nets(several))).startswith("target 0")
+    assert architecture.count_parameters(several)["parameters"] == 2 * architecture.count_parameters(one)["parameters"]
+    assert next(iter(architecture.find_nets(several))).startswith("target 0")

@@ -1,4 +1,4 @@
-"""What a trial uses of the machine, written down beside its folds."""
+"""Samples of a trial's resource usage."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from workbench.search.resource_usage import FILE, ResourceMeter, read
 
 
-class Told:
-    """A process that says what it is told to have used."""
+class FakeProcess:
+    """A process with given usages."""
 
     def __init__(self, *usages: tuple[float, int] | None) -> None:
         self.usages = list(usages)
@@ -24,7 +24,7 @@ class Told:
         return self.usages.pop(0)
 
 
-class Itself:
+class OwnProcess:
     """This process."""
 
     @property
@@ -37,11 +37,11 @@ def no_gpus() -> dict[str, float]:
     return {}
 
 
-def test_a_busy_process_is_seen_to_be_busy(tmp_path: Path) -> None:
-    meter, process = ResourceMeter(every=0.2, gpus=no_gpus), Itself()
+def test_a_busy_process_has_a_positive_processor_use(tmp_path: Path) -> None:
+    meter, process = ResourceMeter(every=0.2, gpus=no_gpus), OwnProcess()
     end = time.monotonic() + 5
     while not read(tmp_path) and time.monotonic() < end:
-        meter.look(tmp_path, process)
+        meter.measure(tmp_path, process)
         sum(range(100_000))
     (found,) = read(tmp_path)
     assert 0 < found["cpu_utilization_percentage"] <= 110 / (psutil.cpu_count() or 1)
@@ -49,38 +49,38 @@ def test_a_busy_process_is_seen_to_be_busy(tmp_path: Path) -> None:
     assert abs(found["time"] - time.time()) < 60
 
 
-def test_looks_come_no_faster_than_asked_for(tmp_path: Path) -> None:
+def test_samples_are_no_more_frequent_than_the_interval(tmp_path: Path) -> None:
     meter = ResourceMeter(every=3600, gpus=no_gpus)
     for seconds in range(5):
-        meter.look(tmp_path, Told((seconds, 1_000_000)))
+        meter.measure(tmp_path, FakeProcess((seconds, 1_000_000)))
     assert read(tmp_path) == []
-    meter.look(tmp_path, Told((6.0, 2_000_000)), last=True)
+    meter.measure(tmp_path, FakeProcess((6.0, 2_000_000)), last=True)
     (found,) = read(tmp_path)
     assert found["system_memory_usage_megabytes"] == 2.0
 
 
-def test_a_process_that_is_gone_used_nothing_more(tmp_path: Path) -> None:
+def test_an_ended_process_has_no_sample(tmp_path: Path) -> None:
     meter = ResourceMeter(every=0, gpus=no_gpus)
-    meter.look(tmp_path, Told((1.0, 5)))
-    meter.look(tmp_path, Told(None), last=True)
+    meter.measure(tmp_path, FakeProcess((1.0, 5)))
+    meter.measure(tmp_path, FakeProcess(None), last=True)
     assert read(tmp_path) == []
 
 
-def test_a_trial_that_goes_on_in_another_process_is_measured_from_its_start(tmp_path: Path) -> None:
+def test_a_trial_that_continues_in_another_process_is_measured_from_its_start(tmp_path: Path) -> None:
     meter = ResourceMeter(every=0, gpus=no_gpus)
-    meter.look(tmp_path, Told((50.0, 5)))
-    meter.look(tmp_path, Told((50.0, 5)), last=True)
-    meter.look(tmp_path, Told((0.5, 5)))
+    meter.measure(tmp_path, FakeProcess((50.0, 5)))
+    meter.measure(tmp_path, FakeProcess((50.0, 5)), last=True)
+    meter.measure(tmp_path, FakeProcess((0.5, 5)))
     time.sleep(0.01)
-    meter.look(tmp_path, Told((0.5, 5)))
+    meter.measure(tmp_path, FakeProcess((0.5, 5)))
     assert all(each["cpu_utilization_percentage"] >= 0 for each in read(tmp_path))
 
 
-def test_gpus_are_told_of_beside(tmp_path: Path) -> None:
+def test_samples_include_gpus(tmp_path: Path) -> None:
     meter = ResourceMeter(every=0, gpus=lambda: {"gpu_0_utilization_percentage": 70.0})
-    meter.look(tmp_path, Told((1.0, 5)))
+    meter.measure(tmp_path, FakeProcess((1.0, 5)))
     time.sleep(0.01)
-    meter.look(tmp_path, Told((1.0, 5)))
+    meter.measure(tmp_path, FakeProcess((1.0, 5)))
     assert read(tmp_path)[0]["gpu_0_utilization_percentage"] == 70.0
 
 
@@ -90,11 +90,11 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_trial_that_was_not_measured_has_nothing(tmp_path: Path, there: bool) -> None:
+def test_a_trial_that_was_not_measured_has_no_samples(tmp_path: Path, there: bool) -> None:
     folder = tmp_path if there else tmp_path / "gone"
     assert read(folder) == []
     meter = ResourceMeter(every=0, gpus=no_gpus)
-    meter.look(folder, Told((1.0, 5)))
+    meter.measure(folder, FakeProcess((1.0, 5)))
     time.sleep(0.01)
-    meter.look(folder, Told((1.0, 5)))
+    meter.measure(folder, FakeProcess((1.0, 5)))
     assert len(read(folder)) == there

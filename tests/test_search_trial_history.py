@@ -1,4 +1,4 @@
-"""What Optuna's journal says of a study's past: real journals."""
+"""A study's history in real Optuna journals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
-from test_search import DEPTH, KIND, RATE, books_in, finish
+from test_search import DEPTH, KIND, RATE, finish, storage_in
 
 from workbench.search import trial_history
 from workbench.search.storage import TrialStorage
@@ -23,21 +24,23 @@ DAY = datetime(2026, 11, 21, 12)
 RANGES = {"depth": IntDistribution(2, 10), "rate": FloatDistribution(0.01, 1.0, log=True)}
 
 
-def keep(books: TrialStorage, family: str, params: dict[str, Any], distributions: dict[str, Any], value: float) -> None:
-    """Put a complete trial into the journal under Optuna's names; the leaderboard's have no conditions."""
+def keep(
+    storage: TrialStorage, family: str, params: dict[str, Any], distributions: dict[str, Any], value: float
+) -> None:
+    """Add a complete trial under Optuna's names; the leaderboard's names have no conditions."""
     plain = {name.partition(" ")[0]: value for name, value in params.items()}
-    number = len(books.trials(family))
+    number = len(storage.frozen_trials(family))
     row = {"run_id": f"run-{number}", "family": family, "number": number, "hyperparameters": plain}
     attributes = {"row": row}
-    study = optuna.load_study(study_name=f"s/{family}", storage=books._storage)
+    study = optuna.load_study(study_name=f"s/{family}", storage=storage._storage)
     trial = optuna.trial.create_trial(
         params=params, distributions=distributions, value=value, user_attrs=attributes, state=TrialState.COMPLETE
     )
     study.add_trial(trial)
 
 
-def spanned(spans: list[tuple[float, float]]) -> list[FrozenTrial]:
-    """Return trials that began and ended so many seconds after noon."""
+def trials_with_times(spans: list[tuple[float, float]]) -> list[FrozenTrial]:
+    """Return trials that began and ended the given seconds after noon."""
     found = []
     for number, (start, end) in enumerate(spans):
         trial = optuna.trial.create_trial(value=0.0)
@@ -47,8 +50,8 @@ def spanned(spans: list[tuple[float, float]]) -> list[FrozenTrial]:
     return found
 
 
-class Told:
-    """Books of one family whose trials are given."""
+class FakeStorage:
+    """A storage of one family with given trials."""
 
     def __init__(self, trials: list[FrozenTrial]) -> None:
         self._trials = trials
@@ -56,26 +59,26 @@ class Told:
     def families(self) -> list[str]:
         return ["x"]
 
-    def trials(self, family: str) -> list[FrozenTrial]:
+    def frozen_trials(self, family: str) -> list[FrozenTrial]:
         return self._trials
 
 
-def test_a_trial_ended_so_many_seconds_after_the_first_began(tmp_path: Path) -> None:
-    books = books_in(tmp_path)
+def test_end_times_are_seconds_since_the_first_trial_began(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path)
     began = time.time()
-    finish(books, "x", 1.0)
-    finish(books, "y", 2.0)
+    finish(storage, "x", 1.0)
+    finish(storage, "y", 2.0)
     passed = time.time() - began
-    found = trial_history.end_times(books_in(tmp_path))
+    found = trial_history.end_times(storage_in(tmp_path))
     assert set(found) == {("x", 0), ("y", 0)}
     assert 0 <= found["x", 0] <= found["y", 0] <= passed
 
 
-def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
-    books = books_in(tmp_path)
-    assert trial_history.end_times(books) == {}
-    books.ask("x")
-    assert trial_history.end_times(books) == {}
+def test_a_running_trial_has_no_end_time(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path)
+    assert trial_history.end_times(storage) == {}
+    storage.ask("x")
+    assert trial_history.end_times(storage) == {}
 
 
 @pytest.mark.parametrize(
@@ -89,66 +92,68 @@ def test_a_trial_under_way_has_not_ended(tmp_path: Path) -> None:
     ],
 )
 def test_pauses_between_runs_are_left_out(spans: list[tuple[float, float]], ends: list[float]) -> None:
-    found = trial_history.end_times(Told(spanned(spans)))  # type: ignore[arg-type]
+    found = trial_history.end_times(FakeStorage(trials_with_times(spans)))  # type: ignore[arg-type]
     assert [found["x", number] for number in range(len(spans))] == pytest.approx(ends)
 
 
-def test_the_hyperparameter_that_the_score_hangs_on_is_the_most_important(tmp_path: Path) -> None:
+def test_the_hyperparameter_that_determines_the_score_is_the_most_important(tmp_path: Path) -> None:
     for direction, sign in (("minimize", 1), ("maximize", -1)):
         (tmp_path / direction).mkdir()
-        books = books_in(tmp_path / direction, direction=direction, sampler="random")
+        storage = storage_in(tmp_path / direction, direction=direction, sampler="random")
         for _ in range(60):
-            live = books.ask("x")
-            asked = {question.name: live.answer(question) for question in (DEPTH, RATE, KIND)}
+            active = storage.ask("x")
+            asked = {question.name: active.suggest(question) for question in (DEPTH, RATE, KIND)}
             score = sign * (abs(asked["depth"] - 8) + 0.01 * asked["rate"])
-            live.end(TrialResult("x", live.number, "complete", 1.0, asked, [score], score), f"run-{live.number}")
-        found = trial_history.importances(books)["x"]
+            active.finish(
+                TrialResult("x", active.number, "complete", 1.0, asked, [score], score), f"run-{active.number}"
+            )
+        found = trial_history.importances(storage)["x"]
         assert set(found) == {"depth", "rate", "kind"}
         assert sum(found.values()) == pytest.approx(1)
         assert list(found.values()) == sorted(found.values(), reverse=True)
         assert found["depth"] == max(found.values()) > 0.7
 
 
-def test_families_with_too_few_trials_or_one_score_or_one_value_are_left_out(tmp_path: Path) -> None:
-    books = books_in(tmp_path, sampler="random")
+def test_families_with_few_trials_or_one_score_or_one_value_are_left_out(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path, sampler="random")
     for number in range(trial_history.LEAST_TRIALS):
-        finish(books, "same", 1.0)
+        finish(storage, "same", 1.0)
         if number:
-            finish(books, "few", float(number))
-        live = books.ask("fixed")
-        asked = {"depth": live.answer(Hyperparameter("depth", "int", 3, 3, 3, step=1))}
+            finish(storage, "few", float(number))
+        active = storage.ask("fixed")
+        asked = {"depth": active.suggest(Hyperparameter("depth", "int", 3, 3, 3, step=1))}
         score = float(number)
-        live.end(TrialResult("fixed", live.number, "complete", 1.0, asked, [score], score), f"run-{number}")
-        finish(books, "enough", float(number))
-    assert list(trial_history.importances(books)) == ["enough"]
+        active.finish(TrialResult("fixed", active.number, "complete", 1.0, asked, [score], score), f"run-{number}")
+        finish(storage, "enough", float(number))
+    assert list(trial_history.importances(storage)) == ["enough"]
 
 
-def test_a_conditional_hyperparameter_goes_by_its_plain_name_and_says_nothing_on_the_way(tmp_path: Path) -> None:
-    books = books_in(tmp_path)
-    assert books.trials("x") == []
+def test_a_conditional_hyperparameter_has_its_plain_name_and_no_warning(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path)
+    assert storage.frozen_trials("x") == []
     kind = CategoricalDistribution(("a", "b"))
     for number in range(30):
         branch = "ab"[number % 2]
         name = f"rate [kind={branch}]"
         distributions = {"kind": kind, name: FloatDistribution(0.0, 1.0 + (branch == "b"))}
         value = number / 30
-        keep(books, "x", {"kind": branch, name: value}, distributions, value + (branch == "b"))
+        keep(storage, "x", {"kind": branch, name: value}, distributions, value + (branch == "b"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = trial_history.importances(books)["x"]
+        found = trial_history.importances(storage)["x"]
     assert set(found) == {"kind", "rate"}
     assert sum(found.values()) == pytest.approx(1)
 
 
 def test_importances_of_many_trials_take_little_time(tmp_path: Path) -> None:
-    books = books_in(tmp_path)
-    assert books.trials("x") == []
+    storage = storage_in(tmp_path)
+    assert storage.frozen_trials("x") == []
     distributions = {f"h{i}": FloatDistribution(0.0, 1.0) for i in range(20)}
-    study = optuna.load_study(study_name="s/x", storage=books._storage)
-    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optuna.load_study(study_name="s/x", storage=storage._storage)
+    rng = np.random.default_rng(1)
     made = []
     for number in range(500):
-        params = {n: sampler._rng.rng.random() for n in distributions}
+        params = {name: float(rng.random()) for name in distributions}
         row = {"hyperparameters": params, "number": number}
         made.append(
             optuna.trial.create_trial(
@@ -157,18 +162,18 @@ def test_importances_of_many_trials_take_little_time(tmp_path: Path) -> None:
         )
     study.add_trials(made)
     began = time.monotonic()
-    found = trial_history.importances(books)["x"]
+    found = trial_history.importances(storage)["x"]
     assert time.monotonic() - began < 5
     assert next(iter(found)) == "h0"
 
 
-def test_a_place_is_where_in_its_range_a_number_is_on_the_scale_of_the_search(tmp_path: Path) -> None:
-    books = books_in(tmp_path)
-    assert books.trials("x") == []
+def test_relative_positions_use_the_scale_of_the_search(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path)
+    assert storage.frozen_trials("x") == []
     given = RANGES | {"kind": CategoricalDistribution(("a", "b")), "one": IntDistribution(3, 3)}
     for depth, rate in ((2, 0.01), (10, 0.1), (6, 1.0)):
-        keep(books, "x", {"depth": depth, "rate": rate, "kind": "a", "one": 3}, given, 1.0)
-    found = trial_history.relative_positions(books)
+        keep(storage, "x", {"depth": depth, "rate": rate, "kind": "a", "one": 3}, given, 1.0)
+    found = trial_history.relative_positions(storage)
     assert found["x", 0] == pytest.approx({"depth": 0, "rate": 0})
     assert found["x", 1] == pytest.approx({"depth": 1, "rate": 0.5})
     assert found["x", 2] == pytest.approx({"depth": 0.5, "rate": 1})

@@ -422,7 +422,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(ran: Ran, tmp_path: Path
     ensemble = tracker.newest_ensemble()
     known = tracker.predictions(ensemble.run_id, vault)
     stranger = replace(ensemble.members[0], run_ids=("elsewhere",), name="their net")
-    tracker.record_ensemble(replace(ensemble, members=(stranger,)), known.oof, known.test, vault, metric="f1_macro")
+    tracker.log_ensemble(replace(ensemble, members=(stranger,)), known.oof, known.test, vault, metric="f1_macro")
     with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)"):
         ran.command("export")
     shutil.rmtree(ran.home.path)

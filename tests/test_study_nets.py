@@ -57,12 +57,12 @@ def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished:
     for row in rows:
         assert row.parameters is not None
         assert row.parameters > 100
-        folder = study.store.tracker.nets(row.run_id)
+        folder = study.store.tracker.net_artifacts(row.run_id)
         assert folder is not None
         assert f"{row.parameters:,} parameters" in (folder / architecture.TABLE).read_text()
     (baseline,) = [row for row in study.rows() if row.family == "constant"]
     assert baseline.parameters is None
-    assert study.store.tracker.nets(baseline.run_id) is None
+    assert study.store.tracker.net_artifacts(baseline.run_id) is None
     assert set(study.leaderboard()["parameters"].dropna()) == {row.parameters for row in rows}
 
 
@@ -76,7 +76,7 @@ def test_mlflows_table_has_a_column_for_the_size_of_nets(finished: Path) -> None
 def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     study = opened(finished)
     best = next(row for row in study.rows() if row.family == "cnn")
-    folder = study.store.tracker.nets(best.run_id)
+    folder = study.store.tracker.net_artifacts(best.run_id)
     assert folder is not None
     look = inspection.ImageInspection.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)

@@ -332,7 +332,7 @@ def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: 
     known = tracker.predictions(ensemble.run_id, vault)
     stranger = replace(ensemble.members[0], run_ids=("elsewhere",), name="their net")
     ensemble = replace(ensemble, members=(stranger, *ensemble.members))
-    tracker.record_ensemble(ensemble, known.oof, known.test, vault, metric="log_loss")
+    tracker.log_ensemble(ensemble, known.oof, known.test, vault, metric="log_loss")
     shutil.rmtree(classes.weights)
     with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)\."):
         classes.predict(str(classes.folder / "test.csv"))

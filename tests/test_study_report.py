@@ -71,7 +71,7 @@ def test_the_command_writes_a_page_that_tells_the_study(
     assert said(capsys, finished) == {"path": str(tmp_path / "small-report.html")}
     text = (tmp_path / "small-report.html").read_text()
     for row in opened(finished).rows():
-        assert f"{row.family} #{row.number}" in text
+        assert row.name in text
     assert "species" in text
     assert "families: [linear, xgboost]" in text
     assert list(tmp_path.iterdir()) == [tmp_path / "small-report.html"]

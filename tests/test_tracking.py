@@ -1,3 +1,5 @@
+"""The tracker: runs, predictions and files in MLflow's store."""
+
 from __future__ import annotations
 
 import base64
@@ -24,7 +26,7 @@ SECRET = "s3cret-of-kaggle"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """One home for all tests of this file: making MLflow's store takes a second or two."""
+    """One home for all tests of this file, because creating MLflow's store takes a second or two."""
     made = Home(tmp_path_factory.mktemp("my home é") / "mlruns")
     made.create()
     return made
@@ -32,7 +34,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def study(request):
-    """A name that no other test's study has."""
+    """A study name of the test's own."""
     return f"{request.node.originalname}-{abs(hash(request.node.name))}"[-60:].lstrip("_.-")
 
 
@@ -41,16 +43,16 @@ def tracker(home, study):
     return Tracker(home, study)
 
 
-def a_vault(outputs: int = 1, deals: int = 2, **more) -> PredictionSchema:
-    """Return the layout of six training rows in two folds, dealt twice."""
-    rows = np.tile(np.arange(6), deals)
+def a_schema(outputs: int = 1, n_repeats: int = 2, **more) -> PredictionSchema:
+    """Return the schema of six training rows in two folds, repeated twice."""
+    rows = np.tile(np.arange(6), n_repeats)
     known = {
         "id_name": "passenger",
         "ids": np.array([f"p{i}" for i in range(6)], dtype=object),
         "test_ids": np.array([100, 101, 102]),
-        "repeats": np.repeat(np.arange(deals), 6),
+        "repeats": np.repeat(np.arange(n_repeats), 6),
         "rows": rows,
-        "folds": (rows + np.repeat(np.arange(deals), 6)) % 2,
+        "folds": (rows + np.repeat(np.arange(n_repeats), 6)) % 2,
         "hash": "0123456789abcdef",
         "outputs": ("prediction",) if outputs == 1 else tuple(f"prediction_{c}" for c in "abc"[:outputs]),
     }
@@ -112,8 +114,8 @@ def an_ensemble(members=(), **more):
     return EnsembleResult(**{"direction": "minimize", **known, **more})
 
 
-def test_a_trial_is_one_finished_run_with_all_there_is_to_know(home, tracker, study):
-    run_id = tracker.record(a_result(3), a_vault(), metric="log_loss")
+def test_a_trial_is_one_finished_run_with_tags_params_and_metrics(home, tracker, study):
+    run_id = tracker.log_trial(a_result(3), a_schema(), metric="log_loss")
     (run,) = runs(home, tracker)
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
     assert run.info.run_name == "mlp #3 · 0.35"
@@ -137,31 +139,31 @@ def test_a_trial_is_one_finished_run_with_all_there_is_to_know(home, tracker, st
 
 
 def test_fold_scores_are_steps_of_one_metric_and_epochs_steps_of_a_curve(home, tracker):
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     assert history(home, run_id, "fold_score") == [(0, 0.5), (1, 0.4), (2, 0.3), (3, 0.2)]
     assert history(home, run_id, "val_loss/fold_0") == [(0, 3.5), (1, 2.5), (2, 2.6)]
     assert history(home, run_id, "loss/mean") == [(0, 3.0), (1, 2.0)]
 
 
-def test_a_long_curve_is_thinned_in_the_ui_and_whole_in_its_file(home, tracker):
+def test_a_long_curve_is_thinned_in_the_metrics_and_whole_in_its_file(home, tracker):
     curve = {"epoch": list(range(1000)), "loss": [float(i) for i in range(1000)]}
-    run_id = tracker.record(a_result(curves={(0, fold): curve for fold in range(12)}), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(curves={(0, fold): curve for fold in range(12)}), a_schema(), metric="log_loss")
     points = history(home, run_id, "loss/fold_11")
     assert points == [(i, float(i)) for i in range(0, 1000, 10)]
     (run,) = runs(home, tracker)
     assert len(pd.read_parquet(artifacts(run) / "curves.parquet")) == 12_000
 
 
-def test_a_number_that_is_none_is_left_out(home, tracker):
+def test_metrics_that_are_not_finite_are_left_out(home, tracker):
     bad = a_result(fold_scores=[0.5, np.nan], curves={(0, 0): {"epoch": [0, 1], "loss": [np.inf, 1.0]}})
-    run_id = tracker.record(bad, a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(bad, a_schema(), metric="log_loss")
     assert history(home, run_id, "fold_score") == [(0, 0.5)]
     assert history(home, run_id, "loss/fold_0") == [(1, 1.0)]
 
 
-def test_predictions_and_curves_lie_with_the_run_as_tables(home, tracker):
+def test_predictions_and_curves_are_tables_among_the_artifacts(home, tracker):
     result = a_result(outputs=3)
-    tracker.record(result, a_vault(3), metric="log_loss")
+    tracker.log_trial(result, a_schema(3), metric="log_loss")
     (run,) = runs(home, tracker)
     folder = artifacts(run)
     assert folder.is_relative_to(home.artifacts)
@@ -184,10 +186,10 @@ def test_predictions_and_curves_lie_with_the_run_as_tables(home, tracker):
     ]
 
 
-def test_a_trial_that_is_recorded_twice_is_one_run_with_the_same_numbers(home, tracker, study):
-    first = tracker.record(a_result(), a_vault(), metric="log_loss")
+def test_a_trial_logged_twice_is_one_run_with_the_same_numbers(home, tracker, study):
+    first = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     before = client(home).get_run(first).data
-    again = Tracker(home, study).record(a_result(), a_vault(), metric="log_loss")
+    again = Tracker(home, study).log_trial(a_result(), a_schema(), metric="log_loss")
     assert again == first
     (run,) = runs(home, tracker)
     assert (run.data.metrics, run.data.params, run.data.tags) == (before.metrics, before.params, before.tags)
@@ -195,18 +197,18 @@ def test_a_trial_that_is_recorded_twice_is_one_run_with_the_same_numbers(home, t
     assert len(pd.read_parquet(artifacts(run) / "oof.parquet")) == 12
 
 
-def test_a_trial_whose_recording_was_cut_off_is_one_finished_run_in_the_end(home, tracker, study):
-    class Cut(PredictionSchema):
-        """Ends as a kill would: after the run was made and its numbers were written, before its predictions were."""
+def test_a_trial_whose_logging_was_killed_becomes_one_finished_run(home, tracker, study):
+    class KilledSchema(PredictionSchema):
+        """Raises as a kill would: after the run and its metrics were written, before its predictions were."""
 
         def oof_frame(self, predictions):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tracker.record(a_result(), Cut(**vars(a_vault())), metric="log_loss")
+        tracker.log_trial(a_result(), KilledSchema(**vars(a_schema())), metric="log_loss")
     (cut,) = runs(home, tracker)
     assert cut.info.status == "RUNNING"
-    run_id = Tracker(home, study).record(a_result(), a_vault(), metric="log_loss")
+    run_id = Tracker(home, study).log_trial(a_result(), a_schema(), metric="log_loss")
     (run,) = runs(home, tracker)
     assert (run.info.run_id, run.info.status) == (run_id, "FINISHED") == (cut.info.run_id, "FINISHED")
     assert (artifacts(run) / "oof.parquet").exists()
@@ -214,23 +216,23 @@ def test_a_trial_whose_recording_was_cut_off_is_one_finished_run_in_the_end(home
 
 
 def test_trials_of_the_same_number_in_other_families_and_studies_are_runs_of_their_own(home, tracker, study):
-    vault, other = a_vault(), Tracker(home, f"{study}.2")
+    schema, other = a_schema(), Tracker(home, f"{study}.2")
     ids = [
-        tracker.record(a_result(1), vault, metric="log_loss"),
-        tracker.record(a_result(1, family="cnn"), vault, metric="log_loss"),
-        tracker.record(a_result(11), vault, metric="log_loss"),
-        other.record(a_result(1), vault, metric="log_loss"),
+        tracker.log_trial(a_result(1), schema, metric="log_loss"),
+        tracker.log_trial(a_result(1, family="cnn"), schema, metric="log_loss"),
+        tracker.log_trial(a_result(11), schema, metric="log_loss"),
+        other.log_trial(a_result(1), schema, metric="log_loss"),
     ]
     assert len(set(ids)) == 4
     assert len(runs(home, tracker)) == 3
 
 
-def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tracker, tmp_path):
+def test_a_failed_trial_keeps_its_reason_and_its_libraries_output(home, tracker, tmp_path):
     log = tmp_path / "fold.log"
     log.write_text("CUDA went away\n")
     none = {"score": None, "also": {}, "oof": None, "test": None, "curves": {}, "fold_scores": []}
     failed = a_result(state="failed", reason="ValueError: no good", **none)
-    tracker.record(failed, a_vault(), metric="log_loss", log=log)
+    tracker.log_trial(failed, a_schema(), metric="log_loss", log=log)
     (run,) = runs(home, tracker)
     assert (run.info.status, run.data.tags["workbench.state"]) == ("FAILED", "failed")
     assert run.info.run_name == "mlp #0 · failed: ValueError: no good"
@@ -240,16 +242,16 @@ def test_a_failed_trial_keeps_its_reason_and_what_its_libraries_printed(home, tr
     assert (artifacts(run) / "log.txt").read_text() == "CUDA went away\n"
 
 
-def test_a_failed_trial_without_a_log_is_recorded_too(home, tracker, tmp_path):
+def test_a_failed_trial_without_a_log_is_logged(home, tracker, tmp_path):
     failed = a_result(state="failed", score=None, oof=None, test=None, curves={}, reason="x" * 20_000)
-    tracker.record(failed, a_vault(), metric="log_loss", log=tmp_path / "none.log")
+    tracker.log_trial(failed, a_schema(), metric="log_loss", log=tmp_path / "none.log")
     (run,) = runs(home, tracker)
     assert run.info.status == "FAILED"
 
 
 def test_a_pruned_trial_has_its_curves_and_no_predictions(home, tracker):
     pruned = a_result(state="pruned", score=None, oof=None, test=None, fold_scores=[0.5], reason="after fold 1 of 4")
-    tracker.record(pruned, a_vault(), metric="log_loss")
+    tracker.log_trial(pruned, a_schema(), metric="log_loss")
     (run,) = runs(home, tracker)
     assert (run.info.status, run.data.tags["workbench.state"]) == ("FINISHED", "pruned")
     assert "log_loss" not in run.data.metrics
@@ -260,27 +262,27 @@ def test_a_pruned_trial_has_its_curves_and_no_predictions(home, tracker):
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("ids", ["strings", "integers"])
 def test_predictions_come_back_as_they_were_written(tracker, outputs, ids):
-    vault = a_vault(outputs) if ids == "strings" else a_vault(outputs, ids=np.arange(6) * 7, deals=1)
-    oof = a_result(outputs=outputs).oof[: len(vault.rows)]
+    schema = a_schema(outputs) if ids == "strings" else a_schema(outputs, ids=np.arange(6) * 7, n_repeats=1)
+    oof = a_result(outputs=outputs).oof[: len(schema.rows)]
     result = replace(a_result(outputs=outputs), oof=oof)
-    back = tracker.predictions(tracker.record(result, vault, metric="log_loss"), vault)
+    back = tracker.predictions(tracker.log_trial(result, schema, metric="log_loss"), schema)
     assert np.array_equal(back.oof, oof)
     assert back.test is not None
     assert np.array_equal(back.test, result.test)
 
 
 def test_without_test_rows_there_are_no_test_predictions(tracker):
-    vault = a_vault(test_ids=None)
-    run_id = tracker.record(a_result(test=None), vault, metric="rmse")
-    assert tracker.predictions(run_id, vault).test is None
+    schema = a_schema(test_ids=None)
+    run_id = tracker.log_trial(a_result(test=None), schema, metric="rmse")
+    assert tracker.predictions(run_id, schema).test is None
 
 
 @pytest.mark.parametrize("name", ["repeat", "fold", "prediction"])
-def test_an_id_that_is_called_as_another_column_is_keeps_its_values(tracker, name):
-    vault = a_vault(id_name=name)
-    assert list(vault.oof_frame(np.zeros(12)).columns) == ["id", "repeat", "fold", "prediction"]
+def test_an_id_with_the_name_of_another_column_keeps_its_values(tracker, name):
+    schema = a_schema(id_name=name)
+    assert list(schema.oof_frame(np.zeros(12)).columns) == ["id", "repeat", "fold", "prediction"]
     assert np.array_equal(
-        tracker.predictions(tracker.record(a_result(), vault, metric="rmse"), vault).test, a_result().test
+        tracker.predictions(tracker.log_trial(a_result(), schema, metric="rmse"), schema).test, a_result().test
     )
 
 
@@ -298,32 +300,32 @@ def test_an_id_that_is_called_as_another_column_is_keeps_its_values(tracker, nam
     ids=lambda other: next(iter(other)),
 )
 def test_predictions_of_other_rows_or_folds_are_refused(tracker, other):
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     with pytest.raises(StudyError, match=rf"of run {run_id} must hold this study's rows and folds. It holds others\."):
-        tracker.predictions(run_id, a_vault(**other))
+        tracker.predictions(run_id, a_schema(**other))
 
 
-def test_predictions_that_are_gone_are_a_mistake_that_can_be_mended(home, tracker):
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+def test_missing_predictions_raise_a_study_error(home, tracker):
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     (run,) = runs(home, tracker)
     (artifacts(run) / "oof.parquet").unlink()
     with pytest.raises(
         StudyError, match=rf"run {run_id} must have the artifact oof\.parquet\. It cannot be read: "
     ) as caught:
-        tracker.predictions(run_id, a_vault())
+        tracker.predictions(run_id, a_schema())
     assert "\n" not in str(caught.value)
     with pytest.raises(StudyError, match="run nothing must have the artifact"):
-        tracker.predictions("nothing", a_vault())
+        tracker.predictions("nothing", a_schema())
 
 
 def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, tracker, study):
-    vault = a_vault()
-    members = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(2)]
+    schema = a_schema()
+    members = [tracker.log_trial(a_result(number), schema, metric="log_loss") for number in range(2)]
     ensemble = an_ensemble(members)
-    run_id = tracker.record_ensemble(ensemble, a_result().oof, a_result().test, vault, metric="log_loss")
+    run_id = tracker.log_ensemble(ensemble, a_result().oof, a_result().test, schema, metric="log_loss")
     run = client(home).get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "ensemble of 2 · 0.3 · honest 0.31")
-    tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": vault.hash}
+    tags = {"kind": "ensemble", "study": study, "method": "nelder_mead", "state": "complete", "folds": schema.hash}
     assert {f"workbench.{key}": value for key, value in tags.items()}.items() <= run.data.tags.items()
     assert run.data.metrics == {
         "log_loss": 0.3, "honest_score": 0.31, "honest_se": 0.01, "gap": 1e-6, "accuracy": 0.95, "seconds": 1.5,
@@ -337,26 +339,26 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     assert sorted(os.listdir(artifacts(run))) == ["ensemble.json", "oof.parquet", "test.parquet"]
     assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **ensemble.to_document()}
     assert tracker.newest_ensemble().to_document() == {"run_id": run_id, **ensemble.to_document()}
-    assert np.array_equal(tracker.predictions(run_id, vault).oof, a_result().oof)
+    assert np.array_equal(tracker.predictions(run_id, schema).oof, a_result().oof)
 
 
 def test_the_newest_of_several_ensembles_is_found(tracker):
-    vault, oof = a_vault(test_ids=None), a_result().oof
-    made = [tracker.record_ensemble(an_ensemble(score=i / 10), oof, None, vault, metric="log_loss") for i in range(4)]
+    schema, oof = a_schema(test_ids=None), a_result().oof
+    made = [tracker.log_ensemble(an_ensemble(score=i / 10), oof, None, schema, metric="log_loss") for i in range(4)]
     assert len(set(made)) == 4
     assert tracker.newest_ensemble().run_id == made[-1]
 
 
-def test_what_an_ensemble_cannot_say_is_left_out(home, tracker):
+def test_an_ensembles_missing_values_are_left_out(home, tracker):
     ensemble = an_ensemble(honest_score=None, honest_se=None, gap=None)
-    run_id = tracker.record_ensemble(ensemble, a_result().oof, None, a_vault(test_ids=None), metric="log_loss")
+    run_id = tracker.log_ensemble(ensemble, a_result().oof, None, a_schema(test_ids=None), metric="log_loss")
     run = client(home).get_run(run_id)
     assert set(run.data.metrics) == {"log_loss", "accuracy", "seconds"}
     assert not (artifacts(run) / "test.parquet").exists()
 
 
 def test_a_study_without_an_ensemble_says_how_to_make_one(tracker, study):
-    tracker.record(a_result(), a_vault(), metric="log_loss")
+    tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     with pytest.raises(StudyError, match=rf"Study '{study}' has no ensemble yet. Make one with 'workbench run'"):
         tracker.newest_ensemble()
 
@@ -364,30 +366,30 @@ def test_a_study_without_an_ensemble_says_how_to_make_one(tracker, study):
 def test_a_home_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StudyError, match=r"file: the home cannot be made \(File exists\)\. Choose --home"):
-        Tracker(Home(tmp_path / "file"), "s").record(a_result(), a_vault(), metric="log_loss")
+        Tracker(Home(tmp_path / "file"), "s").log_trial(a_result(), a_schema(), metric="log_loss")
 
 
-def test_asking_for_an_ensemble_makes_no_home(tmp_path):
+def test_a_search_for_an_ensemble_creates_no_home(tmp_path):
     with pytest.raises(StudyError, match="has no ensemble yet"):
         Tracker(Home(tmp_path / "mlruns"), "s").newest_ensemble()
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_file_can_be_kept_with_a_run(home, tracker, tmp_path):
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+def test_a_file_can_be_logged_with_a_run(home, tracker, tmp_path):
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     (tmp_path / "s.csv").write_text("id,y\n")
-    tracker.attach(run_id, tmp_path / "s.csv")
+    tracker.log_artifact(run_id, tmp_path / "s.csv")
     assert (artifacts(client(home).get_run(run_id)) / "s.csv").read_text() == "id,y\n"
 
 
-def test_a_file_can_be_kept_in_a_folder_of_a_run(home, tracker, tmp_path):
+def test_a_file_can_be_logged_in_a_folder_of_a_run(home, tracker, tmp_path):
     run_id = tracker.study_run()
     (tmp_path / "weights.png").write_bytes(b"PNG")
-    tracker.attach(run_id, tmp_path / "weights.png", "figures")
+    tracker.log_artifact(run_id, tmp_path / "weights.png", "figures")
     assert (artifacts(client(home).get_run(run_id)) / "figures" / "weights.png").read_bytes() == b"PNG"
 
 
-def test_a_study_has_one_run_of_its_own_however_often_and_by_whomever_it_is_asked_for(home, tracker, study):
+def test_a_study_has_one_run_of_its_own_with_several_threads(home, tracker, study):
     with ThreadPoolExecutor(4) as threads:
         found = set(threads.map(lambda _: Tracker(home, study).study_run(), range(8)))
     (run,) = runs(home, tracker)
@@ -397,10 +399,10 @@ def test_a_study_has_one_run_of_its_own_however_often_and_by_whomever_it_is_aske
     )  # fmt: skip
 
 
-def test_a_study_run_that_was_cut_off_is_the_same_one_finished(home, tracker, study):
+def test_a_study_run_left_open_is_found_and_finished(home, tracker, study):
     run_id = tracker.study_run()
     client(home).update_run(run_id, status="RUNNING")
-    tracker.close()
+    tracker.close_stale_runs()
     assert client(home).get_run(run_id).info.status == "RUNNING"
     assert Tracker(home, study).study_run() == run_id
     assert client(home).get_run(run_id).info.status == "FINISHED"
@@ -408,9 +410,9 @@ def test_a_study_run_that_was_cut_off_is_the_same_one_finished(home, tracker, st
 
 def test_the_studys_own_run_is_neither_a_trial_nor_an_ensemble_nor_an_import(home, tracker):
     run_id = tracker.study_run()
-    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
-    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
-    tracker.close()
+    trial = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
+    made = tracker.log_ensemble(an_ensemble([trial]), a_result().oof, None, a_schema(), metric="log_loss")
+    tracker.close_stale_runs()
     assert tracker.newest_ensemble().run_id == made
     assert tracker.imports("log_loss") == []
     shown = client(home).search_runs([tracker.experiment_id], order_by=["metrics.`log_loss` ASC"])
@@ -421,16 +423,16 @@ TRAIN = DataOrigin("data/train.csv", "0123", "training", 6, {"age": "number", "t
 TEST = DataOrigin("data/test.csv", "4567", "testing", 3, {"age": "number", "town": "category"})
 
 
-def from_somewhere(home, study, *data, **tags):
+def tracker_with_data(home, study, *data, **tags):
     return Tracker(home, study, lambda: Provenance("name: s\n", tags, data or (TRAIN, TEST)))
 
 
 def test_runs_of_trials_and_ensembles_have_the_data_as_inputs(home, study):
     import mlflow.data
 
-    tracker = from_somewhere(home, study)
-    trial = tracker.record(a_result(), a_vault(), metric="log_loss")
-    made = tracker.record_ensemble(an_ensemble([trial]), a_result().oof, None, a_vault(), metric="log_loss")
+    tracker = tracker_with_data(home, study)
+    trial = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
+    made = tracker.log_ensemble(an_ensemble([trial]), a_result().oof, None, a_schema(), metric="log_loss")
     for run_id in (trial, made):
         train, test = client(home).get_run(run_id).inputs.dataset_inputs
         assert [(each.key, each.value) for each in train.tags] == [("mlflow.data.context", "training")]
@@ -444,16 +446,16 @@ def test_runs_of_trials_and_ensembles_have_the_data_as_inputs(home, study):
         ]  # fmt: skip
 
 
-def test_a_trial_that_is_recorded_twice_has_its_inputs_once(home, study):
-    tracker = from_somewhere(home, study)
+def test_a_trial_logged_twice_has_its_inputs_once(home, study):
+    tracker = tracker_with_data(home, study)
     for _ in range(2):
-        run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+        run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     assert len(client(home).get_run(run_id).inputs.dataset_inputs) == 2
 
 
-def test_a_library_and_arrays_are_data_too(home, study):
+def test_a_librarys_arrays_are_a_dataset(home, study):
     images = DataOrigin("sklearn:digits", "89ab", "training", 1437, shape=(8, 8))
-    run_id = from_somewhere(home, study, images).record(a_result(), a_vault(), metric="log_loss")
+    run_id = tracker_with_data(home, study, images).log_trial(a_result(), a_schema(), metric="log_loss")
     (found,) = client(home).get_run(run_id).inputs.dataset_inputs
     assert (found.dataset.name, found.dataset.source_type) == ("sklearn:digits", "code")
     assert json.loads(found.dataset.source)["tags"]["mlflow.source.name"] == "sklearn:digits"
@@ -465,29 +467,29 @@ def test_a_table_of_very_many_columns_is_logged_without_them(home, study):
     wide = DataOrigin(
         "w.csv", "cdef", "training", 5, {f"a column of a long name, number {i}": "number" for i in range(20_000)}
     )
-    run_id = from_somewhere(home, study, wide).record(a_result(), a_vault(), metric="log_loss")
+    run_id = tracker_with_data(home, study, wide).log_trial(a_result(), a_schema(), metric="log_loss")
     (found,) = client(home).get_run(run_id).inputs.dataset_inputs
     assert found.dataset.schema in (None, "")
 
 
-def test_no_data_set_tells_a_secret(home, study):
+def test_no_dataset_contains_a_secret(home, study):
     data = DataOrigin(f"https://me:{SECRET}@example.org/train.csv", "0", "training", 5, {"x": "number"})
-    tracker = from_somewhere(home, study, data)
-    tracker.record(a_result(), a_vault(), metric="log_loss")
+    tracker = tracker_with_data(home, study, data)
+    tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     assert SECRET.encode() not in home.database.read_bytes()
 
 
-def test_runs_have_the_commit_where_mlflow_shows_it(home, study):
-    tracker = from_somewhere(home, study, **{"mlflow.user": "me", "mlflow.source.git.commit": "a" * 40})
-    run = client(home).get_run(tracker.record(a_result(), a_vault(), metric="log_loss"))
+def test_runs_have_the_commit_in_mlflows_tags(home, study):
+    tracker = tracker_with_data(home, study, **{"mlflow.user": "me", "mlflow.source.git.commit": "a" * 40})
+    run = client(home).get_run(tracker.log_trial(a_result(), a_schema(), metric="log_loss"))
     assert (run.info.user_id, run.data.tags["mlflow.source.git.commit"]) == ("me", "a" * 40)
 
 
 def test_the_studys_own_run_carries_its_file_folds_versions_and_data(home, study, tmp_path):
     (tmp_path / "folds.parquet").write_bytes(b"PAR1")
-    tracker = from_somewhere(home, study, **{"mlflow.source.git.commit": "a" * 40})
+    tracker = tracker_with_data(home, study, **{"mlflow.source.git.commit": "a" * 40})
     for _ in range(2):
-        tracker.carry(tmp_path / "folds.parquet")
+        tracker.log_provenance(tmp_path / "folds.parquet")
     (run,) = runs(home, tracker)
     assert sorted(os.listdir(artifacts(run))) == ["folds.parquet", "study.yaml", "versions.json"]
     assert (artifacts(run) / "study.yaml").read_text() == "name: s\n"
@@ -496,10 +498,10 @@ def test_the_studys_own_run_carries_its_file_folds_versions_and_data(home, study
     assert len(run.inputs.dataset_inputs) == 2
 
 
-def test_what_a_study_has_come_to_is_told_above_its_runs_and_by_its_own_runs_name(home, tracker):
+def test_the_summary_is_the_experiments_note_and_the_study_runs_name(home, tracker):
     run_id = tracker.study_run()
     for text, name in (("**s**", "study"), ("long " * 10_000, "study · best mlp #1 0.3")):
-        tracker.tell(text, name)
+        tracker.update_summary(text, name)
         note = client(home).get_experiment(tracker.experiment_id).tags["mlflow.note.content"]
         assert text.startswith(note)
         assert len(note) >= min(len(text), 10_000)
@@ -507,12 +509,12 @@ def test_what_a_study_has_come_to_is_told_above_its_runs_and_by_its_own_runs_nam
 
 
 def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, study):
-    vault, other = a_vault(), Tracker(home, f"{study}.2")
-    own = [tracker.record(a_result(number), vault, metric="log_loss") for number in range(3)]
-    far = other.record(a_result(9), vault, metric="log_loss")
+    schema, other = a_schema(), Tracker(home, f"{study}.2")
+    own = [tracker.log_trial(a_result(number), schema, metric="log_loss") for number in range(3)]
+    far = other.log_trial(a_result(9), schema, metric="log_loss")
 
     def blend(*members):
-        return tracker.record_ensemble(an_ensemble(members=members), a_result().oof, None, vault, metric="log_loss")
+        return tracker.log_ensemble(an_ensemble(members=members), a_result().oof, None, schema, metric="log_loss")
 
     def ensembles(run_id):
         return client(home).get_run(run_id).data.tags.get("workbench.member_of", "").split()
@@ -521,7 +523,7 @@ def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, 
     ensemble = an_ensemble([own[0], far])
     near, stranger = ensemble.members
     members = (replace(near, run_ids=(own[0], own[2])), replace(stranger, study=f"{study}.2"))
-    second = tracker.record_ensemble(replace(ensemble, members=members), a_result().oof, None, vault, metric="log_loss")
+    second = tracker.log_ensemble(replace(ensemble, members=members), a_result().oof, None, schema, metric="log_loss")
     assert [ensembles(run_id) for run_id in (*own, far)] == [[first, second], [first], [second], [second]]
     note = client(home).get_run(second).data.tags["mlflow.note.content"]
     assert f"(#/experiments/{other.experiment_id}/runs/{far}?workflowType=machine_learning)" in note
@@ -530,26 +532,26 @@ def test_members_are_tagged_with_every_ensemble_that_they_are_in(home, tracker, 
     assert {run.info.run_id for run in found} == {own[0], own[2], far}
 
 
-def test_an_ensemble_of_a_thousand_members_is_recorded(home, tracker):
-    known = tracker.record(a_result(), a_vault(), metric="log_loss")
-    made = tracker.record_ensemble(
-        an_ensemble([known, *(f"{i:032x}" for i in range(999))]), a_result().oof, None, a_vault(), metric="log_loss"
+def test_an_ensemble_of_a_thousand_members_is_logged(home, tracker):
+    known = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
+    made = tracker.log_ensemble(
+        an_ensemble([known, *(f"{i:032x}" for i in range(999))]), a_result().oof, None, a_schema(), metric="log_loss"
     )
     assert client(home).get_run(known).data.tags["workbench.member_of"] == made
 
 
 def test_a_members_tag_keeps_the_newest_of_very_many_ensembles(home, tracker):
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     client(home).set_tag(run_id, "workbench.member_of", " ".join(f"{i:032x}" for i in range(100)))
-    made = tracker.record_ensemble(an_ensemble([run_id]), a_result().oof, None, a_vault(), metric="log_loss")
+    made = tracker.log_ensemble(an_ensemble([run_id]), a_result().oof, None, a_schema(), metric="log_loss")
     found = client(home).get_run(run_id).data.tags["workbench.member_of"].split()
     assert (len(found), found[0], found[-1]) == (100, f"{1:032x}", made)
 
 
-def test_what_a_trial_used_is_logged_as_mlflows_system_metrics(home, tracker):
+def test_resource_usage_is_logged_as_mlflows_system_metrics(home, tracker):
     usage = [{"time": 1e9 + i, "cpu_utilization_percentage": 10.0 * i} for i in range(3)]
     for _ in range(2):
-        run_id = tracker.record(a_result(), a_vault(), metric="log_loss", usage=usage)
+        run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss", usage=usage)
     found = client(home).get_metric_history(run_id, "system/cpu_utilization_percentage")
     assert [(each.step, each.value, each.timestamp) for each in found] == [
         (i, 10.0 * i, 1000 * (10**9 + i)) for i in range(3)
@@ -565,37 +567,37 @@ def test_what_a_trial_used_is_logged_as_mlflows_system_metrics(home, tracker):
         ("failed", None, "mlp #0 · failed"),
     ],
 )
-def test_a_run_without_a_score_says_why_in_its_name(home, tracker, state, reason, name):
+def test_the_name_of_a_run_without_a_score_has_the_reason(home, tracker, state, reason, name):
     cut = a_result(state=state, reason=reason, score=None, oof=None, test=None, curves={}, fold_scores=[])
-    assert client(home).get_run(tracker.record(cut, a_vault(), metric="rmse")).info.run_name == name
+    assert client(home).get_run(tracker.log_trial(cut, a_schema(), metric="rmse")).info.run_name == name
 
 
-def test_an_import_says_so_in_its_name(home, tracker):
+def test_the_name_of_an_imports_run_says_so(home, tracker):
     taken = a_result(family="mine", hyperparameters={}, curves={})
-    run_id, _ = tracker.record_import(taken, a_vault(), metric="rmse")
+    run_id, _ = tracker.log_import(taken, a_schema(), metric="rmse")
     assert client(home).get_run(run_id).info.run_name == "mine, imported · 0.35"
 
 
 @pytest.mark.parametrize("name", ["a%20b", "100%", "x%2Fy", "what?x=1#y&z", ":memory:", "it's é"])
-def test_a_home_may_be_called_anything(tmp_path, name):
+def test_a_home_may_have_any_name(tmp_path, name):
     home = Home(tmp_path / name / "mlruns")
-    run_id = Tracker(home, "s").record(a_result(), a_vault(), metric="rmse")
-    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_vault()).oof, a_result().oof)
+    run_id = Tracker(home, "s").log_trial(a_result(), a_schema(), metric="rmse")
+    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_schema()).oof, a_result().oof)
     assert sorted(os.listdir(home.path)) == ["artifacts", "mlflow.db", "mlflow.lock"]
-    # Nothing was made under a name that is that of the home, escaped.
+    # No folder has the home's name in its escaped form.
     assert os.listdir(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("name", ["0", "2024", "a.b-c_d..e", "x" * 100, "Default", "trial"])
-def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
-    tracker, vault = Tracker(home, name), a_vault()
-    first = tracker.record(a_result(), vault, metric="log_loss")
-    assert Tracker(home, name).record(a_result(), vault, metric="log_loss") == first
+def test_every_allowed_name_of_a_study_names_its_experiment(home, name):
+    tracker, schema = Tracker(home, name), a_schema()
+    first = tracker.log_trial(a_result(), schema, metric="log_loss")
+    assert Tracker(home, name).log_trial(a_result(), schema, metric="log_loss") == first
     experiment = client(home).get_experiment_by_name(name)
     assert experiment.experiment_id == tracker.experiment_id
     (run,) = runs(home, tracker)
     assert artifacts(run).is_relative_to(home.artifacts / name)
-    assert tracker.predictions(first, vault).test is not None
+    assert tracker.predictions(first, schema).test is not None
 
 
 @pytest.mark.parametrize(
@@ -608,38 +610,38 @@ def test_every_allowed_name_of_a_study_is_that_of_its_experiment(home, name):
 )
 def test_a_metric_of_the_users_own_is_logged_under_a_name_that_mlflow_takes(home, tracker, name, shown):
     tracker.describe(metric=name, also=[], direction="maximize")
-    run = client(home).get_run(tracker.record(a_result(also={}), a_vault(), metric=name))
+    run = client(home).get_run(tracker.log_trial(a_result(also={}), a_schema(), metric=name))
     assert run.data.metrics[shown] == 0.35
     assert client(home).get_experiment(tracker.experiment_id).tags["workbench.metric"] == shown
 
 
 def test_hyperparameters_of_any_name_and_length_are_logged(home, tracker):
     given = {"units [model=cnn]": 3, "x" * 300: 4, "words": "long " * 2000} | {f"p{i}": i for i in range(150)}
-    run_id = tracker.record(a_result(hyperparameters=given), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(hyperparameters=given), a_schema(), metric="log_loss")
     params = client(home).get_run(run_id).data.params
     assert len(params) == len(given)
     assert params["units _model_cnn_"] == "3"
     assert params["words"] == ("long " * 2000)[:6000]
 
 
-def test_what_there_is_to_see_of_nets_is_kept_with_the_run_and_found_there(home, tracker, tmp_path):
+def test_net_artifacts_are_logged_with_the_run_and_found_again(home, tracker, tmp_path):
     sizes = {"parameters": 1234, "trainable_parameters": 1200}
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "architecture.txt").write_text("layers")
-    run_id = tracker.record(a_result(size=sizes), a_vault(), metric="log_loss", nets=tmp_path / "seen")
+    run_id = tracker.log_trial(a_result(size=sizes), a_schema(), metric="log_loss", nets=tmp_path / "seen")
     assert sizes.items() <= client(home).get_run(run_id).data.metrics.items()
-    assert (tracker.nets(run_id) / "architecture.txt").read_text() == "layers"
-    without = tracker.record(a_result(1), a_vault(), metric="log_loss", nets=tmp_path / "nothing")
-    assert tracker.nets(without) is None
+    assert (tracker.net_artifacts(run_id) / "architecture.txt").read_text() == "layers"
+    without = tracker.log_trial(a_result(1), a_schema(), metric="log_loss", nets=tmp_path / "nothing")
+    assert tracker.net_artifacts(without) is None
     assert "parameters" not in client(home).get_run(without).data.metrics
 
 
-def test_a_family_of_the_users_own_is_found_again_whatever_its_file_is_called(home, tracker):
-    ids = {tracker.record(a_result(family="o'my/f x.py:F"), a_vault(), metric="log_loss") for _ in range(2)}
+def test_a_custom_familys_run_is_found_again_whatever_its_file_name(home, tracker):
+    ids = {tracker.log_trial(a_result(family="o'my/f x.py:F"), a_schema(), metric="log_loss") for _ in range(2)}
     assert len(ids) == 1
 
 
-def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, tracker):
+def test_the_experiment_has_its_metric_direction_and_view(home, tracker):
     for metric in ("rmse", "log_loss"):
         tracker.describe(metric=metric, also=["accuracy"], direction="minimize", folds=3)
     tags = client(home).get_experiment(tracker.experiment_id).tags
@@ -655,26 +657,26 @@ def test_the_experiment_says_what_it_is_scored_by_and_how_to_sort_it(home, track
 
 
 def test_a_runs_duration_is_the_time_that_its_trial_took(home, tracker):
-    run_id = tracker.record(replace(a_result(), seconds=75.0), a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(replace(a_result(), seconds=75.0), a_schema(), metric="log_loss")
     info = client(home).get_run(run_id).info
     assert 75 <= (info.end_time - info.start_time) / 1000 < 90
 
 
 def test_an_experiment_that_was_deleted_in_the_ui_comes_back_with_its_trials(home, tracker, study):
-    first = tracker.record(a_result(), a_vault(), metric="log_loss")
+    first = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
     client(home).delete_experiment(tracker.experiment_id)
     again = Tracker(home, study)
-    again.record(a_result(1), a_vault(), metric="log_loss")
+    again.log_trial(a_result(1), a_schema(), metric="log_loss")
     assert first in {run.info.run_id for run in runs(home, again)}
     assert len(runs(home, again)) == 2
 
 
-def test_what_is_written_holds_no_secret_and_lies_in_the_home_alone(home, tracker, tmp_path, monkeypatch):
+def test_written_files_hold_no_secret_and_lie_in_the_home(home, tracker, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KAGGLE_KEY", SECRET)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRET)
-    run_id = tracker.record(a_result(), a_vault(), metric="log_loss")
-    tracker.record_ensemble(an_ensemble([run_id]), a_result().oof, None, a_vault(), metric="log_loss")
+    run_id = tracker.log_trial(a_result(), a_schema(), metric="log_loss")
+    tracker.log_ensemble(an_ensemble([run_id]), a_result().oof, None, a_schema(), metric="log_loss")
     assert os.listdir(tmp_path) == []
     files = [file for file in home.path.rglob("*") if file.is_file()]
     assert home.database in files

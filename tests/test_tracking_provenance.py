@@ -1,4 +1,4 @@
-"""Where a study comes from, told so that no secret is."""
+"""The provenance of a study, without secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def a_study(folder: Path, text: str = "name: s\n") -> Path:
+def write_study(folder: Path, text: str = "name: s\n") -> Path:
     file = folder / "studies" / "s.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(text)
@@ -35,7 +35,7 @@ def a_study(folder: Path, text: str = "name: s\n") -> Path:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a study file that is committed."""
-    a_study(tmp_path)
+    write_study(tmp_path)
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "first")
@@ -48,7 +48,7 @@ def tags(repository: Path) -> dict[str, str]:
 
 
 @needs_git
-def test_a_study_in_a_repository_tells_commit_branch_and_where_its_file_is_in_it(repository: Path) -> None:
+def test_a_study_in_a_repository_has_commit_branch_and_relative_path(repository: Path) -> None:
     found = tags(repository)
     assert found["git.commit"] == git(repository, "rev-parse", "HEAD")
     assert (found["git.branch"], found["git.dirty"]) == ("trunk", "false")
@@ -57,7 +57,7 @@ def test_a_study_in_a_repository_tells_commit_branch_and_where_its_file_is_in_it
 
 
 @needs_git
-def test_a_change_that_is_not_committed_is_told(repository: Path) -> None:
+def test_uncommitted_changes_are_tagged(repository: Path) -> None:
     (repository / "mlruns").mkdir()
     (repository / "mlruns" / "untracked").write_text("")
     assert tags(repository)["git.dirty"] == "false"
@@ -66,7 +66,7 @@ def test_a_change_that_is_not_committed_is_told(repository: Path) -> None:
 
 
 @needs_git
-def test_a_commit_that_is_checked_out_by_itself_is_on_no_branch(repository: Path) -> None:
+def test_a_detached_head_has_no_branch(repository: Path) -> None:
     git(repository, "checkout", "-q", "--detach")
     found = tags(repository)
     assert found["git.commit"] == git(repository, "rev-parse", "HEAD")
@@ -75,7 +75,7 @@ def test_a_commit_that_is_checked_out_by_itself_is_on_no_branch(repository: Path
 
 @needs_git
 @pytest.mark.parametrize(
-    ("remote", "told"),
+    ("remote", "logged"),
     [
         (f"https://me:{SECRET}@example.org/me/x.git", "https://example.org/me/x.git"),
         (f"https://{SECRET}@example.org:8443/me/x.git?token={SECRET}", "https://example.org:8443/me/x.git"),
@@ -83,20 +83,20 @@ def test_a_commit_that_is_checked_out_by_itself_is_on_no_branch(repository: Path
         ("/srv/x.git", "/srv/x.git"),
     ],
 )
-def test_a_remote_is_told_without_who_logs_in(repository: Path, remote: str, told: str) -> None:
+def test_a_remote_is_tagged_without_credentials(repository: Path, remote: str, logged: str) -> None:
     git(repository, "remote", "add", "origin", remote)
-    assert tags(repository)["git.repoURL"] == told
+    assert tags(repository)["git.repoURL"] == logged
 
 
 @needs_git
-def test_a_hook_of_another_repository_does_not_mislead(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gits_variables_are_ignored(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = git(repository, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(repository / "nowhere"))
     assert tags(repository)["git.commit"] == expected
 
 
 @needs_git
-def test_settings_of_a_repository_start_nothing(repository: Path) -> None:
+def test_a_repositorys_settings_start_no_program(repository: Path) -> None:
     script = repository / "monitor"
     script.write_text(f"#!/bin/sh\ntouch {repository}/started\n")
     script.chmod(0o755)
@@ -105,8 +105,8 @@ def test_settings_of_a_repository_start_nothing(repository: Path) -> None:
     assert not (repository / "started").exists()
 
 
-def test_without_a_repository_the_file_is_told_as_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_study(tmp_path)
+def test_without_a_repository_the_file_keeps_its_given_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", "")
     monkeypatch.setattr(provenance, "_git", lambda *words: None)
@@ -116,21 +116,21 @@ def test_without_a_repository_the_file_is_told_as_it_was_named(tmp_path: Path, m
 
 
 @needs_git
-def test_a_repository_without_a_commit_tells_of_none(tmp_path: Path) -> None:
-    a_study(tmp_path)
+def test_a_repository_without_a_commit_has_no_git_tags(tmp_path: Path) -> None:
+    write_study(tmp_path)
     git(tmp_path, "init", "-q")
     assert not [name for name in tags(tmp_path) if name.startswith("git")]
 
 
-def test_a_machine_without_git_tells_of_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_study(tmp_path)
+def test_a_machine_without_git_has_no_git_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not [name for name in tags(tmp_path) if name.startswith("git")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="writes a script of the shell")
-def test_git_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    a_study(tmp_path)
+def test_git_has_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path)
     (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
@@ -139,15 +139,15 @@ def test_git_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch:
     assert time.monotonic() - began < 20
 
 
-def test_the_study_file_is_kept_word_for_word_but_for_secrets(tmp_path: Path) -> None:
+def test_the_study_file_is_kept_with_masked_secrets(tmp_path: Path) -> None:
     text = f"name: s  # password: {SECRET}\ndata: {{train: 'https://me:{SECRET}@example.org/train.csv'}}\n\n# é\n"
-    found = provenance.read_provenance(a_study(tmp_path, text), (DataOrigin("t.csv", "0", "training", 3),))
+    found = provenance.read_provenance(write_study(tmp_path, text), (DataOrigin("t.csv", "0", "training", 3),))
     assert SECRET not in found.text
     assert found.text.replace("***", SECRET) == text
     assert [each.source for each in found.data] == ["t.csv"]
 
 
-def test_versions_name_what_numbers_hang_on() -> None:
+def test_versions_list_the_installed_libraries() -> None:
     found = provenance.versions()
     assert found["workbench"] == workbench.__version__
     assert {"python", "numpy", "optuna", "mlflow", "scikit-learn"} <= found.keys()

@@ -1,4 +1,4 @@
-"""A home that was moved or copied: whatever was kept is found where the home is now, and nowhere else."""
+"""A home that was moved or copied: its contents are found at its present place only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from workbench.home import Home
 from workbench.tracking import PredictionSchema, Tracker, mlflow_store, mlflow_ui, relocate
 from workbench.trial import TrialResult
 
-VAULT = PredictionSchema(
+SCHEMA = PredictionSchema(
     id_name="id",
     ids=np.arange(6),
     test_ids=None,
@@ -47,12 +47,12 @@ def a_result(number: int = 0) -> TrialResult:
     return TrialResult("linear", number, "complete", 1.0, {"c": 1}, fold_scores=[0.5, 0.3], score=0.4, oof=oof)
 
 
-def record(home: Home, study: str = "small", number: int = 0) -> str:
-    return Tracker(home, study).record(a_result(number), VAULT, metric="rmse")
+def log_trial(home: Home, study: str = "small", number: int = 0) -> str:
+    return Tracker(home, study).log_trial(a_result(number), SCHEMA, metric="rmse")
 
 
-def predicted(home: Home, run_id: str, study: str = "small") -> np.ndarray:
-    return Tracker(home, study).predictions(run_id, VAULT).oof
+def load_oof(home: Home, run_id: str, study: str = "small") -> np.ndarray:
+    return Tracker(home, study).predictions(run_id, SCHEMA).oof
 
 
 def rows(home: Home, question: str, *values: Any) -> list[Any]:
@@ -61,17 +61,17 @@ def rows(home: Home, question: str, *values: Any) -> list[Any]:
 
 
 def dump(home: Home) -> str:
-    """Return all that the database holds, whatever the tables are called."""
+    """Return the contents of all tables of the database."""
     with contextlib.closing(sqlite3.connect(home.database)) as connection:
         return "\n".join(connection.iterdump())
 
 
 @pytest.fixture
 def old(home: Path) -> Home:
-    """A home with a trial; the folder's last name is `mlruns`."""
-    made = Home(home)
-    record(made)
-    return made
+    """A home with a trial, in a folder `mlruns`."""
+    old = Home(home)
+    log_trial(old)
+    return old
 
 
 @pytest.fixture
@@ -91,31 +91,31 @@ def copy(old: Home, place: str = "elsewhere") -> Home:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_moved_home_gives_back_what_was_kept_in_it(old: Home, run_id: str, place: str) -> None:
+def test_a_moved_home_finds_its_artifacts(old: Home, run_id: str, place: str) -> None:
     new = move(old, place)
     for now in (new, old):
         client = mlflow_store.client(now)
         assert [file.path for file in client.list_artifacts(run_id)] == ["oof.parquet"]
         read = pd.read_parquet(client.download_artifacts(run_id, "oof.parquet"))
         assert np.array_equal(read["prediction"], a_result().oof)
-        assert np.array_equal(predicted(now, run_id), a_result().oof)
+        assert np.array_equal(load_oof(now, run_id), a_result().oof)
         if now is new:
-            # And home again.
+            # Move it back.
             new.path.rename(old.path)
 
 
-def test_a_study_goes_on_in_a_home_that_was_moved(old: Home, run_id: str) -> None:
+def test_a_study_continues_in_a_moved_home(old: Home, run_id: str) -> None:
     new = move(old)
-    later = record(new, number=1)
-    other = record(new, "other")
+    later = log_trial(new, number=1)
+    other = log_trial(new, "other")
     assert rows(new, "SELECT count(*) FROM experiments WHERE name = 'small'") == [(1,)]
-    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, later), a_result(1).oof)
     assert {path.parent.parent.name for path in new.artifacts.rglob("oof.parquet")} == {run_id, later, other}
     assert not old.path.exists()
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: str, place: str) -> None:
+def test_no_table_of_mlflow_keeps_the_old_path(old: Home, run_id: str, place: str) -> None:
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -127,15 +127,15 @@ def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: st
     client.create_model_version("net", str(old.artifacts / "small" / run_id / "artifacts"), run_id)
     trace = TraceInfo("tr-1", TraceLocation.from_experiment_id(experiment), 0, TraceState.OK)
     SqlAlchemyStore(f"sqlite:///{old.database}", old.artifacts.as_uri()).start_trace(trace)
-    client.delete_run(record(old, number=1))
+    client.delete_run(log_trial(old, number=1))
     before = dump(old)
     assert before.count(str(old.path)) >= 10
 
     new = move(old, place)
-    relocate.mend(new)
+    relocate.update_paths(new)
     after = dump(new)
     assert str(old.path) not in after
-    # What was one spelling of the old home is that of the new one, and all else is as it was.
+    # Every spelling of the old path became that of the new one; nothing else changed.
     back = after.replace(new.artifacts.as_uri(), old.artifacts.as_uri()).replace(str(new.path), str(old.path))
     assert back == before
     folder = new.artifacts / "small" / run_id / "artifacts"
@@ -143,43 +143,43 @@ def test_no_table_of_mlflow_leads_back_whatever_was_logged(old: Home, run_id: st
     assert folder.is_dir()
 
 
-def test_a_copy_leads_into_itself_and_leaves_the_original_alone(old: Home, run_id: str) -> None:
+def test_a_copy_points_to_itself_and_leaves_the_original_unchanged(old: Home, run_id: str) -> None:
     new = copy(old)
     kept = {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()}
-    later = record(new, number=1)
+    later = log_trial(new, number=1)
     assert {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()} == kept
     assert str(old.path) not in dump(new)
     shutil.rmtree(old.artifacts)
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
-    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, later), a_result(1).oof)
     with pytest.raises(StudyError, match=r"must have the artifact oof\.parquet"):
-        predicted(old, run_id)
+        load_oof(old, run_id)
 
 
-def test_a_copy_of_a_study_that_has_kept_nothing_yet_keeps_it_in_itself(home: Path) -> None:
+def test_a_copy_of_a_study_without_artifacts_stores_new_ones_in_itself(home: Path) -> None:
     old = Home(home)
     Tracker(old, "small").describe(metric="rmse", also=[], direction="minimize")
     new = copy(old)
-    record(new)
+    log_trial(new)
     assert not old.artifacts.exists()
     assert len(list(new.artifacts.rglob("oof.parquet"))) == 1
     assert str(old.path) not in dump(new)
 
 
-def test_rows_that_are_old_among_new_ones_are_mended(old: Home, run_id: str) -> None:
+def test_old_paths_among_new_ones_are_updated(old: Home, run_id: str) -> None:
     new = copy(old)
     was = rows(old, "SELECT artifact_uri FROM runs")[0][0]
-    later = record(new, number=1)
+    later = log_trial(new, number=1)
     rows(new, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", was, run_id)
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
-    assert np.array_equal(predicted(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, later), a_result(1).oof)
     assert str(old.path) not in dump(new)
 
 
-def test_a_home_that_was_several_before_is_mended_of_all(old: Home, run_id: str) -> None:
+def test_paths_of_several_former_homes_are_updated(old: Home, run_id: str) -> None:
     copied = copy(old, "second")
-    other = record(copied, "other")
-    # As a version that mended nothing left it: the copy's first study leads into the original.
+    other = log_trial(copied, "other")
+    # Restore the state of a version without relocation: the copy's first study points to the original.
     for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
         where = "name <> 'other'" if table == "experiments" else f"run_uuid = '{run_id}'"
         replaced = f"replace({column}, '/second/', '/{old.path.name}/')"
@@ -187,14 +187,14 @@ def test_a_home_that_was_several_before_is_mended_of_all(old: Home, run_id: str)
     assert str(old.path) in dump(copied)
     new = move(copied, "third")
     shutil.rmtree(old.path)
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
-    assert np.array_equal(predicted(new, other, "other"), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, other, "other"), a_result().oof)
     assert str(old.path) not in dump(new)
     assert str(copied.path) not in dump(new)
 
 
 @pytest.mark.parametrize("place", ["mine", "nas/artifacts/shared", "mlruns/artifacts-of-mine/shared", "nas/artifacts/"])
-def test_artifacts_that_the_user_put_elsewhere_stay_there(old: Home, run_id: str, tmp_path: Path, place: str) -> None:
+def test_artifacts_outside_of_a_home_keep_their_paths(old: Home, run_id: str, tmp_path: Path, place: str) -> None:
     client = mlflow_store.client(old)
     location = f"{tmp_path.as_uri()}/{place}"
     own = client.create_run(client.create_experiment("shared", artifact_location=location)).info.run_id
@@ -208,30 +208,30 @@ def test_artifacts_that_the_user_put_elsewhere_stay_there(old: Home, run_id: str
     assert [client.get_run(each).info.artifact_uri for each in (own, far)] == before
     assert client.get_experiment_by_name("shared").artifact_location == shared
     assert Path(client.download_artifacts(own, "note.txt")).read_text() == "kept"
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
 
 
 def test_a_home_that_has_not_moved_is_not_written_to(old: Home) -> None:
     before = old.database.read_bytes(), old.database.stat().st_mtime_ns
-    # A writer elsewhere would be waited for, by one who wants to write.
+    # A write would wait for this other writer.
     with contextlib.closing(sqlite3.connect(old.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        relocate.mend(old)
+        relocate.update_paths(old)
     assert (old.database.read_bytes(), old.database.stat().st_mtime_ns) == before
 
 
-def test_several_processes_may_open_a_moved_home_at_once(old: Home, run_id: str) -> None:
+def test_several_threads_may_open_a_moved_home_at_once(old: Home, run_id: str) -> None:
     new = move(old)
     together = threading.Barrier(8)
 
-    def opened(_: int) -> None:
+    def update(_: int) -> None:
         together.wait()
-        relocate.mend(new)
+        relocate.update_paths(new)
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(opened, range(8)))
+        list(threads.map(update, range(8)))
     assert str(old.path) not in dump(new)
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
 
 
 DIES = """
@@ -239,11 +239,11 @@ import functools, os, signal, sqlite3, sys
 from pathlib import Path
 
 from workbench.home import Home
-from workbench.tracking import moved
+from workbench.tracking import relocate
 
 left = [int(sys.argv[2])]
 
-def heard(statement):
+def count(statement):
     left[0] -= statement.startswith("UPDATE")
     if left[0] < 0:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -251,18 +251,18 @@ def heard(statement):
 class Dying(sqlite3.Connection):
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
-        # With no room in memory, what is changed is in the file before it is committed.
+        # Without a cache, changes reach the file before the commit.
         self.execute("PRAGMA cache_size = 1")
-        self.set_trace_callback(heard)
+        self.set_trace_callback(count)
 
 sqlite3.connect = functools.partial(sqlite3.connect, factory=Dying)
-moved.mend(Home(Path(sys.argv[1])))
+relocate.update_paths(Home(Path(sys.argv[1])))
 """
 
 
 @pytest.mark.slow
-def test_killed_while_it_mends_the_next_one_begins_anew(old: Home, run_id: str) -> None:
-    # More rows than fit into the memory that the process is given.
+def test_an_update_after_a_killed_one_begins_anew(old: Home, run_id: str) -> None:
+    # More rows than fit into the process's cache.
     rows(
         old,
         """
@@ -278,17 +278,17 @@ def test_killed_while_it_mends_the_next_one_begins_anew(old: Home, run_id: str) 
         died = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert died.returncode == -signal.SIGKILL, died.stderr
         assert Path(f"{new.database}-journal").exists()
-        # Whoever reads rolls back; the next to mend must do that by itself.
+        # A reader rolls back; the next update must do so itself.
         seen = dump(copy(new, f"seen-{updates}"))
         assert seen.count(old.artifacts.as_uri()) > 3000
         assert new.artifacts.as_uri() not in seen
-    assert np.array_equal(predicted(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), a_result().oof)
     assert str(old.path) not in dump(new)
 
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Let nothing be written to a folder, by root neither."""
+    """Make a folder read-only, also for root."""
     parts = [folder, *folder.rglob("*")]
     for part in parts:
         part.chmod(0o555 if part.is_dir() else 0o444)
@@ -305,23 +305,25 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are those of POSIX")
-def test_a_home_that_may_only_be_read_is_opened_as_it_is_or_refused_in_one_line(old: Home) -> None:
-    # pytest's own folders are closed to others.
+def test_a_read_only_home_is_opened_if_it_has_not_moved_and_refused_otherwise(old: Home) -> None:
+    # Other users cannot read pytest's own folders.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         new = Home(Path(shutil.copytree(old.path, Path(folder) / "mlruns")))
         with read_only(new.path), pytest.raises(StudyError) as refused:
             mlflow_store.client(new)
-        said = str(refused.value)
-        assert said.startswith(f"{new.path}: the home was {old.path} before, and the paths in mlflow.db must be mended")
-        assert said.endswith("Make it writable, or copy the home to where it is.")
-        assert "\n" not in said
-        relocate.mend(new)
+        message = str(refused.value)
+        assert message.startswith(
+            f"{new.path}: the home was {old.path} before, and the paths in mlflow.db must be mended"
+        )
+        assert message.endswith("Make it writable, or copy the home to where it is.")
+        assert "\n" not in message
+        relocate.update_paths(new)
         with read_only(new.path):
-            relocate.mend(new)
+            relocate.update_paths(new)
 
 
-def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp_path: Path) -> None:
+def test_a_database_that_is_not_mlflows_is_refused(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for text in (b"no database" * 100, b""):
         home.database.write_bytes(text)
@@ -330,7 +332,7 @@ def test_a_database_that_is_none_of_mlflow_is_refused_before_mlflow_is_asked(tmp
 
 
 @pytest.mark.slow
-def test_the_ui_opens_the_artifacts_of_a_home_that_was_moved(old: Home, run_id: str) -> None:
+def test_the_ui_opens_the_artifacts_of_a_moved_home(old: Home, run_id: str) -> None:
     new = move(old, PLACES[1])
     with servers.reserve_port(5000) as port, mlflow_ui.serve(new, port) as server:
         server.wait()
@@ -353,9 +355,7 @@ search: {trials: 3, workers: 1}
 
 
 @pytest.mark.slow
-def test_every_verb_works_on_a_home_that_was_moved(
-    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_verb_works_on_a_moved_home(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(3)
     y = rng.integers(0, 2, 150)
     frame = pd.DataFrame({"row": np.arange(150), "length": y + rng.normal(size=150) / 2, "y": y})
@@ -364,25 +364,27 @@ def test_every_verb_works_on_a_home_that_was_moved(
     (tmp_path / "small.yaml").write_text(STUDY)
     old = Home(home)
 
-    def said(verb: str, *words: str, at: Home) -> Any:
+    def run_verb(verb: str, *words: str, at: Home) -> Any:
         capsys.readouterr()
         app([verb, str(tmp_path / "small.yaml"), *words, "--home", str(at.path), "--json"], standalone_mode=False)
         return json.loads(capsys.readouterr().out)
 
-    # In a process of its own: MLflow remembers for as long as it lives where a run's artifacts lie.
+    # In a process of its own, because MLflow caches the location of a run's artifacts.
     run = [sys.executable, "-m", "workbench", "run", str(tmp_path / "small.yaml"), "--home", str(old.path)]
     subprocess.run([*run, "-o", str(tmp_path / "first.csv")], capture_output=True, check=True, timeout=120)
-    board = said("leaderboard", at=old)
+    board = run_verb("leaderboard", at=old)
     new = move(old, PLACES[1])
-    assert said("leaderboard", at=new) == board
+    assert run_verb("leaderboard", at=new) == board
     out = tmp_path / "again.csv"
-    assert Path(said("submit", "-o", str(out), at=new)["path"]).read_bytes() == (tmp_path / "first.csv").read_bytes()
-    made = said("ensemble", at=new)
+    assert (
+        Path(run_verb("submit", "-o", str(out), at=new)["path"]).read_bytes() == (tmp_path / "first.csv").read_bytes()
+    )
+    made = run_verb("ensemble", at=new)
     assert {member["run_id"] for member in made["members"]} <= {row["run_id"] for row in board}
     assert (new.artifacts / "small" / made["run_id"] / "artifacts" / "ensemble.json").exists()
-    assert said("submit", "-o", str(out), at=new)["run_id"] == made["run_id"]
-    assert said("predict", str(tmp_path / "test.csv"), "-o", str(out), at=new)["rows"] == 50
-    trials = said("run", "--trials", "4", "-o", str(out), at=new)["trials"]
+    assert run_verb("submit", "-o", str(out), at=new)["run_id"] == made["run_id"]
+    assert run_verb("predict", str(tmp_path / "test.csv"), "-o", str(out), at=new)["rows"] == 50
+    trials = run_verb("run", "--trials", "4", "-o", str(out), at=new)["trials"]
     assert trials["complete"] + trials["pruned"] == 4
     assert not old.path.exists()
     assert str(old.path) not in dump(new)

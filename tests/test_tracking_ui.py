@@ -1,4 +1,4 @@
-"""Pages over a home: MLflow's, and the curves that TensorBoard is given."""
+"""Pages over a home: MLflow's and TensorBoard's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_servers import listening
-from test_tracking_moved import VAULT
+from test_tracking_relocate import SCHEMA
 
 from workbench import servers
 from workbench.errors import StudyError
@@ -32,13 +32,13 @@ CURVES = {
 SHOWN = "workflowType=machine_learning&viewStateShareKey=workbench"
 
 
-def tell(home: Home, study: str, number: int = 0, *, family: str = "mlp", curves: Any = CURVES) -> str:
-    """Write a trial of a study as a search does."""
+def log_trial(home: Home, study: str, number: int = 0, *, family: str = "mlp", curves: Any = CURVES) -> str:
+    """Log a trial of a study, as a search does."""
     score = 0.25 + number
     result = TrialResult(
         family, number, "complete", 1.0, {"rate": 0.1}, [score], score, oof=np.arange(6.0), curves=curves
     )
-    return tracker_of(home, study).record(result, VAULT, metric="log_loss")
+    return tracker_of(home, study).log_trial(result, SCHEMA, metric="log_loss")
 
 
 def tracker_of(home: Home, study: str) -> Tracker:
@@ -48,42 +48,42 @@ def tracker_of(home: Home, study: str) -> Tracker:
 
 
 @pytest.fixture
-def shelf(home):
-    """A home with three studies, written to one after another."""
+def three_studies(home):
+    """A home with three studies, written one after another."""
     own = Home(home)
     for study in ("first", "second", "third"):
-        tell(own, study)
+        log_trial(own, study)
         time.sleep(0.01)
     return own
 
 
-def test_the_studies_are_found_the_newest_first(shelf):
-    assert list(home_index.studies(shelf)) == ["third", "second", "first"]
-    tell(shelf, "first", 1)
-    assert list(home_index.studies(shelf)) == ["first", "third", "second"]
+def test_studies_are_listed_the_newest_first(three_studies):
+    assert list(home_index.studies(three_studies)) == ["third", "second", "first"]
+    log_trial(three_studies, "first", 1)
+    assert list(home_index.studies(three_studies)) == ["first", "third", "second"]
 
 
-def test_a_study_without_trials_is_found_and_one_that_was_deleted_is_not(shelf):
-    tracker_of(shelf, "begun")
+def test_a_study_without_trials_is_listed_and_a_deleted_one_is_not(three_studies):
+    tracker_of(three_studies, "begun")
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{shelf.database}")
+    client = MlflowClient(tracking_uri=f"sqlite:///{three_studies.database}")
     client.delete_experiment(client.get_experiment_by_name("second").experiment_id)
     client.create_experiment("somebody else's")
-    assert sorted(home_index.studies(shelf)) == ["begun", "first", "third"]
-    assert {trial.study for trial in home_index.trials(shelf)} == {"first", "third"}
+    assert sorted(home_index.studies(three_studies)) == ["begun", "first", "third"]
+    assert {trial.study for trial in home_index.trials(three_studies)} == {"first", "third"}
 
 
-def test_the_trials_are_found_with_their_names_and_folders(shelf):
-    run_id = tell(shelf, "second", 7, family="studies/own.py:Net")
-    newest, *older = home_index.trials(shelf)
+def test_trials_are_listed_with_their_names_and_folders(three_studies):
+    run_id = log_trial(three_studies, "second", 7, family="studies/own.py:Net")
+    newest, *older = home_index.trials(three_studies)
     assert (newest.run_id, newest.study, newest.name) == (run_id, "second", "studies/own.py:Net #7 · 7.25")
-    assert newest.folder == shelf.artifacts / "second" / run_id / "artifacts"
+    assert newest.folder == three_studies.artifacts / "second" / run_id / "artifacts"
     assert abs(newest.began - time.time()) < 60
     assert [trial.study for trial in older] == ["third", "second", "first"]
 
 
-def test_an_empty_home_has_nothing_to_show(tmp_path):
+def test_an_empty_home_is_refused(tmp_path):
     for serve in (mlflow_ui.serve, tensorboard.serve):
         with (
             pytest.raises(StudyError, match=r"there is no study here yet\. Run one, or name its home with --home"),
@@ -93,7 +93,7 @@ def test_an_empty_home_has_nothing_to_show(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
+def test_a_file_that_is_not_mlflows_store_is_refused(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
     with (
         pytest.raises(StudyError, match=r"must be MLflow's store. It cannot be read"),
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_store_of_mlflow_is_refused(tmp_path):
 
 
 def events(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Return what TensorBoard would read below a folder: by run and tag, steps and values."""
+    """Return steps and values by run and tag, as TensorBoard reads them below a folder."""
     pytest.importorskip("tensorboard", reason="tensorboard, the extra of its name, is not installed")
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
     from tensorboard.util.tensor_util import make_ndarray
@@ -117,14 +117,14 @@ def events(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
     return found
 
 
-# Whoever imports TensorBoard's reader in a process that can have TensorFlow gets TensorFlow.
+# TensorBoard's reader imports TensorFlow if it is installed.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_curves_of_every_fold_become_a_run_of_tensorboard(shelf, tmp_path):
-    run_id = tell(shelf, "first", 1, family="studies/own.py:Net")
+def test_every_folds_curves_are_a_run_of_tensorboard(three_studies, tmp_path):
+    run_id = log_trial(three_studies, "first", 1, family="studies/own.py:Net")
     done: set[str] = set()
-    assert next(iter(tensorboard.write(shelf, tmp_path / "curves", done))) == run_id
-    assert len(list(tensorboard.write(shelf, tmp_path / "curves", done))) == 3
+    assert next(iter(tensorboard.write(three_studies, tmp_path / "curves", done))) == run_id
+    assert len(list(tensorboard.write(three_studies, tmp_path / "curves", done))) == 3
     found = events(tmp_path / "curves")
     assert sorted(found) == sorted(
         f"{trial}/{fold}"
@@ -139,7 +139,7 @@ def test_the_curves_of_every_fold_become_a_run_of_tensorboard(shelf, tmp_path):
     assert found["first/mlp #0 · 0.25/repeat 1 fold 1"] == {"loss": [(0, 3.0), (1, 2.0)], "val_loss": [(0, 3.5)]}
 
 
-def test_only_the_curves_of_new_trials_are_written(shelf, tmp_path):
+def test_only_the_curves_of_new_trials_are_written(three_studies, tmp_path):
     pytest.importorskip("tensorboard")
     script = f"""
 import sys, types
@@ -148,18 +148,18 @@ from workbench.home import Home
 from workbench.tracking import tensorboard
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
 done = set()
-print(len(list(tensorboard.write(Home(Path({str(shelf.path)!r})), Path({str(tmp_path / "curves")!r}), done))))
-print(len(list(tensorboard.write(Home(Path({str(shelf.path)!r})), Path({str(tmp_path / "curves")!r}), done))))
+print(len(list(tensorboard.write(Home(Path({str(three_studies.path)!r})), Path({str(tmp_path / "curves")!r}), done))))
+print(len(list(tensorboard.write(Home(Path({str(three_studies.path)!r})), Path({str(tmp_path / "curves")!r}), done))))
 print("tensorflow" in sys.modules, "mlflow" in sys.modules)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["3", "0", "False", "False"]
 
 
-def test_a_trial_without_curves_or_whose_folder_is_gone_is_passed_over(home, tmp_path):
+def test_a_trial_without_curves_or_folder_is_skipped(home, tmp_path):
     own = Home(home)
-    tell(own, "forest", curves={})
-    shutil.rmtree(own.artifacts / "forest" / tell(own, "forest", 1))
+    log_trial(own, "forest", curves={})
+    shutil.rmtree(own.artifacts / "forest" / log_trial(own, "forest", 1))
     assert len(list(tensorboard.write(own, tmp_path / "curves", set()))) == 2
     assert not (tmp_path / "curves").exists()
 
@@ -171,13 +171,13 @@ def ask(address: str) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
-def test_mlflow_shows_every_study_on_this_machine_only(shelf):
-    run_id = tell(shelf, "second", 3)
-    with servers.reserve_port(5000) as port, mlflow_ui.serve(shelf, port) as server:
+def test_mlflow_shows_every_study_on_this_machine_only(three_studies):
+    run_id = log_trial(three_studies, "second", 3)
+    with servers.reserve_port(5000) as port, mlflow_ui.serve(three_studies, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
-        experiments = home_index.studies(shelf)
-        assert mlflow_ui.pages(shelf, server) == {
+        experiments = home_index.studies(three_studies)
+        assert mlflow_ui.pages(three_studies, server) == {
             study: f"{server.address}/#/experiments/{experiments[study]}/runs?{SHOWN}"
             for study in ("second", "third", "first")
         }
@@ -194,9 +194,9 @@ def test_mlflow_shows_every_study_on_this_machine_only(shelf):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
-def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
+def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(three_studies):
     pytest.importorskip("tensorboard")
-    with servers.reserve_port(tensorboard.PORT) as port, tensorboard.serve(shelf, port) as server:
+    with servers.reserve_port(tensorboard.PORT) as port, tensorboard.serve(three_studies, port) as server:
         server.wait()
         assert listening(server.port) == {"0100007F"}
 
@@ -210,7 +210,7 @@ def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
             return wanted in runs()
 
         assert soon("third/mlp #0 · 0.25")
-        tell(shelf, "third", 5)
+        log_trial(three_studies, "third", 5)
         assert soon("third/mlp #5 · 5.25")
         folder = Path(server.process.args[-2])
         assert folder.is_dir()
@@ -219,8 +219,8 @@ def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(shelf):
         urllib.request.urlopen(server.address, timeout=2)
 
 
-def test_curves_that_cannot_be_read_are_no_reason_to_end(shelf, tmp_path):
-    for trial in home_index.trials(shelf):
+def test_unreadable_curves_are_skipped(three_studies, tmp_path):
+    for trial in home_index.trials(three_studies):
         (trial.folder / "curves.parquet").write_bytes(b"torn")
-    assert len(list(tensorboard.write(shelf, tmp_path / "curves", set()))) == 3
-    assert pd.DataFrame(home_index.trials(shelf)).shape == (3, 5)
+    assert len(list(tensorboard.write(three_studies, tmp_path / "curves", set()))) == 3
+    assert pd.DataFrame(home_index.trials(three_studies)).shape == (3, 5)

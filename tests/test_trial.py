@@ -14,14 +14,14 @@ from workbench import evaluation, space, trial
 from workbench.config import FoldsConfig, TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import FamilyError
-from workbench.evaluation import folds as dealing
+from workbench.evaluation import folds as splitting
 from workbench.trial import FoldResult, TrialSpec
 
 ROWS = 90
 
 
 def spec_of(task: str, family: str = "linear", metric: str | None = None, **changes: Any) -> TrialSpec:
-    """Return a small problem whose target follows from its columns."""
+    """Return the spec of a small problem whose target follows from its columns."""
     rng = np.random.default_rng(0)
     x = pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(size=ROWS)})
     raw = 3 * x.a + x.b + rng.normal(size=ROWS) / 5
@@ -43,7 +43,7 @@ def spec_of(task: str, family: str = "linear", metric: str | None = None, **chan
         classes=classes,
         columns={"a": "number", "b": "number"},
     )
-    folds = dealing.make(FoldsConfig(folds=3), task=data.task, y=y, ids=data.ids)
+    folds = splitting.make(FoldsConfig(folds=3), task=data.task, y=y, ids=data.ids)
     name = metric or evaluation.default(data.task)
     return replace(TrialSpec(family, data, folds, evaluation.metric(name, task=data.task)), **changes)
 
@@ -54,7 +54,7 @@ def run(spec: TrialSpec, folder: Path, number: int = 0) -> trial.TrialResult:
 
 
 def folds_of(spec: TrialSpec, folder: Path, number: int = 0, **options: Any) -> list[FoldResult]:
-    return list(trial.run(spec, number, trial.space(spec.family, space.defaults), folder=folder, **options))
+    return list(trial.fit_folds(spec, number, trial.build_space(spec.family, space.defaults), folder=folder, **options))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -72,23 +72,23 @@ def test_every_row_is_predicted_once_and_the_score_is_the_metric_of_these_predic
     assert len(result.fold_scores) == 3
 
 
-def test_in_order_of_time_the_last_folds_model_alone_predicts_the_test_rows(tmp_path: Path) -> None:
+def test_with_time_folds_only_the_last_model_predicts_the_test_rows(tmp_path: Path) -> None:
     spec = spec_of("regression")
     own = spec.dataset
     config = FoldsConfig(kind="time", folds=3)
-    dealt = dealing.make(config, task=own.task, y=own.y, ids=own.ids, time=np.arange(ROWS))
-    folds = folds_of(replace(spec, folds=dealt), tmp_path)
+    folds_by_time = splitting.make(config, task=own.task, y=own.y, ids=own.ids, time=np.arange(ROWS))
+    folds = folds_of(replace(spec, folds=folds_by_time), tmp_path)
     assert [fold.test is None for fold in folds] == [True, True, False]
-    result = trial.join_folds(replace(spec, folds=dealt), 0, folds)
+    result = trial.join_folds(replace(spec, folds=folds_by_time), 0, folds)
     assert result.test is not None
     assert (result.test == folds[-1].test).all()
 
 
-def test_a_row_is_never_predicted_by_a_model_that_saw_its_target(tmp_path: Path) -> None:
+def test_no_row_is_predicted_by_a_model_fitted_on_its_target(tmp_path: Path) -> None:
     spec = spec_of("regression", "extra_trees")
     noise = np.random.default_rng(1).normal(size=ROWS)
     result = run(replace(spec, dataset=replace(spec.dataset, y=noise)), tmp_path)
-    # Trees that see a row's target reproduce it; honest predictions of noise have no correlation with it.
+    # Trees reproduce a target that they were fitted on; out-of-fold predictions of noise do not correlate with it.
     assert abs(np.corrcoef(result.oof, noise)[0, 1]) < 0.35
 
 
@@ -99,63 +99,65 @@ def test_test_predictions_are_the_mean_over_folds(tmp_path: Path) -> None:
     assert np.allclose(result.test, np.mean([fold.test for fold in folds], axis=0))
 
 
-def test_a_finished_fold_is_not_run_again(tmp_path: Path) -> None:
+def test_a_finished_fold_is_not_trained_again(tmp_path: Path) -> None:
     spec = spec_of("binary", "xgboost")
-    first = next(iter(trial.run(spec, 0, trial.space("xgboost", space.defaults), folder=tmp_path)))
-    asked: list[str] = []
+    first = next(iter(trial.fit_folds(spec, 0, trial.build_space("xgboost", space.defaults), folder=tmp_path)))
+    suggested: list[str] = []
 
     def suggest(question: space.Hyperparameter) -> Any:
-        asked.append(question.name)
+        suggested.append(question.name)
         return question.default
 
-    heard: list[tuple[int, int, float]] = []
+    reports: list[tuple[int, int, float]] = []
 
     def report(fold: int, epoch: int, progress: int, loss: float, of: int | None) -> bool:
-        heard.append((fold, progress, loss))
+        reports.append((fold, progress, loss))
         return True
 
-    again = list(trial.run(spec, 0, trial.space("xgboost", suggest), folder=tmp_path, report=report))
+    again = list(trial.fit_folds(spec, 0, trial.build_space("xgboost", suggest), folder=tmp_path, report=report))
     assert np.array_equal(again[0].oof, first.oof)
     assert again[0].seconds == first.seconds
-    assert {fold for fold, _, _ in heard} == {1, 2}
-    assert asked
+    assert {fold for fold, _, _ in reports} == {1, 2}
+    assert suggested
 
 
-def test_what_is_reported_grows_in_progress_and_falls_in_loss(tmp_path: Path) -> None:
-    heard: list[tuple[int, int, float]] = []
+def test_reported_progress_increases_and_reported_loss_decreases(tmp_path: Path) -> None:
+    reports: list[tuple[int, int, float]] = []
 
     def report(fold: int, epoch: int, progress: int, loss: float, of: int | None) -> bool:
-        heard.append((fold, progress, loss))
+        reports.append((fold, progress, loss))
         return True
 
     folds_of(spec_of("binary", "xgboost"), tmp_path, report=report)
-    for place in range(3):
-        progress = [p for fold, p, _ in heard if fold == place]
-        losses = [loss for fold, _, loss in heard if fold == place]
+    for index in range(3):
+        progress = [p for fold, p, _ in reports if fold == index]
+        losses = [loss for fold, _, loss in reports if fold == index]
         assert len(progress) > 3
         assert progress == sorted(progress)
         assert losses == sorted(losses, reverse=True)
-        # Rounds times learning rate: XGBoost's default of 0.08 and some hundred rounds.
+        # Progress is rounds × learning rate: XGBoost's default of 0.08 and some hundred rounds.
         assert progress[-1] < 60
 
 
 @pytest.mark.parametrize("family", ["xgboost", "lightgbm", "catboost"])
-def test_a_fold_ends_when_the_report_says_so(family: str, tmp_path: Path) -> None:
+def test_a_fold_stops_when_the_report_returns_false(family: str, tmp_path: Path) -> None:
     pytest.importorskip(family)
-    told = [True, True, True, False]
-    with pytest.raises(trial.StoppedFold) as halted:
-        folds_of(spec_of("binary", family), tmp_path, report=lambda *said: told.pop(0))
-    cut = halted.value.cut
-    assert (cut.repeat, cut.fold, not told) == (0, 0, True)
-    assert cut.curve["epoch"] == [0, 10, 20, 30]
-    assert cut.seconds > 0
+    answers = [True, True, True, False]
+    with pytest.raises(trial.StoppedFold) as stopped:
+        folds_of(spec_of("binary", family), tmp_path, report=lambda *progress: answers.pop(0))
+    interrupted = stopped.value.fold
+    assert (interrupted.repeat, interrupted.fold, not answers) == (0, 0, True)
+    assert interrupted.curve["epoch"] == [0, 10, 20, 30]
+    assert interrupted.seconds > 0
     assert not list(tmp_path.glob("fold-*"))
-    result = trial.join_folds(spec_of("binary", family), 0, [], state="pruned", hyperparameters={"depth": 3}, cut=cut)
-    assert (result.hyperparameters, result.seconds) == ({"depth": 3}, cut.seconds)
-    assert result.curves[0, 0]["val_loss"] == cut.curve["val_loss"]
+    result = trial.join_folds(
+        spec_of("binary", family), 0, [], state="pruned", hyperparameters={"depth": 3}, interrupted=interrupted
+    )
+    assert (result.hyperparameters, result.seconds) == ({"depth": 3}, interrupted.seconds)
+    assert result.curves[0, 0]["val_loss"] == interrupted.curve["val_loss"]
 
 
-def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
+def test_a_saved_fold_loads_unchanged(tmp_path: Path) -> None:
     fold = FoldResult(
         0, 2, np.eye(3), None, 0.5, 1.5, {"depth": 3, "kind": "a"}, {"epoch": [0.0], "loss": [0.1]}, {"parameters": 7}
     )
@@ -169,7 +171,7 @@ def test_a_fold_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_path: Path) -> None:
+def test_predictions_follow_from_seed_and_trial_number(tmp_path: Path) -> None:
     spec = spec_of("binary", "xgboost")
     first, again = run(spec, tmp_path / "a"), run(spec, tmp_path / "b")
     other = run(spec, tmp_path / "c", number=1)
@@ -180,13 +182,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_trial_number_others(tmp_p
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("family", ["linear", "xgboost", pytest.param("mlp", marks=pytest.mark.slow)])
 def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family: str, tmp_path: Path) -> None:
-    spec, suggested = spec_of("binary", family), trial.space(family, lambda q: q.choices[-1] if q.choices else q.high)
-    fold = next(iter(trial.run(spec, 4, suggested, folder=tmp_path)))
-    again = trial.fold_model(spec, 4, trial.restore_space(family, fold.hyperparameters), 0, 0)
+    spec, suggested = (
+        spec_of("binary", family),
+        trial.build_space(family, lambda q: q.choices[-1] if q.choices else q.high),
+    )
+    fold = next(iter(trial.fit_folds(spec, 4, suggested, folder=tmp_path)))
+    again = trial.fit_fold(spec, 4, trial.restore_space(family, fold.hyperparameters), 0, 0)
     assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
 
 
-def test_only_families_that_ask_for_it_see_the_features_of_all_rows_without_labels() -> None:
+def test_only_families_that_learn_without_labels_get_the_features_of_all_rows() -> None:
     spec = spec_of("binary", "dae_mlp")
     shared = trial.unlabeled_features(spec, 4)
     assert shared is not None
@@ -194,36 +199,44 @@ def test_only_families_that_ask_for_it_see_the_features_of_all_rows_without_labe
     assert trial.unlabeled_features(replace(spec, family="mlp"), 4) is None
     assert trial.unlabeled_features(spec, 5).seed != shared.seed
     times = np.arange(ROWS)
-    ordered = dealing.make(FoldsConfig(kind="time", folds=3), task="binary", y=spec.dataset.y, ids=times, time=times)
+    ordered = splitting.make(FoldsConfig(kind="time", folds=3), task="binary", y=spec.dataset.y, ids=times, time=times)
     assert trial.unlabeled_features(replace(spec, folds=ordered), 4) is None
 
 
 @pytest.mark.slow
-def test_the_folds_of_a_trial_share_one_autoencoder_which_a_resumed_trial_trains_again_the_same(tmp_path: Path) -> None:
+def test_the_folds_of_a_trial_share_one_autoencoder_and_a_resumed_trial_trains_the_same(tmp_path: Path) -> None:
     def few(question: Any) -> Any:
         return {"encoder_steps": 64, "layers": 1}.get(question.name, question.default)
 
     spec, models = spec_of("binary", "dae_mlp", training=TrainingConfig(epochs=1)), []
-    list(trial.run(spec, 4, trial.space("dae_mlp", few), folder=tmp_path, keep=lambda *told: models.append(told[2])))
+    list(
+        trial.fit_folds(
+            spec,
+            4,
+            trial.build_space("dae_mlp", few),
+            folder=tmp_path,
+            keep=lambda repeat, fold, model: models.append(model),
+        )
+    )
     assert len(models) == 3
     assert models[0].encoder is models[1].encoder is models[2].encoder
-    again = trial.fold_model(spec, 4, trial.space("dae_mlp", few), 0, 2)
+    again = trial.fit_fold(spec, 4, trial.build_space("dae_mlp", few), 0, 2)
     np.testing.assert_array_equal(again.predict(spec.dataset.x_test), models[2].predict(spec.dataset.x_test))
 
 
-def test_a_model_on_all_rows_is_trained_for_what_was_best_in_the_folds(tmp_path: Path) -> None:
+def test_a_model_on_all_rows_is_trained_for_the_mean_of_the_folds_best_lengths(tmp_path: Path) -> None:
     spec = spec_of("binary", "xgboost")
     curves = {
         (0, 0): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.3, 0.5]},
         (0, 1): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.8, float("nan")]},
         (0, 2): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.3, 0.1]},
     }
-    # The mean of 11, 11 and 21 rounds, for three parts of the rows in the place of two.
-    assert trial.length(spec, curves) == round((11 + 11 + 21) / 3 * 3 / 2) == 22
-    assert trial.length(replace(spec, family="mlp"), curves) == 14
-    assert trial.length(replace(spec, family="linear"), {}) is None
+    # The mean of 11, 11 and 21 rounds, times 3/2 because the folds trained on two thirds of the rows.
+    assert trial.training_length(spec, curves) == round((11 + 11 + 21) / 3 * 3 / 2) == 22
+    assert trial.training_length(replace(spec, family="mlp"), curves) == 14
+    assert trial.training_length(replace(spec, family="linear"), {}) is None
     hp = trial.restore_space("xgboost", {})
-    one, two = (trial.full_model(spec, 0, hp, seed=seed, length=22) for seed in (7, 8))
+    one, two = (trial.fit_full(spec, 0, hp, seed=seed, length=22) for seed in (7, 8))
     assert one.trees.num_boosted_rounds() == 22
     assert not np.array_equal(one.predict(spec.dataset.x), two.predict(spec.dataset.x))
 
@@ -248,7 +261,7 @@ def test_balanced_class_weights_raise_the_rare_class(tmp_path: Path) -> None:
     spec = spec_of("binary")
     y = (spec.dataset.x.a > 1.2).to_numpy(np.int64)
     data = replace(spec.dataset, y=y)
-    folds = dealing.make(FoldsConfig(folds=3), task="binary", y=y, ids=data.ids)
+    folds = splitting.make(FoldsConfig(folds=3), task="binary", y=y, ids=data.ids)
     plain = run(replace(spec, dataset=data, folds=folds), tmp_path / "plain")
     balanced = run(replace(spec, dataset=data, folds=folds, class_weight="balanced"), tmp_path / "balanced")
     assert balanced.oof.mean() > plain.oof.mean()

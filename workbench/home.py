@@ -147,6 +147,11 @@ def folder_name(family: str, number: int) -> str:
     return f"{plain}{checksum}-{number}"
 
 
+def trial_name(family: str, number: int) -> str:
+    """Return a trial's name as people read it."""
+    return f"{family} #{number}"
+
+
 def find(folder: str | os.PathLike[str] | None = None) -> Home:
     """Return the home: `folder`, else the environment variable WORKBENCH_HOME, else `mlruns` in the current folder."""
     return Home(Path(folder or os.environ.get("WORKBENCH_HOME") or "mlruns").resolve())

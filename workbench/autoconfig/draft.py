@@ -22,8 +22,8 @@ from workbench.autoconfig.profiling import read_profile
 from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError, WorkbenchError
 from workbench.files import stage_file
-from workbench.search.pruners import pruners
-from workbench.search.samplers import samplers
+from workbench.search.pruners import pruner_names
+from workbench.search.samplers import sampler_names
 from workbench.study.study import MINUTES
 from workbench.study.study_validation import check
 
@@ -184,9 +184,9 @@ def _search_lines() -> Iterator[str]:
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
     yield _set("minutes", int(MINUTES), "time limit of one run, submission included; or set trials, or both", 1)
-    yield _set("sampler", search.sampler, f"the Optuna sampler: {', '.join(samplers())}", 1)
+    yield _set("sampler", search.sampler, f"the Optuna sampler: {', '.join(sampler_names())}", 1)
     yield _set("goal", search.goal, "the objective of tpe: score, or ensemble (the gain of the ensemble)", 1)
-    yield _set("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruners())}", 1)
+    yield _set("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruner_names())}", 1)
     yield ""
     yield "ensemble:"
     yield _set("method", blend.method, f"the method that finds the weights: {', '.join(ensemble.methods())}", 1)

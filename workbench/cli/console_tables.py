@@ -42,7 +42,7 @@ def leaderboard(trials: Sequence[TrialRecord], *, metric: str, most: int | None 
         state = trial.state if trial.reason is None else f"{trial.state}: {trial.reason}"
         others = [number(trial.also.get(name)) for name in also]
         others += ["–" if trial.parameters is None else f"{trial.parameters:,}"] if has_parameters else []
-        name = f"{trial.family} #{trial.number}"
+        name = trial.name
         table.add_row(
             str(rank), name, number(trial.score), number(trial.std), *others, clock(trial.seconds), state[:60],
             style="dim" if trial.state != "complete" else None,

@@ -20,6 +20,7 @@ from rich.text import Text
 from workbench.cli.console_tables import clock, number
 from workbench.cli.json_output import to_json
 from workbench.errors import StudyError
+from workbench.home import trial_name
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -200,7 +201,7 @@ class LiveProgress:
             fold = f"fold {min(trial.done + 1, trial.folds)} of {trial.folds}"
             epoch = "" if trial.epoch is None else f"epoch {trial.epoch + 1}"
             since = clock(time.monotonic() - trial.started)
-            running.add_row(Text(f"▸ {family} #{index}", "cyan"), fold, epoch, since, score)
+            running.add_row(Text(f"▸ {trial_name(family, index)}", "cyan"), fold, epoch, since, score)
         ended = [Text(_format_trial(trial), "green" if is_best else "dim") for trial, is_best in self._ended]
         notes = [Text(note, "yellow") for note in self._notes]
         forecast = [Text(self._forecast, "dim")] if self._forecast else []
@@ -275,15 +276,14 @@ class _Best:
     def __str__(self) -> str:
         if self._trial is None:
             return "–"
-        return f"{number(self._trial.score)} ({self._trial.family} #{self._trial.number})"
+        return f"{number(self._trial.score)} ({self._trial.name})"
 
 
 def _format_trial(trial: TrialRecord) -> str:
     """Return a trial with its state, score and duration in one line."""
     spread = "" if trial.std is None or trial.score is None else f"± {number(trial.std)}"
     reason = "" if trial.reason is None else f"  {trial.reason[:100]}"
-    name = f"{trial.family} #{trial.number}"
-    return f"{name:<20} {trial.state:<9} {number(trial.score):>10} {spread:<12} {clock(trial.seconds):>12}{reason}"
+    return f"{trial.name:<20} {trial.state:<9} {number(trial.score):>10} {spread:<12} {clock(trial.seconds):>12}{reason}"
 
 
 def _format_forecast(forecast: Forecast) -> str:
@@ -295,7 +295,7 @@ def _format_forecast(forecast: Forecast) -> str:
 def _format_put_back(event: TrialPutBack) -> str:
     """Return why a trial is left to the next run."""
     needs, left = clock(event.seconds), clock(event.left)
-    return f"{event.family} #{event.number} waits for the next run: it needs {needs} more, and {left} is left"
+    return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 
 def _format_end(reason: str, interrupted: int) -> str:

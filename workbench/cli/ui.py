@@ -82,12 +82,12 @@ def _print_links(home: Home, server: servers.Server) -> str:
     from workbench.tracking import mlflow_ui, run_view
 
     pages = mlflow_ui.pages(home, server)
-    link = next(iter(pages.values()), f"{server.address}/{run_view.ALL}")
+    link = next(iter(pages.values()), f"{server.address}/{run_view.ALL_STUDIES}")
     print(f"MLflow shows the studies at {link}")
     older = list(pages.items())[1 : _MAX_LINKS + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
         print(f"  {study:<{width}}  {page}")
     if len(pages) > _MAX_LINKS + 1:
-        print(f"  … and {len(pages) - _MAX_LINKS - 1} more at {server.address}/{run_view.ALL}")
+        print(f"  … and {len(pages) - _MAX_LINKS - 1} more at {server.address}/{run_view.ALL_STUDIES}")
     return link

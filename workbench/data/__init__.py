@@ -36,8 +36,8 @@ from workbench.data.validation import peek
 
 if TYPE_CHECKING:
     from workbench.data.column_types import kinds
-    from workbench.data.sources import load, load_answers
     from workbench.data.new_data import NewRows, Reader
+    from workbench.data.sources import load, load_answers
     from workbench.data.tables import read_table
     from workbench.data.target import infer_task
 

@@ -7,4 +7,4 @@ from pathlib import Path
 from workbench.inference import predictor
 from workbench.tracking import model_registry
 
-MODEL = model_registry.offer_model(Path(__file__).parent, lambda folder: predictor.read(folder).in_memory().serve)
+MODEL = model_registry.set_pyfunc_model(Path(__file__).parent, lambda folder: predictor.read(folder).in_memory().serve)

@@ -205,7 +205,7 @@ def levelled(story: ReportData) -> Recommendation | None:
     if len(order) < 2 * _LEAST_TRIALS or young(story) is not None or story.complete[0] not in order[: len(order) // 2]:
         return None
     reason = (
-        f"The best trial, {_name(story.complete[0])}, was found in the first half of {len(order)} trials. More of the "
+        f"The best trial, {story.complete[0].name}, was found in the first half of {len(order)} trials. More of the "
         "same will hardly help; other features, other families or predictions made elsewhere may."
     )
     return Recommendation(
@@ -329,7 +329,3 @@ def _short(reason: str | None) -> str:
 
 def _their(names: Sequence[str]) -> str:
     return "its" if len(names) == 1 else "their"
-
-
-def _name(row: TrialRecord) -> str:
-    return f"{row.family} #{row.number}"

@@ -146,7 +146,7 @@ def targets(story: ReportData) -> ReportTable | None:
         cells = [Cell(target.name), Cell(target.task), Cell(name.removeprefix(f"{target.name}."))]
         scores = [told.get(name), *(row.also.get(name) for row in best)]
         rows.append((*cells, *(_score(score) for score in scores)))
-    heads = ["ensemble", *(f"best trial, {_name(row)}" for row in best)]
+    heads = ["ensemble", *(f"best trial, {row.name}" for row in best)]
     columns = (ColumnHead("target"), ColumnHead("task"), ColumnHead("metric"), *_numbers(*heads))
     return ReportTable("Each target by itself, out of fold", columns, tuple(rows), sortable=True)
 
@@ -171,7 +171,7 @@ def _trial(row: TrialRecord, also: Sequence[str], ended: float | None, *, nets: 
     when = Cell("–") if ended is None else _time(ended)
     reason = " ".join((row.reason or "").split())
     shown = reason if len(reason) <= 200 else f"{reason[:199]}…"
-    return (Cell(_name(row)), Cell(row.state), *figures, _time(row.seconds), when, Cell(values), Cell(shown))
+    return (Cell(row.name), Cell(row.state), *figures, _time(row.seconds), when, Cell(values), Cell(shown))
 
 
 def hyperparameters(story: ReportData) -> list[ReportTable]:
@@ -232,10 +232,6 @@ def _active(row: TrialRecord) -> dict[str, Any]:
 
 def _share(shares: dict[str, float] | Any, name: str) -> Iterable[Cell]:
     return [Cell(f"{shares[name]:.0%}" if name in shares else "–", shares.get(name))] if shares else []
-
-
-def _name(row: TrialRecord) -> str:
-    return f"{row.family} #{row.number}"
 
 
 def _score(value: float | None, digits: int = 5) -> Cell:

@@ -44,7 +44,7 @@ def _best(story: ReportData) -> KeyFigure:
     if story.ensemble is not None and story.ensemble["candidates"] > 1:
         # The best of many is a choice that flatters itself: what is to be compared with an honest score is honest too.
         remarks.append(f"honest, as a choice among many: {number(story.ensemble['rivals']['best']['honest_score'])}")
-    return KeyFigure("Best single model", number(best.score), f"{best.family} #{best.number}", "; ".join(remarks))
+    return KeyFigure("Best single model", number(best.score), best.name, "; ".join(remarks))
 
 
 def _ensemble(story: ReportData) -> KeyFigure:

@@ -1,18 +1,25 @@
-"""The search: Optuna studies, one for each family, asked by a scheduler that owns a pool of worker processes.
+"""The search: one Optuna study for each family, and a scheduler that runs trials in worker processes.
 
-books       what was asked and told: Optuna's journal, the truth about every trial
-journal     how Optuna's journal lies on disk
-dashboard   Optuna's own pages, to look at
-samplers    who suggests; the first trial of a family is its known-good default
-horizon     what a sampler sees: the best and the latest trials, by their scores or by what the goal says
-goal        what a trial adds to the present ensemble
-pruners     who ends a poor trial, by fold and progress
-allocation  which family gets the next trial
-limits      what a trial and a home may take
-pace        how long a trial under way still needs
-pool        a process for every trial, forked from one that has the libraries loaded
-worker      what runs in that process
-scheduler   the loop: ask, start, listen, tell, until the budget is spent
-history     what Optuna knows of the past: when trials ended, where in their ranges they were, what mattered
-events      what the loop tells whoever is looking
+Optuna
+    journal             open Optuna's journal so that a kill loses nothing
+    optuna_internals    every use of Optuna's private interface
+    storage             the trials of a study, active and finished
+    samplers            samplers by name
+    default_sampler     the sampler of a family's first trial: its defaults
+    bounded_history     a sampler that sees only the best and the latest trials
+    ensemble_objective  what a trial adds to the present ensemble
+    pruners             stop unpromising trials at a rung or after a fold
+    trial_history       when trials ended, where in their ranges they were, which hyperparameters mattered
+    dashboard           Optuna's dashboard, read-only
+
+Running trials
+    scheduler           the loop: ask, start, receive, tell, until the budget is spent
+    events              what the loop yields
+    allocation          which family gets the next trial
+    limits              the limits of a trial and of a home
+    time_estimate       the time that an active trial still needs
+    pool                a process for every trial, forked from one that has loaded the libraries
+    worker              what runs in that process
+    net_artifacts       a trial's nets: size, layers, diagram, Grad-CAM
+    resource_usage      processor, memory and GPU use of a trial
 """

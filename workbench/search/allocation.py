@@ -1,8 +1,9 @@
-"""Which family gets the next trial.
+"""Allocation: which family gets the next trial.
 
-First what was interrupted, then each family's defaults in the study file's order. After that the turn goes to the
-family that has had the least for what it promises: by the rank of its best trial, and by the weight that this trial
-has in a blend of the families' best. The family that promises most gets most, none is starved.
+Interrupted trials come first, then each family's defaults in the study file's order. After that the family with the
+lowest ratio of what it has received to its promise is next. Promise follows from the rank of the family's best trial
+and from that trial's weight in a blend of the families' best. The most promising family gets most trials, and every
+family gets some.
 """
 
 from __future__ import annotations
@@ -16,67 +17,72 @@ from workbench.search.storage import TrialRecord
 
 @dataclass
 class FamilyProgress:
-    """What a family has done so far."""
+    """The trials of a family so far."""
 
     family: str
     started: int = 0
-    """Trials begun, in this call or before."""
-    waiting: bool = False
+    """Trials started, in this call or before."""
+    has_waiting: bool = False
     """Whether an interrupted trial waits to go on."""
-    spent: float = 0.0
-    """Seconds in trials, those under way not counted."""
-    loss: float | None = None
-    """The best score so far, smaller is better."""
+    seconds: float = 0.0
+    """Seconds spent in finished trials."""
+    best_loss: float | None = None
+    """The loss of the best trial."""
     best: TrialRecord | None = None
-    """The trial that has it."""
+    """The best trial."""
     weight: float = 0.0
-    """What that trial adds to the others: its weight in a blend of the families' best."""
-    complete: list[float] = field(default_factory=list)
+    """The weight of the best trial in a blend of the families' best."""
+    complete_seconds: list[float] = field(default_factory=list)
     """Seconds of each complete trial."""
-    failures: int = 0
-    """Failed trials in a row, in this call."""
+    consecutive_failures: int = 0
+    """Trials that failed in a row, in this call."""
     running: int = 0
+    """Trials under way."""
 
     @property
-    def forecast(self) -> float | None:
-        """Seconds that a trial of the family may take: the median so far."""
-        return sorted(self.complete)[len(self.complete) // 2] if self.complete else None
+    def expected_seconds(self) -> float | None:
+        """The median seconds of a complete trial; None before the first."""
+        ordered = sorted(self.complete_seconds)
+        return ordered[len(ordered) // 2] if ordered else None
 
 
-def choose(standings: Sequence[FamilyProgress], seconds_left: float | None) -> FamilyProgress | None:
-    """Return the family to try next; None when no trial is worth beginning in the time that is left.
+def choose(families: Sequence[FamilyProgress], seconds_left: float | None) -> FamilyProgress | None:
+    """Return the family to try next; None if no trial would end in the time that is left.
 
-    Without a limit of time the choice follows from the trials alone, so that it is the same again.
+    Without a time limit the choice follows from the trials alone, so a resumed study repeats it.
     """
-    for standing in standings:
-        if standing.waiting and not standing.running:
-            return standing
-    for standing in standings:
-        if not standing.started:
-            return standing
-    able = [s for s in standings if seconds_left is None or (s.forecast or 0.0) <= seconds_left]
-    ranked = sorted(standings, key=lambda s: float("inf") if s.loss is None else s.loss)
+    for each in families:
+        if each.has_waiting and not each.running:
+            return each
+    for each in families:
+        if not each.started:
+            return each
+    in_time = [f for f in families if seconds_left is None or (f.expected_seconds or 0.0) <= seconds_left]
+    ranked = sorted(families, key=lambda f: float("inf") if f.best_loss is None else f.best_loss)
 
-    def order(standing: FamilyProgress) -> tuple[bool, float]:
-        # Of a family whose first trial is under way nobody knows what a second one takes.
-        unknown = seconds_left is not None and standing.running > 0 and standing.forecast is None
-        return unknown, _had(standing, seconds_left) / _promise(standing, ranked.index(standing) + 1)
+    def priority(each: FamilyProgress) -> tuple[bool, float]:
+        # While a family's first trial is running, the duration of a second one is unknown.
+        unknown = seconds_left is not None and each.running > 0 and each.expected_seconds is None
+        return unknown, _received(each, seconds_left) / _promise(each, ranked.index(each) + 1)
 
-    return min(able, key=order, default=None)
-
-
-def _promise(standing: FamilyProgress, rank: int) -> float:
-    """Return what a family promises: ranks give all families together about as much as weights do, which sum to 1."""
-    return 1 / rank + 2 * standing.weight
+    return min(in_time, key=priority, default=None)
 
 
-def _had(standing: FamilyProgress, seconds_left: float | None) -> float:
-    """Return what a family has had: trials, and under a limit of time the geometric mean of them and their seconds.
+def _promise(family: FamilyProgress, rank: int) -> float:
+    """Return the promise of a family: 1 / rank + 2 × weight.
 
-    So neither a cheap family takes all of a budget of trials, nor a dear one all of a budget of minutes. A trial
-    under way counts as its forecast.
+    Over all families, ranks add about as much as weights, which sum to 1.
+    """
+    return 1 / rank + 2 * family.weight
+
+
+def _received(family: FamilyProgress, seconds_left: float | None) -> float:
+    """Return what a family has received: its trials, or under a time limit the geometric mean of trials and seconds.
+
+    The mean keeps a cheap family from taking all of a budget of trials, and an expensive one all of a budget of
+    minutes. A running trial counts with its expected seconds.
     """
     if seconds_left is None:
-        return standing.started
-    seconds = standing.spent + standing.running * (standing.forecast or 1.0)
-    return math.sqrt(seconds * standing.started)
+        return family.started
+    seconds = family.seconds + family.running * (family.expected_seconds or 1.0)
+    return math.sqrt(seconds * family.started)

@@ -1,4 +1,4 @@
-"""Optuna's dashboard over a home's journal, to look at only: what it would change is what a search relies on."""
+"""Optuna's dashboard over a home's journal, read-only: a search relies on all that the dashboard could change."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 PORT = 8080
 
-_READING = ("GET", "HEAD")
-# A page of another site that has its name lead here would have that name as the host.
+_READ_METHODS = ("GET", "HEAD")
+# Other hosts are refused against DNS rebinding: another site's name may resolve to this machine.
 _HOSTS = ("127.0.0.1", "localhost")
 
 
 @contextmanager
 def serve(home: Home, port: int) -> Iterator[servers.Server]:
-    """Run optuna-dashboard while the context lasts: every study is there once for each of its families.
+    """Run optuna-dashboard while the context lasts; it lists each study once for each of its families.
 
     Args:
-        home: whose studies to show.
+        home: the home whose studies are shown.
         port: the port to listen on, which must be free.
 
     Raises:
-        StudyError: there is nothing to show.
+        StudyError: the home has no trial.
     """
     if not home.journal.exists():
         raise StudyError(f"{home.path}: there is no trial here yet. Run a study, or name its home with --home.")
@@ -41,43 +41,45 @@ def serve(home: Home, port: int) -> Iterator[servers.Server]:
 
 
 def application(journal: Path) -> WSGIApplication:
-    """Return the dashboard as a WSGI application that changes nothing and answers this machine only."""
+    """Return the dashboard as a read-only WSGI application that answers this machine only."""
     import optuna
     import optuna_dashboard
 
-    from workbench.search.journal import storage
+    from workbench.search.journal import open_storage
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return _guarded(optuna_dashboard.wsgi(storage(journal)))
+    return _restrict(optuna_dashboard.wsgi(open_storage(journal)))
 
 
-def _guarded(inner: Callable[..., Iterable[bytes]]) -> WSGIApplication:
-    def guarded(environ: dict[str, Any], respond: StartResponse) -> Iterable[bytes]:
+def _restrict(inner: Callable[..., Iterable[bytes]]) -> WSGIApplication:
+    """Refuse requests from other hosts, and requests that write."""
+
+    def restricted(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
         if host not in _HOSTS:
             reason = "This page is for this machine only."
-        elif environ["REQUEST_METHOD"] not in _READING:
+        elif environ["REQUEST_METHOD"] not in _READ_METHODS:
             reason = "Studies of workbench are shown here and cannot be changed."
         else:
-            return inner(environ, respond)
-        respond("403 Forbidden", [("Content-Type", "application/json")])
+            return inner(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "application/json")])
         return [json.dumps({"reason": reason}).encode()]
 
-    return guarded
+    return restricted
 
 
 def _main(journal: str, port: str) -> None:
     from socketserver import ThreadingMixIn
     from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-    class Threads(ThreadingMixIn, WSGIServer):
+    class ThreadingServer(ThreadingMixIn, WSGIServer):
         daemon_threads = True
 
-    class Quiet(WSGIRequestHandler):
+    class QuietHandler(WSGIRequestHandler):
         def log_message(self, *_: object) -> None:
-            """Say nothing of a request that was answered."""
+            """Log nothing."""
 
-    with make_server(servers.HOST, int(port), application(Path(journal)), Threads, Quiet) as server:
+    with make_server(servers.HOST, int(port), application(Path(journal)), ThreadingServer, QuietHandler) as server:
         server.serve_forever()
 
 

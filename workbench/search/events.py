@@ -1,13 +1,14 @@
-"""What the search tells whoever is looking: facts, in the order in which they happen."""
+"""The events of a search, in the order in which they happen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.home import trial_name
 from workbench.search.storage import TrialRecord
 
-Why = Literal["trials", "minutes", "families", "exhausted", "disk"]
+StopReason = Literal["trials", "minutes", "families", "exhausted", "disk"]
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,12 @@ class TrialStarted:
     family: str
     number: int
     folds: int
-    """How many folds it has."""
+    """The number of folds that it has."""
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """A model trains; told a few times a second at most."""
+    """A model trains; comes a few times a second at most."""
 
     family: str
     number: int
@@ -52,12 +53,12 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the budget will buy by the pace of this call; told when as many trials have ended as there are families."""
+    """How far the budget will reach at the pace of this call; comes when a trial has ended for each family."""
 
     trials: int
     """Finished trials that the study will have in the end."""
     seconds: float
-    """Until then, from now."""
+    """Seconds from now until then."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,21 @@ class TrialPutBack:
     family: str
     number: int
     seconds: float
-    """What it needs by its pace so far."""
+    """Seconds that it still needs at its pace so far."""
     left: float
     """Seconds that the search has left."""
+
+    @property
+    def name(self) -> str:
+        """The trial's family and number, as people read them."""
+        return trial_name(self.family, self.number)
 
 
 @dataclass(frozen=True)
 class Stopped:
     """The search is over; `interrupted` trials wait for the next run."""
 
-    why: Why
+    why: StopReason
     interrupted: int
 
 

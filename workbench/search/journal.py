@@ -1,4 +1,4 @@
-"""Optuna's journal on disk: how it is opened, locked and written, so that a kill loses nothing and leaves no lock."""
+"""Optuna's journal on disk: opened, locked and written so that a kill loses nothing and leaves no lock."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any, cast
 import filelock
 import optuna
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._storage import JournalOperation
+
+from workbench.search.optuna_internals import changes_trial_state
 
 
-def storage(journal: Path) -> optuna.storages.JournalStorage:
-    """Open a journal for reading and writing, beside whoever else has it open; it is made when it is not there."""
+def open_storage(journal: Path) -> optuna.storages.JournalStorage:
+    """Open a journal for reading and writing; a missing file is created, and other processes may have it open too."""
     lock = _Lock(journal.with_suffix(".lock"))
-    _mend(journal, lock)
-    return optuna.storages.JournalStorage(_Journal(journal, lock))
+    _truncate_partial_line(journal, lock)
+    return optuna.storages.JournalStorage(_SyncedJournal(journal, lock))
 
 
 class _Lock:
-    """A lock that the system lets go when its holder dies; Optuna's own would be waited for, for half a minute."""
+    """A file lock that the system releases when its holder dies; Optuna's own is waited for for half a minute then."""
 
     def __init__(self, path: Path) -> None:
         self._lock = filelock.FileLock(path)
@@ -32,37 +33,37 @@ class _Lock:
         return True
 
     def release(self) -> None:
-        """Let go."""
+        """Release the lock."""
         self._lock.release()
 
 
-class _Journal(JournalFileBackend):
-    """Optuna's journal, forced to the disk when a trial changes its state: that takes milliseconds each time.
+class _SyncedJournal(JournalFileBackend):
+    """Optuna's journal, synced to the disk when a trial changes its state; a sync takes milliseconds.
 
-    A process that is killed loses nothing that it wrote; a power failure may take the trials under way.
+    A killed process loses nothing that it wrote. A power failure may lose the trials under way.
     """
 
     def __init__(self, path: Path, lock: _Lock) -> None:
-        """Open the file, made when it is not there."""
+        """Open the file; a missing one is created."""
         super().__init__(str(path), lock_obj=cast("Any", lock))
-        self._path, self._own = path, lock
+        self._path, self._file_lock = path, lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write operations to the end of the file."""
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._own.acquire()
+        self._file_lock.acquire()
         try:
             with self._path.open("ab") as file:
                 file.write(text.encode())
                 file.flush()
-                if any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs):
+                if any(changes_trial_state(log) for log in logs):
                     os.fsync(file.fileno())
         finally:
-            self._own.release()
+            self._file_lock.release()
 
 
-def _mend(journal: Path, lock: _Lock) -> None:
-    """Cut off a last line that a kill left unfinished; Optuna could not read what came after it."""
+def _truncate_partial_line(journal: Path, lock: _Lock) -> None:
+    """Remove a last line that a kill left unfinished; Optuna could not read what is written after it."""
     if not journal.exists():
         return
     lock.acquire()

@@ -1,6 +1,7 @@
-"""What there is to see of a trial's nets, made in the trial's own process after its last fold.
+"""Artifacts of a trial's nets: size, layers, diagram and Grad-CAM, written in the trial's process after its last fold.
 
-There they are in memory and Keras is loaded: the parent needs none, and what was made stays when weights are freed.
+That process has the net in memory and Keras loaded, so the parent needs neither, and the artifacts stay when
+checkpoints are freed.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from workbench.array import Array
 from workbench.data import Dataset
 from workbench.models.nn import architecture, inspection
 from workbench.models.protocol import Model
@@ -20,58 +20,59 @@ from workbench.models.wrappers.modality import ModalityModel
 from workbench.trial import FoldResult, TrialSpec
 
 FOLDER = "nets"
-"""What the folder is called, in a trial's own and among the artifacts of its run."""
+"""The name of the folder, in a trial's own folder and among the artifacts of its run."""
 
 
-def make(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path, *, whole: bool) -> None:
-    """Write down how large the nets in a model are, and their layers; of a model without nets nothing.
+def write(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path, *, full: bool) -> None:
+    """Write the sizes and the layers of a model's nets; a model without nets writes nothing.
 
-    What goes wrong is printed and costs nothing else: a trial is worth what it is without its portrait.
+    An error is printed and has no other effect, because a trial's result does not depend on these files.
 
     Args:
-        spec: what the trial is about.
-        fold: what the model gave.
-        model: of that fold.
-        folder: where to, made if there is something to write.
-        whole: whether to draw the diagram as well, and what a net of images looks at.
+        spec: the trial's specification.
+        fold: the result of the model's fold.
+        model: the model of that fold.
+        folder: the folder to write to; it is created if there is something to write.
+        full: whether to write the diagram and Grad-CAM as well.
     """
     steps: list[Callable[[], None]] = [partial(architecture.write, model, folder)]
-    if whole:
-        steps += [partial(architecture.draw, model, folder), partial(_look, spec, fold, model, folder)]
-    for step in steps if architecture.nets(model) else ():
+    if full:
+        steps += [partial(architecture.draw, model, folder), partial(_inspect_images, spec, fold, model, folder)]
+    for step in steps if architecture.find_nets(model) else ():
         try:
             step()
-        except Exception:  # noqa: BLE001 - whatever is missing or fails, as graphviz may
+        except Exception:  # noqa: BLE001 - any tool may be missing or fail, as graphviz may
             traceback.print_exc()
 
 
-def _look(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path) -> None:
-    """Write down what a net of images looks at in some that its fold has held out."""
+def _inspect_images(spec: TrialSpec, fold: FoldResult, model: Model, folder: Path) -> None:
+    """Write Grad-CAM heat maps for some validation images of the fold."""
     data, rows = spec.dataset, spec.folds.split(fold.repeat, fold.fold)[1]
-    seen = _images(model, data, rows)
-    if seen is None:
+    found = _find_images(model, data, rows)
+    if found is None:
         return
-    found = inspection.inspect_images(seen.model, seen.images, data.y[rows], fold.oof, classes=len(data.classes or ()))
-    if found is not None:
-        found.save(folder / inspection.FILE)
+    classes = len(data.classes or ())
+    result = inspection.inspect_images(found.model, found.images, data.y[rows], fold.oof, classes=classes)
+    if result is not None:
+        result.save(folder / inspection.FILE)
 
 
-class _Seen(NamedTuple):
-    """A model that takes images, and the images that it is given of some rows."""
+class _ImageInputs(NamedTuple):
+    """A model of images alone, and its input images."""
 
     model: Model
     images: Any
 
 
-def _images(model: Model, data: Dataset, rows: np.ndarray) -> _Seen | None:
-    """Return what a model is given of some rows; None where that is more or other than images, or for several targets.
+def _find_images(model: Model, data: Dataset, rows: Array) -> _ImageInputs | None:
+    """Return the input images of some rows; None if the model reads more or other than images.
 
-    What is shown of an image is what it was taken for, which is one thing.
+    The result is None for several targets as well, because an image is shown with the one class predicted for it.
     """
     x: Any = data.x
     if data.targets:
         return None
     if isinstance(model, ModalityModel):
         portion = model.portion
-        return None if portion.image is None else _Seen(model.model, portion.inputs(x.iloc[rows]))
-    return _Seen(model, x[rows]) if data.kind == "image" else None
+        return None if portion.image is None else _ImageInputs(model.model, portion.inputs(x.iloc[rows]))
+    return _ImageInputs(model, x[rows]) if data.kind == "image" else None

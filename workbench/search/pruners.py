@@ -1,9 +1,10 @@
-"""Who ends a poor trial: policies by name, asked at every rung of a fold and at its end.
+"""Pruners: stop unpromising trials at a rung or after a fold.
 
-A trial is compared with others of its family at the same place: the same fold and the same progress in it, or the
-same number of finished folds. Optuna's own pruners know one scale of steps and take its values for comparable; here
-values within a fold are validation losses and those at its end are scores, so the policies are written anew over a
-`IntermediateValues` that keeps them apart. What they decide follows from Optuna's journal alone and is the same after a restart.
+A trial is compared with other trials of its family at the same step: the same fold and the same progress in it, or the
+same number of finished folds. Optuna's own pruners know one scale of steps and take all values for comparable. Here
+values within a fold are validation losses and those at its end are scores, so the rules are written anew over
+`IntermediateValues`, which keeps them apart. Decisions follow from Optuna's journal alone; a resumed study repeats
+them.
 """
 
 from __future__ import annotations
@@ -16,31 +17,34 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.array import Array
 from workbench.errors import SearchError, suggest_word
 
-# Where within a fold a trial is looked at: 2, 3, 4, 6, 8, 11, 16 … epochs.
+# The progress at which a fold is examined: 2, 3, 4, 6, 8, 11, 16 … epochs.
 RUNGS = tuple(round(2 ** (k / 2)) for k in range(2, 30))
 END = -1
 """The rung that stands for the end of a fold."""
-# In the journal, step = fold · STRIDE + rung, and the end of a fold is the last step of its stride.
+# Optuna's step number is fold · STRIDE + rung; the end of a fold is the last number of its stride.
 STRIDE = 100_000
 
-Place = tuple[int, int]
+Step = tuple[int, int]
 """Fold (from 0, over all repeats) and rung."""
 
-# No trial is judged by fewer.
-_STARTUP = 4
+# The fewest trials to compare with.
+_MIN_TRIALS = 4
+# The complete trials whose differences estimate the noise between folds; more would cost time at every fold.
+_NOISE_TRIALS = 12
 
 
-def encode_step(place: Place) -> int:
-    """Return the step of a place in Optuna's journal, unique over folds and rungs."""
-    fold, rung = place
+def encode_step(step: Step) -> int:
+    """Return Optuna's step number, unique over folds and rungs."""
+    fold, rung = step
     return fold * STRIDE + (STRIDE - 1 if rung == END else rung)
 
 
-def decode_step(step: int) -> Place:
-    """Return the place that a step of the journal stands for."""
-    fold, rung = divmod(step, STRIDE)
+def decode_step(number: int) -> Step:
+    """Return the step of one of Optuna's step numbers."""
+    fold, rung = divmod(number, STRIDE)
     return fold, END if rung == STRIDE - 1 else rung
 
 
@@ -52,86 +56,86 @@ def rung_of(progress: int) -> int | None:
 
 @dataclass
 class IntermediateValues:
-    """What the trials of one family came to, place by place; smaller is better."""
+    """The losses of one family's trials at each step; smaller is better."""
 
-    at: dict[Place, dict[int, float]] = field(default_factory=dict)
-    """By place and trial: the best validation loss so far in the fold, or the loss of the finished fold."""
-    means: dict[int, dict[int, float]] = field(default_factory=dict)
-    """By fold and trial: the mean loss up to the end of that fold, where every fold so far has a loss."""
+    losses: dict[Step, dict[int, float]] = field(default_factory=dict)
+    """By step and trial: the best validation loss so far in the fold, or the loss of the finished fold."""
+    mean_losses: dict[int, dict[int, float]] = field(default_factory=dict)
+    """By fold and trial: the mean loss up to the end of that fold, if every fold so far has a loss."""
     ranked: list[tuple[float, int]] = field(default_factory=list)
     """Loss and number of each complete trial, best first."""
     complete: set[int] = field(default_factory=set)
-    """Their numbers."""
+    """The numbers of the complete trials."""
 
-    def put(self, number: int, place: Place, loss: float) -> None:
-        """Write down what a trial came to, folds in their order; what means nothing is left out."""
+    def add(self, number: int, step: Step, loss: float) -> None:
+        """Add a trial's loss at a step, folds in their order; a loss that is not finite is left out."""
         if not math.isfinite(loss):
             return
-        self.at.setdefault(place, {})[number] = loss
-        fold, rung = place
-        before = self.means.get(fold - 1, {}).get(number, None if fold else 0.0)
+        self.losses.setdefault(step, {})[number] = loss
+        fold, rung = step
+        before = self.mean_losses.get(fold - 1, {}).get(number, None if fold else 0.0)
         if rung == END and before is not None:
-            self.means.setdefault(fold, {})[number] = (before * fold + loss) / (fold + 1)
+            self.mean_losses.setdefault(fold, {})[number] = (before * fold + loss) / (fold + 1)
 
-    def finish(self, number: int, loss: float) -> None:
-        """Take a complete trial and its loss over all folds."""
+    def add_complete(self, number: int, loss: float) -> None:
+        """Add a complete trial with its loss over all folds."""
         bisect.insort(self.ranked, (loss, number))
         self.complete.add(number)
 
-    def values(self, place: Place) -> dict[int, float]:
-        """Return what trials can be compared by at a place: the loss in this fold, or the mean up to its end."""
-        fold, rung = place
-        return self.means.get(fold, {}) if rung == END else self.at.get(place, {})
+    def values_at(self, step: Step) -> dict[int, float]:
+        """Return the values, by trial, that are comparable at a step: losses in the fold, or means up to its end."""
+        fold, rung = step
+        return self.mean_losses.get(fold, {}) if rung == END else self.losses.get(step, {})
 
-    def peers(self, number: int, place: Place) -> np.ndarray:
-        """Return the values of the complete trials at a place."""
-        return np.array([v for n, v in self.values(place).items() if n in self.complete and n != number])
+    def values_of_others(self, number: int, step: Step) -> Array:
+        """Return the values of the other complete trials at a step: (trials,)."""
+        return np.array([v for n, v in self.values_at(step).items() if n in self.complete and n != number])
 
 
-Pruner = Callable[[IntermediateValues, int, Place], bool]
-"""Told the board, the trial's number and its place, where its own value is: returns whether the trial should end."""
+Pruner = Callable[[IntermediateValues, int, Step], bool]
+"""Receives the family's values, the trial's number and its step, at which it has a value; returns whether to prune."""
 
 
 def percentile(share: float) -> Pruner:
-    """Return the pruner that ends what is worse than the best `share` of the complete trials at the same place."""
+    """Return the pruner that stops trials worse than the best `share` of the complete trials at the same step."""
 
-    def ends(board: IntermediateValues, number: int, place: Place) -> bool:
-        peers, own = board.peers(number, place), board.values(place).get(number)
-        return own is not None and len(peers) >= _STARTUP and bool(own > np.quantile(peers, share))
+    def should_prune(values: IntermediateValues, number: int, step: Step) -> bool:
+        others, own = values.values_of_others(number, step), values.values_at(step).get(number)
+        return own is not None and len(others) >= _MIN_TRIALS and bool(own > np.quantile(others, share))
 
-    return ends
+    return should_prune
 
 
-def halving(board: IntermediateValues, number: int, place: Place, *, spared: int = 0) -> bool:
-    """End what is not in the best third after 4, 16, 64 … epochs of the first fold, and after 1, 3, 9 … folds.
+def halving(values: IntermediateValues, number: int, step: Step, *, spared: int = 0) -> bool:
+    """Stop trials outside of the best third after 4, 16, 64 … epochs of the first fold, and after 1, 3, 9 … folds.
 
     Asynchronous successive halving (Li et al., 2020, "A system for massively parallel hyperparameter tuning").
 
     Args:
-        board: what all trials came to.
-        number: the trial.
-        place: where it is.
-        spared: 1 spares the trial the decisions within the first fold, 2 the one at its end too.
+        values: the values of all trials.
+        number: the trial's number.
+        step: its step.
+        spared: 1 spares the trial the decisions within the first fold, 2 also the one at its end.
     """
-    fold, rung = place
+    fold, rung = step
     due = fold + 1 in (1, 3, 9, 27, 81) if rung == END else fold == 0 and rung in RUNGS[2::4]
     if not due or (fold == 0 and spared > (rung == END)):
         return False
-    values = board.values(place)
-    if number not in values or len(values) < 3:
+    at_step = values.values_at(step)
+    if number not in at_step or len(at_step) < 3:
         return False
-    better = sum(value < values[number] for value in values.values())
-    return better >= math.ceil(len(values) / 3)
+    better = sum(value < at_step[number] for value in at_step.values())
+    return better >= math.ceil(len(at_step) / 3)
 
 
-def hyperband(board: IntermediateValues, number: int, place: Place) -> bool:
-    """Halve in three brackets, by the trial's number, that spare more and more (Li et al., 2018, "Hyperband")."""
-    return halving(board, number, place, spared=zlib.crc32(str(number).encode()) % 3)
+def hyperband(values: IntermediateValues, number: int, step: Step) -> bool:
+    """Halve in three brackets, by the trial's number, which spare more and more (Li et al., 2018, "Hyperband")."""
+    return halving(values, number, step, spared=zlib.crc32(str(number).encode()) % 3)
 
 
-def wilcoxon(board: IntermediateValues, number: int, place: Place) -> bool:
-    """End what is worse than the best complete trial, fold by fold (Wilcoxon, 1945: signed ranks, p < 0.1)."""
-    difference = _differences(board, number, place, best=0.0)
+def wilcoxon(values: IntermediateValues, number: int, step: Step) -> bool:
+    """Stop trials worse than the best complete one, fold by fold (Wilcoxon, 1945: signed ranks, p < 0.1)."""
+    difference = _differences(values, number, step, best=0.0)
     if difference is None or not difference.any() or difference.mean() <= 0:
         return False
     from scipy import stats
@@ -139,26 +143,27 @@ def wilcoxon(board: IntermediateValues, number: int, place: Place) -> bool:
     return bool(stats.wilcoxon(difference, alternative="greater", method="auto").pvalue < 0.1)
 
 
-def paired(board: IntermediateValues, number: int, place: Place) -> bool:
-    """End what is clearly worse, by as few epochs and folds as that takes.
+def paired(values: IntermediateValues, number: int, step: Step) -> bool:
+    """Stop clearly worse trials after as few epochs and folds as possible.
 
     In the first fold: worse than every complete trial was at the same progress. At the end of a fold: worse than a
-    trial of the best quarter, fold by fold, by more than 1.5 standard errors; the deviation of a difference between
-    two trials from fold to fold is the median over the complete trials.
+    trial of the best quarter, fold by fold, by more than 1.5 standard errors. The standard deviation of a difference
+    between two trials from fold to fold is the median over the complete trials.
     """
-    fold, rung = place
+    fold, rung = step
     if rung != END:
-        peers = board.peers(number, place)
-        return fold == 0 and rung >= RUNGS[2] and len(peers) >= _STARTUP and board.at[place][number] > peers.max()
-    difference = _differences(board, number, place, best=0.25)
+        others = values.values_of_others(number, step)
+        examined = fold == 0 and rung >= RUNGS[2] and len(others) >= _MIN_TRIALS
+        return examined and bool(values.losses[step][number] > others.max())
+    difference = _differences(values, number, step, best=0.25)
     if difference is None:
         return False
-    spread = _spread(board)
-    return spread is not None and bool(difference.mean() > 1.5 * spread / math.sqrt(len(difference)))
+    deviation = _deviation(values)
+    return deviation is not None and bool(difference.mean() > 1.5 * deviation / math.sqrt(len(difference)))
 
 
-def never(board: IntermediateValues, number: int, place: Place) -> bool:
-    """End nothing."""
+def never(values: IntermediateValues, number: int, step: Step) -> bool:
+    """Stop nothing."""
     return False
 
 
@@ -173,16 +178,16 @@ _PRUNERS: dict[str, Pruner] = {
 }
 
 
-def pruners() -> tuple[str, ...]:
+def pruner_names() -> tuple[str, ...]:
     """Return the names of all pruners."""
     return tuple(_PRUNERS)
 
 
-def pruner(name: str) -> Pruner:
-    """Return a pruner.
+def get_pruner(name: str) -> Pruner:
+    """Return a pruner by its name.
 
     Raises:
-        SearchError: there is none of that name; says which are known.
+        SearchError: there is no pruner of that name; names the known ones.
     """
     if name not in _PRUNERS:
         hint = suggest_word(name, _PRUNERS)
@@ -190,25 +195,24 @@ def pruner(name: str) -> Pruner:
     return _PRUNERS[name]
 
 
-def _differences(board: IntermediateValues, number: int, place: Place, *, best: float) -> np.ndarray | None:
-    """Return, fold by fold, by how much a trial is worse than the complete trial at the quantile `best`."""
-    fold, rung = place
-    if rung != END or len(board.ranked) < _STARTUP:
+def _differences(values: IntermediateValues, number: int, step: Step, *, best: float) -> Array | None:
+    """Return, fold by fold, a trial's loss minus that of the complete trial at the quantile `best`: (folds,)."""
+    fold, rung = step
+    if rung != END or len(values.ranked) < _MIN_TRIALS:
         return None
-    _, reference = board.ranked[int(best * (len(board.ranked) - 1))]
-    return _between(board, number, reference, fold + 1)
+    _, reference = values.ranked[int(best * (len(values.ranked) - 1))]
+    return _fold_differences(values, number, reference, fold + 1)
 
 
-def _between(board: IntermediateValues, one: int, other: int, folds: int) -> np.ndarray | None:
-    ends = [board.at.get((fold, END), {}) for fold in range(folds)]
-    both = [end[one] - end[other] for end in ends if one in end and other in end]
-    return np.array(both) if both else None
+def _fold_differences(values: IntermediateValues, one: int, other: int, folds: int) -> Array | None:
+    ends = [values.losses.get((fold, END), {}) for fold in range(folds)]
+    differences = [end[one] - end[other] for end in ends if one in end and other in end]
+    return np.array(differences) if differences else None
 
 
-def _spread(board: IntermediateValues) -> float | None:
-    """Return the usual standard deviation, over folds, of the difference between a complete trial and the best."""
-    # The best dozen tell enough; a study of thousands is not gone through at every fold.
-    (_, best), *others = board.ranked[:12]
-    each = [_between(board, number, best, len(board.means)) for _, number in others]
-    spreads = [float(np.std(between, ddof=1)) for between in each if between is not None and len(between) > 1]
-    return float(np.median(spreads)) if spreads else None
+def _deviation(values: IntermediateValues) -> float | None:
+    """Return the median standard deviation, over folds, of the difference between a complete trial and the best."""
+    (_, best), *others = values.ranked[:_NOISE_TRIALS]
+    each = [_fold_differences(values, number, best, len(values.mean_losses)) for _, number in others]
+    deviations = [float(np.std(pair, ddof=1)) for pair in each if pair is not None and len(pair) > 1]
+    return float(np.median(deviations)) if deviations else None

@@ -1,4 +1,4 @@
-"""Who suggests hyperparameters: Optuna's samplers by name, and the known-good default before them."""
+"""Samplers: Optuna's by name, one instance for each trial."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from workbench.errors import SearchError, suggest_word
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from workbench.search.bounded_history import Judge
+    from workbench.search.bounded_history import SampledObjective
 
-# Name: Optuna's class and its options. TPE's default of 10 random trials is much for a family's share of a study.
+# Name: Optuna's class and its options. TPE's default of 10 random trials is a large part of a family's trials.
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tpe": ("TPESampler", {"n_startup_trials": 6}),
     "random": ("RandomSampler", {}),
@@ -24,7 +24,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def samplers() -> tuple[str, ...]:
+def sampler_names() -> tuple[str, ...]:
     """Return the names of all samplers."""
     return tuple(_SAMPLERS)
 
@@ -33,7 +33,7 @@ def check_sampler(name: str) -> None:
     """Refuse a sampler that is not known or not installed.
 
     Raises:
-        SearchError: says which are known, or what to install.
+        SearchError: names the known samplers, or the package to install.
     """
     if name not in _SAMPLERS:
         hint = suggest_word(name, _SAMPLERS)
@@ -43,50 +43,52 @@ def check_sampler(name: str) -> None:
 
 
 def check_goal(goal: str, sampler: str) -> None:
-    """Refuse a goal of which the sampler would learn nothing.
+    """Refuse a goal that the sampler cannot learn from.
 
     Raises:
-        SearchError: says which sampler would.
+        SearchError: names a sampler that can.
     """
     if goal != "score" and sampler != "tpe":
         raise SearchError(
-            f"must be 'score' with sampler {sampler!r}, which is shown nothing else. Received: {goal!r}. "
+            f"must be 'score' with sampler {sampler!r}, which learns from nothing else. Received: {goal!r}. "
             "Choose the sampler tpe."
         )
 
 
-def make_sampler(name: str, *, seed: int, family: str, number: int, judge: Judge | None = None) -> BaseSampler:
+def make_sampler(
+    name: str, *, seed: int, family: str, number: int, objective: SampledObjective | None = None
+) -> BaseSampler:
     """Return the sampler for one trial.
 
-    A new one for every trial, seeded by study, family and trial number, suggests the same whether the study ran
-    through or was stopped and resumed: what samplers learn from is in the storage, not in them.
+    Every trial gets a new sampler, seeded by study, family and trial number. A sampler learns from the storage alone,
+    so a resumed study gets the same suggestions as one that ran through.
 
     Args:
-        name: a name of `samplers()`.
+        name: one of `sampler_names()`.
         seed: the study's seed.
-        family: the family whose trial it is.
+        family: the trial's family.
         number: the trial's number.
-        judge: gives the values that `tpe` sees in the place of scores.
+        objective: gives the values that `tpe` sees instead of scores.
     """
     import numpy as np
     import optuna
 
-    def seed_of(*words: int) -> int:
-        return int(np.random.SeedSequence((seed, zlib.crc32(family.encode()), *words)).generate_state(1)[0] >> 1)
+    def derive_seed(*parts: int) -> int:
+        return int(np.random.SeedSequence((seed, zlib.crc32(family.encode()), *parts)).generate_state(1)[0] >> 1)
 
     kind, options = _SAMPLERS[name]
-    own = seed_of(number)
+    trial_seed = derive_seed(number)
     if name == "qmc":
-        # One sequence of quasi-random points must keep its one seed; its position is in the storage. What is not in
-        # the sequence, as a hyperparameter that only some trials have, is drawn anew for each trial.
-        options = options | {"independent_sampler": optuna.samplers.RandomSampler(seed=own)}
-        own = seed_of()
+        # A quasi-random sequence must keep one seed; its position is in the storage. Hyperparameters outside of the
+        # sequence, such as those that only some trials have, are drawn anew for each trial.
+        options = options | {"independent_sampler": optuna.samplers.RandomSampler(seed=trial_seed)}
+        trial_seed = derive_seed()
     with warnings.catch_warnings():
-        # Quasi-random and exhaustive sampling are experimental by Optuna's word; whoever names them wants them.
+        # Optuna calls quasi-random and exhaustive sampling experimental; the study file names them explicitly.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=own, **options)
+        sampler: BaseSampler = getattr(optuna.samplers, kind)(seed=trial_seed, **options)
     if name == "tpe":
         from workbench.search.bounded_history import BoundedHistorySampler
 
-        return BoundedHistorySampler(sampler, judge)
+        return BoundedHistorySampler(sampler, objective)
     return sampler

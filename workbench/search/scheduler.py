@@ -1,4 +1,4 @@
-"""The loop of the search: ask Optuna, start a process, listen, tell, until the budget is spent."""
+"""The loop of the search: ask Optuna, start a process, receive messages, tell Optuna, until the budget is spent."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from workbench.search.events import (
     FoldEnded,
     Forecast,
     Stopped,
+    StopReason,
     TrialEnded,
     TrialPutBack,
     TrialStarted,
-    Why,
 )
 from workbench.search.limits import Limits
-from workbench.search.pool import Process
+from workbench.search.pool import WorkerProcess
 from workbench.search.pruners import END
 from workbench.search.resource_usage import ResourceMeter
 from workbench.search.storage import ActiveTrial, TrialRecord, TrialStorage
@@ -36,298 +36,311 @@ from workbench.search.time_estimate import TimeEstimate
 from workbench.space import Hyperparameter
 from workbench.trial import FoldResult, InterruptedFold, TrialResult, TrialSpec
 
-_MOST_FAILURES = 3
-# No trial gets anywhere in less than this.
-_LEAST_SECONDS = 1.0
-# How often limits are looked at while no worker says anything.
-_LOOK = 1.0
+_MAX_FAILURES = 3
+# The shortest time, in seconds, in which a trial is worth starting.
+_MIN_SECONDS = 1.0
+# Seconds between two checks of the limits while no worker sends a message.
+_CHECK_INTERVAL = 1.0
 
 
-class Workers(Protocol):
-    """Starts a process for a trial, and waits for any of them; `pool.Pool` does."""
+class Executor(Protocol):
+    """Starts a process for a trial, and waits for any of them, as `pool.Pool` does."""
 
-    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> Process:
-        """Start a trial as the worker of that number."""
+    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> WorkerProcess:
+        """Start a trial in the worker slot of that number."""
 
-    def wait(self, processes: Sequence[Process], seconds: float | None) -> list[Process]:
-        """Return the processes that say something, or died."""
+    def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:
+        """Return the processes that have sent a message or died."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What to search, and for how long."""
 
     specs: Mapping[str, TrialSpec]
-    """By family, in the order of their first turns; the baseline among them."""
-    folder: Callable[[str, int], Path]
-    """Where a family's trial of that number keeps its finished folds."""
+    """By family, in the order of their first trials; the baseline is one of them."""
+    trial_folder: Callable[[str, int], Path]
+    """Returns the folder of a family's trial with that number, which holds its finished folds."""
     record: Callable[[TrialResult, Path], str]
-    """Writes a result to MLflow, and what else is to last of its folder; returns the run's id. Twice is as once."""
+    """Writes a result to MLflow and keeps what must last of its folder; returns the run's id. Idempotent."""
     workers: int
     trials: int | None
     """Finished trials that the study should reach, the baseline included."""
     deadline: float | None
     """When the search must be over, in seconds of `time.monotonic`."""
     limits: Limits = field(default_factory=Limits)
-    weigh: Callable[[Sequence[TrialRecord]], Mapping[str, float]] = lambda rows: {}
-    """The weights that the best trials of each family, these, have in a blend of them, by family."""
-    weights: int = 0
-    """How many trials of each family keep the weights of their models: those that are the best after each fold."""
+    blend_weights: Callable[[Sequence[TrialRecord]], Mapping[str, float]] = lambda trials: {}
+    """Returns, by family, the weights of the families' best trials in a blend of them."""
+    trials_with_checkpoints: int = 0
+    """How many trials of each family keep checkpoints: those that are the best after each fold."""
     meter: ResourceMeter | None = None
-    """Writes down what trials use of the machine."""
+    """Records the trials' use of the machine."""
 
 
 @dataclass
-class _Running:
-    """A trial under way."""
+class _RunningTrial:
+    """A trial and its process."""
 
-    live: ActiveTrial
-    process: Process
+    trial: ActiveTrial
+    process: WorkerProcess
     slot: int
     began: float
-    """When the trial's process was started, in seconds of `time.monotonic`."""
-    pace: TimeEstimate
+    """When the process was started, in seconds of `time.monotonic`."""
+    estimate: TimeEstimate
 
 
 class Search:
-    """One call of the search; iterate over `events` to run it."""
+    """One call of the search; iterate over `run()`."""
 
-    def __init__(self, plan: Plan, books: TrialStorage, pool: Workers) -> None:
-        """Take stock of the trials that there are."""
+    def __init__(self, plan: SearchPlan, storage: TrialStorage, executor: Executor) -> None:
+        """Read the trials that the storage has."""
         self._plan = plan
-        self._storage = books
-        self._pool = pool
-        self._running: list[_Running] = []
-        rows = books.rows()
-        self._finished = sum(row.state != "failed" for row in rows)
-        self._standings = {family: FamilyProgress(family, waiting=books.waiting(family)) for family in plan.specs}
-        for row in reversed(rows):
-            if row.family in self._standings:
-                self._standings[row.family].started += 1
-                self._tally(row)
-        self._weigh()
-        self._aside: dict[str, str] = {}
-        self._back: set[str] = set()
+        self._storage = storage
+        self._executor = executor
+        self._running: list[_RunningTrial] = []
+        records = storage.records()
+        self._finished = sum(record.state != "failed" for record in records)
+        self._progress = {
+            family: FamilyProgress(family, has_waiting=storage.has_waiting(family)) for family in plan.specs
+        }
+        for record in reversed(records):
+            if record.family in self._progress:
+                self._progress[record.family].started += 1
+                self._add_to_progress(record)
+        self._update_weights()
+        self._set_aside: dict[str, str] = {}
+        self._families_put_back: set[str] = set()
         self._began = time.monotonic()
         self._ended = 0
 
-    def events(self) -> Iterator[Event]:
+    def run(self) -> Iterator[Event]:
         """Run trials until the budget is spent; trials then under way go back to the queue.
 
         Raises:
-            SearchError: no family is left that can be trained.
+            SearchError: every family failed.
         """
-        yield from self._baseline()
+        yield from self._run_baseline()
         try:
-            why = yield from self._loop()
+            reason = yield from self._loop()
         finally:
-            interrupted = self._release()
-        if why == "families":
-            reasons = "; ".join(f"{family}: {reason}" for family, reason in self._aside.items())
-            raise SearchError(f"Every family failed {_MOST_FAILURES} times in a row. {reasons}")
-        yield Stopped(why, interrupted)
+            interrupted = self._requeue_running()
+        if reason == "families":
+            reasons = "; ".join(f"{family}: {cause}" for family, cause in self._set_aside.items())
+            raise SearchError(f"Every family failed {_MAX_FAILURES} times in a row. {reasons}")
+        yield Stopped(reason, interrupted)
 
-    def _loop(self) -> Generator[Event, None, Why]:
+    def _loop(self) -> Generator[Event, None, StopReason]:
         while True:
-            why = yield from self._fill()
+            reason = yield from self._start_trials()
             if not self._running:
-                return why
+                return reason
             left = self._seconds_left()
-            for process in self._pool.wait([r.process for r in self._running], min(_LOOK, left or _LOOK)):
-                yield from self._listen(next(r for r in self._running if r.process is process))
-            yield from self._enforce()
+            processes = [running.process for running in self._running]
+            for process in self._executor.wait(processes, min(_CHECK_INTERVAL, left or _CHECK_INTERVAL)):
+                yield from self._receive(next(r for r in self._running if r.process is process))
+            yield from self._enforce_limits()
             if left is not None and left <= 0:
                 return "minutes"
 
-    def _baseline(self) -> Iterator[Event]:
-        """Train the constant model here and now, so that there is something to submit whatever follows."""
-        standing = self._standings[BASELINE]
-        if standing.complete:
+    def _run_baseline(self) -> Iterator[Event]:
+        """Train the constant model in this process, so that a submission is possible whatever follows."""
+        if self._progress[BASELINE].complete_seconds:
             return
         spec = self._plan.specs[BASELINE]
-        live = self._storage.ask(BASELINE)
-        folder = self._plan.folder(BASELINE, live.number)
+        active = self._storage.ask(BASELINE)
+        folder = self._plan.trial_folder(BASELINE, active.number)
         try:
-            yield TrialStarted(BASELINE, live.number, len(spec.folds))
-            for _ in trial.run(spec, live.number, trial.space(BASELINE, live.answer), folder=folder):
+            yield TrialStarted(BASELINE, active.number, len(spec.folds))
+            for _ in trial.fit_folds(spec, active.number, trial.build_space(BASELINE, active.suggest), folder=folder):
                 pass
-            row = self._end(live, worker.Done("complete"))
+            record = self._finish(active, worker.TrialOutcome("complete"))
         finally:
-            live.release()
-        yield from self._tell(row)
+            active.requeue()
+        yield from self._announce(record)
 
-    def _fill(self) -> Generator[Event, None, Why]:
-        """Start trials while there is room; return why there are no more."""
+    def _start_trials(self) -> Generator[Event, None, StopReason]:
+        """Start trials in free slots; return why no more can start."""
         while len(self._running) < self._plan.workers:
             if self._plan.trials is not None and self._finished + len(self._running) >= self._plan.trials:
                 return "trials"
             left = self._seconds_left()
-            if left is not None and left < _LEAST_SECONDS:
+            if left is not None and left < _MIN_SECONDS:
                 return "minutes"
-            if self._plan.limits.full():
+            if self._plan.limits.home_is_full():
                 return "disk"
-            able = self._able()
-            if not able:
-                return "minutes" if self._back else "exhausted" if self._storage.exhausted else "families"
-            standing = choose(able, left)
-            if standing is None:
+            available = self._available()
+            if not available:
+                return "minutes" if self._families_put_back else "exhausted" if self._storage.exhausted else "families"
+            family = choose(available, left)
+            if family is None:
                 return "minutes"
-            yield from self._start(standing)
+            yield from self._start(family)
         return "trials"
 
-    def _able(self) -> list[FamilyProgress]:
-        """Return the families that may have a turn."""
-        out = {*self._aside, *self._back, *self._storage.exhausted}
-        return [standing for standing in self._others() if standing.family not in out]
+    def _available(self) -> list[FamilyProgress]:
+        """Return the families that may get a trial."""
+        out = {*self._set_aside, *self._families_put_back, *self._storage.exhausted}
+        return [each for each in self._without_baseline() if each.family not in out]
 
-    def _start(self, standing: FamilyProgress) -> Iterator[Event]:
-        family = standing.family
-        live = self._storage.ask(family)
-        standing.started += 1
-        standing.waiting = self._storage.waiting(family)
-        if live.hopeless:
+    def _start(self, progress: FamilyProgress) -> Iterator[Event]:
+        family = progress.family
+        active = self._storage.ask(family)
+        progress.started += 1
+        progress.has_waiting = self._storage.has_waiting(family)
+        if active.exceeds_restarts:
             reason = "the whole command died under this trial, again and again"
-            yield from self._tell(self._end(live, worker.Done("failed", reason)))
+            yield from self._announce(self._finish(active, worker.TrialOutcome("failed", reason)))
             return
         spec = self._plan.specs[family]
-        yield TrialStarted(family, live.number, len(spec.folds))
+        yield TrialStarted(family, active.number, len(spec.folds))
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
-        process = self._pool.start(spec, live.number, self._plan.folder(family, live.number), slot=slot)
+        folder = self._plan.trial_folder(family, active.number)
+        process = self._executor.start(spec, active.number, folder, slot=slot)
         now = time.monotonic()
-        self._running.append(_Running(live, process, slot, now, TimeEstimate(len(spec.folds), now)))
-        standing.running += 1
+        self._running.append(_RunningTrial(active, process, slot, now, TimeEstimate(len(spec.folds), now)))
+        progress.running += 1
 
-    def _listen(self, running: _Running) -> Iterator[Event]:
-        """Take one message of a worker, and answer it."""
-        live = running.live
+    def _receive(self, running: _RunningTrial) -> Iterator[Event]:
+        """Receive one message of a worker, and answer it."""
+        active = running.trial
         match running.process.receive():
-            case Hyperparameter() as question:
+            case Hyperparameter() as hyperparameter:
                 try:
-                    running.process.send(live.answer(question))
+                    running.process.send(active.suggest(hyperparameter))
                 except SearchError as error:
                     running.process.send(error)
-            case worker.Epoch(fold, epoch, rung, loss, of):
-                running.pace.epoch(epoch, of, time.monotonic())
+            case worker.EpochReport(fold, epoch, rung, loss, of):
+                running.estimate.end_epoch(epoch, of, time.monotonic())
                 if rung is not None and loss is not None:
-                    running.process.send(not live.report((fold, rung), loss))
-                yield EpochEnded(live.family, live.number, fold, epoch)
-            case worker.FoldDone(score):
-                running.pace.fold(time.monotonic())
-                done = running.pace.done
-                poor = live.report((done - 1, END), score)
-                last = done == running.pace.folds
-                running.process.send("stop" if poor and not last else self._answer(live.rank(done)))
-                yield FoldEnded(live.family, live.number, done, score)
-            case worker.Done() as end:
-                yield from self._over(running, end)
+                    running.process.send(not active.report((fold, rung), loss))
+                yield EpochEnded(active.family, active.number, fold, epoch)
+            case worker.FoldReport(score):
+                running.estimate.end_fold(time.monotonic())
+                done = running.estimate.folds_done
+                prune = active.report((done - 1, END), score)
+                last = done == running.estimate.folds
+                running.process.send("stop" if prune and not last else self._decide(active.count_better(done)))
+                yield FoldEnded(active.family, active.number, done, score)
+            case worker.TrialOutcome() as outcome:
+                yield from self._end(running, outcome)
             case None:
-                yield from self._over(running, self._cut(running, running.process.obituary()))
+                yield from self._end(running, self._fail(running, running.process.describe_end()))
 
-    def _answer(self, rank: int) -> worker.Answer:
-        """Return how a trial goes on of whose family so many were better up to here."""
-        if rank >= self._plan.weights:
-            return "go on"
-        return "keep and go on" if rank else "keep, show and go on"
+    def _decide(self, better: int) -> worker.Decision:
+        """Return how a trial goes on, from the number of its family's trials that were better up to here."""
+        if better >= self._plan.trials_with_checkpoints:
+            return "continue"
+        return "keep" if better else "keep and inspect"
 
-    def _enforce(self) -> Iterator[Event]:
-        """End what took more than it may, put back what cannot end in time, and see what the rest takes."""
-        over = self._plan.limits.broken(self._running, time.monotonic())
+    def _enforce_limits(self) -> Iterator[Event]:
+        """End trials over a limit, put back trials that cannot end in time, and measure the others."""
+        over = self._plan.limits.exceeded(self._running, time.monotonic())
         for running, reason in [(self._running[index], reason) for index, reason in over.items()]:
-            yield from self._over(running, self._cut(running, reason))
+            yield from self._end(running, self._fail(running, reason))
         if (left := self._seconds_left()) is not None:
             for running in list(self._running):
                 yield from self._put_back(running, left)
         for running in self._running:
             self._measure(running)
 
-    def _put_back(self, running: _Running, left: float) -> Iterator[Event]:
-        """End a trial for now, which waits for the next run, if it cannot end in time and another may."""
-        needed = running.pace.needs(time.monotonic())
-        family = running.live.family
-        if needed <= left or choose([other for other in self._able() if other.family != family], left) is None:
+    def _put_back(self, running: _RunningTrial, left: float) -> Iterator[Event]:
+        """End a trial that cannot end in time if another family can use the time; it waits for the next run."""
+        needed = running.estimate.remaining(time.monotonic())
+        family = running.trial.family
+        if needed <= left or choose([each for each in self._available() if each.family != family], left) is None:
             return
         self._measure(running, last=True)
         running.process.end()
-        running.live.release()
+        running.trial.requeue()
         self._running.remove(running)
-        self._standings[family].running -= 1
-        self._back.add(family)
-        yield TrialPutBack(family, running.live.number, needed, left)
+        self._progress[family].running -= 1
+        self._families_put_back.add(family)
+        yield TrialPutBack(family, running.trial.number, needed, left)
 
-    def _measure(self, running: _Running, *, last: bool = False) -> None:
+    def _measure(self, running: _RunningTrial, *, last: bool = False) -> None:
         if self._plan.meter is not None:
-            folder = self._plan.folder(running.live.family, running.live.number)
-            self._plan.meter.look(folder, running.process, last=last)
+            folder = self._plan.trial_folder(running.trial.family, running.trial.number)
+            self._plan.meter.measure(folder, running.process, last=last)
 
-    def _cut(self, running: _Running, reason: str) -> worker.Done:
-        """Return the end of a trial that could not say so itself."""
-        pairs = list(self._plan.specs[running.live.family].folds.pairs())
+    def _fail(self, running: _RunningTrial, reason: str) -> worker.TrialOutcome:
+        """Return the outcome of a trial whose process could not send one."""
+        pairs = list(self._plan.specs[running.trial.family].folds.pairs())
+        done = running.estimate.folds_done
         # A trial may also die after its last fold.
-        whole = running.pace.done == len(pairs)
-        cut = None if whole else InterruptedFold(*pairs[running.pace.done], time.monotonic() - running.pace.since, {})
-        return worker.Done("failed", reason, running.live.hyperparameters, cut)
+        if done == len(pairs):
+            return worker.TrialOutcome("failed", reason, running.trial.hyperparameters)
+        interrupted = InterruptedFold(*pairs[done], time.monotonic() - running.estimate.fold_began, {})
+        return worker.TrialOutcome("failed", reason, running.trial.hyperparameters, interrupted)
 
-    def _over(self, running: _Running, done: worker.Done) -> Iterator[Event]:
+    def _end(self, running: _RunningTrial, outcome: worker.TrialOutcome) -> Iterator[Event]:
+        """End a running trial's process, and finish the trial."""
         self._measure(running, last=True)
         running.process.end()
-        row = self._end(running.live, done)
+        record = self._finish(running.trial, outcome)
         self._running.remove(running)
-        self._standings[running.live.family].running -= 1
+        self._progress[running.trial.family].running -= 1
         self._ended += 1
-        yield from self._tell(row)
-        if self._ended >= len(self._others()):
+        yield from self._announce(record)
+        if self._ended >= len(self._without_baseline()):
             yield self._forecast()
 
-    def _end(self, live: ActiveTrial, done: worker.Done) -> TrialRecord:
-        """Write the result to MLflow, then tell Optuna: what Optuna has been told is in MLflow."""
-        spec = self._plan.specs[live.family]
-        folder = self._plan.folder(live.family, live.number)
+    def _finish(self, active: ActiveTrial, outcome: worker.TrialOutcome) -> TrialRecord:
+        """Write the result to MLflow, then tell Optuna: every trial that is finished in Optuna is in MLflow."""
+        spec = self._plan.specs[active.family]
+        folder = self._plan.trial_folder(active.family, active.number)
         folds = [fold for pair in spec.folds.pairs() if (fold := FoldResult.load(folder, *pair)) is not None]
-        known = partial(trial.join_folds, spec, live.number, folds, hyperparameters=done.hyperparameters, cut=done.cut)
+        join = partial(
+            trial.join_folds,
+            spec,
+            active.number,
+            folds,
+            hyperparameters=outcome.hyperparameters,
+            interrupted=outcome.interrupted,
+        )
         try:
-            result = known(state=done.state, reason=done.reason)
+            result = join(state=outcome.state, reason=outcome.reason)
         except EvaluationError as error:
-            result = known(state="failed", reason=str(error))
-        row = live.end(result, self._plan.record(result, folder))
+            result = join(state="failed", reason=str(error))
+        record = active.finish(result, self._plan.record(result, folder))
         shutil.rmtree(folder, ignore_errors=True)
-        self._finished += row.state != "failed"
-        if self._tally(row):
-            self._weigh()
-        return row
+        self._finished += record.state != "failed"
+        if self._add_to_progress(record):
+            self._update_weights()
+        return record
 
-    def _tell(self, row: TrialRecord) -> Iterator[Event]:
-        """Tell of a trial that ended, and of a family that fails again and again."""
-        yield TrialEnded(row)
-        standing = self._standings[row.family]
-        standing.failures = standing.failures + 1 if row.state == "failed" else 0
-        if standing.failures >= _MOST_FAILURES:
-            self._aside[row.family] = row.reason or "failed"
-            yield FamilySetAside(row.family, self._aside[row.family])
+    def _announce(self, record: TrialRecord) -> Iterator[Event]:
+        """Yield the end of a trial, and set its family aside if it fails again and again."""
+        yield TrialEnded(record)
+        progress = self._progress[record.family]
+        progress.consecutive_failures = progress.consecutive_failures + 1 if record.state == "failed" else 0
+        if progress.consecutive_failures >= _MAX_FAILURES:
+            self._set_aside[record.family] = record.reason or "failed"
+            yield FamilySetAside(record.family, self._set_aside[record.family])
 
-    def _tally(self, row: TrialRecord) -> bool:
-        """Add a trial to its family's standing; return whether it is the family's best now."""
-        standing = self._standings[row.family]
-        standing.spent += row.seconds
-        if row.state != "complete" or row.score is None:
+    def _add_to_progress(self, record: TrialRecord) -> bool:
+        """Add a trial to its family's progress; return whether it is the family's best now."""
+        progress = self._progress[record.family]
+        progress.seconds += record.seconds
+        if record.state != "complete" or record.score is None:
             return False
-        standing.complete.append(row.seconds)
-        loss = self._plan.specs[row.family].metric.loss_of(row.score)
-        if standing.loss is not None and standing.loss <= loss:
+        progress.complete_seconds.append(record.seconds)
+        loss = self._plan.specs[record.family].metric.loss_of(record.score)
+        if progress.best_loss is not None and progress.best_loss <= loss:
             return False
-        standing.loss, standing.best = loss, row
+        progress.best_loss, progress.best = loss, record
         return True
 
-    def _weigh(self) -> None:
-        """Ask what the best of each family is worth in a blend of them."""
-        best = [standing.best for standing in self._others() if standing.best is not None]
-        for family, weight in (self._plan.weigh(best) if len(best) > 1 else {}).items():
-            self._standings[family].weight = weight
+    def _update_weights(self) -> None:
+        """Update the weights of the families' best trials in a blend of them."""
+        best = [each.best for each in self._without_baseline() if each.best is not None]
+        for family, weight in (self._plan.blend_weights(best) if len(best) > 1 else {}).items():
+            self._progress[family].weight = weight
 
-    def _others(self) -> list[FamilyProgress]:
-        return [standing for standing in self._standings.values() if standing.family != BASELINE]
+    def _without_baseline(self) -> list[FamilyProgress]:
+        return [each for each in self._progress.values() if each.family != BASELINE]
 
     def _forecast(self) -> Forecast:
-        """Judge by the pace so far."""
+        """Return how far the budget will reach at the pace so far."""
         seconds = (time.monotonic() - self._began) / self._ended
         left = self._seconds_left()
         more = float("inf") if left is None else left / seconds
@@ -338,10 +351,10 @@ class Search:
     def _seconds_left(self) -> float | None:
         return None if self._plan.deadline is None else max(0.0, self._plan.deadline - time.monotonic())
 
-    def _release(self) -> int:
-        """End the trials under way and put them back in the queue; their finished folds are kept."""
+    def _requeue_running(self) -> int:
+        """End the running trials and put them back in the queue; their finished folds are kept."""
         for running in self._running:
             running.process.end()
         for running in self._running:
-            running.live.release()
+            running.trial.requeue()
         return len(self._running)

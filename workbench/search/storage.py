@@ -1,8 +1,8 @@
-"""What was asked and what was told: Optuna's journal, the truth about every trial.
+"""The trials of a study in Optuna's journal, which is the source of truth about every trial.
 
 Each family is an Optuna study of its own, `STUDY/FAMILY`, so that a sampler never meets another family's
-hyperparameters. A trial that a dead process left RUNNING goes back to WAITING and is asked for first: it keeps its
-number, its hyperparameters and its finished folds.
+hyperparameters. A trial that a dead process left RUNNING goes back to WAITING and is the next to be asked for: it keeps
+its number, its hyperparameters and its finished folds.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
+from workbench.home import trial_name
+from workbench.search import optuna_internals
 from workbench.search.default_sampler import DefaultSampler
-from workbench.search.journal import storage as storage_of
-from workbench.search.pruners import END, IntermediateValues, Place, decode_step, encode_step
-from workbench.search.pruners import pruner as pruner_of
+from workbench.search.journal import open_storage
+from workbench.search.pruners import END, IntermediateValues, Step, decode_step, encode_step, get_pruner
 from workbench.search.samplers import make_sampler
 from workbench.space import Hyperparameter
 from workbench.trial import State, TrialResult
@@ -30,7 +31,9 @@ from workbench.trial import State, TrialResult
 Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
 # A trial that was under way this often when the whole command died is taken to be the cause.
-_MOST_RESTARTS = 3
+_MAX_RESTARTS = 3
+# The user attribute of a finished trial that holds its TrialRecord.
+_RECORD = "row"
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,21 @@ class TrialRecord:
     also: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     parameters: int | None = None
-    """Of its nets, where it has some."""
+    """The parameter count of its nets; None without a net."""
 
     @property
     def key(self) -> tuple[str, int]:
-        """Family and number: what tells a trial from the study's others."""
+        """Family and number, which identify a trial within its study."""
         return self.family, self.number
+
+    @property
+    def name(self) -> str:
+        """Family and number, as people read them."""
+        return trial_name(self.family, self.number)
 
     @classmethod
     def of(cls, result: TrialResult, run_id: str) -> TrialRecord:
-        """Return the row of a result that MLflow knows as `run_id`."""
+        """Return the record of a result, whose MLflow run is `run_id`."""
         return cls(
             run_id=run_id,
             std=result.std,
@@ -70,8 +78,9 @@ class TrialRecord:
         )
 
 
-# From complete trials of one family, and every finished trial, to values by number; empty where the score is to count.
-Judge = Callable[[Sequence[TrialRecord], Sequence[TrialRecord]], Mapping[int, float]]
+Objective = Callable[[Sequence[TrialRecord], Sequence[TrialRecord]], Mapping[int, float]]
+"""Receives the complete trials of one family and every finished trial; returns values by number, or none if the scores
+apply."""
 
 
 class TrialStorage:
@@ -86,32 +95,32 @@ class TrialStorage:
         sampler: str = "tpe",
         pruner: str = "paired",
         seed: int = 7,
-        judge: Judge | None = None,
+        objective: Objective | None = None,
     ) -> None:
-        """Open the journal; it is made when it is not there.
+        """Set the options; the journal is opened at the first use, and a missing one is created.
 
         Args:
             journal: Optuna's file, which many studies share.
             study: the study's name.
-            direction: of its scores.
-            sampler: who suggests.
-            pruner: who ends a poor trial.
+            direction: the direction of its scores.
+            sampler: the name of the sampler.
+            pruner: the name of the pruner.
             seed: the study's seed.
-            judge: gives what the sampler is to learn from in the place of scores.
+            objective: gives the values that the sampler learns from instead of scores.
         """
         self._journal = journal
         self._study = study
         self._direction = direction
         self._sampler = sampler
         self._seed = seed
-        self._judge = judge
+        self._objective = objective
         self._studies: dict[str, optuna.Study] = {}
-        self.boards: dict[str, IntermediateValues] = {}
-        self.spaces: dict[str, dict[str, Distribution]] = {}
-        self.ends = pruner_of(pruner)
+        self.intermediate_values: dict[str, IntermediateValues] = {}
+        self.distributions: dict[str, dict[str, Distribution]] = {}
+        self.should_prune = get_pruner(pruner)
         self.sign = 1 if direction == "minimize" else -1
-        # Quasi-random points fill the range that the first trial had.
-        self.holds_ranges = sampler == "qmc"
+        # A quasi-random sequence is drawn for the ranges of the first trial.
+        self.keeps_ranges = sampler == "qmc"
         self.exhausted: set[str] = set()
 
     def families(self) -> list[str]:
@@ -120,35 +129,35 @@ class TrialStorage:
         prefix = self._study + "/"
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
-    def trials(self, family: str) -> list[optuna.trial.FrozenTrial]:
-        """Return all trials of a family as Optuna knows them, to be read only."""
+    def frozen_trials(self, family: str) -> list[optuna.trial.FrozenTrial]:
+        """Return all trials of a family as Optuna has them; they must not be changed."""
         return self._open(family).get_trials(deepcopy=False)
 
     def ask(self, family: str) -> ActiveTrial:
         """Begin a trial, or go on with one that waits."""
         study = self._open(family)
-        trial = study.ask()
-        return ActiveTrial(self, study, family, trial)
+        return ActiveTrial(self, study, family, study.ask())
 
-    def waiting(self, family: str) -> bool:
+    def has_waiting(self, family: str) -> bool:
         """Tell whether a trial of the family was interrupted and waits to go on."""
         return bool(self._open(family).get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def reclaim(self) -> int:
-        """Put the trials that a dead process left RUNNING back in the queue; return how many.
+    def requeue_running(self) -> int:
+        """Put the trials that a dead process left RUNNING back in the queue; return their number.
 
-        Only for a process that holds the study's lock: then nobody else can be running them.
+        Only for a process that holds the study's lock: then no other process can be running them.
         """
         count = 0
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 restarts = frozen.user_attrs.get("restarts", 0) + 1
-                self._storage.set_trial_user_attr(frozen._trial_id, "restarts", restarts)
-                self.wait(frozen._trial_id)
+                trial_id = optuna_internals.storage_id(frozen)
+                self._storage.set_trial_user_attr(trial_id, "restarts", restarts)
+                self.requeue(trial_id)
                 count += 1
         return count
 
-    def under_way(self) -> list[tuple[str, int]]:
+    def unfinished(self) -> list[tuple[str, int]]:
         """Return family and number of every trial that has not ended."""
         return [
             (family, frozen.number)
@@ -157,27 +166,34 @@ class TrialStorage:
             if not frozen.state.is_finished()
         ]
 
-    def wait(self, trial_id: int) -> None:
+    def requeue(self, trial_id: int) -> None:
         """Put a trial, by its id in the storage, back in the queue."""
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def rows(self) -> list[TrialRecord]:
+    def records(self) -> list[TrialRecord]:
         """Return the finished trials of all families, best first, then pruned, then failed ones."""
-        found = []
+        records = []
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False):
-                if frozen.state.is_finished() and "row" in frozen.user_attrs:
-                    found.append(TrialRecord(**frozen.user_attrs["row"]))
+                if frozen.state.is_finished() and _RECORD in frozen.user_attrs:
+                    records.append(TrialRecord(**frozen.user_attrs[_RECORD]))
         order = {"complete": 0, "pruned": 1, "failed": 2}
-        return sorted(found, key=lambda row: (order[row.state], self.sign * (row.score or 0), row.family, row.number))
+        return sorted(records, key=lambda each: (order[each.state], self.sign * (each.score or 0), *each.key))
+
+    def sampler_for(self, family: str, number: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler of a trial: the defaults for a family's first one."""
+        if number == 0:
+            return DefaultSampler()
+        objective = None if self._objective is None else self._evaluate
+        return make_sampler(self._sampler, seed=self._seed, family=family, number=number, objective=objective)
 
     @cached_property
     def _storage(self) -> optuna.storages.JournalStorage:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        return storage_of(self._journal)
+        return open_storage(self._journal)
 
     def _open(self, family: str) -> optuna.Study:
-        """Open a family's study, and read what its trials came to."""
+        """Open a family's study, and read the values of its trials."""
         if family not in self._studies:
             study = optuna.create_study(
                 storage=self._storage,
@@ -186,153 +202,154 @@ class TrialStorage:
                 load_if_exists=True,
             )
             self._studies[family] = study
-            self.boards[family], self.spaces[family] = IntermediateValues(), {}
+            self.intermediate_values[family], self.distributions[family] = IntermediateValues(), {}
             for frozen in study.get_trials(deepcopy=False):
-                self._learn(family, frozen)
+                self._read(family, frozen)
         return self._studies[family]
 
-    def _learn(self, family: str, frozen: optuna.trial.FrozenTrial) -> None:
-        board, space = self.boards[family], self.spaces[family]
+    def _read(self, family: str, frozen: optuna.trial.FrozenTrial) -> None:
+        values, distributions = self.intermediate_values[family], self.distributions[family]
         for name, distribution in frozen.distributions.items():
-            space.setdefault(name, cast("Distribution", distribution))
+            distributions.setdefault(name, cast("Distribution", distribution))
         for step, value in sorted(frozen.intermediate_values.items()):
-            board.put(frozen.number, decode_step(step), self.sign * value)
+            values.add(frozen.number, decode_step(step), self.sign * value)
         if frozen.state == TrialState.COMPLETE and frozen.value is not None:
-            board.finish(frozen.number, self.sign * frozen.value)
+            values.add_complete(frozen.number, self.sign * frozen.value)
 
-    def _sampler_of(self, family: str, number: int) -> optuna.samplers.BaseSampler:
-        if number == 0:
-            return DefaultSampler()
-        judge = None if self._judge is None else self._judged
-        return make_sampler(self._sampler, seed=self._seed, family=family, number=number, judge=judge)
-
-    def _judged(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Mapping[int, float]:
-        """Ask the judge about complete trials of a family."""
-        return self._judge([TrialRecord(**t.user_attrs["row"]) for t in trials], self.rows()) if self._judge else {}
+    def _evaluate(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Mapping[int, float]:
+        """Evaluate the objective for complete trials of a family."""
+        if self._objective is None:
+            return {}
+        return self._objective([TrialRecord(**t.user_attrs[_RECORD]) for t in trials], self.records())
 
 
 class ActiveTrial:
     """A trial under way."""
 
-    def __init__(self, books: TrialStorage, study: optuna.Study, family: str, trial: optuna.Trial) -> None:
-        """Hold the trial that `study` gave."""
+    def __init__(self, storage: TrialStorage, study: optuna.Study, family: str, trial: optuna.Trial) -> None:
+        """Wrap the trial that `study` gave."""
         self.family = family
         self.number = trial.number
-        self._storage = books
+        self._storage = storage
         self._study = study
         self._trial = trial
-        self._sampler = books._sampler_of(family, trial.number)
-        self._board = books.boards[family]
-        self._space = books.spaces[family]
-        self._reported = set(study._storage.get_trial(trial._trial_id).intermediate_values)
+        self._sampler = storage.sampler_for(family, trial.number)
+        self._values = storage.intermediate_values[family]
+        self._distributions = storage.distributions[family]
+        self._reported = set(optuna_internals.stored_trial(study, trial).intermediate_values)
 
     @property
-    def hopeless(self) -> bool:
-        """Whether the command died under this trial so often that it is taken to be the cause."""
-        return int(self._trial.user_attrs.get("restarts", 0)) >= _MOST_RESTARTS
+    def exceeds_restarts(self) -> bool:
+        """Whether the command died under this trial so often that the trial is taken to be the cause."""
+        return int(self._trial.user_attrs.get("restarts", 0)) >= _MAX_RESTARTS
 
     @property
     def hyperparameters(self) -> Mapping[str, Any]:
-        """What was suggested so far, under Optuna's names."""
+        """The values suggested so far, under Optuna's names."""
         return self._trial.params
 
-    def answer(self, question: Hyperparameter) -> Any:
-        """Suggest a value; the family's first trial takes the defaults, the same question gets the same answer.
+    def suggest(self, hyperparameter: Hyperparameter) -> Any:
+        """Suggest a value: the default in the family's first trial; the same hyperparameter gets the same value again.
 
         Raises:
             SearchError: the sampler cannot sample it.
         """
-        distribution = _distribution(question)
-        name = self._name(question, distribution)
+        distribution = _distribution(hyperparameter)
+        name = self._optuna_name(hyperparameter, distribution)
         if isinstance(self._sampler, DefaultSampler):
-            self._sampler.answers[name] = question.default
-        # Trials of one family take turns with the Optuna study, each with its own sampler.
+            self._sampler.defaults[name] = hyperparameter.default
+        # Trials of one family share the Optuna study; each sets its own sampler before it uses it.
         self._study.sampler = self._sampler
         try:
-            return self._trial._suggest(name, distribution)
+            return optuna_internals.suggest(self._trial, name, distribution)
         except ValueError as error:
             raise SearchError(
-                f"{self.family}: hyperparameter {question.name!r} cannot be suggested: {error} Choose another sampler."
+                f"{self.family}: hyperparameter {hyperparameter.name!r} cannot be suggested: {error} "
+                "Choose another sampler."
             ) from error
 
-    def report(self, place: Place, value: float) -> bool:
-        """Write down what the trial came to; return whether the pruner would end it here.
+    def report(self, step: Step, value: float) -> bool:
+        """Store a value of the trial; return whether the pruner would stop the trial here.
 
-        What means nothing, as the ROC AUC of one class, says nothing; nor does what was reported before the trial was
-        interrupted.
+        A value that is not finite, such as the ROC AUC of one class, is ignored. A step that was reported before the
+        trial was interrupted is not stored twice.
 
         Args:
-            place: fold and rung.
+            step: fold and rung.
             value: the score at the end of a fold, the best validation loss so far within one.
         """
         if not math.isfinite(value):
             return False
-        loss = self._storage.sign * value if place[1] == END else value
-        step = encode_step(place)
-        if step not in self._reported:
-            self._trial.report(self._storage.sign * loss, step=step)
-            self._reported.add(step)
-        self._board.put(self.number, place, loss)
-        return self._storage.ends(self._board, self.number, place)
+        loss = self._storage.sign * value if step[1] == END else value
+        number = encode_step(step)
+        if number not in self._reported:
+            self._trial.report(self._storage.sign * loss, step=number)
+            self._reported.add(number)
+        self._values.add(self.number, step, loss)
+        return self._storage.should_prune(self._values, self.number, step)
 
-    def rank(self, folds: int) -> int:
-        """Return how many complete trials of the family were better than this one after so many folds."""
-        means = self._board.means.get(folds - 1, {})
+    def count_better(self, folds: int) -> int:
+        """Return the number of the family's complete trials that were better than this one after `folds` folds."""
+        means = self._values.mean_losses.get(folds - 1, {})
         own = means.get(self.number, math.inf)
-        return sum(mean < own for number, mean in means.items() if number in self._board.complete)
+        return sum(mean < own for number, mean in means.items() if number in self._values.complete)
 
-    def end(self, result: TrialResult, run_id: str) -> TrialRecord:
-        """Close the trial with its result, which MLflow holds as `run_id`."""
+    def finish(self, result: TrialResult, run_id: str) -> TrialRecord:
+        """Finish the trial with its result, whose MLflow run is `run_id`."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        row = TrialRecord.of(result, run_id)
-        self._trial.set_user_attr("row", asdict(row))
+        record = TrialRecord.of(result, run_id)
+        self._trial.set_user_attr(_RECORD, asdict(record))
         self._study.sampler = self._sampler
         try:
             self._study.tell(self._trial, result.score, state=states[result.state])
         except RuntimeError as error:
-            # So a sampler says that it has tried everything; Optuna expects that inside its own loop only.
+            # An exhaustive sampler calls `Study.stop` when it has tried everything, which Optuna allows only inside
+            # of `Study.optimize`.
             if "Study.stop" not in str(error):
                 raise
             self._storage.exhausted.add(self.family)
         if result.state == "complete" and result.score is not None:
-            self._board.finish(self.number, self._storage.sign * result.score)
-        return row
+            self._values.add_complete(self.number, self._storage.sign * result.score)
+        return record
 
-    def release(self) -> None:
-        """Put the trial back in the queue, unless it has ended: the next run goes on with it."""
-        if not self._study._storage.get_trial(self._trial._trial_id).state.is_finished():
-            self._storage.wait(self._trial._trial_id)
+    def requeue(self) -> None:
+        """Put the trial back in the queue, unless it has ended; the next run goes on with it."""
+        if not optuna_internals.stored_trial(self._study, self._trial).state.is_finished():
+            self._storage.requeue(optuna_internals.storage_id(self._trial))
 
-    def _name(self, question: Hyperparameter, distribution: Distribution) -> str:
-        """Return the hyperparameter's name in Optuna, which keeps one sort of values under one name.
+    def _optuna_name(self, hyperparameter: Hyperparameter, distribution: Distribution) -> str:
+        """Return the hyperparameter's name in Optuna, which allows one kind of distribution under a name.
 
-        A range may change under its name, unless the sampler holds on to the first one. Other choices, or another
-        kind or scale, are told apart by a name of their own: what was learnt under the old one stays with it.
+        A range may change under its name, unless the sampler keeps the first one. Other choices, or another kind or
+        scale, get a name of their own; the trials under the old name keep their values.
         """
-        known = self._space.setdefault(question.name, distribution)
-        sort = partial(_sort, ranges=self._storage.holds_ranges)
-        if sort(known) == sort(distribution):
-            return question.name
-        name = f"{question.name} {sort(distribution)}"
-        self._space.setdefault(name, distribution)
+        known = self._distributions.setdefault(hyperparameter.name, distribution)
+        signature = partial(_signature, ranges=self._storage.keeps_ranges)
+        if signature(known) == signature(distribution):
+            return hyperparameter.name
+        name = f"{hyperparameter.name} {signature(distribution)}"
+        self._distributions.setdefault(name, distribution)
         return name
 
 
-def _distribution(question: Hyperparameter) -> Distribution:
-    """Return a question in Optuna's words."""
-    if question.kind == "categorical":
-        return CategoricalDistribution(question.choices)
-    if question.kind == "int":
-        low, high, step = int(question.low), int(question.high), int(question.step or 1)
-        return IntDistribution(low, high, log=question.log, step=step)
-    return FloatDistribution(question.low, question.high, log=question.log, step=question.step)
+def _distribution(hyperparameter: Hyperparameter) -> Distribution:
+    """Return Optuna's distribution of a hyperparameter."""
+    if hyperparameter.kind == "categorical":
+        return CategoricalDistribution(hyperparameter.choices)
+    low, high, step = hyperparameter.low, hyperparameter.high, hyperparameter.step
+    if hyperparameter.kind == "int":
+        return IntDistribution(int(low), int(high), log=hyperparameter.log, step=int(step or 1))
+    return FloatDistribution(low, high, log=hyperparameter.log, step=step)
 
 
-def _sort(distribution: Distribution, *, ranges: bool) -> str:
-    """Return what must not change under a name: choices, or a number's kind and scale, with `ranges` its range too."""
+def _signature(distribution: Distribution, *, ranges: bool) -> str:
+    """Return what must stay the same under a name: choices, or a number's kind and scale, and its range if `ranges`.
+
+    The text is a part of names in the journal.
+    """
     if isinstance(distribution, CategoricalDistribution):
         return "{" + ", ".join(map(repr, distribution.choices)) + "}"
-    words = ["whole" if isinstance(distribution, IntDistribution) else "real"]
-    words += ["log"] if distribution.log else []
-    words += [f"{distribution.low:g} to {distribution.high:g}"] if ranges else []
-    return f"({', '.join(words)})"
+    parts = ["whole" if isinstance(distribution, IntDistribution) else "real"]
+    parts += ["log"] if distribution.log else []
+    parts += [f"{distribution.low:g} to {distribution.high:g}"] if ranges else []
+    return f"({', '.join(parts)})"

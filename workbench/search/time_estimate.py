@@ -1,46 +1,48 @@
-"""How long a trial under way still needs, by its pace so far."""
+"""The time that a running trial still needs, from its folds and epochs so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# From so many epochs on their mean says how long the next ones take.
+# The number of epochs whose mean predicts the following ones.
 _EPOCHS = 2
 
 
 @dataclass
 class TimeEstimate:
-    """What is known of a trial's folds; times are seconds of `time.monotonic`."""
+    """The times of a trial's folds, in seconds of `time.monotonic`."""
 
     folds: int
-    """How many folds the trial has."""
-    since: float
-    """When its fold under way was begun."""
-    done: int = 0
+    """The number of folds that the trial has."""
+    fold_began: float
+    """When the current fold began."""
+    folds_done: int = 0
     """Folds done so far."""
-    _spent: list[float] = field(default_factory=list)
-    _first: tuple[int, float] | None = None
-    """An epoch of the fold under way, and when it ended."""
-    _fold: float = 0.0
-    """Seconds that the fold under way will take, by its epochs."""
+    _fold_seconds: list[float] = field(default_factory=list)
+    _first_epoch: tuple[int, float] | None = None
+    """The first reported epoch of the current fold, and when it ended."""
+    _predicted: float = 0.0
+    """The seconds that the current fold will take, by its epochs."""
 
-    def fold(self, now: float) -> None:
-        """Take note that a fold ended."""
-        self._spent.append(now - self.since)
-        self.done, self.since, self._first, self._fold = self.done + 1, now, None, 0.0
+    def end_fold(self, now: float) -> None:
+        """Record that a fold ended."""
+        self._fold_seconds.append(now - self.fold_began)
+        self.folds_done += 1
+        self.fold_began, self._first_epoch, self._predicted = now, None, 0.0
 
-    def epoch(self, epoch: int, of: int | None, now: float) -> None:
-        """Take note that an epoch, from 0, ended; `of` is how many there will be, where that is settled."""
-        if self._first is None:
-            # The first one tells nothing of the next: in it the net is compiled.
-            self._first = (epoch, now)
+    def end_epoch(self, epoch: int, of: int | None, now: float) -> None:
+        """Record that an epoch, from 0, ended; `of` is the number of epochs if it is settled."""
+        if self._first_epoch is None:
+            # The net is compiled in the first epoch, so its time does not predict the next.
+            self._first_epoch = (epoch, now)
             return
-        first, when = self._first
+        first, first_ended = self._first_epoch
         if of is not None and epoch - first >= _EPOCHS:
-            self._fold = when - self.since + (of - 1 - first) * (now - when) / (epoch - first)
+            seconds = now - first_ended
+            self._predicted = first_ended - self.fold_began + (of - 1 - first) * seconds / (epoch - first)
 
-    def needs(self, now: float) -> float:
-        """Return for how many seconds more the trial will run; where little is known, at least."""
-        elapsed = now - self.since
-        usual = sum(self._spent) / len(self._spent) if self._spent else 0.0
-        return (self.folds - self.done) * max(usual, elapsed, self._fold) - elapsed
+    def remaining(self, now: float) -> float:
+        """Return the seconds that the trial will still run; with little known, a lower bound."""
+        elapsed = now - self.fold_began
+        mean = sum(self._fold_seconds) / len(self._fold_seconds) if self._fold_seconds else 0.0
+        return (self.folds - self.folds_done) * max(mean, elapsed, self._predicted) - elapsed

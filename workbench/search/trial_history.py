@@ -1,4 +1,4 @@
-"""What Optuna knows of a study's past: when its trials ended, where in their ranges they were, and what mattered."""
+"""A study's history in Optuna: when trials ended, where in their ranges they were, which hyperparameters mattered."""
 
 from __future__ import annotations
 
@@ -15,69 +15,76 @@ from optuna.trial import FrozenTrial, TrialState
 
 from workbench.search.storage import TrialStorage
 
-# Of fewer complete trials a family's importances would say more about chance than about hyperparameters.
+# With fewer complete trials, importances would reflect chance rather than hyperparameters.
 LEAST_TRIALS = 10
-# What the best trials have in common is told by so many of them at least, and a tenth of all.
-_LEAST_BEST = 5
+# The best tenth of the trials, and at least this many, are compared with all trials.
+_MIN_BEST = 5
 
 
-def end_times(books: TrialStorage) -> dict[tuple[str, int], float]:
-    """Return when each trial ended, by family and number: seconds since the first began, pauses between runs left out.
+def end_times(storage: TrialStorage) -> dict[tuple[str, int], float]:
+    """Return when each trial ended, by family and number: seconds since the first began, without pauses between runs.
 
     A pause is a time in which no trial was under way.
     """
     spans = {
         (family, trial.number): (trial.datetime_start.timestamp(), trial.datetime_complete.timestamp())
-        for family in books.families()
-        for trial in books.trials(family)
+        for family in storage.families()
+        for trial in storage.frozen_trials(family)
         if trial.datetime_start is not None and trial.datetime_complete is not None
     }
-    starts, gone = _clock(sorted(spans.values()))
-    found = {}
+    starts, elapsed = _active_periods(sorted(spans.values()))
+    ends = {}
     for key, (_, end) in spans.items():
-        last = bisect_right(starts, end) - 1
-        found[key] = gone[last] + end - starts[last]
-    return found
+        period = bisect_right(starts, end) - 1
+        ends[key] = elapsed[period] + end - starts[period]
+    return ends
 
 
-def _clock(spans: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Return when a clock was started that stands still in between, and what it showed; of spans in their order."""
+def _active_periods(spans: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Return the starts of the periods without a pause, and the seconds without pauses before each.
+
+    Args:
+        spans: start and end of each trial, sorted.
+    """
     starts: list[float] = []
-    gone: list[float] = []
-    reached = -math.inf
+    elapsed: list[float] = []
+    last_end = -math.inf
     for start, end in spans:
-        if start > reached:
-            gone.append(gone[-1] + reached - starts[-1] if starts else 0.0)
+        if start > last_end:
+            elapsed.append(elapsed[-1] + last_end - starts[-1] if starts else 0.0)
             starts.append(start)
-        reached = max(reached, end)
-    return starts, gone
+        last_end = max(last_end, end)
+    return starts, elapsed
 
 
-def relative_positions(books: TrialStorage) -> dict[tuple[str, int], dict[str, float]]:
-    """Return where in its range each numeric hyperparameter of each complete trial is, by family and number.
+def relative_positions(storage: TrialStorage) -> dict[tuple[str, int], dict[str, float]]:
+    """Return the position of each numeric hyperparameter of each complete trial in its range, by family and number.
 
-    It is 0 at the low end and 1 at the high end, on a logarithmic scale where the search is on one.
+    The position is 0 at the low end and 1 at the high end, on a logarithmic scale if the search uses one.
     """
     return {
         (family, trial.number): {
-            plain: place
-            for plain, name in _names(trial, known).items()
-            if (place := _place(trial.params[name], trial.distributions[name])) is not None
+            plain: position
+            for plain, name in _optuna_names(trial, known).items()
+            if (position := _relative_position(trial.params[name], trial.distributions[name])) is not None
         }
-        for family in books.families()
-        for trials in [_complete(books.trials(family))]
-        for known in [_hyperparameters(trials)]
+        for family in storage.families()
+        for trials in [_complete(storage.frozen_trials(family))]
+        for known in [_hyperparameter_names(trials)]
         for trial in trials
     }
 
 
-def importances(books: TrialStorage) -> dict[str, dict[str, float]]:
-    """Return, by family, how much each hyperparameter sets the best trials apart from all: sum 1, largest first.
+def importances(storage: TrialStorage) -> dict[str, dict[str, float]]:
+    """Return the importance of each hyperparameter by family: they sum to 1, largest first.
 
-    By PED-ANOVA (Watanabe et al., 2023, and its extension to conditional hyperparameters, 2026). Families with fewer
-    than `LEAST_TRIALS` complete trials, and those of which nothing can be told, are left out.
+    A hyperparameter is important if it distinguishes the best trials from all trials, by PED-ANOVA (Watanabe et al.,
+    2023, and its extension to conditional hyperparameters, 2026). Families with fewer than `LEAST_TRIALS` complete
+    trials are left out, and those whose trials are equally good.
     """
-    found = {family: _importances(_complete(books.trials(family)), books.sign) for family in books.families()}
+    found = {
+        family: _importances(_complete(storage.frozen_trials(family)), storage.sign) for family in storage.families()
+    }
     return {family: shares for family, shares in found.items() if shares}
 
 
@@ -85,23 +92,23 @@ def _importances(trials: Sequence[FrozenTrial], sign: int) -> dict[str, float]:
     trials = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
     if len(trials) < LEAST_TRIALS:
         return {}
-    known = _hyperparameters(trials)
+    known = _hyperparameter_names(trials)
     with warnings.catch_warnings():
-        # Of rare branches of a conditional space it warns that they are rare.
+        # Optuna warns about rare branches of a conditional space.
         warnings.simplefilter("ignore")
         study = optuna.create_study(direction="minimize")
-        study.add_trials([_plain(trial, known, sign) for trial in trials])
-        quantile = min(0.5, max(0.1, _LEAST_BEST / len(trials)))
+        study.add_trials([_normalize(trial, known, sign) for trial in trials])
+        quantile = min(0.5, max(0.1, _MIN_BEST / len(trials)))
         shares = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
     total = sum(shares.values())
-    varied = {name for trial in study.get_trials(deepcopy=False) for name in _varied(trial)}
-    # Where all trials are equally good no hyperparameter tells them apart.
+    varied = {name for trial in study.get_trials(deepcopy=False) for name in _varied_names(trial)}
+    # The total is 0 if all trials are equally good.
     return {name: share / total for name, share in shares.items() if name in varied} if total > 0 else {}
 
 
-def _plain(trial: FrozenTrial, known: Iterable[str], sign: int) -> FrozenTrial:
-    """Return a complete trial under the names that the leaderboard has, with a value to minimise."""
-    names = _names(trial, known)
+def _normalize(trial: FrozenTrial, known: Iterable[str], sign: int) -> FrozenTrial:
+    """Return a complete trial with the leaderboard's names, and with a value to minimise."""
+    names = _optuna_names(trial, known)
     return optuna.trial.create_trial(
         params={plain: trial.params[name] for plain, name in names.items()},
         distributions={plain: trial.distributions[name] for plain, name in names.items()},
@@ -109,7 +116,7 @@ def _plain(trial: FrozenTrial, known: Iterable[str], sign: int) -> FrozenTrial:
     )
 
 
-def _varied(trial: FrozenTrial) -> list[str]:
+def _varied_names(trial: FrozenTrial) -> list[str]:
     return [name for name, distribution in trial.distributions.items() if not distribution.single()]
 
 
@@ -117,24 +124,24 @@ def _complete(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state == TrialState.COMPLETE]
 
 
-def _hyperparameters(trials: Iterable[FrozenTrial]) -> list[str]:
+def _hyperparameter_names(trials: Iterable[FrozenTrial]) -> list[str]:
     """Return the names under which families know their hyperparameters, the longest first."""
     names = {name for trial in trials for name in trial.user_attrs.get("row", {}).get("hyperparameters", {})}
     return sorted(names, key=len, reverse=True)
 
 
-def _names(trial: FrozenTrial, known: Iterable[str]) -> dict[str, str]:
-    """Return Optuna's name of each hyperparameter, to which conditions, grids and ranges may have been added."""
+def _optuna_names(trial: FrozenTrial, known: Iterable[str]) -> dict[str, str]:
+    """Return Optuna's name of each hyperparameter, to which conditions, choices and ranges may have been added."""
     return {
         next((plain for plain in known if name == plain or name.startswith(f"{plain} ")), name): name
         for name in trial.params
     }
 
 
-def _place(value: Any, distribution: BaseDistribution) -> float | None:
+def _relative_position(value: Any, distribution: BaseDistribution) -> float | None:
     if not isinstance(distribution, IntDistribution | FloatDistribution) or distribution.single():
         return None
-    low, high, at = distribution.low, distribution.high, float(value)
+    low, high, number = distribution.low, distribution.high, float(value)
     if distribution.log:
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    return min(1.0, max(0.0, (at - low) / (high - low)))
+        low, high, number = math.log(low), math.log(high), math.log(number)
+    return min(1.0, max(0.0, (number - low) / (high - low)))

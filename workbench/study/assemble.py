@@ -91,7 +91,7 @@ class _Making:
         with warnings.catch_warnings():
             # In a search, what libraries say of a model that is hard to train stays in the trial's log.
             warnings.simplefilter("ignore")
-            trial.save(self.train(), self.place)
+            trial.save_model(self.train(), self.place)
 
 
 def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
@@ -101,7 +101,7 @@ def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecor
 
 
 def _member(known: EnsembleMember, rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[StoredModel(making.spec.located, making.place) for making in makings] for makings in made]
+    stored = [[StoredModel(making.spec.resolved_family, making.place) for making in makings] for makings in made]
     return Member(known.name, rows[0].family, known.weight, stored, known.output_weights)
 
 
@@ -147,7 +147,7 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
 def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
     final, folder = archive.config.ensemble, archive.weights.folder(row.key)
-    name = f"{row.family} #{row.number}"
+    name = row.name
     if final.final == "folds":
         for repeat, fold in spec.folds.prediction_pairs():
             again = partial(_fold_model, spec, row, repeat, fold)
@@ -159,11 +159,11 @@ def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator
 
 
 def _fold_model(spec: TrialSpec, row: TrialRecord, repeat: int, fold: int) -> Model:
-    hp = trial.restore_space(spec.located, row.hyperparameters)
-    return trial.fold_model(spec, row.number, hp, repeat, fold)
+    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
+    return trial.fit_fold(spec, row.number, hp, repeat, fold)
 
 
 def _full_model(spec: TrialSpec, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
-    hp = trial.restore_space(spec.located, row.hyperparameters)
-    length = trial.length(spec, archive.tracker.curves(row.run_id))
-    return trial.full_model(spec, row.number, hp, seed=seed, length=length)
+    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
+    length = trial.training_length(spec, archive.tracker.curves(row.run_id))
+    return trial.fit_full(spec, row.number, hp, seed=seed, length=length)

@@ -91,7 +91,7 @@ def _ranked(archive: StudyStore, own: StudyStore) -> list[Candidate]:
         return Candidate(run_id, study, family, prefix + name, score, configuration, (run_id,))
 
     made = [
-        candidate(row.run_id, row.family, f"{row.family} #{row.number}", row.score, [setting, row.hyperparameters])
+        candidate(row.run_id, row.family, row.name, row.score, [setting, row.hyperparameters])
         for row in archive.rows()
         if row.state == "complete" and row.score is not None
     ]

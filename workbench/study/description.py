@@ -25,13 +25,13 @@ def markdown(own: Task, best: TrialRecord | None, ensemble: EnsembleResult | Non
     """
     from workbench.tracking import run_view
 
-    data, folds, link = own.dataset, own.folds, partial(run_view.of_run, experiment)
+    data, folds, link = own.dataset, own.folds, partial(run_view.run_page, experiment)
     lines = [
         f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {mask_secrets(own.config.data.train)}",
         "",
     ]
     if best is not None:
-        lines += [f"- best so far: [{_name(best)}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
+        lines += [f"- best so far: [{best.name}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
     if ensemble is not None:
         count, page = len(ensemble.members), link(ensemble.run_id)
         lines += [f"- newest ensemble: [of {count}]({page}), {_worth(ensemble)}"]
@@ -50,7 +50,7 @@ def markdown(own: Task, best: TrialRecord | None, ensemble: EnsembleResult | Non
 
 def title(best: TrialRecord | None) -> str:
     """Return the name of the study's own run."""
-    return "study" if best is None else f"study · best {_name(best)} {best.score:.5g}"
+    return "study" if best is None else f"study · best {best.name} {best.score:.5g}"
 
 
 def origin(own: Task) -> Provenance:
@@ -67,10 +67,6 @@ def origin(own: Task) -> Provenance:
     if data.test_ids is not None:
         found.append(DataOrigin(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))
     return read_provenance(own.config.file, tuple(found))
-
-
-def _name(best: TrialRecord) -> str:
-    return f"{best.family} #{best.number}"
 
 
 def _worth(ensemble: EnsembleResult) -> str:

@@ -74,7 +74,7 @@ class Export:
             if size <= left and not _late(until, took):
                 left -= size
                 found.append(self._one(self._bundle.alone(place), member.run_id, "member", {metric: member.score}))
-        self._logged.free(found)
+        self._logged.delete_except(found)
         return found[0]
 
     def copy(self, model_id: str, out: Path) -> None:
@@ -103,7 +103,7 @@ class Export:
             example=_example(dataset),
             id_column=bundle.reader.id_column,
             optional=bundle.reader.optional,
-            answer=_answer(bundle, dataset),
+            output=_answer(bundle, dataset),
         )
         # MLflow takes no dots, colons and strokes in the name of a model.
         name = "ensemble" if kind == "ensemble" else re.sub(r"\W", "_", bundle.members[0].family)

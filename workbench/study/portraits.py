@@ -39,7 +39,7 @@ def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: EnsembleResult
     found = NetImages()
     for name, run_id in _shown(rows, ensemble):
         try:
-            folder = tracker.nets(run_id)
+            folder = tracker.net_artifacts(run_id)
             if folder is not None:
                 _add(found, name, folder)
         except (StudyError, OSError, ValueError) as error:
@@ -58,7 +58,7 @@ def _shown(rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> Iter
     for row in rows:
         if row.state == "complete" and row.family not in seen:
             seen.add(row.family)
-            yield f"{row.family} #{row.number}", row.run_id
+            yield row.name, row.run_id
 
 
 def _add(found: NetImages, name: str, folder: Path) -> None:

@@ -83,7 +83,7 @@ def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
             file.write_text(page.html(story, drawn), encoding="utf-8")
-            tracker.attach(run_id, file)
+            tracker.log_artifact(run_id, file)
 
 
 def picture(archive: StudyStore, rows: Sequence[TrialRecord]) -> None:
@@ -115,7 +115,7 @@ def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> N
         for each in drawn:
             file = Path(folder) / f"{each.name}.png"
             file.write_bytes(each.png)
-            tracker.attach(run_id, file, "figures")
+            tracker.log_artifact(run_id, file, "figures")
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) 
         architectures=seen.architectures,
         looks=seen.looks,
         recipe=_recipe(archive.config),
-        under_way=len(books.under_way()),
+        under_way=len(books.unfinished()),
         notes=(*blend.notes, *seen.notes),
     )
 
@@ -119,7 +119,7 @@ def _curves(archive: StudyStore, rows: Sequence[TrialRecord]) -> dict[str, Curve
     for row in rows:
         if row.state == "complete":
             best.setdefault(row.family, row)
-    named = ((f"{row.family} #{row.number}", archive.tracker.curves(row.run_id)) for row in best.values())
+    named = ((row.name, archive.tracker.curves(row.run_id)) for row in best.values())
     return {name: curves for name, curves in named if curves}
 
 

@@ -152,7 +152,7 @@ class Study:
         from workbench.search.limits import Limits
         from workbench.search.pool import Pool, cores
         from workbench.search.resource_usage import ResourceMeter
-        from workbench.search.scheduler import Plan, Search
+        from workbench.search.scheduler import Search, SearchPlan
 
         self.home.create()
         with self.home.lock(self.name), self.home.explain_disk_errors():
@@ -163,20 +163,20 @@ class Study:
             pool = Pool(own.modules(), threads=threads, gpus=search.gpus)
             own.check()
             archive.begin()
-            plan = Plan(
+            plan = SearchPlan(
                 specs=own.specs(threads),
-                folder=lambda family, number: self.home.trial(self.name, family, number),
+                trial_folder=lambda family, number: self.home.trial(self.name, family, number),
                 record=archive.record,
                 workers=count,
                 trials=trials,
                 deadline=end,
                 limits=Limits(search.trial_seconds, search.trial_memory, archive.full),
-                weigh=archive.weigh,
-                weights=TRIALS_WITH_WEIGHTS,
+                blend_weights=archive.weigh,
+                trials_with_checkpoints=TRIALS_WITH_WEIGHTS,
                 meter=ResourceMeter() if search.system_metrics else None,
             )
             with contextlib.closing(pool):
-                yield from Search(plan, archive.storage, pool).events()
+                yield from Search(plan, archive.storage, pool).run()
 
     def rows(self) -> list[TrialRecord]:
         """Return every finished trial, best first.
@@ -259,7 +259,7 @@ class Study:
             seconds=seconds,
         )
         with self.home.explain_disk_errors():
-            run_id = tracker.record_ensemble(result, oof, test, own.schema, metric=own.metric.name)
+            run_id = tracker.log_ensemble(result, oof, test, own.schema, metric=own.metric.name)
             self.store.tell()
         recorded = replace(result, run_id=run_id)
         return Ensemble(recorded, lambda rows: self._assemble(recorded).predict(rows))
@@ -293,7 +293,7 @@ class Study:
         with self.home.lock(self.name), self.home.explain_disk_errors():
             self.store.begin()
             own = self.task
-            run_id, replaced = self.store.tracker.record_import(result, own.schema, metric=own.metric.name)
+            run_id, replaced = self.store.tracker.log_import(result, own.schema, metric=own.metric.name)
         return {"run_id": run_id, "score": result.score, "replaced": replaced}
 
     def submit(self, out: str | os.PathLike[str] | None = None) -> Path:
@@ -321,7 +321,7 @@ class Study:
         frame = submission.make(data, test, own.metric, by_position=numbered, threshold=ensemble.threshold)
         score = {"metric": own.metric.name, "score": ensemble.score, "honest_score": ensemble.honest_score}
         submission.write(frame, path, {"study": self.name, "run_id": run_id, **score})
-        tracker.attach(run_id, path)
+        tracker.log_artifact(run_id, path)
         return path
 
     def predict(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.search.ensemble_objective import EnsembleObjective
     from workbench.search.storage import TrialRecord, TrialStorage
     from workbench.tracking import Checkpoints, Tracker
-    from workbench.tracking.checkpoints import Key
+    from workbench.tracking.checkpoints import TrialKey
     from workbench.trial import TrialResult
 
 # How many trials of each family keep the weights of their models while the search goes on.
@@ -68,7 +68,7 @@ class StudyStore:
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
-            judge=self.judge if search.goal == "ensemble" else None,
+            objective=self.judge if search.goal == "ensemble" else None,
         )
 
     @cached_property
@@ -106,9 +106,9 @@ class StudyStore:
         nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
         self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
-        self.tracker.carry(home.folds(name))
+        self.tracker.log_provenance(home.folds(name))
         self.tell()
-        self.storage.reclaim()
+        self.storage.requeue_running()
         self._tidy()
 
     def tell(self, newest: TrialRecord | None = None) -> None:
@@ -119,7 +119,7 @@ class StudyStore:
         best = min(scored, key=self._loss, default=None)
         self._best = None if best is None else self._loss(best)
         told = description.markdown(own, best, self._ensemble(), self.tracker.experiment_id)
-        self.tracker.tell(told, description.title(best))
+        self.tracker.update_summary(told, description.title(best))
 
     def _loss(self, row: TrialRecord) -> float:
         return self.task.metric.loss_of(row.score or 0.0)
@@ -133,14 +133,14 @@ class StudyStore:
 
     def _tidy(self) -> None:
         """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
-        self.tracker.close()
-        under_way = {self.home.trial(self.config.name, *trial) for trial in self.storage.under_way()}
+        self.tracker.close_stale_runs()
+        under_way = {self.home.trial(self.config.name, *trial) for trial in self.storage.unfinished()}
         for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
             shutil.rmtree(folder, ignore_errors=True)
 
     def rows(self) -> list[TrialRecord]:
         """Return every finished trial, best first; asking makes no journal."""
-        return self.storage.rows() if self.home.journal.exists() else []
+        return self.storage.records() if self.home.journal.exists() else []
 
     def setting(self) -> list[Any]:
         """Return what all trials of the study were given beside hyperparameters and seed."""
@@ -154,25 +154,25 @@ class StudyStore:
         """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
         from workbench.search import net_artifacts, resource_usage, worker
         from workbench.search.storage import TrialRecord
-        from workbench.tracking.checkpoints import best
+        from workbench.tracking.checkpoints import best_per_family
 
-        made = folder / worker.WEIGHTS
+        made = folder / worker.CHECKPOINTS
         if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.task.folds.pairs()):
-            own, rows = (result.family, result.number), self.storage.rows()
-            self.weights.take(own, made)
+            own, rows = (result.family, result.number), self.storage.records()
+            self.weights.add(own, made)
             scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
             ranked = sorted(scores, key=lambda key: self.task.metric.loss_of(scores[key] or 0.0))
             needed = self.needed(rows)
-            self.weights.keep([*needed, *best(ranked, TRIALS_WITH_WEIGHTS)], needed)
+            self.weights.free_except([*needed, *best_per_family(ranked, TRIALS_WITH_WEIGHTS)], needed)
         used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
         vault, nets = self.task.schema, folder / net_artifacts.FOLDER
-        run_id = self.tracker.record(result, vault, metric=metric, log=log, usage=used, nets=nets)
+        run_id = self.tracker.log_trial(result, vault, metric=metric, log=log, usage=used, nets=nets)
         row = TrialRecord.of(result, run_id)
         if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
             self.tell(row)
         return run_id
 
-    def needed(self, rows: Sequence[TrialRecord]) -> set[Key]:
+    def needed(self, rows: Sequence[TrialRecord]) -> set[TrialKey]:
         """Return the trials among `rows` that are members of the newest ensemble."""
         keys = {row.run_id: row.key for row in rows}
         ensemble = self._ensemble()
@@ -184,8 +184,8 @@ class StudyStore:
         most = self.config.search.disk
         if not self.home.is_full(most):
             return False
-        needed = self.needed(self.storage.rows())
-        self.weights.keep([*needed], needed)
+        needed = self.needed(self.storage.records())
+        self.weights.free_except([*needed], needed)
         return self.home.is_full(most)
 
     def weigh(self, rows: Sequence[TrialRecord]) -> Mapping[str, float]:
@@ -203,9 +203,9 @@ class StudyStore:
 
         # The rows come best first.
         whole = [row for row in rows if row.state == "complete" and row.score is not None]
-        return self.goal.values(trials, nominate([whole], _CANDIDATES))
+        return self.goal.evaluate(trials, nominate([whole], _CANDIDATES))
 
     def free(self, rows: Sequence[TrialRecord]) -> int:
         """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""
         needed = {rows[0].key, *self.needed(rows)}
-        return self.weights.keep([*needed], needed)
+        return self.weights.free_except([*needed], needed)

@@ -9,9 +9,9 @@ from functools import partial
 from workbench import data, ensemble, evaluation, models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, EnsembleError, EvaluationError, FamilyError, SearchError
-from workbench.models.nn import backbones, callbacks, word_vectors
+from workbench.models.nn import backbone_config, callbacks, word_vectors
 from workbench.models.wrappers import user_code
-from workbench.search.pruners import pruner
+from workbench.search.pruners import get_pruner
 from workbench.search.samplers import check_goal, check_sampler
 
 
@@ -43,13 +43,14 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     if config.training.tensorboard is not None:
         yield "training.tensorboard", callbacks.check_tensorboard
     if "pretrained" in config.families:
-        yield "training.pretrained", partial(backbones.check_given, config.training.pretrained)
-    yield "training.pretrained.base", partial(backbones.check_base, config.training.pretrained, config.resolve)
-    yield "training.pretrained.weights", partial(backbones.check_weights, config.training.pretrained, config.resolve)
+        yield "training.pretrained", partial(backbone_config.check_configured, config.training.pretrained)
+    yield "training.pretrained.base", partial(backbone_config.check_base, config.training.pretrained, config.resolve)
+    check_weights = partial(backbone_config.check_weights, config.training.pretrained, config.resolve)
+    yield "training.pretrained.weights", check_weights
     yield "training.word_vectors.file", partial(word_vectors.check, config.training.word_vectors, config.resolve)
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
-    yield "search.pruner", partial(pruner, config.search.pruner)
+    yield "search.pruner", partial(get_pruner, config.search.pruner)
     yield "ensemble.method", partial(ensemble.check, config.ensemble.method, targets=len(config.data.targets))
     yield "ensemble.weights", partial(_check_weights, config)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, FamilyError, suggest_word
-from workbench.models.nn import backbones, callbacks
+from workbench.models.nn import backbone_config, callbacks
 from workbench.study import target_metrics
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Task:
         self._check_shared()
         if "pretrained" in self.config.families:
             try:
-                backbones.check_reachable(self.config.training.pretrained)
+                backbone_config.check_reachable(self.config.training.pretrained)
             except FamilyError as error:
                 raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
 

@@ -1,7 +1,7 @@
-"""The weights of the trials that are worth it: their fold models on disk, the worst freed first.
+"""Checkpoints: the fold models of the best trials on disk; the worst are freed first.
 
-Predictions are kept for every trial, by MLflow; weights are large and wanted only to predict new rows. They lie in the
-home, a folder per trial and in it one per fold, as the trial's family wrote them.
+MLflow keeps the predictions of every trial. Checkpoints are large and needed only to predict new rows. They lie in the
+home, a folder for each trial and in it one for each fold, in the format of the trial's family.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from pathlib import Path
 from workbench.files import replace_folder
 from workbench.home import Home
 
-# Weights of one study may take so many bytes, and half of what the disk has left.
-_MOST = 5_000_000_000
+# The bytes that the checkpoints of one study may take; they may also take half of the space that the disk has left.
+_MAX_BYTES = 5_000_000_000
 
-Key = tuple[str, int]
-"""A trial: family and number."""
+TrialKey = tuple[str, int]
+"""A trial's family and number."""
 
 
 class Checkpoints:
-    """The weights that a study has."""
+    """The checkpoints of one study."""
 
     def __init__(self, home: Home, study: str) -> None:
-        """Look into the study's folder; nothing is made."""
+        """Name the study; no folder is created."""
         self._home, self._study = home, study
 
-    def take(self, key: Key, made: Path) -> None:
-        """Move the weights that a trial has made here, in the place of what it may have here."""
-        replace_folder(made, self.folder(key))
+    def add(self, key: TrialKey, source: Path) -> None:
+        """Move a trial's checkpoints here; they replace earlier ones."""
+        replace_folder(source, self.folder(key))
 
-    def folder(self, key: Key) -> Path:
-        """Return where a trial's weights are, if they are: `REPEAT-FOLD` for each fold model."""
+    def folder(self, key: TrialKey) -> Path:
+        """Return the folder of a trial's checkpoints, which may be missing: `REPEAT-FOLD` for each fold model."""
         return self._home.trial_checkpoints(self._study, *key)
 
-    def keep(self, ranked: Sequence[Key], needed: Collection[Key] = ()) -> int:
-        """Free all weights but those of the trials in `ranked`, best first, as far as there is room.
+    def free_except(self, ranked: Sequence[TrialKey], needed: Collection[TrialKey] = ()) -> int:
+        """Free all checkpoints except those of the trials in `ranked`, best first, as far as there is room.
 
         Args:
-            ranked: the trials whose weights are worth keeping.
-            needed: those to keep even where room is scarce.
+            ranked: the trials whose checkpoints are worth keeping.
+            needed: the trials to keep even if there is no room.
 
         Returns:
             The bytes freed.
         """
-        place = self._home.checkpoints(self._study)
-        if not place.exists():
+        root = self._home.checkpoints(self._study)
+        if not root.exists():
             return 0
         wanted = {self.folder(key): key in needed for key in ranked}
-        sizes = {folder: _size(folder) for folder in place.iterdir()}
-        left = min(_MOST, shutil.disk_usage(place).free // 2 + sum(sizes.values()) // 2)
+        sizes = {folder: _size(folder) for folder in root.iterdir()}
+        left = min(_MAX_BYTES, shutil.disk_usage(root).free // 2 + sum(sizes.values()) // 2)
         freed = 0
         for folder in [*wanted, *(sizes.keys() - wanted.keys())]:
             if folder not in sizes:
@@ -64,15 +64,15 @@ class Checkpoints:
         return freed
 
 
-def best(ranked: Iterable[Key], each: int) -> list[Key]:
-    """Return the first `each` trials of each family."""
+def best_per_family(ranked: Iterable[TrialKey], count: int) -> list[TrialKey]:
+    """Return the first `count` trials of each family."""
     seen: Counter[str] = Counter()
-    found = []
+    best = []
     for key in ranked:
         seen[key[0]] += 1
-        if seen[key[0]] <= each:
-            found.append(key)
-    return found
+        if seen[key[0]] <= count:
+            best.append(key)
+    return best
 
 
 def _size(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""A study's data as MLflow's data sets: their source, digest, schema and size, but not their rows."""
+"""A study's data as MLflow's datasets: source, digest, schema and size, without the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.tracking.provenance import DataOrigin
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-# What the kinds of columns are to MLflow.
+# MLflow's type for each kind of column.
 _TYPES = {
     "number": "double",
     "boolean": "boolean",
@@ -25,45 +25,45 @@ _TYPES = {
     "text": "string",
     "image": "string",
 }
-# MLflow takes no longer names and schemas.
-_LONGEST_NAME = 500
-_LONGEST_SCHEMA = 1_000_000
+# MLflow's limits on names and schemas.
+_MAX_NAME = 500
+_MAX_SCHEMA = 1_000_000
 
 
 def inputs(data: Sequence[DataOrigin]) -> list[DatasetInput]:
-    """Return the data sets as inputs of a run, each with its context."""
+    """Return the datasets as inputs of a run, each with its context."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     found = []
     for each in data:
         source = _source(each.source)
-        kind, where = source._get_source_type(), source.to_json()
-        described = Dataset(_name(each.source), each.digest, kind, where, _schema(each), _profile(each))
-        found.append(DatasetInput(described, [InputTag("mlflow.data.context", each.context)]))
+        kind, location = source._get_source_type(), source.to_json()
+        dataset = Dataset(_name(each.source), each.digest, kind, location, _schema(each), _profile(each))
+        found.append(DatasetInput(dataset, [InputTag("mlflow.data.context", each.context)]))
     return found
 
 
-def _source(named: str) -> Any:
-    """Return MLflow's word for where data are from: a file, or a library that gives them by name."""
+def _source(source: str) -> Any:
+    """Return MLflow's class for a source: a file, or a library that gives data by name."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.sources import LocalArtifactDatasetSource
 
-    shown = mask_secrets(named)
-    if _by_name(named):
-        return CodeDatasetSource({"mlflow.source.type": "LIBRARY", "mlflow.source.name": shown})
-    return LocalArtifactDatasetSource(shown)
+    masked = mask_secrets(source)
+    if _is_library(source):
+        return CodeDatasetSource({"mlflow.source.type": "LIBRARY", "mlflow.source.name": masked})
+    return LocalArtifactDatasetSource(masked)
 
 
-def _name(named: str) -> str:
-    return mask_secrets(named if _by_name(named) else PurePath(named).name)[:_LONGEST_NAME]
+def _name(source: str) -> str:
+    return mask_secrets(source if _is_library(source) else PurePath(source).name)[:_MAX_NAME]
 
 
-def _by_name(named: str) -> bool:
-    return named.partition(":")[0] in ("sklearn", "openml", "kaggle")
+def _is_library(source: str) -> bool:
+    return source.partition(":")[0] in ("sklearn", "openml", "kaggle")
 
 
 def _schema(data: DataOrigin) -> str | None:
-    """Return the columns, or the shape, as MLflow writes them; nothing where there are too many."""
+    """Return the columns, or the shape, in MLflow's JSON; None if there are too many columns."""
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     if data.shape:
@@ -72,9 +72,9 @@ def _schema(data: DataOrigin) -> str | None:
         kind = "mlflow_colspec"
         schema = Schema([ColSpec(_TYPES[kind], name, required=False) for name, kind in data.columns.items()])
     text = json.dumps({kind: schema.to_dict()})
-    return text if len(text) < _LONGEST_SCHEMA else None
+    return text if len(text) < _MAX_SCHEMA else None
 
 
 def _profile(data: DataOrigin) -> str:
-    numbers = math.prod(data.shape) if data.shape else len(data.columns)
-    return json.dumps({"num_rows": data.rows, "num_elements": data.rows * numbers})
+    elements = math.prod(data.shape) if data.shape else len(data.columns)
+    return json.dumps({"num_rows": data.rows, "num_elements": data.rows * elements})

@@ -1,4 +1,4 @@
-"""What the home's database says of studies and trials, asked without MLflow, whose client takes seconds to load."""
+"""The studies and trials of a home, read from its database without MLflow, whose client takes seconds to load."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _TRIALS = """
     WHERE r.lifecycle_stage = 'active' AND r.end_time IS NOT NULL ORDER BY r.end_time DESC
 """
 
-# Seconds that another process may take to write; MLflow waits as long.
-_PATIENCE = 20.0
+# Seconds to wait while another process writes; MLflow waits as long.
+_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class TrialSummary:
     run_id: str
     study: str
     name: str
-    """Of its run: family, number and score."""
+    """The name of its run: family, number and score."""
     folder: Path
-    """Where its artifacts lie."""
+    """The folder of its artifacts."""
     began: float
     """Seconds since 1970."""
 
@@ -52,7 +52,7 @@ def studies(home: Home) -> dict[str, str]:
     Raises:
         StudyError: there is no database, or it cannot be read.
     """
-    return {name: str(experiment) for experiment, name in _ask(home, _STUDIES, {"view": run_view.TAG})}
+    return {name: str(experiment) for experiment, name in _query(home, _STUDIES, {"view": run_view.TAG})}
 
 
 def trials(home: Home) -> list[TrialSummary]:
@@ -63,15 +63,15 @@ def trials(home: Home) -> list[TrialSummary]:
     """
     return [
         TrialSummary(run_id, study, name, Path(unquote(uri.removeprefix("file://"))), began)
-        for run_id, study, name, uri, began in _ask(home, _TRIALS, {})
+        for run_id, study, name, uri, began in _query(home, _TRIALS, {})
     ]
 
 
-def _ask(home: Home, question: str, values: Mapping[str, str]) -> list[tuple[Any, ...]]:
+def _query(home: Home, statement: str, values: Mapping[str, str]) -> list[tuple[Any, ...]]:
     if not home.database.exists():
         raise StudyError(f"{home.path}: there is no study here yet. Run one, or name its home with --home.")
     try:
-        with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
-            return connection.execute(question, values).fetchall()
+        with closing(sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, timeout=_TIMEOUT)) as connection:
+            return connection.execute(statement, values).fetchall()
     except sqlite3.Error as error:
         raise StudyError(f"{home.database}: must be MLflow's store. It cannot be read ({error}).") from error

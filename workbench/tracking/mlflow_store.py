@@ -1,4 +1,4 @@
-"""MLflow's database in a home: made whole or not at all, and spoken to without telemetry or chatter."""
+"""MLflow's database in a home: created whole or not at all, opened without telemetry and log output."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ from workbench.tracking import relocate
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow would otherwise look up its makers' host, tell of every table it makes, and draw bars over ours.
-_QUIET = {
+# Without these MLflow would contact its makers' host, log every table that it creates, and draw its own progress bars.
+_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # A model's requirements are ours to say; a lock file that lies in the current folder is none of its files.
+    # Workbench lists a model's requirements itself; a lock file in the current folder is not part of the model.
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 
 def client(home: Home) -> MlflowClient:
-    """Return MLflow's client for the home's database, which is made when it is not there.
+    """Return MLflow's client for the home's database; a missing database is created.
 
     Raises:
         StudyError: the database cannot be read, or the home has moved and the database cannot be written to.
     """
-    # Said before MLflow takes its seconds to load.
+    # Errors of the database come before MLflow loads, which takes seconds.
     if home.database.exists():
-        relocate.mend(home)
-    for name, value in _QUIET.items():
+        relocate.update_paths(home)
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    # What goes wrong with the database is raised; it need not be logged over ninety lines as well.
+    # Errors of the database are raised; MLflow would also log each over ninety lines.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not home.database.exists():
-        _make(home)
-    place = url(home.database)
-    return MlflowClient(tracking_uri=place, registry_uri=place)
+        _create(home)
+    address = url(home.database)
+    return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
 def url(database: Path) -> str:
-    """Return the address of a database; what would mean something else in one is escaped."""
+    """Return the SQLAlchemy URL of a database, with the characters escaped that a URL gives a meaning."""
     path = str(database)
     escaped = path.replace("%", "%25").replace("?", "%3F")
-    # Of an address that begins in the usual way MLflow makes the folder, as it is written: escaped.
+    # For a URL that begins with `sqlite:` MLflow creates the folder under its escaped name.
     return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
 
 
 @contextmanager
 def lock(home: Home) -> Iterator[None]:
-    """Hold what only one process at a time may make; the system lets go when the process ends, however it ends."""
+    """Hold the lock for what only one process may create; the system releases it when the process ends."""
     import filelock
 
     with filelock.FileLock(home.path / "mlflow.lock"):
         yield
 
 
-def _make(home: Home) -> None:
-    """Make the database under another name first: one with half its tables could never be opened again."""
+def _create(home: Home) -> None:
+    """Create the database under another name first: one with half of its tables could never be opened again."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     home.create()

@@ -1,4 +1,4 @@
-"""What predicts, as models of MLflow's: logged with the run that it is of, registered under the study's name, freed.
+"""Ensembles and members as MLflow models: logged with their runs, registered under the study's name, deleted.
 
 Nothing is pickled: a model is a script (models from code), the package that it imports, and a folder that it reads.
 """
@@ -29,64 +29,64 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PythonModel
 
 NEWEST = "newest"
-"""The alias of the version that was registered last."""
+"""The alias of the newest version."""
 _TAG = "workbench.model"
-# What the script reads, in the folder that MLflow copies the script to.
+# The folder that the script reads, beside the script in a saved model.
 _FOLDER = "bundle"
 
-Rows = pd.DataFrame | np.ndarray
+ModelInput = pd.DataFrame | np.ndarray
 
 
 @dataclass(frozen=True)
 class PortableModel:
-    """What a model is made of."""
+    """The parts of a model that MLflow can save."""
 
     script: Path
-    """What MLflow runs to load it; it calls `offer`."""
+    """The script that MLflow runs to load the model; it calls `set_pyfunc_model`."""
     package: Path
-    """The package that the script imports, taken along."""
+    """The package that the script imports; it is saved with the model."""
     write: Callable[[Path], None]
-    """Writes what the script reads into a new folder."""
+    """Writes the files that the script reads into a new folder."""
     requirements: Sequence[str]
-    """What must be installed where it is served, as pip is told."""
-    example: Rows
-    """A few rows to predict, as they came."""
+    """The requirements for serving it, in pip's format."""
+    example: ModelInput
+    """A few rows to predict, in their raw form."""
     id_column: str | None
-    """The column that names rows; they may come without it."""
+    """The id column; rows may come without it."""
     optional: Collection[str]
-    """The features that they may come without."""
-    answer: pd.DataFrame
-    """Predictions by their columns and types; the values do not matter."""
+    """The features that rows may come without."""
+    output: pd.DataFrame
+    """A frame with the columns and types of the predictions; the values do not matter."""
 
 
-def offer_model(place: Path, read: Callable[[Path], Callable[[Rows], pd.DataFrame]]) -> PythonModel:
-    """Give the MLflow that runs the calling script its model, and return that.
+def set_pyfunc_model(folder: Path, read: Callable[[Path], Callable[[ModelInput], pd.DataFrame]]) -> PythonModel:
+    """Set the model of the calling script, which MLflow runs, and return it.
 
     Args:
-        place: the script's folder.
-        read: returns what predicts, from the folder that `PortableModel.write` wrote.
+        folder: the script's folder.
+        read: returns the prediction function from the folder that `PortableModel.write` wrote.
     """
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
     from mlflow.models import set_model
     from mlflow.pyfunc import PythonModel
 
-    class Offered(PythonModel):  # type: ignore[misc]  # MLflow's types are not looked at
+    class WorkbenchModel(PythonModel):  # type: ignore[misc]  # MLflow's types are not checked
         """A model that MLflow can serve."""
 
         def load_context(self, context: Any) -> None:
-            """Load what predicts."""
-            self._predict, self._lock = read(place / _FOLDER), threading.Lock()
+            """Load the prediction function."""
+            self._predict, self._lock = read(folder / _FOLDER), threading.Lock()
 
         def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-            """Return predictions; what is wrong with the rows is the caller's mistake."""
+            """Return predictions; an error in the rows is reported as the caller's."""
             try:
-                # The server answers in several threads, and not every library predicts in several.
+                # The server uses several threads, and not every library can predict in several.
                 with self._lock:
                     return self._predict(model_input)
             except WorkbenchError as error:
                 raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
 
-    model = Offered()
+    model = WorkbenchModel()
     set_model(model)
     return model
 
@@ -95,7 +95,7 @@ class ModelRegistry:
     """The models of one study."""
 
     def __init__(self, home: Home, study: str) -> None:
-        """Look into the home; nothing is made."""
+        """Name the study; nothing is created."""
         self._home, self._study = home, study
 
     @cached_property
@@ -110,11 +110,11 @@ class ModelRegistry:
         """Log a model with its run; return its id.
 
         Args:
-            model: what it is made of.
-            run_id: the run that it is of.
-            name: what it is called.
+            model: its parts.
+            run_id: the run that it belongs to.
+            name: its name.
             kind: `ensemble` or `member`.
-            scores: what it is worth, by metric.
+            scores: its scores, by metric.
         """
         from mlflow.entities import LoggedModelOutput, Metric
 
@@ -123,12 +123,12 @@ class ModelRegistry:
         try:
             _save(model, logged)
             self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-            # With the run's own time as their stamp these are the run's own points.
-            stamp = self._client.get_run(run_id).info.start_time
-            points = [
-                Metric(key, value, stamp, 0, model_id=logged.model_id, run_id=run_id) for key, value in scores.items()
+            # With the run's start as their time these metrics are the run's own points.
+            time = self._client.get_run(run_id).info.start_time
+            metrics = [
+                Metric(key, value, time, 0, model_id=logged.model_id, run_id=run_id) for key, value in scores.items()
             ]
-            self._client.log_batch(run_id, points)
+            self._client.log_batch(run_id, metrics)
         except BaseException:
             self._client.finalize_logged_model(logged.model_id, "FAILED")
             raise
@@ -136,11 +136,11 @@ class ModelRegistry:
         return str(logged.model_id)
 
     def folder(self, model_id: str) -> Path:
-        """Return the folder of a model: it can be copied, and served anywhere."""
+        """Return the folder of a model, which can be copied and served anywhere."""
         return _folder(self._client.get_logged_model(model_id))
 
     def register(self, model_id: str, run_id: str) -> int:
-        """Make a model the newest version of what is registered under the study's name; return the version."""
+        """Register a model as the newest version under the study's name; return the version."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -148,25 +148,25 @@ class ModelRegistry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        # Named by its place: by its id, MLflow would look for it in whatever store the process uses otherwise.
-        place = self._client.get_logged_model(model_id).artifact_location
-        version = self._client.create_model_version(self._study, place, run_id, model_id=model_id)
+        # The source is a location, because MLflow looks up an id in the process's default store.
+        location = self._client.get_logged_model(model_id).artifact_location
+        version = self._client.create_model_version(self._study, location, run_id, model_id=model_id)
         self._client.set_registered_model_alias(self._study, NEWEST, version.version)
         return int(version.version)
 
-    def free(self, but: Collection[str] = ()) -> None:
-        """Delete the study's models, those named and those of registered versions excepted, and their files."""
+    def delete_except(self, kept: Collection[str] = ()) -> None:
+        """Delete the study's models and their files, except those with the ids in `kept` and registered ones."""
         where = f"tags.`{_TAG}` IN ('ensemble', 'member')"
-        # A version names its model by its place, or by its id where MLflow's pages registered it.
+        # A version names its model by location, or by id if it was registered on MLflow's pages.
         registered = {version.source for version in self._client.search_model_versions()}
         for model in self._client.search_logged_models([self._experiment], where, max_results=1000):
             names = {model.artifact_location, f"models:/{model.model_id}"}
-            if names & registered or model.model_id in but:
+            if names & registered or model.model_id in kept:
                 continue
-            place = _folder(model)
+            folder = _folder(model)
             self._client.delete_logged_model(model.model_id)
-            if self._home.artifacts in place.parents:
-                shutil.rmtree(place.parent, ignore_errors=True)
+            if self._home.artifacts in folder.parents:
+                shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def _folder(model: LoggedModel) -> Path:
@@ -176,62 +176,62 @@ def _folder(model: LoggedModel) -> Path:
 
 
 def _save(model: PortableModel, logged: LoggedModel) -> None:
-    """Write a model in MLflow's form to where it belongs."""
-    place = _folder(logged)
-    known = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
+    """Write a model in MLflow's format to its location."""
+    folder = _folder(logged)
+    ids = {"run_id": logged.source_run_id, "model_id": logged.model_id, "model_uuid": logged.model_id}
     with warnings.catch_warnings():
-        # Imported, MLflow warns of type hints of its own; of how it compares columns, pandas warns.
+        # MLflow warns about its own type hints on import; pandas warns about how MLflow compares columns.
         warnings.simplefilter("ignore")
         from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
-        made = Model(artifact_path=logged.artifact_location, **known)
+        mlflow_model = Model(artifact_path=logged.artifact_location, **ids)
         save_model(
-            place,
+            folder,
             python_model=str(model.script),
             code_paths=[str(model.package)],
             pip_requirements=list(model.requirements),
             signature=_signature(model),
-            input_example=_sent(model),
-            mlflow_model=made,
+            input_example=_input_example(model),
+            mlflow_model=mlflow_model,
         )
-    model.write(place / _FOLDER)
-    # Where the script lay on this machine says nothing on another; MLflow looks at its name only.
-    made.flavors["python_function"]["model_code_path"] = model.script.name
-    made.model_size_bytes = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    made.save(str(place / "MLmodel"))
+    model.write(folder / _FOLDER)
+    # The script's path on this machine is useless on another; MLflow needs only its name.
+    mlflow_model.flavors["python_function"]["model_code_path"] = model.script.name
+    mlflow_model.model_size_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    mlflow_model.save(str(folder / "MLmodel"))
 
 
 def _signature(model: PortableModel) -> ModelSignature:
-    """Return what goes in and comes out: of a table the columns, of images and sequences their shape."""
+    """Return the signature: the columns of a table, the shape of images and sequences."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    outputs = Schema([ColSpec(_type(values), str(name)) for name, values in model.answer.items()])
-    sent = _sent(model)
-    if isinstance(sent, np.ndarray):
-        return ModelSignature(Schema([TensorSpec(sent.dtype, (-1, *sent.shape[1:]))]), outputs)
-    spared = {model.id_column, *model.optional}
-    columns = [ColSpec(_type(values), str(name), required=name not in spared) for name, values in sent.items()]
+    outputs = Schema([ColSpec(_type(values), str(name)) for name, values in model.output.items()])
+    example = _input_example(model)
+    if isinstance(example, np.ndarray):
+        return ModelSignature(Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]), outputs)
+    optional = {model.id_column, *model.optional}
+    columns = [ColSpec(_type(values), str(name), required=name not in optional) for name, values in example.items()]
     return ModelSignature(Schema(columns), outputs)
 
 
-def _sent(model: PortableModel) -> Rows:
-    """Return the example as rows are sent: ids as they are, fractions (a whole number may be missing), and text."""
+def _input_example(model: PortableModel) -> ModelInput:
+    """Return the example as a client sends it: ids unchanged, numbers as floats (integers may be missing), text."""
     if isinstance(model.example, np.ndarray):
         return model.example
 
-    def plain(name: str, values: pd.Series[Any]) -> pd.Series[Any]:
-        number = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
-        if number:
+    def convert(name: str, values: pd.Series[Any]) -> pd.Series[Any]:
+        is_number = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
+        if is_number:
             return values if name == model.id_column else values.astype("float64")
         return values.astype(object).map(str, na_action="ignore").where(values.notna(), None)
 
-    return pd.DataFrame({str(name): plain(str(name), values) for name, values in model.example.items()})
+    return pd.DataFrame({str(name): convert(str(name), values) for name, values in model.example.items()})
 
 
 def _type(values: pd.Series[Any]) -> str:
-    """Return MLflow's type for what a column holds."""
+    """Return MLflow's type of a column."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"
     if pd.api.types.is_integer_dtype(values.dtype):

@@ -1,4 +1,4 @@
-"""Where a study comes from: its file, the commit that the file lies in, and the data, told so that no secret is."""
+"""Provenance: a study's file, the commit that the file lies in, and its data, without secrets."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import workbench
 from workbench.config import mask_secrets
 
-# Seconds for a question to git; of a repository too large to answer by then less is told.
-_PATIENCE = 2.0
-# What a trial's numbers may hang on.
+# Seconds for one git command; a repository that takes longer is described without its answer.
+_TIMEOUT = 2.0
+# The libraries on which a trial's numbers may depend.
 _LIBRARIES = (
     *("catboost", "keras", "keras-tuner", "lightgbm", "mlflow", "numpy", "optuna", "pandas", "scikit-learn", "scipy"),
     *("skops", "skrub", "tensorflow", "tensorflow-cpu", "xgboost", "xgboost-cpu"),
@@ -29,18 +29,18 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class DataOrigin:
-    """Rows that a study learns from, or predicts."""
+    """A source of rows that a study trains on or predicts."""
 
     source: str
-    """As the study file names it: a path, or KIND:NAME."""
+    """The source as the study file names it: a path, or KIND:NAME."""
     digest: str
-    """Of what is in them; rows that differ anywhere have another."""
+    """A digest of the rows; any difference between rows changes it."""
     context: Literal["training", "testing"]
     rows: int
     columns: Mapping[str, str] = field(default_factory=dict)
-    """What each column of a table is."""
+    """The kind of each column of a table."""
     shape: tuple[int, ...] = ()
-    """Of arrays, the shape of one row."""
+    """For arrays, the shape of one row."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ class Provenance:
     """Where a study comes from."""
 
     text: str = ""
-    """The study file, what looks like a secret masked."""
+    """The study file, with masked secrets."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Under MLflow's names: the study file, who runs it, and the commit of the repository that it lies in."""
+    """Under MLflow's names: the study file, the user, and the commit of the file's repository."""
     data: tuple[DataOrigin, ...] = ()
 
 
 def read_provenance(file: Path, data: tuple[DataOrigin, ...]) -> Provenance:
-    """Return the origin of the study that `file` describes; without git, or a repository, it tells of neither."""
-    name, commit = _commit(file.resolve().parent)
-    inside = name is not None and file.resolve().is_relative_to(name)
-    source = (file.resolve().relative_to(name) if name and inside else file).as_posix()
-    tags = {"mlflow.source.name": source, "mlflow.source.type": "LOCAL", **_user(), **commit}
+    """Return the provenance of the study that `file` describes; without git or a repository it has no commit."""
+    root, commit = _git_tags(file.resolve().parent)
+    inside = root is not None and file.resolve().is_relative_to(root)
+    source = (file.resolve().relative_to(root) if root and inside else file).as_posix()
+    tags = {"mlflow.source.name": source, "mlflow.source.type": "LOCAL", **_user_tag(), **commit}
     return Provenance(mask_secrets(file.read_text(encoding="utf-8-sig")), tags, data)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, workbench and the libraries that are installed."""
+    """Return the versions of Python, workbench and the installed libraries."""
     found = {"python": platform.python_version(), "workbench": workbench.__version__}
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -72,43 +72,43 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _commit(folder: Path) -> tuple[Path | None, dict[str, str]]:
-    """Return the root of the repository that `folder` is in, and MLflow's tags for where it stands."""
-    ask = partial(_git, folder)
-    known = (ask("rev-parse", "--show-toplevel", "HEAD", "--abbrev-ref", "HEAD") or "").splitlines()
-    if len(known) != 3:
+def _git_tags(folder: Path) -> tuple[Path | None, dict[str, str]]:
+    """Return the root of the repository that `folder` is in, and MLflow's tags for its commit."""
+    git = partial(_git, folder)
+    answer = (git("rev-parse", "--show-toplevel", "HEAD", "--abbrev-ref", "HEAD") or "").splitlines()
+    if len(answer) != 3:
         return None, {}
-    # What is not tracked is not looked at: that would take a walk over all there is.
-    changes = ask("status", "--porcelain", "--untracked-files=no")
-    remote = ask("config", "--get", "remote.origin.url")
-    found = {"commit": known[1], "repoURL": remote and _bare(remote)}
-    found["branch"] = None if known[2] == "HEAD" else known[2]
+    # Untracked files are not listed: that would walk through the whole folder.
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    remote = git("config", "--get", "remote.origin.url")
+    found = {"commit": answer[1], "repoURL": remote and _strip_credentials(remote)}
+    found["branch"] = None if answer[2] == "HEAD" else answer[2]
     found["dirty"] = None if changes is None else str(bool(changes)).lower()
-    return Path(known[0]), {f"mlflow.source.git.{key}": value for key, value in found.items() if value}
+    return Path(answer[0]), {f"mlflow.source.git.{key}": value for key, value in found.items() if value}
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    """Return what git answers; None where there is no git, no repository, or no answer in time."""
-    # A question must write nothing, and start nothing that a repository's own settings name.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
-    # In a hook of git's, its variables name another repository.
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return git's output; None without git, without a repository, or after the timeout."""
+    # Git must write nothing, and start no program that the repository's own settings name.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+    # Within a git hook, git's variables name another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
 
 
-def _bare(remote: str) -> str:
-    """Return a remote's address without who logs in; `git@host:path` names nobody."""
+def _strip_credentials(remote: str) -> str:
+    """Return a remote's URL without user and password; `git@host:path` holds none."""
     parts = urlsplit(remote)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
-def _user() -> dict[str, str]:
+def _user_tag() -> dict[str, str]:
     try:
         return {"mlflow.user": getpass.getuser()}
     except (KeyError, OSError):
-        # A container may run as a user that has no name.
+        # A container may run as a user without a name.
         return {}

@@ -1,4 +1,4 @@
-"""A home that was moved or copied: MLflow's database says in absolute paths where artifacts lie, and is mended."""
+"""Update the absolute paths of artifacts in MLflow's database after a home was moved or copied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from workbench.errors import StudyError
 from workbench.home import Home
 
-# Where MLflow 3 writes such a path down; of a trace it is the value of a tag.
+# The columns in which MLflow 3 stores such paths; for a trace it is the value of a tag.
 _COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -18,8 +18,8 @@ _COLUMNS = (
     ("model_versions", "storage_location"),
     ("trace_tags", "value"),
 )
-# The locations of experiments that are not in the home, as they and as their runs have them: LOCATION/RUN/artifacts.
-_ELSEWHERE = """
+# Locations outside of the home, from experiments and from runs, whose URIs are LOCATION/RUN/artifacts.
+_OUTSIDE = """
     SELECT DISTINCT experiment_id, location FROM (
         SELECT experiment_id, artifact_location AS location FROM experiments
         UNION ALL
@@ -27,21 +27,21 @@ _ELSEWHERE = """
         FROM runs
     ) WHERE location LIKE 'file:%' AND substr(location, 1, length(:own)) <> :own
 """
-# Seconds that another process may take to write; MLflow waits as long.
-_PATIENCE = 20.0
+# Seconds to wait while another process writes; MLflow waits as long.
+_TIMEOUT = 20.0
 
 
-def mend(home: Home) -> None:
-    """Make the paths in the home's database that lead to where the home was before lead to where it is now.
+def update_paths(home: Home) -> None:
+    """Change the paths in the home's database that point to the home's earlier places to its present one.
 
-    It takes milliseconds to see that there are none. Locations that were never in a home of this database stay.
+    The check takes milliseconds if there are none. Locations that were never in a home of this database stay.
 
     Raises:
         StudyError: the database cannot be read, or the home has moved and the database cannot be written to.
     """
     try:
         with closing(_connect(home)) as connection:
-            former = _former(connection, home)
+            former = _former_locations(connection, home)
             if former:
                 _rewrite(connection, home, former)
     except sqlite3.Error as error:
@@ -49,34 +49,34 @@ def mend(home: Home) -> None:
 
 
 def _connect(home: Home) -> sqlite3.Connection:
-    # A file that is not there is not made, one that may only be read is read; transactions are begun by hand.
-    return sqlite3.connect(f"{home.database.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
+    # Mode rw creates no missing file and reads a read-only one. Transactions are begun explicitly.
+    return sqlite3.connect(f"{home.database.as_uri()}?mode=rw", uri=True, timeout=_TIMEOUT, isolation_level=None)
 
 
-def _former(connection: sqlite3.Connection, home: Home) -> set[str]:
-    """Return the folders of artifacts, as URIs, of the homes that this one was before."""
-    elsewhere = connection.execute(_ELSEWHERE, {"own": f"{home.artifacts.as_uri()}/"}).fetchall()
-    here = {folder.name for folder in home.artifacts.glob("*")} if elsewhere else set()
-    found = set()
-    for experiment, location in elsewhere:
-        before, _, name = location.rpartition("/")
-        # The first is made with the database, in its home; of any other it must be seen that what it names lies here.
-        at_home = name == "0" if experiment == 0 else unquote(name) in here
-        if at_home and before.endswith(f"/{home.artifacts.name}"):
-            found.add(before)
-    return found
+def _former_locations(connection: sqlite3.Connection, home: Home) -> set[str]:
+    """Return the folders of artifacts, as URIs, at the home's earlier places."""
+    outside = connection.execute(_OUTSIDE, {"own": f"{home.artifacts.as_uri()}/"}).fetchall()
+    here = {folder.name for folder in home.artifacts.glob("*")} if outside else set()
+    former = set()
+    for experiment, location in outside:
+        folder, _, name = location.rpartition("/")
+        # Experiment 0 is created with the database, in its home. Any other was in a home if its folder is in this one.
+        was_in_home = name == "0" if experiment == 0 else unquote(name) in here
+        if was_in_home and folder.endswith(f"/{home.artifacts.name}"):
+            former.add(folder)
+    return former
 
 
 def _rewrite(connection: sqlite3.Connection, home: Home, former: set[str]) -> None:
-    """Put the home in the place of the former ones: all of it or, when this process is killed, nothing."""
-    # A version of a model may name its source as a path.
-    places = [(before, home.artifacts.as_uri()) for before in former]
-    places += [(_path(before), str(home.artifacts)) for before in former]
+    """Replace the former locations by the present one, in one transaction."""
+    # A model version may store its source as a path.
+    pairs = [(before, home.artifacts.as_uri()) for before in former]
+    pairs += [(_uri_to_path(before), str(home.artifacts)) for before in former]
     try:
         with connection:
-            # Where another process was faster, nothing begins with the old places any more.
+            # If another process was faster, no path begins with a former location any more.
             connection.execute("BEGIN IMMEDIATE")
-            for old, new in places:
+            for old, new in pairs:
                 for table, column in _COLUMNS:
                     connection.execute(
                         f"UPDATE {table} SET {column} = :new || substr({column}, length(:old) + 1) "
@@ -84,12 +84,12 @@ def _rewrite(connection: sqlite3.Connection, home: Home, former: set[str]) -> No
                         {"old": old, "new": new},
                     )
     except sqlite3.Error as error:
-        was = _path(min(former)).rpartition("/")[0]
+        was = _uri_to_path(min(former)).rpartition("/")[0]
         raise StudyError(
             f"{home.path}: the home was {was} before, and the paths in {home.database.name} must be mended. "
             f"It cannot be written to ({error}). Make it writable, or copy the home to where it is."
         ) from error
 
 
-def _path(uri: str) -> str:
+def _uri_to_path(uri: str) -> str:
     return unquote(uri.removeprefix("file://"))

@@ -1,8 +1,8 @@
-"""What is logged of a trial as MLflow's metrics: scores, the score of each fold, curves thinned, and what it used.
+"""The metrics of a trial's run: scores, fold scores, thinned curves, and resource usage.
 
-MLflow draws a chart for every key, in a section named by what comes before its last `/`, and lays the runs that are
-chosen over one another in it. So `val_loss/fold_0` and its like stand side by side under `val_loss`, and
-`val_loss/mean`, beside them, is the one line by which trials compare; `view` lays the folds over one another.
+MLflow draws a chart for every metric, in a section named by the part before the last `/`, and draws the selected runs
+over one another in it. So `val_loss/fold_0` and its like stand side by side under `val_loss`. `val_loss/mean`, beside
+them, is the one line by which trials compare; `run_view` draws the folds over one another.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 from workbench.trial import TrialResult
 
-# MLflow takes no longer names.
-_LONGEST_NAME = 250
-# Points of a curve, and of all that a trial used, that are shown; `curves.parquet` has the curves whole.
-_MOST_POINTS = 100
+# MLflow's limit on names.
+_MAX_NAME = 250
+# The points of a curve, and of the resource usage, that are logged; `curves.parquet` has the whole curves.
+_MAX_POINTS = 100
 
 Curve = Mapping[str, Sequence[float]]
 T = TypeVar("T")
@@ -31,66 +31,66 @@ class RunMetric(NamedTuple):
     name: str
     value: float
     step: int = 0
-    stamp: int | None = None
-    """When it was so, in milliseconds of the epoch; with the run where it does not matter."""
+    timestamp: int | None = None
+    """Milliseconds of the epoch; None for the run's start, if the time does not matter."""
 
 
 def metric_name(name: str) -> str:
-    """Return a name as MLflow takes one: few signs beside letters and digits, and no path that leads elsewhere."""
+    """Return a name that MLflow accepts: few characters beside letters and digits, and no path outside of the run."""
     plain = re.sub(r"[^\w.\-/: ]", "_", name)
-    return posixpath.normpath(f"/{plain}").lstrip("/")[:_LONGEST_NAME]
+    return posixpath.normpath(f"/{plain}").lstrip("/")[:_MAX_NAME]
 
 
 def trial_metrics(result: TrialResult, metric: str) -> list[RunMetric]:
-    """Return the points of a result whose score is called `metric`."""
+    """Return the metrics of a result, whose score is named `metric`."""
     single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also, **result.size}
-    points = [RunMetric(name, value) for name, value in single.items() if value is not None]
-    points += [RunMetric("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
-    # A chart each for hundreds tells nothing: of folds dealt repeatedly the first deal is shown, and of what is
-    # no loss, as a learning rate, the mean alone.
+    metrics = [RunMetric(name, value) for name, value in single.items() if value is not None]
+    metrics += [RunMetric("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
+    # Hundreds of charts would be useless: with repeated folds only the first repeat is logged, and only the mean of
+    # values that are no losses, such as a learning rate.
     for (repeat, fold), curve in result.curves.items():
         if repeat == 0:
-            points += _line(f"fold_{fold}", {name: curve[name] for name in curve if name == "epoch" or "loss" in name})
-    return points + _line("mean", _mean(result))
+            losses = {name: curve[name] for name in curve if name == "epoch" or "loss" in name}
+            metrics += _curve_metrics(f"fold_{fold}", losses)
+    return metrics + _curve_metrics("mean", _mean_curve(result))
 
 
 def usage_metrics(samples: Iterable[Mapping[str, float]]) -> list[RunMetric]:
-    """Return the points of what a trial used of the machine: `time`, in seconds of the epoch, and values by name."""
-    rows = _thinned(list(samples))
+    """Return the metrics of a trial's resource usage: `time`, in seconds of the epoch, and values by name."""
     return [
-        RunMetric(f"system/{name}", value, step, int(1000 * row["time"]))
-        for step, row in enumerate(rows)
-        for name, value in row.items()
+        RunMetric(f"system/{name}", value, step, int(1000 * sample["time"]))
+        for step, sample in enumerate(_thin(list(samples)))
+        for name, value in sample.items()
         if name != "time"
     ]
 
 
-def _line(where: str, curve: Curve) -> list[RunMetric]:
+def _curve_metrics(suffix: str, curve: Curve) -> list[RunMetric]:
     epochs = curve.get("epoch", [])
     return [
-        RunMetric(f"{name}/{where}", value, int(epoch))
+        RunMetric(f"{name}/{suffix}", value, int(epoch))
         for name, values in curve.items()
         if name != "epoch"
-        for epoch, value in _thinned(list(zip(epochs, values, strict=True)))
+        for epoch, value in _thin(list(zip(epochs, values, strict=True)))
     ]
 
 
-def _mean(result: TrialResult) -> Curve:
-    """Return the mean of the finished folds' curves, as far as the shortest of them goes: each point of all folds."""
+def _mean_curve(result: TrialResult) -> Curve:
+    """Return the mean of the finished folds' curves at the epochs that all of them have."""
     curves = [curve for curve in result.curves.values() if curve.get("epoch")]
-    # A fold that was cut off comes last, and would end the mean where it was cut.
+    # An interrupted fold comes last, and would cut the mean where it ends.
     curves = curves[: len(result.fold_scores)] or curves
     if not curves:
         return {}
-    common = sorted(set.intersection(*(set(curve["epoch"]) for curve in curves)))
+    epochs = sorted(set.intersection(*(set(curve["epoch"]) for curve in curves)))
     names = [name for name in curves[0] if name != "epoch" and all(name in curve for curve in curves)]
-    places = [[list(curve["epoch"]).index(epoch) for epoch in common] for curve in curves]
-    mean: dict[str, Sequence[float]] = {"epoch": common}
+    indices = [[list(curve["epoch"]).index(epoch) for epoch in epochs] for curve in curves]
+    mean: dict[str, Sequence[float]] = {"epoch": epochs}
     for name in names:
-        values = [np.asarray(curve[name])[at] for curve, at in zip(curves, places, strict=True)]
+        values = [np.asarray(curve[name])[index] for curve, index in zip(curves, indices, strict=True)]
         mean[name] = np.mean(values, axis=0).tolist()
     return mean
 
 
-def _thinned(rows: Sequence[T]) -> Sequence[T]:
-    return rows[:: -(-len(rows) // _MOST_POINTS) or 1]
+def _thin(points: Sequence[T]) -> Sequence[T]:
+    return points[:: -(-len(points) // _MAX_POINTS) or 1]

@@ -1,7 +1,7 @@
-"""The view of a study's runs that MLflow's page opens with: best first, the columns that a study is about, its charts.
+"""The view of a study's runs that MLflow's page opens with: best first, with the study's columns and charts.
 
-MLflow draws a chart of every metric by itself; those prepared here come first. It keeps a shared view as a tag of the
-experiment, and a link names it; how that looks was read off MLflow 3.17.
+MLflow draws a chart of every metric by itself; the charts of this view come first. MLflow stores a shared view as a tag
+of the experiment, and a link names it; the format is that of MLflow 3.17.
 """
 
 from __future__ import annotations
@@ -15,39 +15,45 @@ from typing import Any
 KEY = "workbench"
 TAG = f"mlflow.sharedViewState.{KEY}"
 
-# Without it MLflow shows the menu of another trade.
-_TRADE = "workflowType=machine_learning"
+# Without this parameter MLflow shows its GenAI sidebar.
+_WORKFLOW = "workflowType=machine_learning"
 
-# Pixels: a run's name whole, since it tells the story in a narrow window, and a score to five digits and more.
+# Widths in pixels: the whole name of a run, which matters most in a narrow window, and a score of five digits or more.
 _WIDTHS = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 130, "duration": 90}
 _NARROW = 100
 _SECTION = "workbench-study"
-# How many runs a chart shows at once.
+# The number of runs that a chart shows at once.
 _RUNS = 100
 
-
-ALL = f"#/experiments?{_TRADE}"
+ALL_STUDIES = f"#/experiments?{_WORKFLOW}"
 """The page of all studies."""
 
 
-def of_study(experiment: object) -> str:
-    """Return the page of a study's runs, in the view prepared for it."""
-    return f"#/experiments/{experiment}/runs?{_TRADE}&viewStateShareKey={KEY}"
+def study_page(experiment: object) -> str:
+    """Return the page of a study's runs, in the study's view."""
+    return f"#/experiments/{experiment}/runs?{_WORKFLOW}&viewStateShareKey={KEY}"
 
 
-def of_run(experiment: object, run_id: str) -> str:
+def run_page(experiment: object, run_id: str) -> str:
     """Return the page of a run."""
-    return f"#/experiments/{experiment}/runs/{run_id}?{_TRADE}"
+    return f"#/experiments/{experiment}/runs/{run_id}?{_WORKFLOW}"
 
 
-def state(metric: str, also: Sequence[str], *, ascending: bool, folds: int) -> str:
-    """Return the tag's value for a study of so many folds that is scored by `metric`, and by `also` beside it."""
-    # Only ensembles have an honest score; beside it, the score that their weights were fitted to deceives nobody.
+def view_tag(metric: str, also: Sequence[str], *, ascending: bool, folds: int) -> str:
+    """Return the value of the view's tag.
+
+    Args:
+        metric: the name under which scores are logged.
+        also: the names of the further metrics.
+        ascending: whether small scores are good.
+        folds: the number of folds.
+    """
+    # Ensembles have a cross-fitted score as well, beside the score on the folds that their weights were fitted on.
     metrics = [f"metrics.`{name}`" for name in (metric, "std", *also, "honest_score")]
     tags = [f"tags.`workbench.{name}`" for name in ("family", "state")]
     name, *rest = _WIDTHS
     order = [name, *metrics, *tags, *rest]
-    chosen = {
+    view = {
         "orderByKey": metrics[0],
         "orderByAsc": ascending,
         "selectedColumns": [*metrics, *tags],
@@ -63,16 +69,16 @@ def state(metric: str, also: Sequence[str], *, ascending: bool, folds: int) -> s
         "runsHidden": [],
         "runsVisibilityMap": {},
         "groupsExpanded": {},
-        # Without this, sections come in the order of their names.
+        # Without this, MLflow sorts the sections by name.
         "isAccordionReordered": True,
         "compareRunCharts": _charts(metric, folds),
         "compareRunSections": [{"uuid": _SECTION, "name": "Study", "display": True, "isReordered": False}],
     }
-    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(chosen).encode())).decode()
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(view).encode())).decode()
 
 
 def _charts(metric: str, folds: int) -> list[dict[str, Any]]:
-    """Return what MLflow would not draw by itself: trials over one another, folds over one another, time and score."""
+    """Return the charts that MLflow does not draw by itself: trials and folds over one another, seconds and score."""
     each = [f"val_loss/fold_{fold}" for fold in range(folds)]
     seconds, score = ({"key": key, "type": "METRIC"} for key in ("seconds", metric))
     charts: list[dict[str, Any]] = [
@@ -82,8 +88,8 @@ def _charts(metric: str, folds: int) -> list[dict[str, Any]]:
         _line("val_loss of every fold", each),
         _line("score of every fold", ["fold_score"]),
     ]
-    known = {"runsCountToCompare": _RUNS, "metricSectionId": _SECTION, "deleted": False, "isGenerated": False}
-    return [{"uuid": f"workbench-{place}", **known, **chart} for place, chart in enumerate(charts)]
+    options = {"runsCountToCompare": _RUNS, "metricSectionId": _SECTION, "deleted": False, "isGenerated": False}
+    return [{"uuid": f"workbench-{index}", **options, **chart} for index, chart in enumerate(charts)]
 
 
 def _line(title: str, keys: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""TensorBoard over the curves of a home's trials, written for it when it is asked for: training pays nothing."""
+"""TensorBoard over the curves of a home's trials; its files are written when it starts, so training writes none."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from workbench.tracking import home_index
 
 PORT = 6006
 PAGE = "/?smoothing=0&tagFilter=loss#timeseries"
-"""Losses as they are, without what else nets tell of."""
+"""The page of unsmoothed losses, without the other values that nets report."""
 
-# Seconds that the newest curves are written for before TensorBoard first looks, and between looks for new trials.
-_FIRST = 3.0
-_AGAIN = 5.0
+# Seconds for the newest curves before TensorBoard starts, and between two searches for new trials.
+_WRITE_BEFORE_START = 3.0
+_INTERVAL = 5.0
 
 
 @contextmanager
 def serve(home: Home, port: int) -> Iterator[servers.Server]:
-    """Run TensorBoard while the context lasts: a run for each fold of each trial that told of losses.
+    """Run TensorBoard while the context lasts: a run for each fold of each trial that has losses.
 
     Args:
-        home: whose trials to show, those too that end while it is shown.
+        home: the home whose trials are shown, also those that end later.
         port: the port to listen on, which must be free.
 
     Raises:
-        StudyError: there is nothing to show, or it cannot be read.
+        StudyError: the home has no study, or cannot be read.
     """
     home_index.studies(home)
     with tempfile.TemporaryDirectory(prefix="workbench-curves-", ignore_cleanup_errors=True) as folder:
-        words = (str(home.path), folder, str(port))
-        with servers.start("TensorBoard", __name__, *words, port=port) as server:
+        arguments = (str(home.path), folder, str(port))
+        with servers.start("TensorBoard", __name__, *arguments, port=port) as server:
             yield server
 
 
@@ -52,10 +52,10 @@ def write(home: Home, folder: Path, done: set[str]) -> Iterator[str]:
     for trial in home_index.trials(home):
         if trial.run_id in done:
             continue
-        # Families that tell of no losses have no such file; one that was damaged is no reason to show none.
+        # Families without losses have no such file. A damaged file must not hide the other trials.
         with suppress(OSError, ValueError):
             curves = pd.read_parquet(trial.folder / "curves.parquet")
-            _write(curves, folder / _word(trial.study) / _word(trial.name), trial.began)
+            _write(curves, folder / _folder_name(trial.study) / _folder_name(trial.name), trial.began)
         done.add(trial.run_id)
         yield trial.run_id
 
@@ -73,18 +73,18 @@ def _write(curves: pd.DataFrame, folder: Path, began: float) -> None:
         writer.close()
 
 
-def _word(name: str) -> str:
-    """Return a name that is one folder's."""
+def _folder_name(name: str) -> str:
+    """Return a name without path separators."""
     return re.sub(r"[/\\\s]+", " ", name).strip(". ") or "_"
 
 
 def _main(path: str, folder: str, port: str) -> None:
-    # TensorBoard would load TensorFlow where it is there, and has this switch to do without.
+    # This module makes TensorBoard work without TensorFlow, which it would otherwise load if it is installed.
     sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
     from tensorboard import default, program
 
     home, done = Home(Path(path)), set[str]()
-    end = time.monotonic() + _FIRST
+    end = time.monotonic() + _WRITE_BEFORE_START
     for _ in write(home, Path(folder), done):
         if time.monotonic() > end:
             break
@@ -94,7 +94,7 @@ def _main(path: str, folder: str, port: str) -> None:
     while True:
         for _ in write(home, Path(folder), done):
             pass
-        time.sleep(_AGAIN)
+        time.sleep(_INTERVAL)
 
 
 if __name__ == "__main__":

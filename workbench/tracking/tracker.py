@@ -1,7 +1,7 @@
-"""The experiment of a study: MLflow's mirror of what Optuna was told, and the vault of predictions.
+"""The experiment of a study in MLflow: a copy of the results that Optuna has, with predictions and files.
 
-One experiment a study, one flat run a trial. Writing is idempotent: a run is found again by its trial, and what was
-written before is written over, so a trial appears once whatever was killed or resumed.
+A study is one experiment, a trial one flat run. Writing is idempotent: a run is found again by its trial and
+overwritten, so a trial appears once whatever was killed or resumed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
+from workbench.array import Array
 from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_view
-from workbench.tracking.prediction_schema import Imported, Predictions, PredictionSchema
+from workbench.tracking import datasets, mlflow_store, provenance, run_metrics, run_text, run_view
+from workbench.tracking.prediction_schema import ImportedPredictions, Predictions, PredictionSchema
 from workbench.tracking.provenance import Provenance
+from workbench.tracking.run_artifacts import RunArtifacts, write_curves, write_predictions
 from workbench.tracking.run_metrics import RunMetric
 from workbench.trial import TrialResult
 
@@ -33,55 +34,58 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
-Kind = Literal["trial", "ensemble", "imported"]
+RunKind = Literal["trial", "ensemble", "imported"]
 NETS = "nets"
-"""The folder among a run's artifacts for what there is to see of its nets."""
-# What MLflow shows as the description of a run, or of an experiment.
+"""The folder among a run's artifacts that holds the artifacts of its nets."""
+_ENSEMBLE = "ensemble.json"
+# MLflow shows this tag as the description of a run or of an experiment.
 _NOTE = "mlflow.note.content"
-_LONGEST_NOTE = 19_000
-# Which ensembles a run is a member of: the ids of their runs, the newest last, and no more than so many.
+_MAX_NOTE = 19_000
+# The tag with the run ids of the ensembles that a run is a member of, the newest last, and their greatest number.
 _MEMBER = "workbench.member_of"
-_MOST_ENSEMBLES = 100
-# MLflow takes no longer parameter values, and no more metrics in one call.
-_LONGEST_PARAM = 6000
-_MOST_METRICS = 1000
-# How much of a reason stands in a run's name; the run's note has it whole.
-_LONGEST_REASON = 60
+_MAX_ENSEMBLES = 100
+# MLflow's limits: the length of a parameter's value, and the metrics of one call.
+_MAX_PARAM = 6000
+_MAX_METRICS = 1000
 
 
 class Tracker:
     """The experiment of one study."""
 
-    def __init__(self, home: Home, study: str, comes_from: Callable[[], Provenance] = Provenance) -> None:
-        """Name the experiment; it is made when it is first written to.
+    def __init__(self, home: Home, study: str, read_provenance: Callable[[], Provenance] = Provenance) -> None:
+        """Name the experiment; it is created when it is first written to.
 
         Args:
-            home: where it is kept.
+            home: the home that holds it.
             study: its name.
-            comes_from: gives what its runs say of where they come from; asked once, when the first is written.
+            read_provenance: returns the provenance of its runs; called once, before the first is written.
         """
         self._home = home
         self._study = study
-        self._comes_from = comes_from
+        self._read_provenance = read_provenance
 
     @cached_property
     def _client(self) -> MlflowClient:
         return mlflow_store.client(self._home)
 
     @cached_property
-    def _origin(self) -> Provenance:
-        return self._comes_from()
+    def _provenance(self) -> Provenance:
+        return self._read_provenance()
 
     @cached_property
     def _inputs(self) -> list[DatasetInput]:
-        return datasets.inputs(self._origin.data)
+        return datasets.inputs(self._provenance.data)
+
+    @cached_property
+    def _artifacts(self) -> RunArtifacts:
+        return RunArtifacts(self._client, self._study, self._home.artifacts)
 
     @cached_property
     def experiment_id(self) -> str:
         """The experiment's id in MLflow."""
         found = self._client.get_experiment_by_name(self._study)
         if found is not None and found.experiment_id == "0":
-            # MLflow's own, which it makes with every store; its artifacts would lie outside the home.
+            # MLflow creates this experiment with every store; its artifacts would lie outside of the home.
             self._client.rename_experiment("0", f"{self._study} of MLflow")
             found = None
         if found is not None and found.lifecycle_stage == "deleted":
@@ -92,45 +96,45 @@ class Tracker:
         return str(self._client.create_experiment(self._study, artifact_location=location))
 
     def describe(self, *, metric: str, also: Sequence[str], direction: str, folds: int = 5) -> None:
-        """Set the columns, the order and the charts that the UI shows the study's runs in.
+        """Set the columns, the order and the charts in which MLflow's page shows the study's runs.
 
         Args:
             metric: the name under which scores are logged.
             also: the names of the further metrics.
             direction: `minimize` or `maximize`.
-            folds: how many there are.
+            folds: the number of folds.
         """
-        columns = [run_metrics.metric_name(name) for name in also]
-        shown = run_view.state(run_metrics.metric_name(metric), columns, ascending=direction == "minimize", folds=folds)
-        facts = {"workbench.metric": run_metrics.metric_name(metric), "workbench.direction": direction}
-        for key, value in {run_view.TAG: shown, **facts}.items():
+        name, columns = run_metrics.metric_name(metric), [run_metrics.metric_name(each) for each in also]
+        view = run_view.view_tag(name, columns, ascending=direction == "minimize", folds=folds)
+        tags = {run_view.TAG: view, "workbench.metric": name, "workbench.direction": direction}
+        for key, value in tags.items():
             self._client.set_experiment_tag(self.experiment_id, key, value)
 
-    def tell(self, markdown: str, name: str) -> None:
-        """Set what the study has come to so far: the text above its runs, and the name of the study's own run."""
+    def update_summary(self, markdown: str, run_name: str) -> None:
+        """Set the text above the study's runs, and the name of the study's own run."""
         from mlflow.entities import RunTag
 
-        self._client.set_experiment_tag(self.experiment_id, _NOTE, markdown[:_LONGEST_NOTE])
-        self._client.log_batch(self.study_run(), tags=[RunTag("mlflow.runName", name)])
+        self._client.set_experiment_tag(self.experiment_id, _NOTE, markdown[:_MAX_NOTE])
+        self._client.log_batch(self.study_run(), tags=[RunTag("mlflow.runName", run_name)])
 
-    def carry(self, folds: Path) -> None:
-        """Keep with the study's own run where the study comes from: its file, commit, data, folds and versions."""
+    def log_provenance(self, folds: Path) -> None:
+        """Log the study's provenance with its own run: its file, commit, data, folds and the installed versions."""
         from mlflow.entities import RunTag
 
         run_id = self.study_run()
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "study.yaml").write_text(self._origin.text, encoding="utf-8")
+            Path(folder, "study.yaml").write_text(self._provenance.text, encoding="utf-8")
             Path(folder, "versions.json").write_text(json.dumps(provenance.versions(), indent=1))
             shutil.copy(folds, folder)
             self._client.log_artifacts(run_id, folder)
-        self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in self._origin.tags.items()])
+        self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in self._provenance.tags.items()])
         if self._inputs:
             self._client.log_inputs(run_id, datasets=self._inputs)
 
-    def record(
+    def log_trial(
         self,
         result: TrialResult,
-        vault: PredictionSchema,
+        schema: PredictionSchema,
         *,
         metric: str,
         log: Path | None = None,
@@ -140,107 +144,101 @@ class Tracker:
         """Write a trial's run and return its id; writing it again changes nothing.
 
         Args:
-            result: what the trial gave.
-            vault: how predictions are laid out.
+            result: the trial's result.
+            schema: the layout of predictions.
             metric: the name under which the score is logged.
-            log: what the trial's libraries printed, kept for failed trials.
-            usage: what the trial used of the machine, now and then: `time` in seconds of the epoch, values by name.
-            nets: a folder with what there is to see of the trial's nets, if it is there.
+            log: the output of the trial's libraries, kept for failed trials.
+            usage: samples of the trial's resource usage: `time` in seconds of the epoch, values by name.
+            nets: the folder with the artifacts of the trial's nets, which may be missing.
         """
-        shown = f"{result.family} #{result.number} · {_end(result)}"
-        tags = {"state": result.state, "family": result.family, "folds": vault.hash}
+        tags = {"state": result.state, "family": result.family, "folds": schema.hash}
         note = {_NOTE: result.reason} if result.reason else {}
-        key = f"{result.family}/{result.number}"
-        with self._run("trial", key, shown, tags, note, seconds=result.seconds) as (run, folder):
-            self._write(
-                run,
-                [*run_metrics.trial_metrics(result, metric), *run_metrics.usage_metrics(usage)],
-                result.hyperparameters,
-            )
-            _write_frames(result, vault, folder)
+        key, name = f"{result.family}/{result.number}", run_text.trial_run_name(result)
+        with self._run("trial", key, name, tags, note, seconds=result.seconds) as (run, folder):
+            metrics = [*run_metrics.trial_metrics(result, metric), *run_metrics.usage_metrics(usage)]
+            self._log_values(run, metrics, result.hyperparameters)
+            write_predictions(result.oof, result.test, schema, folder)
+            write_curves(result, folder)
             if result.state == "failed" and log is not None and log.exists():
                 (folder / "log.txt").write_bytes(log.read_bytes())
             if nets is not None and nets.is_dir():
                 shutil.copytree(nets, folder / NETS)
         return str(run.info.run_id)
 
-    def record_ensemble(
+    def log_ensemble(
         self,
         ensemble: EnsembleResult,
-        oof: np.ndarray,
-        test: np.ndarray | None,
-        vault: PredictionSchema,
+        oof: Array,
+        test: Array | None,
+        schema: PredictionSchema,
         *,
         metric: str,
     ) -> str:
-        """Write a new run for an ensemble, linked with its members' both ways, and return its id.
+        """Write a new run for an ensemble, with links to and from its members, and return its id.
 
         Args:
             ensemble: the ensemble, without a run_id.
-            oof: its out-of-fold predictions, in the vault's order.
+            oof: its out-of-fold predictions, in the schema's order.
             test: its test predictions.
-            vault: how predictions are laid out.
+            schema: the layout of predictions.
             metric: the name under which the score is logged.
         """
-        shown = f"ensemble of {len(ensemble.members)} · {ensemble.score:.5g}"
-        if ensemble.honest_score is not None:
-            shown += f" · honest {ensemble.honest_score:.5g}"
-        tags = {"folds": vault.hash, "method": ensemble.method, "state": "complete"}
-        members = self._members(ensemble)
-        note = {_NOTE: _links(ensemble, members)}
-        numbers: dict[str, float] = {metric: ensemble.score, "seconds": ensemble.seconds, **ensemble.also}
+        tags = {"folds": schema.hash, "method": ensemble.method, "state": "complete"}
+        members = self._member_runs(ensemble)
+        note = {_NOTE: run_text.ensemble_note(ensemble, members)}
+        values: dict[str, float] = {metric: ensemble.score, "seconds": ensemble.seconds, **ensemble.also}
         optional = {"honest_score": ensemble.honest_score, "honest_se": ensemble.honest_se, "gap": ensemble.gap}
-        numbers |= {name: value for name, value in optional.items() if value is not None}
-        with self._run("ensemble", f"{time.time_ns()}", shown, tags, note) as (run, folder):
-            self._write(run, [RunMetric(*number) for number in numbers.items()], {"method": ensemble.method})
+        values |= {name: value for name, value in optional.items() if value is not None}
+        name = run_text.ensemble_run_name(ensemble)
+        with self._run("ensemble", f"{time.time_ns()}", name, tags, note) as (run, folder):
+            self._log_values(run, [RunMetric(*value) for value in values.items()], {"method": ensemble.method})
             document = replace(ensemble, run_id=run.info.run_id).to_document()
-            (folder / "ensemble.json").write_text(json.dumps(document, indent=1))
-            vault.oof_frame(oof).to_parquet(folder / "oof.parquet", index=False)
-            if test is not None:
-                vault.test_frame(test).to_parquet(folder / "test.parquet", index=False)
+            (folder / _ENSEMBLE).write_text(json.dumps(document, indent=1))
+            write_predictions(oof, test, schema, folder)
             for member in members:
-                self._enrol(member, run.info.run_id)
+                self._tag_member(member, run.info.run_id)
         return str(run.info.run_id)
 
-    def record_import(self, result: TrialResult, vault: PredictionSchema, *, metric: str) -> tuple[str, bool]:
-        """Write a run for predictions made elsewhere, in the place of those that had their name.
+    def log_import(self, result: TrialResult, schema: PredictionSchema, *, metric: str) -> tuple[str, bool]:
+        """Write a run for predictions made elsewhere; it replaces earlier ones of the same name.
 
         Args:
             result: the predictions and their scores; their name is the family.
-            vault: how predictions are laid out.
+            schema: the layout of predictions.
             metric: the name under which the score is logged.
 
         Returns:
             The run's id, and whether others had the name.
         """
         before = self._search(f"tags.`workbench.kind` = 'imported' AND tags.`workbench.family` = '{result.family}'")
-        tags = {"state": result.state, "family": result.family, "folds": vault.hash}
-        shown = f"{result.family}, imported · {_end(result)}"
-        with self._run("imported", f"{time.time_ns()}", shown, tags, {}) as made:
-            run, folder = made
-            self._write(run, run_metrics.trial_metrics(result, metric), {})
-            _write_frames(result, vault, folder)
-        # Ensembles that were made with them name their run, so it is not written over.
+        tags = {"state": result.state, "family": result.family, "folds": schema.hash}
+        name = run_text.import_run_name(result)
+        with self._run("imported", f"{time.time_ns()}", name, tags, {}) as (run, folder):
+            self._log_values(run, run_metrics.trial_metrics(result, metric), {})
+            write_predictions(result.oof, result.test, schema, folder)
+            write_curves(result, folder)
+        # Existing ensembles refer to the earlier runs, so these are deleted in MLflow's sense and not overwritten.
         for old in before:
             self._client.delete_run(old.info.run_id)
         return str(run.info.run_id), bool(before)
 
-    def imports(self, metric: str) -> list[Imported]:
-        """Return what was imported, the newest of each name.
+    def imports(self, metric: str) -> list[ImportedPredictions]:
+        """Return the imported predictions, the newest of each name.
 
         Args:
             metric: the name under which scores are logged.
         """
+        metric = run_metrics.metric_name(metric)
         runs = self._search("tags.`workbench.kind` = 'imported' AND status = 'FINISHED'")
         newest = {run.data.tags["workbench.family"]: run for run in reversed(runs)}
         return [
-            Imported(run.info.run_id, name, run.data.metrics[run_metrics.metric_name(metric)])
+            ImportedPredictions(run.info.run_id, name, run.data.metrics[metric])
             for name, run in newest.items()
-            if run_metrics.metric_name(metric) in run.data.metrics
+            if metric in run.data.metrics
         ]
 
-    def close(self) -> None:
-        """Close the runs that a dead process left open, but not those of trials: they are written again."""
+    def close_stale_runs(self) -> None:
+        """Close the runs that a dead process left open; those of trials stay open and are written again."""
         where = "tags.`workbench.kind` != 'trial' AND tags.`workbench.kind` != 'study' AND status = 'RUNNING'"
         for run in self._client.search_runs([self.experiment_id], where):
             self._client.set_terminated(run.info.run_id, "KILLED")
@@ -252,84 +250,80 @@ class Tracker:
             StudyError: there is none yet.
         """
         where = "tags.`workbench.kind` = 'ensemble' AND status = 'FINISHED'"
-        runs = self._search(where, most=1)
+        runs = self._search(where, limit=1)
         if not runs:
             raise StudyError(f"Study {self._study!r} has no ensemble yet. Make one with 'workbench run' or 'ensemble'.")
         run_id = str(runs[0].info.run_id)
-        document = json.loads(self._artifact(run_id, "ensemble.json").read_text())
+        document = json.loads(self._artifacts.path(run_id, _ENSEMBLE).read_text())
         return replace(EnsembleResult.from_document(document), run_id=run_id)
 
-    def predictions(self, run_id: str, vault: PredictionSchema, *, test: bool = True) -> Predictions:
+    def predictions(self, run_id: str, schema: PredictionSchema, *, test: bool = True) -> Predictions:
         """Return the predictions of a run; without `test`, the out-of-fold ones alone.
 
         Raises:
-            StudyError: they are missing, or not of this study's rows and folds.
+            StudyError: they are missing, or have other rows or folds than the schema.
         """
-        oof = self._frame(run_id, "oof.parquet", vault.oof_keys())
-        wanted = test and vault.test_ids is not None
-        rows = self._frame(run_id, "test.parquet", vault.test_keys()) if wanted else None
-        return Predictions(vault.predictions(oof), None if rows is None else vault.predictions(rows))
+        return self._artifacts.predictions(run_id, schema, test=test)
 
     def curves(self, run_id: str) -> dict[tuple[int, int], dict[str, list[float]]]:
-        """Return the curve of each (repeat, fold) of a trial; none of a family that tells of no losses.
+        """Return the curve of each (repeat, fold) of a trial; empty for a family without losses.
 
         Raises:
             StudyError: they cannot be read.
         """
-        if "curves.parquet" not in {file.path for file in self._client.list_artifacts(run_id)}:
-            return {}
-        frame = pd.read_parquet(self._artifact(run_id, "curves.parquet"))
-        losses = [name for name in frame.columns if name not in ("repeat", "fold")]
-        found: dict[tuple[int, int], dict[str, list[float]]] = {}
-        for repeat, fold in frame[["repeat", "fold"]].drop_duplicates().to_numpy().tolist():
-            own = frame[(frame["repeat"] == repeat) & (frame["fold"] == fold)]
-            found[repeat, fold] = {name: own[name].tolist() for name in losses}
-        return found
+        return self._artifacts.curves(run_id)
 
-    def nets(self, run_id: str) -> Path | None:
-        """Return the folder with what there is to see of a trial's nets; None where there is nothing.
+    def net_artifacts(self, run_id: str) -> Path | None:
+        """Return the folder with the artifacts of a trial's nets; None if there is none.
 
         Raises:
             StudyError: it cannot be read.
         """
-        known = {file.path for file in self._client.list_artifacts(run_id)}
-        return self._artifact(run_id, NETS) if NETS in known else None
+        return self._artifacts.path(run_id, NETS) if self._artifacts.has(run_id, NETS) else None
 
     def study_run(self) -> str:
-        """Return the id of the run that carries the study's own figures and files; there is one, made when missing."""
-        every = {"workbench.kind": "study", "workbench.study": self._study}
+        """Return the id of the run that carries the study's own figures and files; a missing one is created."""
+        tags = {"workbench.kind": "study", "workbench.study": self._study}
         experiment = self.experiment_id
-        # A report may be asked for while the study runs: two processes must not make one each.
+        # A report may be written while the study runs: two processes must not create one run each.
         with mlflow_store.lock(self._home):
-            found = self._search("tags.`workbench.kind` = 'study'", most=1)
-            run = found[0] if found else self._client.create_run(experiment, tags=every, run_name="study")
+            found = self._search("tags.`workbench.kind` = 'study'", limit=1)
+            run = found[0] if found else self._client.create_run(experiment, tags=tags, run_name="study")
         if run.info.status != "FINISHED":
             self._client.set_terminated(run.info.run_id, "FINISHED")
         return str(run.info.run_id)
 
-    def attach(self, run_id: str, file: Path, folder: str | None = None) -> None:
-        """Keep a copy of a file with a run, in a folder of its artifacts where one is named."""
+    def log_artifact(self, run_id: str, file: Path, folder: str | None = None) -> None:
+        """Copy a file to a run's artifacts, into the named folder if there is one."""
         self._client.log_artifact(run_id, str(file), folder)
 
     @contextmanager
     def _run(
-        self, kind: Kind, key: str, name: str, tags: Mapping[str, str], more: Mapping[str, str], *, seconds: float = 0
+        self,
+        kind: RunKind,
+        key: str,
+        name: str,
+        tags: Mapping[str, str],
+        note: Mapping[str, str],
+        *,
+        seconds: float = 0,
     ) -> Iterator[tuple[Run, Path]]:
-        """Find or make the run of `key`, begun `seconds` ago; it is finished when its artifacts are there."""
+        """Find or create the run of `key`, begun `seconds` ago; it is finished once its artifacts are logged."""
         from mlflow.entities import RunTag
 
-        mark = '"' if "'" in key else "'"
-        where = f"tags.`workbench.{kind}` = {mark}{key}{mark}"
+        quote = '"' if "'" in key else "'"
+        where = f"tags.`workbench.{kind}` = {quote}{key}{quote}"
         found = self._client.search_runs([self.experiment_id], where, max_results=1)
         own = {"kind": kind, "study": self._study, kind: key, **tags}
-        every = {f"workbench.{k}": v for k, v in own.items()} | {"mlflow.runName": name, **self._origin.tags, **more}
+        every = {f"workbench.{k}": v for k, v in own.items()}
+        every |= {"mlflow.runName": name, **self._provenance.tags, **note}
         began = int(1000 * (time.time() - seconds))
         run = found[0] if found else self._client.create_run(self.experiment_id, began, every, name)
         if found:
-            # Written by a command that died before it could tell Optuna; the trial may end otherwise now.
+            # The command that wrote this run died before it could tell Optuna; the trial may end differently now.
             stale = run.data.tags.keys() & {_NOTE} - every.keys()
-            now = [RunTag(k, v) for k, v in {**every, **dict.fromkeys(stale, "")}.items()]
-            self._client.log_batch(run.info.run_id, tags=now)
+            updated = [RunTag(k, v) for k, v in {**every, **dict.fromkeys(stale, "")}.items()]
+            self._client.log_batch(run.info.run_id, tags=updated)
         if self._inputs:
             self._client.log_inputs(run.info.run_id, datasets=self._inputs)
         with tempfile.TemporaryDirectory() as folder:
@@ -338,96 +332,42 @@ class Tracker:
                 self._client.log_artifacts(run.info.run_id, folder)
         self._client.set_terminated(run.info.run_id, "FAILED" if tags["state"] == "failed" else "FINISHED")
 
-    def _search(self, where: str, most: int = 1000) -> list[Run]:
-        """Return the runs of ensembles or imports that fit, the newest first."""
-        # A question must not make what it asks about.
+    def _search(self, where: str, limit: int = 1000) -> list[Run]:
+        """Return the matching runs of ensembles, imports or the study, the newest first."""
+        # A search must not create the database that it searches.
         if not self._home.database.exists():
             return []
         newest = ["start_time DESC", "tags.`workbench.ensemble` DESC", "tags.`workbench.imported` DESC"]
-        return list(self._client.search_runs([self.experiment_id], where, max_results=most, order_by=newest))
+        return list(self._client.search_runs([self.experiment_id], where, max_results=limit, order_by=newest))
 
-    def _write(self, run: Run, values: Sequence[RunMetric], params: Mapping[str, Any]) -> None:
+    def _log_values(self, run: Run, values: Sequence[RunMetric], params: Mapping[str, Any]) -> None:
+        """Log metrics, those that are finite, and parameters."""
         from mlflow.entities import Metric, Param
 
-        # With the run's own time as their stamp, points written twice are the same points.
-        own = run.info.start_time
-        made = [
-            Metric(run_metrics.metric_name(each.name), each.value, each.stamp or own, each.step)
+        # With the run's start as their time, metrics that are written twice are the same points.
+        start_time = run.info.start_time
+        metrics = [
+            Metric(run_metrics.metric_name(each.name), each.value, each.timestamp or start_time, each.step)
             for each in values
             if np.isfinite(each.value)
         ]
-        given = [Param(run_metrics.metric_name(k), str(v)[:_LONGEST_PARAM]) for k, v in params.items()]
-        for start in range(0, max(len(made), 1), _MOST_METRICS):
-            self._client.log_batch(run.info.run_id, made[start : start + _MOST_METRICS], given if not start else ())
+        given = [Param(run_metrics.metric_name(k), str(v)[:_MAX_PARAM]) for k, v in params.items()]
+        for start in range(0, max(len(metrics), 1), _MAX_METRICS):
+            self._client.log_batch(run.info.run_id, metrics[start : start + _MAX_METRICS], given if not start else ())
 
-    def _artifact(self, run_id: str, name: str) -> Path:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return Path(self._client.download_artifacts(run_id, name))
-        except (MlflowException, OSError) as error:
-            reason = " ".join(str(error).rstrip(".").split())
-            raise StudyError(
-                f"Study {self._study!r}: run {run_id} must have the artifact {name}. It cannot be read: {reason}. "
-                f"Restore it below {self._home.artifacts}, or give the study another name and run it anew."
-            ) from error
-
-    def _frame(self, run_id: str, name: str, keys: pd.DataFrame) -> pd.DataFrame:
-        """Return the predictions in an artifact, whose rows must have `keys`."""
-        frame = pd.read_parquet(self._artifact(run_id, name))
-        if not all(np.array_equal(frame.get(key, []), keys[key]) for key in keys):
-            raise StudyError(
-                f"Study {self._study!r}: {name} of run {run_id} must hold this study's rows and folds. It holds others."
-            )
-        return frame
-
-    def _members(self, ensemble: EnsembleResult) -> list[Run]:
-        """Return the runs of an ensemble's members, all those of one that is the mean of several; in one question."""
+    def _member_runs(self, ensemble: EnsembleResult) -> list[Run]:
+        """Return the runs of an ensemble's members, in one query; a member that is a mean of trials has several."""
         wanted = dict.fromkeys(run_id for member in ensemble.members for run_id in member.run_ids)
         if not wanted:
             return []
-        # A member of another study is in that one's experiment.
+        # A member of another study is in that study's experiment.
         others = {member.study or self._study for member in ensemble.members} - {self._study}
         experiments = [self.experiment_id, *(Tracker(self._home, other).experiment_id for other in sorted(others))]
         listed = ", ".join(f"'{run_id}'" for run_id in wanted)
         where = f"attributes.run_id IN ({listed})"
         return list(self._client.search_runs(experiments, where, max_results=len(wanted)))
 
-    def _enrol(self, member: Run, ensemble: str) -> None:
+    def _tag_member(self, member: Run, ensemble: str) -> None:
         """Tag a run with an ensemble that it is a member of, the newest last."""
         before = member.data.tags.get(_MEMBER, "").split()
-        self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MOST_ENSEMBLES:]))
-
-
-def _links(ensemble: EnsembleResult, members: Sequence[Run]) -> str:
-    """Return a table of an ensemble's members and their weights, as Markdown."""
-    experiments = {run.info.run_id: run.info.experiment_id for run in members}
-    lines = ["| member | weight |", "| --- | --- |"]
-    for member in ensemble.members:
-        link = run_view.of_run(experiments.get(member.run_id, 0), member.run_id)
-        lines.append(f"| [{member.name}]({link}) | {member.weight:.4f} |")
-    return "\n".join(lines)
-
-
-def _end(result: TrialResult) -> str:
-    """Return what a trial came to, as its run's name has it: its score, or why there is none."""
-    if result.score is not None:
-        return f"{result.score:.5g}"
-    reason = " ".join((result.reason or result.state).split())
-    told = reason if reason.startswith(result.state) else f"{result.state}: {reason}"
-    return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 1]}…"
-
-
-def _write_frames(result: TrialResult, vault: PredictionSchema, folder: Path) -> None:
-    """Write the predictions of a complete trial, and the curves of any."""
-    if result.oof is not None:
-        vault.oof_frame(result.oof).to_parquet(folder / "oof.parquet", index=False)
-    if result.test is not None:
-        vault.test_frame(result.test).to_parquet(folder / "test.parquet", index=False)
-    curves = [
-        pd.DataFrame(dict(curve)).assign(repeat=repeat, fold=fold)
-        for (repeat, fold), curve in result.curves.items()
-        if curve
-    ]
-    if curves:
-        pd.concat(curves).to_parquet(folder / "curves.parquet", index=False)
+        self._client.set_tag(member.info.run_id, _MEMBER, " ".join([*before, ensemble][-_MAX_ENSEMBLES:]))

@@ -1,4 +1,4 @@
-"""KerasTuner's HyperEfficientNet: EfficientNet (Tan and Le, 2019) with the weights of ImageNet, tuned as a whole."""
+"""KerasTuner's HyperEfficientNet: EfficientNet (Tan and Le, 2019) with ImageNet weights, fine-tuned as a whole."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from typing import Any
 import keras
 
 from workbench.errors import FamilyError
-from workbench.models.nn import applications, image_input, training
-from workbench.models.nn.training import load
+from workbench.models.nn import applications
+from workbench.models.nn.image_input import ImageStatistics
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space.hypermodels import application
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a net that HyperEfficientNet builds.
 
     Raises:
-        FamilyError: its weights are not here and cannot be fetched.
+        FamilyError: its weights are not here and cannot be downloaded.
     """
-    return applications.fit(_build, "hyper_efficientnet", hp, problem, train, valid, setting)
+    return applications.fit(_build, "hyper_efficientnet", hp, problem, train, valid, context)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
-    entrance = keras.Input(known.shape, dtype=known.dtype)
-    # The net scales bytes itself, and knows photographs only.
-    hidden = keras.layers.Rescaling(255 / known.brightest)(entrance)
-    if len(known.shape) == 2:
-        hidden = keras.layers.Reshape((*known.shape, 1))(hidden)
-    if known.channels == 1:
+def _build(hp: Any, problem: Problem, statistics: ImageStatistics) -> Any:
+    start = keras.Input(statistics.shape, dtype=statistics.dtype)
+    # The net rescales pixel values up to 255 itself, and takes three channels.
+    hidden = keras.layers.Rescaling(255 / statistics.max_value)(start)
+    if len(statistics.shape) == 2:
+        hidden = keras.layers.Reshape((*statistics.shape, 1))(hidden)
+    if statistics.channels == 1:
         hidden = keras.layers.Concatenate()([hidden] * 3)
     try:
         return application("HyperEfficientNet", input_tensor=hidden, classes=problem.classes).build(hp)
     except Exception as error:
-        # Keras has no error of its own for what it cannot fetch.
+        # Keras raises a bare Exception if a download fails.
         if "URL fetch failure" not in str(error):
             raise
         version = str(hp.get("version")).lower()

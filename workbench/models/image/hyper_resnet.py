@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.models.nn import applications, image_input, training
-from workbench.models.nn.training import load
+from workbench.models.nn import applications, image_input
+from workbench.models.nn.image_input import ImageStatistics
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space.hypermodels import application
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a net that HyperResNet builds."""
-    return applications.fit(_build, "hyper_resnet", hp, problem, train, valid, setting)
+    return applications.fit(_build, "hyper_resnet", hp, problem, train, valid, context)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
-    # ResNeXt, its third version, has a layer of Python code, which cannot be read back without running it.
+def _build(hp: Any, problem: Problem, statistics: ImageStatistics) -> Any:
+    # Without ResNeXt, the third version: its Lambda layer cannot be loaded safely.
     hp.Choice("version", ["v1", "v2"], default="v2")
-    # Its default of 0.01 seldom learns anything from some thousand images.
+    # KerasTuner's default of 0.01 seldom learns anything from a few thousand images.
     hp.Choice("learning_rate", [0.1, 0.01, 0.001], default=0.001)
-    _, hidden = image_input.image_input(None, known)
+    _, hidden = image_input.build_image_input(None, statistics)
     return application("HyperResNet", input_tensor=hidden, classes=problem.classes).build(hp)

@@ -1,4 +1,4 @@
-"""Inception nets: branches that look at an image in windows of several sizes, joined again (Szegedy et al., 2015)."""
+"""Inception nets: parallel branches with several kernel sizes, concatenated (Szegedy et al., 2015)."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ from typing import Any
 
 import keras
 
-from workbench.models.nn import heads, image_input, stem, training
+from workbench.models.nn import heads, image_input, image_stem
 from workbench.models.nn.conv_layers import ConvLayers
-from workbench.models.nn.training import load
+from workbench.models.nn.image_input import ImageStatistics
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a net of parallel branches."""
-    return image_input.fit(_build, hp, problem, train, valid, setting)
+    return image_input.fit(_build, hp, problem, train, valid, context)
 
 
-def _build(hp: Any, problem: Problem, known: image_input.PixelStatistics) -> Any:
-    start, hidden, made, filters, stages = stem.search_stem(hp, known)
-    depth = hp.Int("blocks", 1, 3, default=1)
-    twice = hp.Choice("wide", ["3x3 twice", "5x5"]) == "3x3 twice"
+def _build(hp: Any, problem: Problem, statistics: ImageStatistics) -> Any:
+    start, hidden, layers, filters, stages = image_stem.build_image_stem(hp, statistics)
+    blocks = hp.Int("blocks", 1, 3, default=1)
+    factorized = hp.Choice("wide", ["3x3 twice", "5x5"]) == "3x3 twice"
     for stage in range(stages):
         if stage and min(hidden.shape[1:3]) >= 2:
             hidden = keras.layers.MaxPooling2D(3, strides=2, padding="same")(hidden)
-        for _ in range(depth):
-            hidden = _branched(made, hidden, min(512, filters * 2 ** (stage + 1)), twice=twice)
-    hidden = made.dropped(keras.layers.GlobalAveragePooling2D()(hidden))
-    return keras.Model(start, heads.output_layer(hidden, problem))
+        for _ in range(blocks):
+            hidden = _apply_branches(layers, hidden, min(512, filters * 2 ** (stage + 1)), factorized=factorized)
+    hidden = layers.apply_dropout(keras.layers.GlobalAveragePooling2D()(hidden))
+    return keras.Model(start, heads.build_output_layer(hidden, problem))
 
 
-def _branched(made: ConvLayers, given: Any, filters: int, *, twice: bool) -> Any:
-    """Return four branches side by side, in about the shares of channels of the paper's first module (its table 1).
+def _apply_branches(layers: ConvLayers, inputs: Any, filters: int, *, factorized: bool) -> Any:
+    """Apply four branches and concatenate them, with about the channel shares of the paper's first module (table 1).
 
     Args:
-        made: how convolutions are made.
-        given: what all branches see.
-        filters: of all branches together.
-        twice: whether 5×5 is seen by two convolutions of 3×3 (Szegedy et al., 2016).
+        layers: the hyperparameters of the layers.
+        inputs: the input of all branches.
+        filters: the filters of all branches together.
+        factorized: whether two 3×3 convolutions replace the 5×5 one (Szegedy et al., 2016).
     """
 
-    def convolved(hidden: Any, share: float, kernel: int) -> Any:
-        return made.activated(made.normalised(made.convolved(hidden, max(1, round(filters * share)), kernel=kernel)))
+    def convolve(hidden: Any, share: float, kernel: int) -> Any:
+        width = max(1, round(filters * share))
+        return layers.activate(layers.normalize(layers.convolve(hidden, width, kernel=kernel)))
 
-    near = convolved(given, 1 / 4, 1)
-    middle = convolved(convolved(given, 3 / 8, 1), 1 / 2, 3)
-    far = convolved(given, 1 / 16, 1)
-    far = convolved(convolved(far, 1 / 8, 3), 1 / 8, 3) if twice else convolved(far, 1 / 8, 5)
-    pooled = convolved(keras.layers.MaxPooling2D(3, strides=1, padding="same")(given), 1 / 8, 1)
-    return keras.layers.Concatenate()([near, middle, far, pooled])
+    narrow = convolve(inputs, 1 / 4, 1)
+    middle = convolve(convolve(inputs, 3 / 8, 1), 1 / 2, 3)
+    wide = convolve(inputs, 1 / 16, 1)
+    wide = convolve(convolve(wide, 1 / 8, 3), 1 / 8, 3) if factorized else convolve(wide, 1 / 8, 5)
+    pooled = convolve(keras.layers.MaxPooling2D(3, strides=1, padding="same")(inputs), 1 / 8, 1)
+    return keras.layers.Concatenate()([narrow, middle, wide, pooled])

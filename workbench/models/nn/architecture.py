@@ -1,4 +1,4 @@
-"""What the nets in a model look like: how many parameters they have, their layers in a table, their diagram."""
+"""Descriptions of the nets in a model: parameter counts, a table of the layers, a diagram."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ from workbench.models.protocol import Model
 SIZES, TABLE, DIAGRAM = "size.json", "architecture.txt", "architecture.png"
 """The files that `write` and `draw` make."""
 
-# Signs in a line of the table of layers: names and shapes stand whole in it.
-_LINE = 120
-# A diagram of more layers is of no use, and takes long.
-_MOST_LAYERS = 250
+# Characters in a line of the layer table: enough for whole names and shapes.
+_LINE_LENGTH = 120
+# A diagram with more layers is unreadable and takes long to draw.
+_MAX_DRAWN_LAYERS = 250
 _DPI = 60
 
 
-def nets(model: Model) -> Mapping[str, Any]:
-    """Return the Keras nets in a fitted model in the order in which rows go through them, by what they do.
+def find_nets(model: Model) -> Mapping[str, Any]:
+    """Return the Keras nets in a fitted model by name, in the order in which rows pass through them.
 
-    Of a model that holds others, as one for each target, they are theirs, by the name of the other first.
+    The nets of a model that holds other models, such as one for each target, have the other model's name in front.
     """
     found: dict[str, Any] = dict(getattr(model, "nets", {}))
     for name, other in getattr(model, "others", {}).items():
-        found |= {f"{name} {own}".strip(): net for own, net in nets(other).items()}
+        found |= {f"{name} {net_name}".strip(): net for net_name, net in find_nets(other).items()}
     return found
 
 
-def parameter_counts(model: Model) -> dict[str, int]:
-    """Return how many `parameters` the nets in a model have, and `trainable_parameters`; nothing of a model without."""
-    found = nets(model).values()
-    if not found:
+def count_parameters(model: Model) -> dict[str, int]:
+    """Return the number of `parameters` and `trainable_parameters` of a model's nets; empty without nets."""
+    nets = find_nets(model).values()
+    if not nets:
         return {}
     return {
-        "parameters": sum(_count(net.weights) for net in found),
-        "trainable_parameters": sum(_count(net.trainable_weights) for net in found),
+        "parameters": sum(_count_values(net.weights) for net in nets),
+        "trainable_parameters": sum(_count_values(net.trainable_weights) for net in nets),
     }
 
 
 def write(model: Model, folder: Path) -> None:
-    """Write the sizes and the layers of a model's nets into a folder; of a model without nets nothing."""
-    if nets(model):
+    """Write the parameter counts and the layer tables of a model's nets into a folder; nothing without nets."""
+    if find_nets(model):
         folder.mkdir(exist_ok=True)
-        (folder / SIZES).write_text(json.dumps(parameter_counts(model)))
-        (folder / TABLE).write_text(text(model), encoding="utf-8")
+        (folder / SIZES).write_text(json.dumps(count_parameters(model)))
+        (folder / TABLE).write_text(format_layers(model), encoding="utf-8")
 
 
-def text(model: Model) -> str:
-    """Return Keras's tables of the layers of the nets in a model, those in them expanded, and how large they are."""
+def format_layers(model: Model) -> str:
+    """Return Keras's summary tables of a model's nets, with nested nets expanded, and the parameter counts."""
     lines: list[str] = []
-    with _wide():
-        for name, net in nets(model).items():
-            told: list[str] = []
-            net.summary(line_length=_LINE, expand_nested=True, show_trainable=True, print_fn=told.append)
-            # What follows the table counts the optimizer's own values as well.
-            table = itertools.takewhile(lambda line: "Total params:" not in line, "\n".join(told).splitlines())
-            lines += [*([f"{name}:"] if len(nets(model)) > 1 else []), *table]
-    sizes = parameter_counts(model)
+    nets = find_nets(model)
+    with _widen_terminal():
+        for name, net in nets.items():
+            summary: list[str] = []
+            net.summary(line_length=_LINE_LENGTH, expand_nested=True, show_trainable=True, print_fn=summary.append)
+            # Keras's own totals after the table include the optimizer's variables.
+            table = itertools.takewhile(lambda line: "Total params:" not in line, "\n".join(summary).splitlines())
+            lines += [*([f"{name}:"] if len(nets) > 1 else []), *table]
+    sizes = count_parameters(model)
     lines.append(f"{sizes['parameters']:,} parameters, {sizes['trainable_parameters']:,} of them trained")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def draw(model: Model, folder: Path) -> None:
-    """Draw the net in a model, the last one of several, into a folder.
+    """Draw a diagram of a model's last net into a folder.
 
     Raises:
-        Exception: graphviz or pydot is missing, or graphviz fails; the caller can do without the diagram.
+        Exception: graphviz or pydot is missing, or graphviz fails; the diagram is optional for the caller.
     """
-    found = list(nets(model).values())
-    if not found or len(found[-1].layers) > _MOST_LAYERS:
+    nets = list(find_nets(model).values())
+    if not nets or len(nets[-1].layers) > _MAX_DRAWN_LAYERS:
         return
     import keras
 
     keras.utils.plot_model(
-        found[-1],
+        nets[-1],
         folder / DIAGRAM,
         show_shapes=True,
         show_layer_names=True,
@@ -88,15 +89,15 @@ def draw(model: Model, folder: Path) -> None:
     )
 
 
-def _count(weights: Any) -> int:
+def _count_values(weights: Any) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
 @contextmanager
-def _wide() -> Iterator[None]:
-    """Let Keras take the line for long enough, which it otherwise asks the terminal for, and cuts the table there."""
+def _widen_terminal() -> Iterator[None]:
+    """Set COLUMNS, so that Keras does not cut the table at the terminal's width."""
     before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(_LINE + 4)
+    os.environ["COLUMNS"] = str(_LINE_LENGTH + 4)
     try:
         yield
     finally:

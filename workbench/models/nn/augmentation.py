@@ -1,6 +1,6 @@
-"""Images changed a little each time a net sees them while it trains; layers that do nothing when it predicts.
+"""Random changes of images during training; the layers do nothing at inference.
 
-What is left to search: nothing, little (flips and shifts), or much (rotation, zoom, crop, contrast and cutout too).
+The search chooses no augmentation, little (flips and shifts), or much (rotation, zoom, crop, contrast and cutout, too).
 """
 
 from __future__ import annotations
@@ -9,59 +9,59 @@ from typing import Any
 
 import keras
 
-_SEEN = {"little": ("flip", "shift"), "much": ("flip", "shift", "rotation", "zoom", "crop", "contrast", "cutout")}
+_CHANGES = {"little": ("flip", "shift"), "much": ("flip", "shift", "rotation", "zoom", "crop", "contrast", "cutout")}
 
 
-def search_augmentation(hp: Any, channels: int, *, pays: bool) -> dict[str, Any]:
-    """Return how much images are changed; what is not asked for is missing.
+def search_augmentation(hp: Any, channels: int, *, by_default: bool) -> dict[str, Any]:
+    """Return the strength of each change; changes that are off are missing.
 
     Args:
         hp: the search space.
-        pays: whether something is changed by default: in a few epochs a net does not get to see it.
-        channels: of the images. Grey ones are often letters and digits, which must not be flipped unasked.
+        channels: of the images. Grey images are often letters and digits, so they are not flipped by default.
+        by_default: whether the default is little augmentation instead of none.
     """
-    amount = hp.Choice("augmentation", ["little", "none", "much"], default="little" if pays else "none")
+    amount = hp.Choice("augmentation", ["little", "none", "much"], default="little" if by_default else "none")
     with hp.conditional_scope("augmentation", ["little", "much"]):
-        asked = {
+        strengths = {
             "flip": hp.Choice("flip", ["none", "horizontal", "both"], default="horizontal" if channels > 1 else "none"),
             "shift": hp.Float("shift", 0.0, 0.2, step=0.05, default=0.1),
         }
     with hp.conditional_scope("augmentation", ["much"]):
-        asked |= {
+        strengths |= {
             "rotation": hp.Float("rotation", 0.0, 0.1, step=0.02, default=0.04),
             "zoom": hp.Float("zoom", 0.0, 0.2, step=0.05, default=0.1),
             "crop": hp.Float("crop", 0.0, 0.3, step=0.1, default=0.0),
             "contrast": hp.Float("contrast", 0.0, 0.4, step=0.1, default=0.2),
             "cutout": hp.Float("cutout", 0.0, 0.3, step=0.05, default=0.1),
         }
-    return {name: asked[name] for name in _SEEN.get(amount, ())}
+    return {name: strengths[name] for name in _CHANGES.get(amount, ())}
 
 
-def augment(asked: dict[str, Any], hidden: Any) -> Any:
-    """Return images with values between -1 and 1 flipped, shifted, turned, zoomed, cropped, and of another contrast."""
+def augment(strengths: dict[str, Any], hidden: Any) -> Any:
+    """Flip, shift, rotate, zoom and crop images with values between -1 and 1, and change their contrast."""
     layers, grey = keras.layers, hidden.shape[-1] == 1
-    # Grey images mostly stand on one ground; a photograph goes on at its edge.
-    filled = {"fill_mode": "constant" if grey else "nearest"}
-    if asked.get("flip", "none") != "none":
-        mode = {"horizontal": "horizontal", "both": "horizontal_and_vertical"}[asked["flip"]]
+    # Grey images mostly have a uniform background; a photograph continues with its edge pixels.
+    fill = {"fill_mode": "constant" if grey else "nearest"}
+    if strengths.get("flip", "none") != "none":
+        mode = {"horizontal": "horizontal", "both": "horizontal_and_vertical"}[strengths["flip"]]
         hidden = layers.RandomFlip(mode)(hidden)
-    if amount := asked.get("shift"):
-        # By whole pixels: between them an image blurs, and those to be predicted are not blurred.
-        hidden = layers.RandomTranslation(amount, amount, interpolation="nearest", **filled)(hidden)
-    if amount := asked.get("rotation"):
-        hidden = layers.RandomRotation(amount, **filled)(hidden)
-    if amount := asked.get("zoom"):
-        hidden = layers.RandomZoom((-amount, amount), **filled)(hidden)
-    if amount := asked.get("crop"):
-        # Height and width are drawn apart: what is left is stretched to the image's size.
-        hidden = layers.RandomZoom((-amount, 0.0), (-amount, 0.0), **filled)(hidden)
-    if amount := asked.get("contrast"):
+    if amount := strengths.get("shift"):
+        # Shifts by whole pixels: interpolation blurs, and the images to predict are not blurred.
+        hidden = layers.RandomTranslation(amount, amount, interpolation="nearest", **fill)(hidden)
+    if amount := strengths.get("rotation"):
+        hidden = layers.RandomRotation(amount, **fill)(hidden)
+    if amount := strengths.get("zoom"):
+        hidden = layers.RandomZoom((-amount, amount), **fill)(hidden)
+    if amount := strengths.get("crop"):
+        # Height and width are drawn separately; the crop is stretched to the image's size.
+        hidden = layers.RandomZoom((-amount, 0.0), (-amount, 0.0), **fill)(hidden)
+    if amount := strengths.get("contrast"):
         hidden = layers.RandomContrast(amount, value_range=(-1, 1))(hidden)
     return hidden
 
 
-def erase(asked: dict[str, Any], hidden: Any) -> Any:
-    """Return standardised images with a patch set to their mean (cutout, DeVries and Taylor, 2017)."""
-    if not asked.get("cutout"):
+def cut_out(strengths: dict[str, Any], hidden: Any) -> Any:
+    """Set a patch of standardised images to their mean (cutout, DeVries and Taylor, 2017)."""
+    if not strengths.get("cutout"):
         return hidden
-    return keras.layers.RandomErasing(scale=(0.02, 0.02 + asked["cutout"]), fill_value=0.0)(hidden)
+    return keras.layers.RandomErasing(scale=(0.02, 0.02 + strengths["cutout"]), fill_value=0.0)(hidden)

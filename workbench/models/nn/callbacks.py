@@ -1,4 +1,4 @@
-"""Who looks on while a net trains: what the study file asks for under `training`, and the user's own."""
+"""Keras callbacks of a training: those of the study file's `training` section, and the user's own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.config import TrainingConfig
 from workbench.errors import FamilyError
-from workbench.models.nn import backbones, word_vectors
+from workbench.models.nn import backbone_config, word_vectors
 from workbench.models.wrappers import user_code
 
 if TYPE_CHECKING:
     from workbench.models.nn.optimizer import LearningRateSchedule
     from workbench.models.protocol import FitContext
 
+# The keys of `training` that name a folder.
+_FOLDERS = ("csv_log", "checkpoint", "tensorboard")
+
 
 def check_tensorboard() -> None:
-    """Refuse TensorBoard where it is not installed.
+    """Check that TensorBoard is installed.
 
     Raises:
         FamilyError: it is not.
@@ -29,68 +32,68 @@ def check_tensorboard() -> None:
 
 def resolve_paths(training: TrainingConfig, resolve: Callable[[str], Path]) -> TrainingConfig:
     """Return `training` with absolute paths, which mean the same in every process."""
-    found: dict[str, Any] = {
+    update: dict[str, Any] = {
         key: str(resolve(value)) for key in _FOLDERS if (value := getattr(training, key)) is not None
     }
-    found["pretrained"] = backbones.resolve_paths(training.pretrained, resolve)
-    found["word_vectors"] = word_vectors.resolve_path(training.word_vectors, resolve)
-    own = tuple(user_code.resolve_reference(name, resolve) for name in training.callbacks)
-    return training.model_copy(update={**found, "callbacks": own})
+    update["pretrained"] = backbone_config.resolve_paths(training.pretrained, resolve)
+    update["word_vectors"] = word_vectors.resolve_path(training.word_vectors, resolve)
+    update["callbacks"] = tuple(user_code.resolve_reference(name, resolve) for name in training.callbacks)
+    return training.model_copy(update=update)
 
 
-def callbacks(setting: FitContext, schedule: LearningRateSchedule, *, stops: bool) -> list[Any]:
+def build_callbacks(context: FitContext, schedule: LearningRateSchedule, *, has_validation: bool) -> list[Any]:
     """Return the callbacks of one training.
 
     Args:
-        setting: whom to tell of every epoch, and what the study file asks for.
-        schedule: what moves the learning rate.
-        stops: whether there is a validation loss, which decides when to end and which weights are best.
+        context: the progress callback and the study file's training section.
+        schedule: the learning-rate schedule.
+        has_validation: whether there is a validation loss, which early stopping and the best weights need.
     """
     import keras
 
-    training, watched = setting.training, "val_loss" if stops else "loss"
+    training, monitored = context.training, "val_loss" if has_validation else "loss"
     found: list[Any] = [keras.callbacks.TerminateOnNaN()] if training.terminate_on_nan else []
-    found += schedule.callbacks(
-        stops=stops, patience=training.early_stopping, on_plateau=training.reduce_on_plateau, most=setting.epochs
+    found += schedule.build_callbacks(
+        has_validation=has_validation,
+        patience=training.early_stopping,
+        on_plateau=training.reduce_on_plateau,
+        max_epochs=context.epochs,
     )
     if training.csv_log is not None:
-        found.append(keras.callbacks.CSVLogger(_folder(training.csv_log, setting) / "log.csv"))
+        found.append(keras.callbacks.CSVLogger(_make_folder(training.csv_log, context) / "log.csv"))
     if training.checkpoint is not None:
-        file = _folder(training.checkpoint, setting) / "best.weights.h5"
-        best = {"monitor": watched, "save_best_only": True, "save_weights_only": True}
+        file = _make_folder(training.checkpoint, context) / "best.weights.h5"
+        best = {"monitor": monitored, "save_best_only": True, "save_weights_only": True}
         found.append(keras.callbacks.ModelCheckpoint(str(file), **best))
     if training.tensorboard is not None:
-        folder = _folder(training.tensorboard, setting)
+        folder = _make_folder(training.tensorboard, context)
         found.append(keras.callbacks.TensorBoard(str(folder), write_graph=False))
-    found += [_own(name) for name in training.callbacks]
-    # The last, so that a trial is ended after the others have seen the epoch.
-    of = None if schedule.horizon is None else schedule.epochs(setting.epochs)
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: setting.watch(epoch, dict(logs or {}), of=of)
+    found += [_build_custom(name) for name in training.callbacks]
+    # The progress callback comes last: it may end the trial, and the other callbacks must see the epoch first.
+    total = None if schedule.horizon is None else schedule.limit_epochs(context.epochs)
+    progress = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: context.watch(epoch, dict(logs or {}), of=total)
     )
-    return [*found, watch]
+    return [*found, progress]
 
 
-_FOLDERS = ("csv_log", "checkpoint", "tensorboard")
-
-
-def _folder(top: str, setting: FitContext) -> Path:
-    folder = Path(top) / setting.name
+def _make_folder(parent: str, context: FitContext) -> Path:
+    folder = Path(parent) / context.name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _own(name: str) -> Any:
-    """Return the user's callback, made without arguments.
+def _build_custom(name: str) -> Any:
+    """Return the user's callback, constructed without arguments.
 
     Raises:
-        FamilyError: what is made is no callback of Keras.
+        FamilyError: the object is not a Keras callback.
     """
     import keras
 
-    made = user_code.run(name)()
-    if not isinstance(made, keras.callbacks.Callback):
-        kind = type(made).__name__
-        wanted = name.rpartition(":")[2]
-        raise FamilyError(f"training.callbacks: {wanted}() must be a keras.callbacks.Callback. Received: {kind}.")
-    return made
+    callback = user_code.run(name)()
+    if not isinstance(callback, keras.callbacks.Callback):
+        kind = type(callback).__name__
+        constructor = name.rpartition(":")[2]
+        raise FamilyError(f"training.callbacks: {constructor}() must be a keras.callbacks.Callback. Received: {kind}.")
+    return callback

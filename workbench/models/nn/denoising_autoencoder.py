@@ -1,12 +1,13 @@
-"""A denoising autoencoder for tables: what its hidden layers make of a row is what other models learn from.
+"""A denoising autoencoder for tables, whose hidden activations are features for other models.
 
-After Vincent et al. (2008), with the swap noise that won Porto Seguro's Safe Driver Prediction (Jahrer, 2017): some
-values of a row are replaced by those of other rows, and the net learns to undo it, from the columns' dependence on each
-other. It needs no labels, so it also learns from the features of the rows to validate on and to predict.
+After Vincent et al. (2008), with the swap noise of the winning solution to Porto Seguro's Safe Driver Prediction
+(Jahrer, 2017): some values of a row are replaced by those of other rows, and the net learns to restore them from the
+dependence between columns. It needs no labels, so it also learns from the features of validation and test rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,129 +17,148 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
+from workbench.array import Array
 from workbench.models.nn import training
 from workbench.models.protocol import FitContext, Inputs, Model, Problem, Rows
 
-_BATCH = 256
+_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
-class AutoencoderFeatures:
-    """A table -> the activations of the autoencoder's hidden layers, all of them side by side."""
+class DenoisingEncoder:
+    """The encoder of a trained autoencoder: a table -> the activations of all hidden layers, side by side."""
 
-    view: Any
+    preprocessor: Any
     net: Any
 
-    def transform(self, x: Inputs) -> np.ndarray:
+    def transform(self, x: Inputs) -> Array:
         """Return the activations, (rows, layers · units) float32."""
-        return np.asarray(self.net.predict(self.view.transform(x), batch_size=4096, verbose=0), dtype=np.float32)
+        inputs = self.preprocessor.transform(x)
+        return np.asarray(self.net.predict(inputs, batch_size=4096, verbose=0), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write `encoder.skops` and `encoder.keras`."""
-        features.save(self.view, folder / "encoder.skops")
+        features.save(self.preprocessor, folder / "encoder.skops")
         self.net.save(folder / "encoder.keras")
 
     @classmethod
-    def load(cls, folder: Path) -> AutoencoderFeatures:
-        """Read what `save` wrote; nothing in the files is executed."""
+    def load(cls, folder: Path) -> DenoisingEncoder:
+        """Read what `save` wrote; no code in the files runs."""
         net = keras.saving.load_model(folder / "encoder.keras", compile=False, safe_mode=True)
         return cls(features.load(folder / "encoder.skops"), net)
 
 
 @dataclass(frozen=True)
-class EncodedModel:
-    """An encoder, and a model that has learnt from its activations."""
+class AutoencoderModel:
+    """An encoder, and a model that was trained on its activations."""
 
-    encoder: AutoencoderFeatures
-    beside: Any | None
-    """A view of the columns as they are, for a model that sees these too."""
+    encoder: DenoisingEncoder
+    column_preprocessor: Any | None
+    """The preprocessor of the columns for a head that takes them beside the activations; None: activations only."""
     head: Model
 
     @property
     def nets(self) -> dict[str, Any]:
-        """The nets that rows go through, one after another."""
+        """The nets that rows pass through, in order."""
         return {"encoder": self.encoder.net, **getattr(self.head, "nets", {})}
 
-    def predict(self, x: Inputs) -> np.ndarray:
+    def predict(self, x: Inputs) -> Array:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        return self.head.predict(encode(self.encoder, self.beside, x))
+        return self.head.predict(encode(self.encoder, self.column_preprocessor, x))
 
     def save(self, folder: Path) -> None:
-        """Write the encoder and what stands beside it, and the head into a folder of its own."""
+        """Write the encoder and the preprocessor, and the head into a folder of its own."""
         self.encoder.save(folder)
-        if self.beside is not None:
-            features.save(self.beside, folder / "beside.skops")
+        if self.column_preprocessor is not None:
+            features.save(self.column_preprocessor, folder / "beside.skops")
         (folder / "head").mkdir()
         self.head.save(folder / "head")
 
 
-def load(folder: Path, head: Any) -> EncodedModel:
-    """Read what `EncodedModel.save` wrote; `head` reads a folder of the head's family."""
-    beside = folder / "beside.skops"
-    return EncodedModel(
-        AutoencoderFeatures.load(folder), features.load(beside) if beside.exists() else None, head(folder / "head")
-    )
+def load(folder: Path, load_head: Callable[[Path], Model]) -> AutoencoderModel:
+    """Read what `AutoencoderModel.save` wrote; `load_head` reads the head's folder."""
+    file = folder / "beside.skops"
+    preprocessor = features.load(file) if file.exists() else None
+    return AutoencoderModel(DenoisingEncoder.load(folder), preprocessor, load_head(folder / "head"))
 
 
-def encode(encoder: AutoencoderFeatures, beside: Any | None, x: Inputs) -> np.ndarray:
-    """Return the activations, behind the columns as they are where a model sees these too."""
+def encode(encoder: DenoisingEncoder, column_preprocessor: Any | None, x: Inputs) -> Array:
+    """Return the activations, after the preprocessed columns if there is a preprocessor for them."""
     encoded = encoder.transform(x)
-    return encoded if beside is None else np.hstack([np.asarray(beside.transform(x), dtype=np.float32), encoded])
+    if column_preprocessor is None:
+        return encoded
+    return np.hstack([np.asarray(column_preprocessor.transform(x), dtype=np.float32), encoded])
 
 
-def fit(hp: Any, problem: Problem, train: Rows, setting: FitContext) -> AutoencoderFeatures:
-    """Train the autoencoder once a trial; the trial's next folds get the same encoder.
+def fit(hp: Any, problem: Problem, train: Rows, context: FitContext) -> DenoisingEncoder:
+    """Train the autoencoder once in a trial; all folds of the trial share the encoder.
 
     Args:
         hp: the search space.
-        problem: what is to be learned; of it, only the columns are looked at.
-        train: the rows to learn from where `setting` has no others.
-        setting: the rows without labels.
+        problem: the columns; its targets are not used.
+        train: the rows to learn from if `context` has no unlabelled rows.
+        context: seed and unlabelled rows.
     """
-    asked = {
-        "noise": hp.Float("swap_noise", 0.05, 0.3, step=0.05, default=0.15),
-        "units": hp.Int("encoder_units", 32, 256, step=2, sampling="log", default=128),
-        "layers": hp.Int("encoder_layers", 1, 3, default=2),
-        "steps": hp.Int("encoder_steps", 500, 8000, step=2, sampling="log", default=2000),
-    }
-    others = setting.unlabelled
-    if others is None:
-        return _fitted(problem, pd.DataFrame(train.x), setting.seed, **asked)
-    if "encoder" not in others.kept:
-        others.kept["encoder"] = _fitted(problem, pd.DataFrame(others.x), others.seed, **asked)
-    encoder: AutoencoderFeatures = others.kept["encoder"]
+    options = _AutoencoderOptions(
+        noise=hp.Float("swap_noise", 0.05, 0.3, step=0.05, default=0.15),
+        units=hp.Int("encoder_units", 32, 256, step=2, sampling="log", default=128),
+        layers=hp.Int("encoder_layers", 1, 3, default=2),
+        steps=hp.Int("encoder_steps", 500, 8000, step=2, sampling="log", default=2000),
+    )
+    unlabelled = context.unlabelled
+    if unlabelled is None:
+        return _fit_encoder(problem, pd.DataFrame(train.x), context.seed, options)
+    if "encoder" not in unlabelled.kept:
+        frame = pd.DataFrame(unlabelled.x)
+        unlabelled.kept["encoder"] = _fit_encoder(problem, frame, unlabelled.seed, options)
+    encoder: DenoisingEncoder = unlabelled.kept["encoder"]
     return encoder
 
 
-def _fitted(
-    problem: Problem, x: pd.DataFrame, seed: int, *, noise: float, units: int, layers: int, steps: int
-) -> AutoencoderFeatures:
-    """Return an encoder that was trained for so many steps, however many rows there are."""
-    training.reset_state(seed)
-    view = features.dense_preprocessor(problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False)
-    matrix = view.fit_transform(x)
-    entrance = keras.Input((matrix.shape[1],))
-    activations = [entrance]
-    for _ in range(layers):
-        layer = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")
+@dataclass(frozen=True)
+class _AutoencoderOptions:
+    """The hyperparameters of an autoencoder."""
+
+    noise: float
+    """The share of values that are swapped."""
+    units: int
+    layers: int
+    steps: int
+    """The number of training steps, whatever the number of rows."""
+
+
+def _fit_encoder(problem: Problem, x: pd.DataFrame, seed: int, options: _AutoencoderOptions) -> DenoisingEncoder:
+    training.reset_keras(seed)
+    preprocessor = features.dense_preprocessor(
+        problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False
+    )
+    matrix = preprocessor.fit_transform(x)
+    start = keras.Input((matrix.shape[1],))
+    activations = [start]
+    for _ in range(options.layers):
+        layer = keras.layers.Dense(options.units, activation="relu", kernel_initializer="he_normal")
         activations.append(layer(activations[-1]))
-    autoencoder = keras.Model(entrance, keras.layers.Dense(matrix.shape[1])(activations[-1]))
+    autoencoder = keras.Model(start, keras.layers.Dense(matrix.shape[1])(activations[-1]))
     autoencoder.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, options.steps)),
         "mean_squared_error",
         steps_per_execution=16,
         jit_compile=False,
     )
-    autoencoder.fit(SwapNoiseBatches(matrix, noise, steps=steps, seed=seed), epochs=1, verbose=0)
-    hidden = activations[1] if layers == 1 else keras.layers.Concatenate()(activations[1:])
-    return AutoencoderFeatures(view, keras.Model(entrance, hidden))
+    batches = SwapNoiseBatches(matrix, options.noise, steps=options.steps, seed=seed)
+    autoencoder.fit(batches, epochs=1, verbose=0)
+    hidden = activations[1] if options.layers == 1 else keras.layers.Concatenate()(activations[1:])
+    return DenoisingEncoder(preprocessor, keras.Model(start, hidden))
 
 
 class SwapNoiseBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """Batches of rows drawn at random, some values swapped for other rows' of the same column; and as they were."""
+    """Batches of random rows with swap noise as inputs, and the same rows without it as targets.
 
-    def __init__(self, matrix: np.ndarray, noise: float, *, steps: int, seed: int) -> None:
-        """Serve so many batches, in which `noise` is the share of the values that are swapped."""
+    Swap noise replaces a value by that of another row in the same column.
+    """
+
+    def __init__(self, matrix: Array, noise: float, *, steps: int, seed: int) -> None:
+        """Serve `steps` batches in which a share `noise` of the values is swapped."""
         super().__init__()
         self._matrix, self._noise, self._steps, self._seed = matrix, noise, steps, seed
 
@@ -146,10 +166,10 @@ class SwapNoiseBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ha
         """Return the number of batches."""
         return self._steps
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows with swapped values, and the rows."""
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
+        """Return the noisy rows and the rows."""
         rng = np.random.default_rng((self._seed, index))
         count, columns = self._matrix.shape
-        rows = self._matrix[rng.integers(count, size=min(_BATCH, count))]
+        rows = self._matrix[rng.integers(count, size=min(_BATCH_SIZE, count))]
         others = self._matrix[rng.integers(count, size=rows.shape), np.arange(columns)]
         return np.where(rng.random(rows.shape) < self._noise, others, rows), rows

@@ -1,7 +1,7 @@
-"""Features of images: what a net that is not trained any more says of them, asked once for the same images.
+"""Features of images from a frozen net, computed once for each array of images.
 
-Where there is a cache, the features of each array are kept there: a fold's training rows, its validation rows, the test
-rows. So the base runs once over each image for every fold, whatever number of trials there are.
+With a cache, the features of each array (a fold's training rows, its validation rows, the test rows) are kept there.
+The net then runs once over each image for every fold, however many trials there are.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from typing import Any
 import keras
 import numpy as np
 
+from workbench.array import Array
 from workbench.data.cache import Cache
 from workbench.models.nn import data_loader
 
-# A net's own values are many times as many as the images': the most rows at a time.
-_BATCH = 128
-# So many rows are read at a time for the digest.
-_BLOCK = 1000
+# The most rows in a batch: a net's activations are many times as large as the images.
+_MAX_BATCH_SIZE = 128
+# Rows that are hashed at a time.
+_HASHED_ROWS = 1000
 
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A view of images."""
+    """A preprocessor of images: a frozen net."""
 
     net: Any
-    """Images as they are -> (rows, values)."""
+    """Images -> (rows, values)."""
     cache: Path | None = None
-    """Where features are kept."""
+    """The folder of cached features."""
 
-    def transform(self, x: Any) -> np.ndarray:
+    def transform(self, x: Any) -> Array:
         """Return the features, (rows, values) float32."""
         if self.cache is None:
-            return self._features(x)
-        known = {"features of": _digest(x), "from": self._identity}
-        folder = Cache(self.cache).entry(known, lambda place: np.save(place / "features.npy", self._features(x)))
+            return self._compute_features(x)
+        key = {"features of": _hash_rows(x), "from": self._hash}
+        folder = Cache(self.cache).entry(key, lambda place: np.save(place / "features.npy", self._compute_features(x)))
         return np.asarray(np.load(folder / "features.npy", allow_pickle=False))
 
     def save(self, folder: Path) -> None:
@@ -48,24 +49,25 @@ class FeatureExtractor:
 
     @classmethod
     def load(cls, folder: Path) -> FeatureExtractor:
-        """Read what `save` wrote; nothing in the file is executed."""
+        """Read what `save` wrote; no code in the file runs."""
         return cls(keras.saving.load_model(folder / "extraction.keras", compile=False, safe_mode=True))
 
-    def _features(self, x: Any) -> np.ndarray:
-        batches = data_loader.Batches(x, batch=min(_BATCH, data_loader.prediction_batch_size(x)))
+    def _compute_features(self, x: Any) -> Array:
+        batch_size = min(_MAX_BATCH_SIZE, data_loader.choose_prediction_batch_size(x))
+        batches = data_loader.Batches(x, batch_size=batch_size)
         return np.asarray(self.net.predict(batches, verbose=0), dtype=np.float32)
 
     @cached_property
-    def _identity(self) -> str:
-        """What tells this net from every other: its layers and its weights."""
-        words = hashlib.sha256(json.dumps(self.net.get_config(), sort_keys=True, default=str).encode())
+    def _hash(self) -> str:
+        """The hash of the net's layers and weights."""
+        digest = hashlib.sha256(json.dumps(self.net.get_config(), sort_keys=True, default=str).encode())
         for weight in self.net.get_weights():
-            words.update(np.ascontiguousarray(weight).data)
-        return words.hexdigest()
+            digest.update(np.ascontiguousarray(weight).data)
+        return digest.hexdigest()
 
 
-def _digest(x: Any) -> str:
-    words = hashlib.sha256(str((x.shape, np.dtype(x.dtype).name)).encode())
-    for begin in range(0, len(x), _BLOCK):
-        words.update(np.ascontiguousarray(data_loader.to_numpy(x[begin : begin + _BLOCK])).data)
-    return words.hexdigest()
+def _hash_rows(x: Any) -> str:
+    digest = hashlib.sha256(str((x.shape, np.dtype(x.dtype).name)).encode())
+    for start in range(0, len(x), _HASHED_ROWS):
+        digest.update(np.ascontiguousarray(data_loader.to_numpy(x[start : start + _HASHED_ROWS])).data)
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""How a net that is compiled elsewhere is trained: one of KerasTuner's hypermodels, or of the user's own.
+"""Training of nets that are compiled elsewhere: by one of KerasTuner's hypermodels, or by the user's code.
 
-Optimizer, loss and metrics are the net's own; so is training where the hypermodel has a `fit`. What is settled here is
-what every net has: what it sees, when training ends at the latest, and that the best epoch's weights are kept.
+The net keeps its own optimizer, loss and metrics; a hypermodel with a `fit` of its own also trains it. This module
+decides what all nets have in common: inputs, the most epochs, and the weights of the best epoch.
 """
 
 from __future__ import annotations
@@ -16,229 +16,238 @@ import keras
 import numpy as np
 
 from workbench import features
+from workbench.array import Array
 from workbench.errors import FamilyError
-from workbench.models.nn import callbacks, data_loader, heads
-from workbench.models.nn import training as network
+from workbench.models.nn import callbacks, data_loader, heads, keras_model, training
+from workbench.models.nn.keras_model import KerasModel
 from workbench.models.nn.optimizer import LearningRateSchedule
-from workbench.models.nn.training import Network
 from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space.hypermodels import overrides_fit
 
-# Rows that an untrained net is tried on.
-_FEW = 16
-# Losses to which it is all the same where a target's zero lies and how large its unit is.
-_SCALED = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "huber_loss")
+# Rows that an untrained net is run on to check its outputs.
+_CHECKED_ROWS = 16
+# Losses that train equally well on standard scores of the target.
+_SCALABLE_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "huber_loss")
 
 
 @dataclass(frozen=True)
-class HypermodelInputs:
-    """What a net is shown: a view of the data, and the training rows in it."""
+class NetInputs:
+    """A fitted preprocessor and the training rows that it transformed."""
 
-    view: Any | None
-    x: Any
+    preprocessor: Any | None
+    train_x: Any
 
-    def of(self, x: Any) -> Any:
-        """Return other rows likewise."""
-        return _known(network.inputs(self.view, x))
+    def transform(self, x: Any) -> Any:
+        """Transform other rows in the same way."""
+        return _fill_padding(keras_model.transform_inputs(self.preprocessor, x))
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def row_shape(self) -> tuple[int, ...]:
         """The shape of a row."""
-        return tuple(self.x.shape[1:])
+        return tuple(self.train_x.shape[1:])
 
 
-def prepare_inputs(problem: Problem, train: Rows, setting: FitContext) -> HypermodelInputs:
-    """Return what a net is shown: images as they are, sequences as steps, else numbers on one scale, (rows, values)."""
+@dataclass(frozen=True)
+class BuiltNet:
+    """A net that a hypermodel or the user's code has built."""
+
+    net: Any
+    """Compiled; if it is not, it is compiled with Adam and the task's loss."""
+    inputs: NetInputs
+    name: str
+    """The family's name, for messages."""
+    hypermodel: Any = None
+    """The hypermodel that built it, if any; a `fit` of its own trains the net."""
+
+
+def prepare_inputs(problem: Problem, train: Rows, context: FitContext) -> NetInputs:
+    """Fit the inputs of a net: images unchanged, scaled sequences, or a table as one scaled matrix (rows, values)."""
     if problem.kind == "image":
-        return HypermodelInputs(None, network.inputs(None, train.x))
+        return NetInputs(None, keras_model.transform_inputs(None, train.x))
     if problem.kind == "sequence":
-        view = features.fit_sequence_scaler(train.x)
-        return HypermodelInputs(view, _known(network.inputs(view, train.x)))
-    options: dict[str, Any] = {"numbers": "quantile", "classes": problem.classes, "seed": setting.seed}
+        scaler = features.fit_sequence_scaler(train.x)
+        return NetInputs(scaler, _fill_padding(keras_model.transform_inputs(scaler, train.x)))
+    options: dict[str, Any] = {"numbers": "quantile", "classes": problem.classes, "seed": context.seed}
     dense = features.dense_preprocessor(problem.columns, train.x, kind=problem.kind, **options)
-    return HypermodelInputs(dense, dense.fit_transform(train.x, train.y))
+    return NetInputs(dense, dense.fit_transform(train.x, train.y))
 
 
-def data_facts(problem: Problem, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return what a hypermodel may be told, by the names of its arguments."""
+def describe_data(problem: Problem, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the arguments that a hypermodel may ask for by name."""
     return {"input_shape": shape, "classes": problem.classes, "num_classes": problem.classes, "problem": problem}
 
 
-def is_net(made: object) -> bool:
-    """Tell whether something is a net of Keras."""
-    return isinstance(made, keras.Model)
+def is_net(candidate: object) -> bool:
+    """Return whether an object is a Keras model."""
+    return isinstance(candidate, keras.Model)
 
 
 def train(
-    net: Any,
-    hp: Any,
-    problem: Problem,
-    rows: Rows,
-    valid: Rows | None,
-    setting: FitContext,
-    *,
-    shown: HypermodelInputs,
-    name: str,
-    model: Any = None,
-) -> Network:
-    """Train a net in its own way.
+    built: BuiltNet, hp: Any, problem: Problem, rows: Rows, valid: Rows | None, context: FitContext
+) -> KerasModel:
+    """Train a net with its own loss and optimizer.
 
     Args:
-        net: compiled; with Adam and the task's loss where it is not.
+        built: the net, its inputs and its origin.
         hp: the search space, for a hypermodel's own `fit`.
-        problem: what is to be learned.
+        problem: the target.
         rows: the rows to learn from.
         valid: the fold's validation rows, if any.
-        setting: how long, and whom to tell.
-        shown: the training rows as the net sees them.
-        name: the family's, for messages.
-        model: the hypermodel whose `fit` trains the net, where it has one.
+        context: epochs and the progress callback.
 
     Raises:
-        FamilyError: the net's outputs do not suit the task.
+        FamilyError: the net's outputs do not fit the task.
     """
-    width = _width(net, problem, shown.x, name)
+    net, inputs = built.net, built.inputs
+    width = _measure_outputs(built, problem)
     if not net.compiled:
-        net.compile(optimizer="adam", loss=heads.loss(problem, mixed=False))
-    loss = _Loss.of(net, problem)
+        net.compile(optimizer="adam", loss=heads.build_loss(problem, mixup=False))
+    loss = _LossTraits.read(net, problem)
     if problem.classes and not loss.from_logits:
-        _check_shares(net, shown.x, name)
-    shift, scale = (float(rows.y.mean()), float(rows.y.std()) or 1.0) if loss.scaled else (0.0, 1.0)
+        _check_probabilities(built)
+    shift, scale = (float(rows.y.mean()), float(rows.y.std()) or 1.0) if loss.scalable else (0.0, 1.0)
 
-    def targets(y: np.ndarray) -> Any:
+    def encode_targets(y: Array) -> Any:
         if problem.classes:
             return np.eye(width, dtype=np.float32)[y] if loss.one_hot and width > 1 else y
         return (y - shift) / scale
 
-    own = overrides_fit(model)
-    given = _given(shown.x, rows, targets, own=own, setting=setting)
-    given |= {"callbacks": _callbacks(setting, stops=valid is not None), "validation_data": None}
+    own_fit = overrides_fit(built.hypermodel)
+    arguments = _build_training_arguments(
+        inputs.train_x, rows, encode_targets(rows.y), own_fit=own_fit, seed=context.seed
+    )
+    arguments |= {"callbacks": _build_callbacks(context, has_validation=valid is not None), "validation_data": None}
     if valid is not None:
-        given["validation_data"] = _validation(shown.of(valid.x), targets(valid.y), own=own)
-    with _settled(net, setting, batch=network.default_batch_size(len(rows.y))):
-        x, y = given.pop("x"), given.pop("y", None)
+        valid_x, valid_y = inputs.transform(valid.x), encode_targets(valid.y)
+        arguments["validation_data"] = _build_validation_data(valid_x, valid_y, own_fit=own_fit)
+    with _limit_training(net, context, batch_size=training.choose_batch_size(len(rows.y))):
+        x, y = arguments.pop("x"), arguments.pop("y", None)
         positional = (x,) if y is None else (x, y)
-        if own:
-            named = {key: value for key, value in _defaults(setting, rows).items() if key in _named(model.fit)}
-            model.fit(hp, net, *positional, **given, **named)
+        if own_fit:
+            required = _list_required(built.hypermodel.fit)
+            defaults = {key: value for key, value in _build_default_arguments(context, rows).items() if key in required}
+            built.hypermodel.fit(hp, net, *positional, **arguments, **defaults)
         else:
-            net.fit(*positional, **given)
-    return Network(shown.view, _finished(net, shown, loss, width, problem), shift, scale)
+            net.fit(*positional, **arguments)
+    return KerasModel(inputs.preprocessor, _complete(built, loss, width, problem), shift, scale)
 
 
 @dataclass(frozen=True)
-class _Loss:
-    """What a net's loss says of its targets and outputs."""
+class _LossTraits:
+    """How a net's loss reads targets and outputs."""
 
     one_hot: bool
-    """Whether targets are a column per class."""
+    """Whether class targets have one column per class."""
     from_logits: bool
-    """Whether the outputs are still to be made probabilities."""
-    scaled: bool
-    """Whether targets are standard scores."""
+    """Whether the outputs are logits."""
+    scalable: bool
+    """Whether regression targets may be standard scores."""
 
     @classmethod
-    def of(cls, net: Any, problem: Problem) -> _Loss:
+    def read(cls, net: Any, problem: Problem) -> _LossTraits:
         loss = keras.losses.get(net.loss)
         name = str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
-        logits = bool(getattr(loss, "from_logits", False))
-        return cls(not name.startswith("sparse"), logits, not problem.classes and name in _SCALED)
+        from_logits = bool(getattr(loss, "from_logits", False))
+        return cls(not name.startswith("sparse"), from_logits, not problem.classes and name in _SCALABLE_LOSSES)
 
 
-def _known(x: Any) -> Any:
-    """Return sequences with 0 in the place of their padding, as nets know it; other rows as they are."""
-    if isinstance(x, data_loader.LazySequences):
+def _fill_padding(x: Any) -> Any:
+    """Return sequences with 0 instead of NaN padding, which a user's net expects; other rows unchanged."""
+    if isinstance(x, data_loader.ScaledSequences):
         x = data_loader.to_numpy(x)
     return np.nan_to_num(x) if isinstance(x, np.ndarray) and x.ndim == 3 and x.dtype.kind == "f" else x
 
 
-def _width(net: Any, problem: Problem, x: Any, name: str) -> int:
-    """Return how many outputs a net has, after it has seen some rows.
+def _measure_outputs(built: BuiltNet, problem: Problem) -> int:
+    """Return the number of a net's outputs, after running it on some rows.
 
     Raises:
-        FamilyError: they do not suit the task.
+        FamilyError: the number does not fit the task.
     """
-    made = net(data_loader.to_numpy(x[:_FEW]), training=False)
-    shape = getattr(made, "shape", None)
-    fitting = {0: (1,), 2: (1, 2)}.get(problem.classes, (problem.classes,))
-    if shape is not None and len(shape) == 2 and shape[1] in fitting:
+    outputs = built.net(data_loader.to_numpy(built.inputs.train_x[:_CHECKED_ROWS]), training=False)
+    shape = getattr(outputs, "shape", None)
+    allowed = {0: (1,), 2: (1, 2)}.get(problem.classes, (problem.classes,))
+    if shape is not None and len(shape) == 2 and shape[1] in allowed:
         return int(shape[1])
-    what = f"{problem.classes} classes" if problem.classes else "a regression"
-    wanted = " or ".join(f"(rows, {width})" for width in fitting)
-    came = f"{len(made)} outputs" if shape is None else f"(rows, {', '.join(map(str, shape[1:]))})"
+    task = f"{problem.classes} classes" if problem.classes else "a regression"
+    expected = " or ".join(f"(rows, {width})" for width in allowed)
+    received = f"{len(outputs)} outputs" if shape is None else f"(rows, {', '.join(map(str, shape[1:]))})"
     raise FamilyError(
-        f"{name} must make a net whose output is {wanted} for {what}. Received: {came}. "
-        f"Let the last layer be Dense({fitting[-1]})."
+        f"{built.name} must make a net whose output is {expected} for {task}. Received: {received}. "
+        f"Let the last layer be Dense({allowed[-1]})."
     )
 
 
-def _check_shares(net: Any, x: Any, name: str) -> None:
-    """Refuse a net for classes whose outputs are no probabilities."""
-    made = np.asarray(net(data_loader.to_numpy(x[:_FEW]), training=False), dtype=np.float64)
-    sums = made.sum(axis=1) if made.shape[1] > 1 else np.ones(len(made))
-    if made.min() >= 0 and made.max() <= 1 + 1e-3 and np.abs(sums - 1).max() < 1e-2:
+def _check_probabilities(built: BuiltNet) -> None:
+    """Refuse a classifier whose outputs are not probabilities.
+
+    Raises:
+        FamilyError: they are not.
+    """
+    sample = data_loader.to_numpy(built.inputs.train_x[:_CHECKED_ROWS])
+    outputs = np.asarray(built.net(sample, training=False), dtype=np.float64)
+    sums = outputs.sum(axis=1) if outputs.shape[1] > 1 else np.ones(len(outputs))
+    if outputs.min() >= 0 and outputs.max() <= 1 + 1e-3 and np.abs(sums - 1).max() < 1e-2:
         return
     raise FamilyError(
-        f"{name} must make a net whose outputs are probabilities. Received: values from {made.min():.3g} to "
-        f"{made.max():.3g}. Let it end in softmax (of one output, sigmoid), or give its loss from_logits=True."
+        f"{built.name} must make a net whose outputs are probabilities. Received: values from {outputs.min():.3g} to "
+        f"{outputs.max():.3g}. Let it end in softmax (of one output, sigmoid), or give its loss from_logits=True."
     )
 
 
-def _given(
-    x: Any, rows: Rows, targets: Callable[[np.ndarray], Any], *, own: bool, setting: FitContext
-) -> dict[str, Any]:
-    """Return what training begins with; a `fit` of the hypermodel's own gets arrays, which it may batch as it likes."""
-    y = targets(rows.y)
-    if not own and not data_loader.fits_in_memory(x):
-        batch = network.default_batch_size(len(rows.y))
-        return {"x": data_loader.Batches(x, y, rows.weight, batch=batch, seed=setting.seed), "shuffle": False}
+def _build_training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed: int) -> dict[str, Any]:
+    """Return the training rows as arguments of `fit`; a hypermodel's own `fit` gets arrays, which it may batch."""
+    if not own_fit and not data_loader.fits_in_memory(x):
+        batch_size = training.choose_batch_size(len(rows.y))
+        return {"x": data_loader.Batches(x, y, rows.weight, batch_size=batch_size, seed=seed), "shuffle": False}
     weight = {} if rows.weight is None else {"sample_weight": rows.weight}
     return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 
-def _validation(x: Any, y: Any, *, own: bool) -> Any:
-    if own or data_loader.fits_in_memory(x):
+def _build_validation_data(x: Any, y: Any, *, own_fit: bool) -> Any:
+    if own_fit or data_loader.fits_in_memory(x):
         return data_loader.to_numpy(x), y
-    return data_loader.Batches(x, y, batch=data_loader.prediction_batch_size(x))
+    return data_loader.Batches(x, y, batch_size=data_loader.choose_prediction_batch_size(x))
 
 
-def _callbacks(setting: FitContext, *, stops: bool) -> list[Any]:
-    """Return who looks on; the learning rate is the net's own affair."""
-    training = setting.training.model_copy(update={"reduce_on_plateau": False})
+def _build_callbacks(context: FitContext, *, has_validation: bool) -> list[Any]:
+    """Return the study file's callbacks without those of the learning rate, which the net sets itself."""
+    config = context.training.model_copy(update={"reduce_on_plateau": False})
     schedule = LearningRateSchedule("plateau", rate=0.0, warmup=0, horizon=None)
-    return callbacks.callbacks(replace(setting, training=training), schedule, stops=stops)
+    return callbacks.build_callbacks(replace(context, training=config), schedule, has_validation=has_validation)
 
 
-def _defaults(setting: FitContext, rows: Rows) -> dict[str, Any]:
+def _build_default_arguments(context: FitContext, rows: Rows) -> dict[str, Any]:
     return {
-        "epochs": setting.length or setting.epochs,
-        "batch_size": network.default_batch_size(len(rows.y)),
+        "epochs": context.length or context.epochs,
+        "batch_size": training.choose_batch_size(len(rows.y)),
         "verbose": 0,
     }
 
 
-def _named(function: Callable[..., Any]) -> set[str]:
-    """Return the arguments without which a function cannot be called."""
-    asked = inspect.signature(function).parameters.items()
-    return {name for name, parameter in asked if parameter.default is parameter.empty}
+def _list_required(function: Callable[..., Any]) -> set[str]:
+    """Return the names of a function's parameters that have no default."""
+    parameters = inspect.signature(function).parameters.items()
+    return {name for name, parameter in parameters if parameter.default is parameter.empty}
 
 
 @contextmanager
-def _settled(net: Any, setting: FitContext, *, batch: int) -> Iterator[None]:
-    """Let the net's `fit` know, unless it is told, for how long to train and on how many rows at a time.
+def _limit_training(net: Any, context: FitContext, *, batch_size: int) -> Iterator[None]:
+    """Replace the net's `fit` by one with the study's defaults of epochs and batch size.
 
-    No training is longer than the study file allows; without validation rows its length is given.
+    No training is longer than the study file allows; without validation rows `context.length` sets its length.
     """
-    plain = net.fit
+    keras_fit = net.fit
 
     def fit(*args: Any, **given: Any) -> Any:
-        usual = {"epochs": setting.epochs, "verbose": 0}
-        usual |= {} if args and isinstance(args[0], keras.utils.PyDataset) else {"batch_size": batch}
-        # The third and the fourth may be given by their places.
-        named = {**dict(zip(("batch_size", "epochs"), args[2:4], strict=False)), **given}
-        named = {**usual, **named}
-        named["epochs"] = setting.length or min(named["epochs"], setting.epochs)
-        return plain(*args[:2], *args[4:], **named)
+        defaults = {"epochs": context.epochs, "verbose": 0}
+        # A PyDataset has batches of its own.
+        defaults |= {} if args and isinstance(args[0], keras.utils.PyDataset) else {"batch_size": batch_size}
+        # Batch size and epochs may come as the third and the fourth positional argument.
+        positional = dict(zip(("batch_size", "epochs"), args[2:4], strict=False))
+        arguments = {**defaults, **positional, **given}
+        arguments["epochs"] = context.length or min(arguments["epochs"], context.epochs)
+        return keras_fit(*args[:2], *args[4:], **arguments)
 
     net.fit = fit
     try:
@@ -247,14 +256,14 @@ def _settled(net: Any, setting: FitContext, *, batch: int) -> Iterator[None]:
         del net.fit
 
 
-def _finished(net: Any, shown: HypermodelInputs, loss: _Loss, width: int, problem: Problem) -> Any:
-    """Return the trained net with what its inputs and outputs still lack: no padding, and probabilities."""
+def _complete(built: BuiltNet, loss: _LossTraits, width: int, problem: Problem) -> Any:
+    """Return the trained net with padding filled before it, and with probabilities after it if it returns logits."""
     padded, logits = problem.kind == "sequence", problem.classes and loss.from_logits
     if not padded and not logits:
-        return net
-    start = keras.Input(shown.shape, dtype=np.dtype(shown.x.dtype).name)
+        return built.net
+    start = keras.Input(built.inputs.row_shape, dtype=np.dtype(built.inputs.train_x.dtype).name)
     hidden = keras.ops.where(keras.ops.isnan(start), keras.ops.zeros_like(start), start) if padded else start
-    hidden = net(hidden, training=False)
+    hidden = built.net(hidden, training=False)
     if logits:
         hidden = keras.layers.Activation("softmax" if width > 1 else "sigmoid", dtype="float32")(hidden)
     return keras.Model(start, hidden)

@@ -1,1 +1,1 @@
-"""The families for sequences, one file each; those of Keras take texts as well."""
+"""The families for sequences, one file each; the Keras families take texts, too."""

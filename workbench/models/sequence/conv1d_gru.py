@@ -1,4 +1,4 @@
-"""Convolutions first, that make fewer and richer steps, then gated recurrent units along those."""
+"""1-D convolutions with pooling, then gated recurrent units along the remaining steps."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Any
 
 import keras
 
-from workbench.models.nn import conv1d_stages, recurrent, sequence_input, training
-from workbench.models.nn.text_input import TextInput
-from workbench.models.nn.training import load
+from workbench.models.nn import conv1d_stages, recurrent, sequence_input
+from workbench.models.nn.keras_model import KerasModel, load
+from workbench.models.nn.sequence_stem import SequenceStem
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
-_STEPS = 32
+# By default convolutions pool down to about this many steps.
+_POOLED_STEPS = 32
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a net of convolutions and recurrent layers."""
-    return sequence_input.fit(_read, hp, problem, train, valid, setting)
+    return sequence_input.fit(_summarize, hp, problem, train, valid, context)
 
 
-def _read(hp: Any, begun: TextInput) -> Any:
-    # Pooled down to about so many steps, and no deeper: short texts are learnt badly behind three stages.
-    halvings = math.ceil(math.log2(max(1.0, begun.steps.shape[1] / _STEPS)))
-    steps, mask = conv1d_stages.conv1d_stages(hp, begun, stages=min(3, 1 + halvings))
+def _summarize(hp: Any, stem: SequenceStem) -> Any:
+    # No more stages than the pooling needs: nets learn badly from short texts after three stages.
+    halvings = math.ceil(math.log2(max(1.0, stem.steps.shape[1] / _POOLED_STEPS)))
+    steps, mask = conv1d_stages.build_conv1d_stages(hp, stem, stages=min(3, 1 + halvings))
     return recurrent.summarize_steps(keras.layers.GRU, hp, steps, mask)

@@ -1,4 +1,4 @@
-"""Recurrent nets of gated recurrent units (Cho et al., 2014), for sequences and texts."""
+"""Recurrent nets with gated recurrent units (GRU, Cho et al., 2014), for sequences and texts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import keras
 
-from workbench.models.nn import recurrent, sequence_input, training
-from workbench.models.nn.training import load
+from workbench.models.nn import recurrent, sequence_input
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a recurrent net."""
-    return sequence_input.fit(partial(recurrent.recurrent_layers, keras.layers.GRU), hp, problem, train, valid, setting)
+    summarize = partial(recurrent.build_recurrent_layers, keras.layers.GRU)
+    return sequence_input.fit(summarize, hp, problem, train, valid, context)

@@ -1,4 +1,4 @@
-"""Extra trees (Geurts et al., 2006) on what can be said of sequences as a whole."""
+"""Extra trees (Geurts et al., 2006) on statistics and spectra of whole sequences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.models.wrappers.sklearn_estimator import EstimatorModel, load
 __all__ = ["fit", "load", "search_statistics"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> EstimatorModel:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> EstimatorModel:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
     return forest.fit(
@@ -24,7 +24,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
         hp,
         problem,
         train,
-        setting,
+        context,
         leaf=1,
         share=0.3,
         least_share=0.05,
@@ -34,11 +34,11 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
 
 
 def search_statistics(hp: Any) -> Pipeline:
-    """Return the unfitted view of sequences that the search asks for; what cannot be said is the training median."""
-    summaries = features.SequenceStatistics(
+    """Return an unfitted preprocessor: statistics of whole sequences; missing ones get the training median."""
+    statistics = features.SequenceStatistics(
         differences=hp.Boolean("differences", default=False),
         parts=hp.Int("parts", 0, 8, default=4),
         lags=hp.Int("lags", 0, 12, default=8),
         bands=hp.Int("bands", 0, 32, default=16),
     )
-    return make_pipeline(summaries, SimpleImputer(strategy="median", keep_empty_features=True))
+    return make_pipeline(statistics, SimpleImputer(strategy="median", keep_empty_features=True))

@@ -16,7 +16,7 @@ from workbench.models.tabular import xgboost
 
 def fit(
     hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
-) -> denoising_autoencoder.EncodedModel:
+) -> denoising_autoencoder.AutoencoderModel:
     """Train the autoencoder without labels, then trees on the columns and its activations."""
     encoder = denoising_autoencoder.fit(hp, problem, train, setting)
     beside = features.tree_preprocessor(
@@ -38,9 +38,9 @@ def fit(
         # Each of many activations says little alone, and a tree that sees fewer grows sooner.
         share=0.3,
     )
-    return denoising_autoencoder.EncodedModel(encoder, beside, head)
+    return denoising_autoencoder.AutoencoderModel(encoder, beside, head)
 
 
-def load(folder: Path) -> denoising_autoencoder.EncodedModel:
+def load(folder: Path) -> denoising_autoencoder.AutoencoderModel:
     """Read what the model's `save` wrote."""
     return denoising_autoencoder.load(folder, xgboost.load)

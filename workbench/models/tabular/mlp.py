@@ -7,14 +7,14 @@ from typing import Any
 import keras
 
 from workbench import features
-from workbench.models.nn import heads, training
-from workbench.models.nn.training import load
+from workbench.models.nn import dense_layers, heads, training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
     """Train a multi-layer perceptron."""
     numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
     view = features.dense_preprocessor(
@@ -30,7 +30,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
 
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
-        hidden = training.dense_stack(hp, entrance, units=128)
-        return keras.Model(entrance, heads.output_layer(hidden, problem))
+        hidden = dense_layers.build_dense_stack(hp, entrance, units=128)
+        return keras.Model(entrance, heads.build_output_layer(hidden, problem))
 
-    return training.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix)
+    spec = training.NetSpec(build, preprocessor=view, train_inputs=matrix)
+    return training.fit(spec, hp, problem, train, valid, setting)

@@ -6,32 +6,26 @@ from typing import Any
 
 import keras
 
-from workbench.models.nn import heads, multi_input_layers, training
-from workbench.models.nn.training import load
+from workbench.models.nn import dense_layers, heads, input_branches, training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
     """Train a net with a branch for each kind of column."""
-    known = multi_input_layers.fit_inputs(hp, problem, train, setting)
-    return training.fit(
-        lambda: _build(hp, problem, known),
-        hp,
-        problem,
-        train,
-        valid,
-        setting,
-        view=known.view,
-        matrix=known.inputs,
+    known = input_branches.fit_encoder(hp, problem, train, setting)
+    spec = training.NetSpec(
+        lambda: _build(hp, problem, known), preprocessor=known.encoder, train_inputs=known.train_inputs
     )
+    return training.fit(spec, hp, problem, train, valid, setting)
 
 
-def _build(hp: Any, problem: Problem, known: multi_input_layers.MultiInputData) -> Any:
-    begun = multi_input_layers.multi_input_layers(hp, known)
-    hidden = training.dense_stack(hp, merge_branches(hp, begun.ends), units=128)
-    return keras.Model(begun.inputs, heads.output_layer(hidden, problem))
+def _build(hp: Any, problem: Problem, known: input_branches.BranchData) -> Any:
+    begun = input_branches.build_branches(hp, known)
+    hidden = dense_layers.build_dense_stack(hp, merge_branches(hp, begun.outputs), units=128)
+    return keras.Model(begun.inputs, heads.build_output_layer(hidden, problem))
 
 
 def merge_branches(hp: Any, ends: list[Any]) -> Any:
@@ -43,5 +37,5 @@ def merge_branches(hp: Any, ends: list[Any]) -> Any:
         return ends[0]
     if how == "concatenate":
         return keras.layers.Concatenate()(ends)
-    alike = [training.batch_normalize(keras.layers.Dense(width, use_bias=False)(end)) for end in ends]
+    alike = [dense_layers.batch_normalize(keras.layers.Dense(width, use_bias=False)(end)) for end in ends]
     return keras.layers.Activation("relu")(keras.layers.Add()(alike))

@@ -13,14 +13,14 @@ import keras
 
 from workbench import features
 from workbench.models.nn import heads
-from workbench.models.nn import training as network
-from workbench.models.nn.training import load
+from workbench.models.nn import training as keras_training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["Factored", "Heads", "Mean", "fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> network.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
     """Train the members side by side."""
     numbers: features.Scaling = hp.Choice("numbers", ["pieces", "quantile", "standard"])
     known: Any = {"classes": problem.classes, "labelled": not problem.targets, "seed": setting.seed}
@@ -34,7 +34,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
         answers = heads.activate(Heads(problem.outputs)(hidden), problem)
         return keras.Model(entrance, Mean()(answers))
 
-    return network.fit(build, hp, problem, train, valid, setting, view=view, matrix=matrix, members=members)
+    spec = keras_training.NetSpec(build, preprocessor=view, train_inputs=matrix, members=members)
+    return keras_training.fit(spec, hp, problem, train, valid, setting)
 
 
 def _members(hp: Any, hidden: Any) -> Any:

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from workbench import features
-from workbench.models.nn import heads, multi_input_layers, training
-from workbench.models.nn.training import load
+from workbench.models.nn import dense_layers, heads, input_branches, training
+from workbench.models.nn.keras_model import KerasModel, load
 from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
     """Train a wide-and-deep net."""
     if problem.kind == "mixed":
         return _with_images(hp, problem, train, valid, setting)
@@ -33,16 +33,8 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
         seed=setting.seed,
     )
     matrix = view.transform(train.x)
-    return training.fit(
-        lambda: _build(hp, problem, view, matrix),
-        hp,
-        problem,
-        train,
-        valid,
-        setting,
-        view=view,
-        matrix=matrix,
-    )
+    spec = training.NetSpec(lambda: _build(hp, problem, view, matrix), preprocessor=view, train_inputs=matrix)
+    return training.fit(spec, hp, problem, train, valid, setting)
 
 
 def _build(hp: Any, problem: Problem, view: features.WideAndDeepInputs, matrix: list[np.ndarray]) -> Any:
@@ -54,26 +46,25 @@ def _build(hp: Any, problem: Problem, view: features.WideAndDeepInputs, matrix: 
         deep += _embeddings(next(parts), view.levels("deep"), most)
     wide = _linear(next(parts), sum(view.levels("wide")), problem.outputs) if view.wide is not None else None
     hidden = deep[0] if len(deep) == 1 else keras.layers.Concatenate()(deep)
-    hidden = training.dense_stack(hp, hidden, units=128)
-    return keras.Model(entrances, heads.output_layer(hidden, problem, wide))
+    hidden = dense_layers.build_dense_stack(hp, hidden, units=128)
+    return keras.Model(entrances, heads.build_output_layer(hidden, problem, wide))
 
 
-def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> training.Network:
+def _with_images(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
     """Train a net whose deep part has a branch for each kind of column."""
-    known = multi_input_layers.fit_inputs(
-        hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8)
-    )
+    known = input_branches.fit_encoder(hp, problem, train, setting, crosses=hp.Int("crosses", 0, 16, step=4, default=8))
 
     def build() -> Any:
-        begun = multi_input_layers.multi_input_layers(hp, known)
+        begun = input_branches.build_branches(hp, known)
         wide = None
-        if known.view.wide is not None:
-            wide = _linear(begun.wide, sum(known.view.wide[-1].levels_), problem.outputs)
-        hidden = begun.ends[0] if len(begun.ends) == 1 else keras.layers.Concatenate()(begun.ends)
-        hidden = training.dense_stack(hp, hidden, units=128)
-        return keras.Model(begun.inputs, heads.output_layer(hidden, problem, wide))
+        if known.encoder.wide is not None:
+            wide = _linear(begun.wide, sum(known.encoder.wide[-1].levels_), problem.outputs)
+        hidden = begun.outputs[0] if len(begun.outputs) == 1 else keras.layers.Concatenate()(begun.outputs)
+        hidden = dense_layers.build_dense_stack(hp, hidden, units=128)
+        return keras.Model(begun.inputs, heads.build_output_layer(hidden, problem, wide))
 
-    return training.fit(build, hp, problem, train, valid, setting, view=known.view, matrix=known.inputs)
+    spec = training.NetSpec(build, preprocessor=known.encoder, train_inputs=known.train_inputs)
+    return training.fit(spec, hp, problem, train, valid, setting)
 
 
 def _linear(codes: Any, levels: int, width: int) -> Any:

@@ -58,21 +58,21 @@ class CustomFamily:
         """
         if (folder / "estimator.json").exists():
             return sklearn_estimator.load(folder)
-        from workbench.models.nn import training
+        from workbench.models.nn import keras_model
 
         try:
-            return training.load(folder)
+            return keras_model.load(folder)
         except (TypeError, ValueError) as error:
             layers = self._layers(error)
-        return training.load(folder, layers)
+        return keras_model.load(folder, layers)
 
     def _net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
         from workbench.models.nn import hypermodel, training
         from workbench.space.hypermodels import is_hypermodel
 
-        training.reset_state(setting.seed)
+        training.reset_keras(setting.seed)
         shown = hypermodel.prepare_inputs(problem, train, setting)
-        facts = hypermodel.data_facts(problem, shown.shape)
+        facts = hypermodel.describe_data(problem, shown.row_shape)
         made, model = user_code.run(self.name), None
         if is_hypermodel(made):
             model = user_code.call_with_known(made, facts, self.label)
@@ -81,7 +81,8 @@ class CustomFamily:
             net = user_code.call_with_known(made, facts, self.label, hp)
         if not hypermodel.is_net(net):
             return self._estimator(net, problem, train, setting)
-        return hypermodel.train(net, hp, problem, train, valid, setting, shown=shown, name=self.label, model=model)
+        built = hypermodel.BuiltNet(net, shown, self.label, model)
+        return hypermodel.train(built, hp, problem, train, valid, setting)
 
     def _estimator(self, made: Any, problem: Problem, train: Rows, setting: FitContext) -> Model:
         if not isinstance(made, BaseEstimator) or not hasattr(made, "predict"):

@@ -56,7 +56,7 @@ def compute(story: ReportData) -> FoldScores | None:
     for row in story.complete:
         scores = np.array([score for score in row.fold_scores if np.isfinite(score)], dtype=np.float64)
         if (row.run_id in inside or row.run_id in best) and len(scores):
-            found.append(FoldSpread(f"{row.family} #{row.number}", row.run_id in inside, scores))
+            found.append(FoldSpread(row.name, row.run_id in inside, scores))
     if not found:
         return None
     found.sort(key=lambda each: story.sign * each.mean)

@@ -49,7 +49,7 @@ def compute(story: ReportData) -> Pareto | None:
     for row in sorted(shown, key=lambda each: (each.seconds, story.sign * float(each.score or 0))):
         score = float(row.score or 0)
         if not front or story.sign * score < story.sign * front[-1][2]:
-            front.append((f"{row.family} #{row.number}", max(row.seconds, _LEAST_SECONDS), score))
+            front.append((row.name, max(row.seconds, _LEAST_SECONDS), score))
     seen = choose_limits([float(row.score or 0) for row in shown], story.sign)
     beyond = int((~seen.within([float(row.score or 0) for row in shown])).sum())
     note = captions.join_sentences(

@@ -1,0 +1,49 @@
+"""A trial: one set of hyperparameters, trained and scored through all folds.
+
+spec      what every trial of a family has in common, and the hyperparameter space of a trial
+fit       train a fold, all folds, or all rows; predict; save a model
+result    the result of a fold and of a trial
+
+The processes of a search preload this package, so it imports all that a worker needs whatever the family.
+"""
+
+from __future__ import annotations
+
+from workbench.trial.fit import (
+    KeepModel,
+    ReportProgress,
+    StoppedFold,
+    fit_fold,
+    fit_folds,
+    fit_full,
+    predict,
+    save_model,
+    training_length,
+    unlabeled_features,
+)
+from workbench.trial.result import FoldResult, InterruptedFold, State, TrialResult, join_folds
+from workbench.trial.spec import Transform, Transforms, TrialSpec, build_space, output_transforms, restore_space
+
+__all__ = [
+    "FoldResult",
+    "InterruptedFold",
+    "KeepModel",
+    "ReportProgress",
+    "State",
+    "StoppedFold",
+    "Transform",
+    "Transforms",
+    "TrialResult",
+    "TrialSpec",
+    "build_space",
+    "fit_fold",
+    "fit_folds",
+    "fit_full",
+    "join_folds",
+    "output_transforms",
+    "predict",
+    "restore_space",
+    "save_model",
+    "training_length",
+    "unlabeled_features",
+]

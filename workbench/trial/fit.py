@@ -1,0 +1,281 @@
+"""Training for a trial: one fold, all folds, or all rows; and prediction in the target's own units."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench import models
+from workbench.array import Array
+from workbench.data.memmap import MemmapArray
+from workbench.errors import FamilyError
+from workbench.files import stage_folder
+from workbench.home import folder_name
+from workbench.models.nn import architecture
+from workbench.models.protocol import Family, FitContext, Model, ProgressCallback, Rows, UnlabeledFeatures
+from workbench.trial.result import FoldResult, InterruptedFold
+from workbench.trial.spec import Transforms, TrialSpec
+
+ReportProgress = Callable[[int, int, int, float, int | None], bool]
+"""Receives the fold (from 0, over all repeats), the epoch, the progress, the best validation loss so far and, where it
+is settled, the number of epochs, while a model trains; returns whether to go on."""
+KeepModel = Callable[[int, int, Model], None]
+"""Receives the repeat, the fold and the model trained on it."""
+
+
+class StoppedFold(Exception):  # noqa: N818 - nothing went wrong
+    """Ends the training of a fold because `report` returned False."""
+
+    def __init__(self, fold: InterruptedFold) -> None:
+        """Hold the unfinished fold."""
+        super().__init__(f"in fold {fold.fold}")
+        self.fold = fold
+
+
+def fit_folds(
+    spec: TrialSpec,
+    number: int,
+    hp: Any,
+    *,
+    folder: Path,
+    report: ReportProgress | None = None,
+    keep: KeepModel | None = None,
+) -> Iterator[FoldResult]:
+    """Train and predict fold after fold; a fold whose file is in `folder` is read, not trained.
+
+    Args:
+        spec: the family, the data and the folds.
+        number: the trial's number, from which its seeds follow.
+        hp: the hyperparameters that `build_space` made for this trial.
+        folder: the folder in which each fold is saved as soon as it is done.
+        report: receives the progress of a model that trains.
+        keep: receives every trained model, after its fold was yielded.
+
+    Raises:
+        FamilyError: a model predicted values that are not finite.
+        StoppedFold: `report` returned False.
+    """
+    shared = unlabeled_features(spec, number)
+    for index, (repeat, fold) in enumerate(spec.folds.pairs()):
+        result = FoldResult.load(folder, repeat, fold)
+        if result is not None:
+            yield result
+            continue
+        progress = _ProgressRecorder(index, repeat, fold, report)
+        model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared)
+        result = _score_fold(spec, hp, model, progress)
+        result.save(folder)
+        yield result
+        if keep is not None:
+            keep(repeat, fold, model)
+
+
+def unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
+    """Return the features of all rows, for families that learn from them without labels; None for other families.
+
+    The features of validation and test rows are among them. With folds in order of time the result is None, because
+    no model may see later rows.
+    """
+    if not models.entry(spec.resolved_family).unlabelled or spec.folds.kind == "time":
+        return None
+    x: Any = spec.dataset.x
+    x_test: Any = spec.dataset.x_test
+    features = x if x_test is None else pd.concat([x, x_test], ignore_index=True)
+    return UnlabeledFeatures(features, _derive_seed(spec.seed, spec.family, number))
+
+
+def fit_fold(
+    spec: TrialSpec,
+    number: int,
+    hp: Any,
+    repeat: int,
+    fold: int,
+    progress: ProgressCallback | None = None,
+    *,
+    shared: UnlabeledFeatures | None = None,
+) -> Model:
+    """Train the model of one fold of a trial; the same hyperparameters give the same model again.
+
+    Args:
+        spec: the family, the data and the folds.
+        number: the trial's number.
+        hp: its hyperparameters.
+        repeat: the repeat of the folds.
+        fold: the fold of that repeat.
+        progress: receives the losses while the model trains.
+        shared: the result of `unlabeled_features` for this trial, so that its folds share the work on it.
+    """
+    train, valid = spec.folds.split(repeat, fold)
+    shared = unlabeled_features(spec, number) if shared is None else shared
+    context = _fit_context(
+        spec,
+        _derive_seed(spec.seed, spec.family, number, repeat, fold),
+        progress or _ProgressRecorder(0, repeat, fold, None),
+        f"{folder_name(spec.family, number)}/{repeat}-{fold}",
+        unlabelled=shared,
+    )
+    rows = _select_rows(spec, train, balanced=True)
+    return _load_family(spec).fit(hp, spec.problem, rows, _select_rows(spec, valid), context)
+
+
+def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | None) -> Model:
+    """Train a trial's model on all rows, without validation rows.
+
+    Args:
+        spec: the family and the data.
+        number: the trial's number.
+        hp: the hyperparameters that `restore_space` made.
+        seed: replaces the study's seed.
+        length: the result of `training_length`; None for families that do not stop early.
+    """
+    context = _fit_context(
+        spec,
+        _derive_seed(seed, spec.family, number),
+        _ProgressRecorder(0, 0, 0, None),
+        f"{folder_name(spec.family, number)}/all-{seed}",
+        length=length,
+        unlabelled=unlabeled_features(replace(spec, seed=seed), number),
+    )
+    rows = _select_rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
+    return _load_family(spec).fit(hp, spec.problem, rows, None, context)
+
+
+def training_length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
+    """Return the number of epochs or rounds for training on all rows: the mean of the folds' best ones.
+
+    Boosting rounds grow with the number of rows. A net's epochs do not, because each has more steps then.
+
+    Args:
+        spec: the family and the folds.
+        curves: the curves of the trial's folds; without a validation loss in them the result is None.
+    """
+    best = [c["epoch"][int(np.nanargmin(c["val_loss"]))] + 1 for c in curves.values() if "val_loss" in c]
+    if not best:
+        return None
+    fold_rows = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
+    growth = 1.0 if models.entry(spec.resolved_family).keras else len(spec.dataset.y) / float(fold_rows)
+    return max(1, round(float(np.mean(best)) * growth))
+
+
+def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> Array:
+    """Predict in the target's own units.
+
+    Args:
+        model: a fitted model.
+        x: the rows, in the form of the model's training rows.
+        family: the model's family, for messages.
+        transform: the transform of the target; with several targets, of each column of predictions.
+
+    Raises:
+        FamilyError: the model predicted values that are not finite.
+    """
+    predictions = _predict_blocks(model, x)
+    with np.errstate(over="ignore"):
+        predictions = _apply(np.expm1, predictions, transform)
+    if not np.isfinite(predictions).all():
+        bad = int((~np.isfinite(predictions)).sum())
+        raise FamilyError(f"{family} predicted {bad} values that are not finite; its training diverged.")
+    return predictions
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write a model into a folder; a kill leaves the whole folder or none."""
+    with stage_folder(folder) as part:
+        model.save(part)
+
+
+class _ProgressRecorder:
+    """The progress callback of a fold: records the losses as a curve and reports them."""
+
+    def __init__(self, index: int, repeat: int, fold: int, report: ReportProgress | None) -> None:
+        self.repeat, self.fold = repeat, fold
+        self.curve: dict[str, list[float]] = {}
+        self._index, self._report = index, report
+        self._best = math.inf
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def __call__(
+        self, epoch: int, losses: Mapping[str, float], progress: float | None = None, of: int | None = None
+    ) -> None:
+        for name, value in {"epoch": epoch, **losses}.items():
+            self.curve.setdefault(name, []).append(float(value))
+        self._best = min(self._best, losses.get("val_loss", math.inf))
+        if self._report is None or not math.isfinite(self._best):
+            return
+        if not self._report(self._index, epoch, epoch + 1 if progress is None else int(progress), self._best, of):
+            raise StoppedFold(InterruptedFold(self.repeat, self.fold, self.seconds, self.curve))
+
+
+def _load_family(spec: TrialSpec) -> Family:
+    """Return the family's module, after making Keras deterministic if the study asks for that."""
+    if spec.deterministic and models.entry(spec.resolved_family).keras:
+        from workbench.models.nn import training
+
+        training.enable_determinism()
+    return models.family(spec.resolved_family)
+
+
+def _fit_context(spec: TrialSpec, seed: int, progress: ProgressCallback, name: str, **options: Any) -> FitContext:
+    options |= {"epochs": spec.training.epochs, "training": spec.training, "cache": spec.cache}
+    return FitContext(seed, spec.threads, progress, name=name, **options)
+
+
+def _derive_seed(*parts: int | str) -> int:
+    """Return the seed that follows from the study's seed, the family, the trial and the fold."""
+    numbers = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
+
+
+def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecorder) -> FoldResult:
+    """Predict with a fold's model and return the fold's result."""
+    data, repeat, fold = spec.dataset, progress.repeat, progress.fold
+    valid = spec.folds.split(repeat, fold)[1]
+    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms}
+    oof = predict(model, _take(data.x, valid), **options)
+    predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
+    test = predict(model, data.x_test, **options) if predicts_test else None
+    score = spec.metric.score(data.y[valid], oof)
+    size = architecture.count_parameters(model)
+    return FoldResult(repeat, fold, oof, test, score, progress.seconds, dict(hp.values), progress.curve, size)
+
+
+def _predict_blocks(model: Model, x: Any) -> Array:
+    """Predict; rows on disk are read block by block."""
+    if not isinstance(x, MemmapArray):
+        return model.predict(x)
+    return np.concatenate([model.predict(block) for _, block in x.blocks()])
+
+
+def _take(x: Any, index: Array) -> Any:
+    return x.iloc[index] if hasattr(x, "iloc") else x[index]
+
+
+def _select_rows(spec: TrialSpec, index: Array, *, balanced: bool = False) -> Rows:
+    """Return rows for a family: the target transformed, class weights multiplied into the sample weights."""
+    y = spec.dataset.y[index]
+    sample_weight = None if spec.dataset.weight is None else spec.dataset.weight[index]
+    if balanced and spec.class_weight == "balanced" and spec.dataset.classes:
+        counts = np.bincount(y, minlength=len(spec.dataset.classes))
+        class_weight = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        sample_weight = class_weight[y] * (1 if sample_weight is None else sample_weight)
+    return Rows(_take(spec.dataset.x, index), _apply(np.log1p, y, spec.transform), sample_weight)
+
+
+def _apply(function: Callable[[Array], Array], values: Array, transform: Transforms) -> Array:
+    """Apply a function to the values, or to those of their columns whose transform is log1p."""
+    if isinstance(transform, str):
+        return function(values) if transform == "log1p" else values
+    pairs = zip(values.T, transform, strict=True)
+    return np.column_stack([function(column) if each == "log1p" else column for column, each in pairs])
