@@ -19,8 +19,8 @@ import workbench
 from workbench import config, ensemble, evaluation, models
 from workbench.cli.commands import app
 from workbench.config import FoldsConfig, StudyConfig
-from workbench.search.pruners import pruners
-from workbench.search.samplers import samplers
+from workbench.search.pruners import pruner_names
+from workbench.search.samplers import sampler_names
 
 ROOT = Path(workbench.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -136,8 +136,8 @@ def test_every_python_example_is_python(page):
 
 
 def test_tables_of_choices_name_each_choice_once():
-    assert sorted(first_cells("guides/search.md", "`search.sampler`")) == sorted(samplers())
-    assert sorted(first_cells("guides/search.md", "`search.pruner`")) == sorted(pruners())
+    assert sorted(first_cells("guides/search.md", "`search.sampler`")) == sorted(sampler_names())
+    assert sorted(first_cells("guides/search.md", "`search.pruner`")) == sorted(pruner_names())
     assert sorted(first_cells("guides/ensembles.md", "`ensemble.method`")) == sorted(ensemble.methods())
     kinds = FoldsConfig.model_json_schema()["properties"]["kind"]["anyOf"][0]["enum"]
     assert sorted(first_cells("guides/tables.md", "`folds.kind`")) == sorted(kinds)

@@ -283,7 +283,8 @@ def _format_trial(trial: TrialRecord) -> str:
     """Return a trial with its state, score and duration in one line."""
     spread = "" if trial.std is None or trial.score is None else f"± {number(trial.std)}"
     reason = "" if trial.reason is None else f"  {trial.reason[:100]}"
-    return f"{trial.name:<20} {trial.state:<9} {number(trial.score):>10} {spread:<12} {clock(trial.seconds):>12}{reason}"
+    cells = f"{trial.name:<20} {trial.state:<9} {number(trial.score):>10} {spread:<12} {clock(trial.seconds):>12}"
+    return cells + reason
 
 
 def _format_forecast(forecast: Forecast) -> str:
