@@ -92,10 +92,10 @@ def _targets(seeds: int) -> list[Mapping[str, object]]:
             found, score = bank.assessed(None)
             scores["taken"].append(score)
             for whose, column in (("shared", "shared"), ("target", "by target")):
-                other = score if found.blend.whose == whose else bank.assessed(whose)[1]
+                other = score if found.blend.weighting == whose else bank.assessed(whose)[1]
                 scores[column].append(other)
             errors.append(found.honest_score - score)
-            chosen += found.blend.whose == "target"
+            chosen += found.blend.weighting == "target"
         facts = {"metric": name, "targets": count, "rows": rows, "models": kind}
         shown.append(_row(facts, scores, bank.metric, errors) | {"by target taken": f"{chosen} of {seeds}"})
         print(shown[-1], flush=True)

@@ -166,9 +166,9 @@ def test_the_reference_of_the_study_file_has_every_key():
 
 def test_the_table_of_families_is_that_of_the_code():
     rows = reference.families().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == list(models.names())
+    assert [row.split("`")[1] for row in rows] == list(models.family_names())
     for row, entry in zip(rows, models.FAMILIES.values(), strict=True):
-        assert entry.about in row
+        assert entry.description in row
     assert [row.split("`")[1] for row in reference.metrics().splitlines()[2:]] == list(evaluation.names())
 
 

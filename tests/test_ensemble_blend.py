@@ -419,7 +419,7 @@ def test_stack_undoes_what_a_mean_cannot():
     mean, stacked = (blend(shrunk, y, "rmse", method=method) for method in ("nelder_mead", "stack"))
     assert stacked.score < 0.5 * mean.score
     assert stacked.score == pytest.approx(metric("rmse").score(y, stacked.combine(shrunk)))
-    assert stacked.joiner.slope == pytest.approx(3, rel=0.15)
+    assert stacked.aggregation.slope == pytest.approx(3, rel=0.15)
 
 
 @pytest.mark.parametrize("bank", [digits, breast_cancer])
@@ -430,7 +430,7 @@ def test_stack_gives_probabilities_and_survives_its_document(bank):
     assert joined.shape == predictions[0].shape
     assert joined.min() > 0
     assert joined.max() < 1
-    again = LinearStack.read(json.loads(json.dumps(found.joiner.document())))
+    again = LinearStack.from_document(json.loads(json.dumps(found.aggregation.document())))
     np.testing.assert_array_equal(again([predictions[i] for i in found.order], found.weights[found.order]), joined)
 
 

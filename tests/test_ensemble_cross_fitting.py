@@ -24,7 +24,7 @@ def test_simpler_blends_stand_beside_on_the_same_rows():
     predictions, y = breast_cancer()
     found = assess(predictions, y, "log_loss")
     scores = [metric("log_loss").score(y, member) for member in predictions]
-    best, uniform, greedy = (found.rivals[name] for name in ("best", "uniform", "greedy"))
+    best, uniform, greedy = (found.baselines[name] for name in ("best", "uniform", "greedy"))
     assert found.best_single == int(np.argmin(scores))
     assert best.score == pytest.approx(min(scores))
     assert uniform.score == uniform.honest_score == pytest.approx(metric("log_loss").score(y, predictions.mean(axis=0)))
@@ -38,7 +38,7 @@ def test_best_single_model_is_judged_as_a_choice():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 200)
     chance = rng.uniform(size=(30, 200))
-    best = assess(chance, y, "roc_auc", method="greedy").rivals["best"]
+    best = assess(chance, y, "roc_auc", method="greedy").baselines["best"]
     assert best.score > 0.57
     assert abs(best.honest_score - 0.5) < 0.08
 
@@ -48,9 +48,9 @@ def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_bl
     y = rng.integers(0, 2, 150)
     alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 150)), 0.01, 0.99)
     few = assess(alike, y, "log_loss")
-    assert (few.asked, few.blend.method) == ("nelder_mead", "uniform")
+    assert (few.requested_method, few.blend.method) == ("nelder_mead", "uniform")
     assert few.weights_se is None
-    assert few.honest_score == few.rivals["uniform"].honest_score
+    assert few.honest_score == few.baselines["uniform"].honest_score
     assert "the uniform mean is taken in place of nelder_mead" in few.remark
     kept = assess(alike, y, "log_loss", simplify=False)
     assert kept.blend.method == "nelder_mead"
@@ -64,7 +64,7 @@ def test_a_clear_gain_needs_no_remark():
     noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
     found = assess(y + noise, y, "rmse")
     assert found.remark is None
-    assert found.rivals["uniform"].gain > 3 * found.rivals["uniform"].gain_se
+    assert found.baselines["uniform"].gain > 3 * found.baselines["uniform"].gain_se
 
 
 def test_spread_of_weights_is_that_of_weights_on_new_rows():

@@ -49,7 +49,7 @@ def test_some_of_the_models_lose_as_the_whole_with_weights_of_zero(case):
     whole = np.zeros(objective.models)
     whole[chosen] = some
     # A sum in another order may break a tie between two rows, and that is seen in an AUC.
-    assert objective.only(chosen).loss(some) == pytest.approx(objective.loss(whole), rel=1e-4)
+    assert objective.subset(chosen).loss(some) == pytest.approx(objective.loss(whole), rel=1e-4)
 
 
 @pytest.mark.parametrize("case", ALL)
@@ -63,26 +63,26 @@ def test_change_is_the_difference_of_two_losses(case):
 @pytest.mark.parametrize("case", REDUCED)
 def test_slopes_and_curvature_agree_with_finite_differences(case):
     _, objective, weights = prepared(case)
-    slopes, curvature = objective.slopes(weights), objective.curvature(weights)
+    gradient, hessian = objective.gradient(weights), objective.hessian(weights)
     toward = np.eye(objective.models)[1] - weights
     before, after = (objective.loss(weights + step * toward) for step in (-1e-3, 1e-3))
-    assert (after - before) / 2e-3 == pytest.approx(toward @ slopes, rel=1e-3)
+    assert (after - before) / 2e-3 == pytest.approx(toward @ gradient, rel=1e-3)
     bend = (before + after - 2 * objective.loss(weights)) / 1e-6
-    assert bend == pytest.approx(toward @ curvature @ toward, rel=1e-2)
+    assert bend == pytest.approx(toward @ hessian @ toward, rel=1e-2)
 
 
 def test_general_objective_promises_nothing_it_cannot_prove():
     _, objective, weights = prepared((breast_cancer, "roc_auc", MetricObjective))
     assert objective.gap(weights) is None
-    assert objective.slopes(weights) is None
-    assert objective.curvature(weights) is None
+    assert objective.gradient(weights) is None
+    assert objective.hessian(weights) is None
 
 
 def test_whiff_of_log_loss_breaks_ties_but_never_outweighs_a_row():
     y = np.array([0, 1, 1])
     bank = gather(np.array([[0.4, 0.6, 0.6], [0.1, 0.9, 0.9], [0.4, 0.3, 0.9]]), y, "accuracy")
     losses = objective_for(bank).losses_if_added(np.zeros(3))
-    vague, sharp, wrong = bank.as_given(losses)
+    vague, sharp, wrong = bank.restore_order(losses)
     assert sharp < vague < wrong
     assert vague - sharp < 1e-3
 

@@ -37,14 +37,14 @@ def test_the_gradient_is_that_of_finite_differences(seed, models, classes):
     rng = np.random.default_rng(seed)
     loss = PerClassLogLoss(predictions, y, rng.uniform(0.5, 2, 20))
     weights = rng.dirichlet(np.ones(models), classes).T
-    value, slopes = loss.slopes(weights)
+    value, gradient = loss.loss_and_gradient(weights)
     assert value == pytest.approx(loss.loss(loss.totals(weights)))
     for m in range(models):
         for k in range(classes):
             step = np.zeros((models, classes))
             step[m, k] = 1e-6
             change = loss.loss(loss.totals(weights + step)) - loss.loss(loss.totals(weights - step))
-            assert slopes[m, k] == pytest.approx(change / 2e-6, rel=1e-4, abs=1e-6)
+            assert gradient[m, k] == pytest.approx(change / 2e-6, rel=1e-4, abs=1e-6)
 
 
 @many
@@ -57,12 +57,12 @@ def test_weights_by_class_are_never_below_shared_ones_on_the_rows_that_they_are_
         shared = blend(predictions, y, name, **options)
         found = blend(predictions, y, name, weights="class", **options)
         assert asked.loss_of(found.score) <= asked.loss_of(shared.score) + 1e-9
-        assert found.apart.min() >= 0
-        assert found.apart.sum(axis=0) == pytest.approx(np.ones(classes), abs=1e-12)
+        assert found.output_weights.min() >= 0
+        assert found.output_weights.sum(axis=0) == pytest.approx(np.ones(classes), abs=1e-12)
         assert found.score == pytest.approx(asked.score(y, found.combine(predictions)))
         shares = np.bincount(y, minlength=classes) / len(y)
-        np.testing.assert_allclose(found.weights, found.apart @ shares)
-        assert np.count_nonzero(found.apart.any(axis=1)) <= options.get("members", models)
+        np.testing.assert_allclose(found.weights, found.output_weights @ shares)
+        assert np.count_nonzero(found.output_weights.any(axis=1)) <= options.get("members", models)
         assert found.combine(predictions).sum(axis=1) == pytest.approx(np.ones(len(y)))
 
 
@@ -71,9 +71,9 @@ def test_where_models_know_different_classes_weights_by_class_are_worth_more_on_
     predictions, y = experts(0, 6000)
     fitted, fresh = slice(None, 1500), slice(1500, None)
     scores = {}
-    for whose in ("shared", "class"):
-        found = blend(predictions[:, fitted], y[fitted], "log_loss", weights=whose, method=method, shrink=True)
-        scores[whose] = metric("log_loss").score(y[fresh], found.combine(predictions[:, fresh]))
+    for weighting in ("shared", "class"):
+        found = blend(predictions[:, fitted], y[fitted], "log_loss", weights=weighting, method=method, shrink=True)
+        scores[weighting] = metric("log_loss").score(y[fresh], found.combine(predictions[:, fresh]))
     assert scores["class"] < 0.97 * scores["shared"]
 
 
@@ -81,7 +81,9 @@ def test_nelder_mead_finds_more_than_the_descent_of_log_loss_where_the_metric_is
     predictions, y = digits()
     scores = {}
     for name in ("accuracy", "f1_macro"):
-        shared, own = (blend(predictions, y, name, weights=whose, seconds=8).score for whose in ("shared", "class"))
+        shared, own = (
+            blend(predictions, y, name, weights=weighting, seconds=8).score for weighting in ("shared", "class")
+        )
         scores[name] = own - shared
     assert min(scores.values()) >= 0
 
@@ -92,18 +94,23 @@ def test_on_few_rows_the_weights_stay_near_the_shared_ones():
         predictions, y = random_classes(5, 5, rows, 3)
         found = blend(predictions, y, "log_loss", weights="class", shrink=True)
         shared = blend(predictions, y, "log_loss", weights="class")
-        apart.append((np.abs(found.apart - found.weights[:, None]).sum(), np.abs(np.ptp(shared.apart, axis=1)).sum()))
+        apart.append(
+            (
+                np.abs(found.output_weights - found.weights[:, None]).sum(),
+                np.abs(np.ptp(shared.output_weights, axis=1)).sum(),
+            )
+        )
     assert apart[0][0] <= apart[0][1]
 
 
 def test_the_honest_score_of_shared_weights_stands_beside():
     predictions, y = experts(1, 300)
     found = assess(predictions, y, "log_loss", weights="class", method="convex", shrink=True)
-    assert found.blend.whose == "class"
+    assert found.blend.weighting == "class"
     assert set(found.alternatives) == {"shared", "class"}
     assert found.honest_score == found.alternatives["class"].honest_score < found.alternatives["shared"].honest_score
     assert assess(predictions, y, "log_loss").alternatives == {}
-    assert assess(predictions, y, "log_loss").blend.whose == "shared"
+    assert assess(predictions, y, "log_loss").blend.weighting == "shared"
 
 
 @pytest.mark.slow
@@ -121,8 +128,8 @@ def test_the_honest_score_is_near_the_score_on_fresh_rows():
 def test_a_joiner_that_was_written_as_json_joins_alike_and_rows_without_any_probability_are_told_nothing():
     predictions, y = experts(2, 100)
     found = blend(predictions, y, "log_loss", weights="class")
-    again = PerOutput.read(json.loads(json.dumps(found.joiner.document())))
-    np.testing.assert_allclose(again(list(predictions), found.apart), found.combine(predictions), rtol=1e-12)
+    again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))
+    np.testing.assert_allclose(again(list(predictions), found.output_weights), found.combine(predictions), rtol=1e-12)
     empty = PerOutput.of_classes(3)(
         [np.array([[1.0, 0, 0]]), np.array([[0, 1.0, 0]])], np.array([[0.0, 1, 1], [1, 0, 0]])
     )
@@ -132,7 +139,7 @@ def test_a_joiner_that_was_written_as_json_joins_alike_and_rows_without_any_prob
 def test_contributions_are_of_weights_by_class():
     predictions, y = experts(3, 300)
     found = blend(predictions, y, "log_loss", weights="class")
-    whole = diversity(predictions, y, "log_loss", found.apart)
+    whole = diversity(predictions, y, "log_loss", found.output_weights)
     others = blend(predictions[1:], y, "log_loss", weights="class").score
     assert whole.contributions[0] == pytest.approx(others - found.score, abs=1e-6)
     assert whole.ambiguity is None

@@ -68,25 +68,25 @@ def test_shared_weights_reach_the_optimum_that_another_solver_finds(names, kinds
 
 
 @pytest.mark.parametrize(("names", "kinds"), CONVEX + STEPPED)
-@pytest.mark.parametrize("whose", ["shared", "target"])
+@pytest.mark.parametrize("weighting", ["shared", "target"])
 @pytest.mark.parametrize("method", SIMPLE)
-def test_weights_are_on_the_simplex_and_score_what_the_blend_says(names, kinds, whose, method):
+def test_weights_are_on_the_simplex_and_score_what_the_blend_says(names, kinds, weighting, method):
     predictions, y, metric = case(names, kinds, rows=60)
-    found = blend(predictions, y, metric, weights=whose, method=method, seconds=2)
+    found = blend(predictions, y, metric, weights=weighting, method=method, seconds=2)
     assert found.weights.sum() == pytest.approx(1, abs=1e-12)
     assert found.weights.min() >= 0
     assert found.score == pytest.approx(metric.score(y, apply_threshold(found.combine(predictions), found.threshold)))
-    assert found.whose == whose
-    if whose == "target":
-        assert found.apart.sum(axis=0) == pytest.approx(np.ones(len(kinds)), abs=1e-12)
+    assert found.weighting == weighting
+    if weighting == "target":
+        assert found.output_weights.sum(axis=0) == pytest.approx(np.ones(len(kinds)), abs=1e-12)
         counts = np.array([part.weight for part in metric.parts])
-        np.testing.assert_allclose(found.weights, found.apart @ counts / counts.sum())
+        np.testing.assert_allclose(found.weights, found.output_weights @ counts / counts.sum())
 
 
 @pytest.mark.parametrize(("names", "kinds"), CONVEX + STEPPED)
 def test_a_metric_has_a_certificate_only_where_every_target_is_convex(names, kinds):
     predictions, y, metric = case(names, kinds, rows=60)
-    gaps = [blend(predictions, y, metric, weights=whose, seconds=1).gap for whose in ("shared", "target")]
+    gaps = [blend(predictions, y, metric, weights=weighting, seconds=1).gap for weighting in ("shared", "target")]
     assert (None in gaps) == ((names, kinds) in STEPPED)
 
 
@@ -111,7 +111,7 @@ def test_weights_of_a_target_are_those_of_a_blend_of_its_own(names, kinds):
     for place, part in enumerate(metric.parts):
         own = predictions[:, :, part.start] if kinds[place] < 3 else predictions[:, :, part.start : part.stop]
         single = blend(own, part.y(y), part.metric, seed=3)
-        np.testing.assert_allclose(whole.apart[:, place], single.weights, atol=1e-12)
+        np.testing.assert_allclose(whole.output_weights[:, place], single.weights, atol=1e-12)
         gaps.append(single.gap)
     if None not in gaps:
         counts = np.array([part.weight for part in metric.parts])
@@ -124,8 +124,8 @@ def test_weights_of_a_target_are_those_of_a_blend_of_its_own(names, kinds):
 def test_weights_do_not_depend_on_the_order_of_models(seed):
     predictions, y, metric = case(*CONVEX[0], seed=seed, rows=40)
     order = np.random.default_rng(seed).permutation(len(predictions))
-    for whose in ("shared", "target"):
-        found, moved = (blend(each, y, metric, weights=whose) for each in (predictions, predictions[order]))
+    for weighting in ("shared", "target"):
+        found, moved = (blend(each, y, metric, weights=weighting) for each in (predictions, predictions[order]))
         np.testing.assert_array_equal(moved.weights, found.weights[order])
         np.testing.assert_allclose(moved.combine(predictions[order]), found.combine(predictions), atol=1e-14)
 
@@ -141,9 +141,9 @@ def test_the_sum_of_losses_has_the_slopes_and_the_curvature_of_finite_difference
     for direction in np.eye(objective.models):
         ahead, behind = weights + step * direction, weights - step * direction
         slope = (objective.loss(ahead) - objective.loss(behind)) / (2 * step)
-        assert objective.slopes(weights) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
-        bend = (objective.slopes(ahead) - objective.slopes(behind)) / (2 * step)
-        np.testing.assert_allclose(objective.curvature(weights) @ direction, bend, rtol=1e-3, atol=1e-5)
+        assert objective.gradient(weights) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
+        bend = (objective.gradient(ahead) - objective.gradient(behind)) / (2 * step)
+        np.testing.assert_allclose(objective.hessian(weights) @ direction, bend, rtol=1e-3, atol=1e-5)
 
 
 def test_a_mean_of_rmse_is_not_the_rmse_of_all_targets_together():
@@ -179,14 +179,14 @@ def test_honest_scores_stand_beside_each_other_and_the_better_is_used():
     predictions, y, metric = case(*CONVEX[0], models=5, rows=300)
     found = assess(predictions, y, metric, shrink=True)
     assert set(found.alternatives) == {"shared", "target"}
-    best = min(found.alternatives, key=lambda whose: found.alternatives[whose].honest_score)
-    assert found.blend.whose == best
+    best = min(found.alternatives, key=lambda weighting: found.alternatives[weighting].honest_score)
+    assert found.blend.weighting == best
     assert found.honest_score == found.alternatives[best].honest_score
-    assert found.rivals["best"].score == pytest.approx(min(metric.score(y, model) for model in predictions))
-    for whose in ("shared", "target"):
-        asked = assess(predictions, y, metric, shrink=True, weights=whose)
-        assert asked.blend.whose == whose
-        assert asked.honest_score == pytest.approx(found.alternatives[whose].honest_score)
+    assert found.baselines["best"].score == pytest.approx(min(metric.score(y, model) for model in predictions))
+    for weighting in ("shared", "target"):
+        asked = assess(predictions, y, metric, shrink=True, weights=weighting)
+        assert asked.blend.weighting == weighting
+        assert asked.honest_score == pytest.approx(found.alternatives[weighting].honest_score)
     assert not assess(predictions, y, metric, weights="shared").alternatives
 
 
@@ -195,20 +195,20 @@ def test_the_honest_score_is_that_of_weights_by_target_fitted_on_the_other_folds
     fold = np.arange(len(y)) % 3
     honest = np.empty((len(y), 2))
     for number in range(3):
-        weights = blend(predictions[:, fold != number], y[fold != number], metric, weights="target").apart
+        weights = blend(predictions[:, fold != number], y[fold != number], metric, weights="target").output_weights
         honest[fold == number] = np.einsum("mt,mrt->rt", weights, predictions[:, fold == number])
     found = assess(predictions, y, metric, fold=fold, weights="target", simplify=False)
     assert found.honest_score == pytest.approx(metric.score(y, honest), rel=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whose", ["shared", "target"])
-def test_the_honest_score_is_near_the_score_on_fresh_rows(whose):
+@pytest.mark.parametrize("weighting", ["shared", "target"])
+def test_the_honest_score_is_near_the_score_on_fresh_rows(weighting):
     kinds, errors, naive = (2, 2, 2), [], []
     for seed in range(12):
         predictions, y = random_targets(1000 * seed, 12, 4150, kinds)
         metric = metric_of(("log_loss",) * 3, kinds, y)
-        found = assess(predictions[:, :150], y[:150], metric, weights=whose, simplify=False)
+        found = assess(predictions[:, :150], y[:150], metric, weights=weighting, simplify=False)
         fresh = metric.score(y[150:], found.blend.combine(predictions[:, 150:]))
         errors.append(found.honest_score - fresh)
         naive.append(found.blend.score - fresh)
@@ -227,18 +227,18 @@ def test_targets_share_the_time():
 def test_a_joiner_that_was_written_as_json_joins_alike(method):
     predictions, y, metric = case(("log_loss", "rmse", "log_loss"), (3, 0, 2))
     found = blend(predictions, y, metric, weights="target", method=method)
-    again = PerOutput.read(json.loads(json.dumps(found.joiner.document())))
-    np.testing.assert_allclose(again(list(predictions), found.apart), found.combine(predictions), rtol=1e-12)
+    again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))
+    np.testing.assert_allclose(again(list(predictions), found.output_weights), found.combine(predictions), rtol=1e-12)
 
 
 def test_contributions_and_figures_are_means_over_targets():
     predictions, y, metric = case(*CONVEX[0], models=4)
-    for whose in ("shared", "target"):
-        found = blend(predictions, y, metric, weights=whose)
-        weights = found.weights if found.apart is None else found.apart
+    for weighting in ("shared", "target"):
+        found = blend(predictions, y, metric, weights=weighting)
+        weights = found.weights if found.output_weights is None else found.output_weights
         whole = diversity(predictions, y, metric, weights)
         np.testing.assert_allclose(whole.weights, found.weights)
-        others = blend(predictions[1:], y, metric, weights=whose).score
+        others = blend(predictions[1:], y, metric, weights=weighting).score
         assert whole.contributions[0] == pytest.approx(others - found.score, abs=1e-6)
         assert whole.ambiguity.ensemble_loss == pytest.approx(found.score)
         counts, disagreement = np.array([1.0, 2.0, 0.5]) / 3.5, np.zeros((4, 4))

@@ -173,12 +173,12 @@ def lowest_rmse(predictions, y):
     return min(np.sqrt(np.mean((w @ predictions - y) ** 2)) for w in (uniform, found))
 
 
-def on_simplex(value, slopes, start):
+def on_simplex(value, gradient, start):
     """Return the weights that sequential quadratic programming finds from `start`."""
     found = minimize(
         value,
         start,
-        jac=slopes,
+        jac=gradient,
         method="SLSQP",
         bounds=[(0, 1)] * len(start),
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},

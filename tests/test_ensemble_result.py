@@ -35,7 +35,7 @@ def full_result() -> EnsembleResult:
     )
     return EnsembleResult(
         method="greedy", metric="rmse", direction="minimize", score=found.blend.score, members=members, run_id="e1",
-        honest_score=found.honest_score, honest_se=found.honest_se, optimism=found.optimism, baselines=found.rivals,
+        honest_score=found.honest_score, honest_se=found.honest_se, optimism=found.optimism, baselines=found.baselines,
         requested_method="nelder_mead", remark="No clear gain.", gap=0.1,
         aggregation=PerOutput(((0, 1), (1, 2)), (WeightedMean(), LinearStack(0.9, np.array([0.1]), False))),
         weighting="target", alternatives={"shared": Alternative(0.1, 0.2, None)}, threshold={"a": 0.5, "b": None},

@@ -25,10 +25,10 @@ def rows(seed, count, decimals=1):
 def test_score_is_the_best_that_any_threshold_gives(seed, count, name, weighted):
     y, p = rows(seed, count)
     weight = np.random.default_rng(seed).uniform(0.5, 2, count) if weighted else None
-    judge = Scorer(y, metric(name), weight, pairs=True)
+    scorer = Scorer(y, metric(name), weight, pairs=True)
     every = [metric(name).score(y, apply_threshold(p, cut), weight) for cut in [*np.unique(p), 2.0]]
-    assert judge.score(p) == pytest.approx(np.nanmax(every), abs=1e-12)
-    assert judge.score_at(p, judge.threshold(p)) == pytest.approx(judge.score(p), abs=1e-12)
+    assert scorer.score(p) == pytest.approx(np.nanmax(every), abs=1e-12)
+    assert scorer.score_at(p, scorer.threshold(p)) == pytest.approx(scorer.score(p), abs=1e-12)
 
 
 @some
@@ -49,26 +49,26 @@ def test_area_of_several_classes_is_the_metric():
 
 
 def test_area_of_one_class_is_no_number():
-    judge = Scorer(np.ones(4, dtype=int), metric("roc_auc"), pairs=True)
-    assert np.isnan(judge.score(np.arange(4) / 4))
-    assert judge.loss(np.arange(4) / 4) == np.inf
+    scorer = Scorer(np.ones(4, dtype=int), metric("roc_auc"), pairs=True)
+    assert np.isnan(scorer.score(np.arange(4) / 4))
+    assert scorer.loss(np.arange(4) / 4) == np.inf
 
 
 def test_of_thresholds_as_good_the_one_nearest_to_a_half_is_taken():
     y = np.array([0, 0, 1, 1])
-    judge = Scorer(y, metric("accuracy"), pairs=True)
-    assert judge.threshold(np.array([0.1, 0.4, 0.7, 0.9])) == 0.5
-    assert judge.threshold(np.array([0.1, 0.2, 0.3, 0.4])) == pytest.approx(0.25)
+    scorer = Scorer(y, metric("accuracy"), pairs=True)
+    assert scorer.threshold(np.array([0.1, 0.4, 0.7, 0.9])) == 0.5
+    assert scorer.threshold(np.array([0.1, 0.2, 0.3, 0.4])) == pytest.approx(0.25)
 
 
 def test_a_steady_threshold_is_good_among_its_neighbours():
     rng = np.random.default_rng(0)
     y = (rng.uniform(size=500) < 0.3).astype(int)
     p = np.clip(0.3 + 0.25 * (y - 0.3) + rng.normal(scale=0.15, size=500), 0, 1)
-    judge = Scorer(y, metric("f1_macro"), pairs=True)
-    steady = judge.threshold(p, steady=True)
-    near = np.sort(p)[np.abs(np.sort(p) - steady).argsort()[:10]]
-    assert min(judge.score_at(p, cut) for cut in near) > judge.score(p) - 0.03
+    scorer = Scorer(y, metric("f1_macro"), pairs=True)
+    smoothed = scorer.threshold(p, smoothed=True)
+    near = np.sort(p)[np.abs(np.sort(p) - smoothed).argsort()[:10]]
+    assert min(scorer.score_at(p, cut) for cut in near) > scorer.score(p) - 0.03
 
 
 def test_metrics_of_probabilities_and_several_classes_have_no_threshold():

@@ -64,7 +64,7 @@ def test_the_module_loads_without_keras() -> None:
     import sys
 
     code = (
-        "import sys, workbench.search.net_artifacts, workbench.study.portraits, workbench.report.figures.grad_cam\n"
+        "import sys, workbench.search.net_artifacts, workbench.study.net_images, workbench.report.figures.grad_cam\n"
         "assert not {'keras', 'tensorflow', 'mlflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

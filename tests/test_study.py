@@ -139,7 +139,7 @@ def test_weights_of_the_best_are_kept_and_predict_what_the_vault_holds(finished:
     home = finished[0] / "mlruns" / "studies" / "small" / "weights"
     best = summary["best"]
     place = home / f"{best['family']}-{best['number']}"
-    model = models.family(best["family"]).load(place / "0-1")
+    model = models.get_family(best["family"]).load(place / "0-1")
     vault = study.task.schema
     oof, rows = study.store.tracker.predictions(best["run_id"], vault).oof, vault.folds == 1
     assert np.allclose(model.predict(study.task.dataset.x.iloc[vault.rows[rows]]), oof[rows], atol=1e-6)
@@ -166,10 +166,10 @@ def test_gc_frees_what_no_ensemble_needs_and_keeps_predictions(
 
 def test_run_again_nothing_is_left_to_do_but_the_end(finished: tuple[Path, dict[str, Any]]) -> None:
     study = opened(finished)
-    before = len(study.rows())
+    before = len(study.trials())
     heard: list[object] = []
     summary = study.run(trials=5, listen=heard.append, out=finished[0] / "again.csv")
-    assert len(study.rows()) == before
+    assert len(study.trials()) == before
     assert len(heard) == 1
     assert summary.ensemble is not None
     assert summary.ensemble["score"] == pytest.approx(finished[1]["ensemble"]["score"])
@@ -299,7 +299,7 @@ def test_the_same_seed_gives_the_same_hyperparameters_and_bits(tmp_path: Path, d
         file.write_text(text.replace("{folds: 3}", "{folds: 2}"))
         study = workbench.open(str(file), str(folder / "mlruns"))
         study.run(trials=8, workers=1, out=folder / "s.csv")
-        whole = [row for row in study.rows() if row.state == "complete"]
+        whole = [row for row in study.trials() if row.state == "complete"]
         return {
             (row.family, row.number): (
                 row.hyperparameters,

@@ -1,15 +1,16 @@
-"""What MLflow is told of a study: where it comes from, and what came of it so far."""
+"""What MLflow is text of a study: where it comes from, and what came of it so far."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import workbench
+from workbench.ensemble import EnsembleMember, EnsembleResult
 from workbench.search.storage import TrialRecord
 from workbench.study import description
 from workbench.study.task import Task
@@ -22,9 +23,10 @@ folds: {folds: 3}
 families: [linear, extra_trees]
 search: {trials: 4, workers: 1, system_metrics: true}
 """
-ENSEMBLE: dict[str, Any] = {
-    "run_id": "e1", "metric": "log_loss", "score": 0.3, "honest_score": 0.32, "honest_se": 0.01, "members": [1, 2],
-}  # fmt: skip
+MEMBERS = (EnsembleMember("r1", "linear", "linear #1", 0.4, 0.5), EnsembleMember("r2", "mlp", "mlp #2", 0.4, 0.5))
+ENSEMBLE = EnsembleResult(
+    "greedy", "log_loss", "minimize", 0.3, MEMBERS, run_id="e1", honest_score=0.32, honest_se=0.01
+)  # fmt: skip
 
 
 def frame(rows: int = 90) -> pd.DataFrame:
@@ -34,11 +36,11 @@ def frame(rows: int = 90) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(rows), "length": kind + rng.normal(size=rows) / 2, "species": names})
 
 
-def a_competition(folder: Path, train: pd.DataFrame | None = None, text: str = STUDY) -> Task:
+def a_task(folder: Path, train: pd.DataFrame | None = None, study_text: str = STUDY) -> Task:
     folder.mkdir(exist_ok=True)
     (frame() if train is None else train).to_csv(folder / "train.csv", index=False)
     frame(30).drop(columns="species").to_csv(folder / "test.csv", index=False)
-    (folder / "small.yaml").write_text(text)
+    (folder / "small.yaml").write_text(study_text)
     return workbench.open(str(folder / "small.yaml"), str(folder / "mlruns")).task
 
 
@@ -47,26 +49,26 @@ def a_row(number: int, score: float | None) -> TrialRecord:
 
 
 def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:
-    told = description.markdown(a_competition(tmp_path), None, None, "7")
-    assert told.splitlines()[0] == "**small**: predict `species` (multiclass) from train.csv"
-    assert "90 rows, 30 to predict" in told
-    assert "3 folds × 1; hash `" in told
-    assert "best" not in told
-    assert description.title(None) == "study"
+    text = description.describe(a_task(tmp_path), None, None, "7")
+    assert text.splitlines()[0] == "**small**: predict `species` (multiclass) from train.csv"
+    assert "90 rows, 30 to predict" in text
+    assert "3 folds × 1; hash `" in text
+    assert "best" not in text
+    assert description.run_title(None) == "study"
 
 
 def test_a_study_says_its_best_trial_and_what_its_newest_ensemble_is_worth(tmp_path: Path) -> None:
-    told = description.markdown(a_competition(tmp_path), a_row(4, 0.35), ENSEMBLE, "7")
-    assert "best so far: [linear #4](#/experiments/7/runs/r4?workflowType=machine_learning), log_loss **0.35**" in told
+    text = description.describe(a_task(tmp_path), a_row(4, 0.35), ENSEMBLE, "7")
+    assert "best so far: [linear #4](#/experiments/7/runs/r4?workflowType=machine_learning), log_loss **0.35**" in text
     ensemble = "[of 2](#/experiments/7/runs/e1?workflowType=machine_learning)"
-    assert f"{ensemble}, honest log_loss **0.32 ± 0.01** (log_loss 0.3 on the folds" in told
-    assert description.title(a_row(4, 0.35)) == "study · best linear #4 0.35"
-    without = ENSEMBLE | {"honest_score": None, "honest_se": None}
-    assert "log_loss 0.3, without an honest score" in description.markdown(a_competition(tmp_path), None, without, "7")
+    assert f"{ensemble}, honest log_loss **0.32 ± 0.01** (log_loss 0.3 on the folds" in text
+    assert description.run_title(a_row(4, 0.35)) == "study · best linear #4 0.35"
+    without = replace(ENSEMBLE, honest_score=None, honest_se=None)
+    assert "log_loss 0.3, without an honest score" in description.describe(a_task(tmp_path), None, without, "7")
 
 
-def test_data_are_told_with_their_columns_and_the_target(tmp_path: Path) -> None:
-    train, test = description.origin(a_competition(tmp_path)).data
+def test_data_are_text_with_their_columns_and_the_target(tmp_path: Path) -> None:
+    train, test = description.provenance(a_task(tmp_path)).data
     assert (train.source, train.context, train.rows) == ("train.csv", "training", 90)
     assert train.columns == {"length": "number", "species": "category"}
     assert (test.source, test.context, test.rows) == ("test.csv", "testing", 30)
@@ -78,7 +80,7 @@ def test_the_digest_of_the_data_changes_with_a_single_value(tmp_path: Path, colu
     other = frame()
     other.loc[5, column] = other.loc[other[column] != other.loc[5, column], column].iloc[0]
     digests = [
-        [each.digest for each in description.origin(a_competition(tmp_path / str(place), train)).data]
+        [each.digest for each in description.provenance(a_task(tmp_path / str(place), train)).data]
         for place, train in enumerate((None, None, other))
     ]
     assert digests[0] == digests[1]
@@ -86,26 +88,26 @@ def test_the_digest_of_the_data_changes_with_a_single_value(tmp_path: Path, colu
     assert digests[0][1] == digests[2][1]
 
 
-def test_a_set_of_a_library_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_set_of_a_library_is_text_by_its_name(tmp_path: Path) -> None:
     text = "name: small\ndata: {train: 'sklearn:digits'}\nfamilies: [linear]\n"
-    train, test = description.origin(a_competition(tmp_path, text=text)).data
+    train, test = description.provenance(a_task(tmp_path, study_text=text)).data
     assert (train.source, test.source) == ("sklearn:digits", "sklearn:digits")
     assert (train.shape, train.columns) == ((8, 8), {})
     assert train.digest != test.digest
 
 
 @pytest.mark.slow
-def test_mlflow_is_told_all_of_it_while_a_study_runs_and_when_it_is_blended(
+def test_mlflow_is_text_all_of_it_while_a_study_runs_and_when_it_is_blended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workbench.tracking import mlflow_store
 
-    a_competition(tmp_path)
+    a_task(tmp_path)
     monkeypatch.chdir(tmp_path)
     study = workbench.open("small.yaml")
     said = []
 
-    def listen(event: Any) -> None:
+    def listen(event: object) -> None:
         found = mlflow_store.client(study.home).get_experiment_by_name("small")
         said.append(found.tags["mlflow.note.content"])
 

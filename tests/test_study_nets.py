@@ -52,7 +52,7 @@ def opened(folder: Path) -> Study:
 
 def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished: Path) -> None:
     study = opened(finished)
-    rows = [row for row in study.rows() if row.family == "cnn"]
+    rows = [row for row in study.trials() if row.family == "cnn"]
     assert len(rows) == 2
     for row in rows:
         assert row.parameters is not None
@@ -60,7 +60,7 @@ def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished:
         folder = study.store.tracker.net_artifacts(row.run_id)
         assert folder is not None
         assert f"{row.parameters:,} parameters" in (folder / architecture.TABLE).read_text()
-    (baseline,) = [row for row in study.rows() if row.family == "constant"]
+    (baseline,) = [row for row in study.trials() if row.family == "constant"]
     assert baseline.parameters is None
     assert study.store.tracker.net_artifacts(baseline.run_id) is None
     assert set(study.leaderboard()["parameters"].dropna()) == {row.parameters for row in rows}
@@ -75,7 +75,7 @@ def test_mlflows_table_has_a_column_for_the_size_of_nets(finished: Path) -> None
 
 def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     study = opened(finished)
-    best = next(row for row in study.rows() if row.family == "cnn")
+    best = next(row for row in study.trials() if row.family == "cnn")
     folder = study.store.tracker.net_artifacts(best.run_id)
     assert folder is not None
     look = inspection.ImageInspection.load(folder / inspection.FILE)
@@ -93,11 +93,11 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     study = opened(tmp_path / "copy")
     study.gc()
     shutil.rmtree(study.home.checkpoints("bright"))
-    story = report_inputs.gather_report(study.task, study.store, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.trials())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None
-    assert [member["name"] for member in story.ensemble["members"] if "cnn" in member["name"]] == named
-    assert set(story.looks) <= set(named)
+    assert [member.name for member in story.ensemble.members if "cnn" in member.name] == named
+    assert set(story.image_inspections) <= set(named)
     text = study.report(tmp_path / "r.html").read_text()
     for mark in ('id="architectures"', 'id="figure-grad_cam"', 'id="figure-filters"'):
         assert mark in text
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     study = opened(tmp_path / "copy")
     for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
-    story = report_inputs.gather_report(study.task, study.store, study.rows())
+    story = report_inputs.gather_report(study.task, study.store, study.trials())
     assert not story.looks
     assert story.architectures
     assert [note for note in story.notes if "What there is to see of the nets of cnn" in note]

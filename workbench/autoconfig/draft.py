@@ -24,7 +24,7 @@ from workbench.errors import ConfigError, EvaluationError, WorkbenchError
 from workbench.files import stage_file
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
-from workbench.study.study import MINUTES
+from workbench.study.run_budget import MINUTES
 from workbench.study.study_validation import check
 
 # With more rows than this, a single hold-out is nearly as informative as five folds and takes a fifth of the time.
@@ -298,7 +298,7 @@ def _family_lines(inferred: InferredConfig) -> Iterator[str]:
     """Yield the families, and as comments those that could be added."""
     yield "families:  # in the order of their first trials; delete a line to leave a family out"
     for name in inferred.families:
-        yield f"{f'  - {name}':<{_COMMENT_COLUMN}} # {models.FAMILIES[name].about}"
+        yield f"{f'  - {name}':<{_COMMENT_COLUMN}} # {models.FAMILIES[name].description}"
     for name, entry in models.FAMILIES.items():
         if (
             name in inferred.families
@@ -307,8 +307,8 @@ def _family_lines(inferred: InferredConfig) -> Iterator[str]:
             or not set(inferred.tasks) <= set(entry.tasks)
         ):
             continue
-        remedy = "" if entry.installed else f"; first: pip install {entry.package}"
-        yield f"{f'  # - {name}':<{_COMMENT_COLUMN}} # {entry.about}{remedy}"
+        remedy = "" if entry.installed else f"; first: pip install {entry.library}"
+        yield f"{f'  # - {name}':<{_COMMENT_COLUMN}} # {entry.description}{remedy}"
 
 
 def _other_metrics(inferred: InferredConfig) -> str:

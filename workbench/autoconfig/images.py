@@ -64,7 +64,7 @@ def from_folder(files: DataFiles, folder: Path, sample: pd.DataFrame | None) -> 
 def from_table(profile: DataProfile, table: Path) -> DataProfile:
     """Return the profile of a table and the images that it names, or `profile` if it names none."""
     from workbench.data.image_paths import ImageIndex, name_columns
-    from workbench.data.tables import read_table
+    from workbench.data.table_files import read_table
 
     folders = list(_image_folders(table.parent))
     if not folders:

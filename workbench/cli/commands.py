@@ -185,7 +185,7 @@ def run(
 def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> None:
     """List all trials, the best first."""
     study = _open(file, home)
-    rows = study.rows()
+    rows = study.trials()
     if as_json:
         _print_json([asdict(row) for row in rows])
         return
@@ -226,12 +226,13 @@ def ensemble(
         check(method)
     made = _open(file, home).ensemble(sources=sources or (), method=method, weights=weights, members=members)
     if as_json:
-        _print_json(dict(made.document))
+        _print_json(made.document)
         return
     from workbench.cli import console_tables
 
-    _console().print(console_tables.ensemble(made.document))
-    _console().print(console_tables.diversity(made.document["diversity"]))
+    _console().print(console_tables.ensemble(made.result))
+    if made.result.diversity is not None:
+        _console().print(console_tables.diversity(made.result.diversity))
 
 
 @app.command()
@@ -343,10 +344,10 @@ def import_(
     if as_json:
         _print_json(taken)
         return
-    from workbench.cli import console_tables
+    from workbench.report.formatting import format_number
 
     verb = "Replaced" if taken["replaced"] else "Imported"
-    print(f"{verb} {name}: {study.task.metric.name} {console_tables.number(taken['score'])}.")
+    print(f"{verb} {name}: {study.task.metric.name} {format_number(taken['score'])}.")
 
 
 @app.command()
@@ -422,7 +423,7 @@ def families(as_json: AsJson = False) -> None:
         document = [
             {
                 "name": name,
-                "description": entry.about,
+                "description": entry.description,
                 "kinds": list(entry.kinds),
                 "tasks": list(entry.tasks),
                 "joint": entry.joint,
@@ -434,7 +435,7 @@ def families(as_json: AsJson = False) -> None:
         return
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
-        print(f"{name:<20} {entry.about}{missing}")
+        print(f"{name:<20} {entry.description}{missing}")
         together = "together" if entry.joint else "one by one"
         print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
     print(f"{'':<20} from data of kind mixed, a family that does not take it gets its part: the table or the images")

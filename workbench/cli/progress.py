@@ -17,10 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console_tables import clock, number
 from workbench.cli.json_output import to_json
 from workbench.errors import StudyError
 from workbench.home import trial_name
+from workbench.report.formatting import format_duration, format_number
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -193,14 +193,16 @@ class LiveProgress:
         """Return the display."""
         elapsed = time.monotonic() - self._started
         counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
-        left = f"   {clock(max(0.0, 60 * self._minutes - elapsed))} left" if self._minutes else ""
-        head = Text.assemble((self._title, "bold"), f"   {clock(elapsed)}{left}   {counts}   best {self._best}")
+        left = f"   {format_duration(max(0.0, 60 * self._minutes - elapsed))} left" if self._minutes else ""
+        head = Text.assemble(
+            (self._title, "bold"), f"   {format_duration(elapsed)}{left}   {counts}   best {self._best}"
+        )
         running = Table.grid(padding=(0, 2))
         for (family, index), trial in self._running.items():
-            score = "" if trial.score is None else f"last fold {number(trial.score)}"
+            score = "" if trial.score is None else f"last fold {format_number(trial.score)}"
             fold = f"fold {min(trial.done + 1, trial.folds)} of {trial.folds}"
             epoch = "" if trial.epoch is None else f"epoch {trial.epoch + 1}"
-            since = clock(time.monotonic() - trial.started)
+            since = format_duration(time.monotonic() - trial.started)
             running.add_row(Text(f"▸ {trial_name(family, index)}", "cyan"), fold, epoch, since, score)
         ended = [Text(_format_trial(trial), "green" if is_best else "dim") for trial, is_best in self._ended]
         notes = [Text(note, "yellow") for note in self._notes]
@@ -276,26 +278,26 @@ class _Best:
     def __str__(self) -> str:
         if self._trial is None:
             return "–"
-        return f"{number(self._trial.score)} ({self._trial.name})"
+        return f"{format_number(self._trial.score)} ({self._trial.name})"
 
 
 def _format_trial(trial: TrialRecord) -> str:
     """Return a trial with its state, score and duration in one line."""
-    spread = "" if trial.std is None or trial.score is None else f"± {number(trial.std)}"
+    spread = "" if trial.std is None or trial.score is None else f"± {format_number(trial.std)}"
     reason = "" if trial.reason is None else f"  {trial.reason[:100]}"
-    cells = f"{trial.name:<20} {trial.state:<9} {number(trial.score):>10} {spread:<12} {clock(trial.seconds):>12}"
+    cells = f"{trial.name:<20} {trial.state:<9} {format_number(trial.score):>10} {spread:<12} {format_duration(trial.seconds):>12}"
     return cells + reason
 
 
 def _format_forecast(forecast: Forecast) -> str:
     """Return how many trials are expected, and when."""
     end = time.strftime("%H:%M", time.localtime(time.time() + forecast.seconds))
-    return f"about {forecast.trials} trials in all, in {clock(forecast.seconds)} (at {end})"
+    return f"about {forecast.trials} trials in all, in {format_duration(forecast.seconds)} (at {end})"
 
 
 def _format_put_back(event: TrialPutBack) -> str:
     """Return why a trial is left to the next run."""
-    needs, left = clock(event.seconds), clock(event.left)
+    needs, left = format_duration(event.seconds), format_duration(event.left)
     return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 

@@ -1,55 +1,71 @@
-"""Blend predictions: weights with a certificate (`blend`), an honest score (`assess`), whom to ask (`candidates`).
+"""Blend predictions: weights with a certificate (`blend`), a cross-fitted score (`assess`), a choice of models.
 
-    judge        how good a mixture is: the metric, asked fast, at its best threshold
-    panel        the same for several targets together
-    bank         predictions and target as given, checked, in an order that does not depend on the caller's
-    objectives/  what is minimised, reduced to the least data that decides it
-    budget       how long a method may take and how much it has asked
-    greedy       forward selection with replacement
-    convex       weights by Newton's method
-    nelder_mead  weights by Nelder-Mead in small, whitened subspaces
-    joiners      how predictions become one: mean, mean of ranks, stacked model, each target or class apart
-    deal         rows dealt into random folds, and rows drawn anew
-    shrink       weights drawn towards safer ones, for other rows than these
-    stack        a linear model on the predictions
-    blend        one weight a model, by the methods' names
-    targets      weights for each of several targets
-    classes      weights for each class
-    weigh        the public entry
-    assess       the whole procedure cross-fitted
-    diversity    how the members differ, and what each of them adds
-    candidates   the best and most diverse of many models
+    options            the options of a blend
+    scorer             the score of a mixture: the metric, computed fast, at its best threshold
+    multi_target_scorer  the same for several targets
+    prediction_matrix  predictions and target, checked, in an order that does not depend on the caller's
+    resampling         random folds and bootstrap samples
+    objectives/        the losses, reduced to the least data that determines them
+    budget             the time limit of a method, and the count of its evaluations
+    greedy             forward selection with replacement
+    convex             weights by Newton's method
+    nelder_mead        weights by Nelder-Mead in small, whitened subspaces
+    regularization     weights shrunk towards safer ones
+    aggregation        how predictions are combined: mean, mean of ranks, linear stack, each output separately
+    weight_search      the objective and the limits of a search for plain weights
+    method             what a method is
+    plain_methods      the methods of plain weights
+    rank               weights of ranks
+    stack              a linear model on the predictions
+    methods            the registry of methods
+    shared_weights     one weight a model
+    per_target         weights for each of several targets
+    per_class          weights for each class
+    blend              the public entry
+    cross_fitting      the whole procedure cross-fitted
+    diversity          how the members differ, and what each of them contributes
+    candidates         the best and most diverse of many models
+    result             the result of an ensemble, and its JSON document
 
-The room stands alone: arrays go in, weights come out.
+The package depends on no study: arrays go in, weights come out.
 """
 
 from __future__ import annotations
 
-from workbench.ensemble.blend import blend, check_weights
+from workbench.ensemble.blend import blend, check_weights, gather_checked
 from workbench.ensemble.candidates import candidates
-from workbench.ensemble.cross_fitting import Assessment, Baseline, assess
-from workbench.ensemble.diversity import Diversity, diversity
-from workbench.ensemble.methods import Blend, Minimum, Whose, check, methods, minimise
+from workbench.ensemble.cross_fitting import Alternative, Assessment, Baseline, assess, cross_fit
+from workbench.ensemble.diversity import Ambiguity, Diversity, MemberDiversity, diversity
+from workbench.ensemble.methods import METHODS, Minimum, check, methods, minimise
+from workbench.ensemble.options import BlendOptions, Weighting
 from workbench.ensemble.result import EnsembleMember, EnsembleResult
 from workbench.ensemble.scorer import Threshold, apply_threshold
+from workbench.ensemble.shared_weights import Blend
 
 __all__ = [
+    "METHODS",
+    "Alternative",
+    "Ambiguity",
     "Assessment",
     "Baseline",
     "Blend",
+    "BlendOptions",
     "Diversity",
     "EnsembleMember",
     "EnsembleResult",
+    "MemberDiversity",
     "Minimum",
     "Threshold",
-    "Whose",
+    "Weighting",
     "apply_threshold",
     "assess",
     "blend",
     "candidates",
     "check",
     "check_weights",
+    "cross_fit",
     "diversity",
+    "gather_checked",
     "methods",
     "minimise",
 ]

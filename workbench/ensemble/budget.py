@@ -1,4 +1,4 @@
-"""How long a method may take and how much it has asked."""
+"""The time limit of a method, and the count of its evaluations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Budget:
-    """A clock that methods look at, and the count of losses that they have asked for."""
+    """A clock that methods check, and the number of losses that they have computed."""
 
     seconds: float
     evaluations: int = 0
@@ -20,5 +20,5 @@ class Budget:
         return time.monotonic() - self.began
 
     def spent(self, share: float = 1.0) -> bool:
-        """Whether `share` of the seconds are over."""
+        """Return whether `share` of the seconds are over."""
         return self.used >= share * self.seconds

@@ -1,4 +1,4 @@
-"""Which of many models to blend: the best of each family, then the best of all, no model twice."""
+"""The choice of models to blend: the best of each family, then the best of all, no model twice."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def candidates(
 
 
 def _near(a: Array, b: Array) -> bool:
-    """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is next to nothing.
+    """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is almost 0.
 
-    It is asked of each column, as those of several targets have units of their own.
+    It is computed for each column, because the columns of several targets have different units.
     """
     spread = a.var(axis=0) + b.var(axis=0) + (a.mean(axis=0) - b.mean(axis=0)) ** 2
     return bool((np.mean((a - b) ** 2, axis=0) <= _NEAR * spread).all())

@@ -14,21 +14,21 @@ from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.objectives import AbsoluteError, Objective, WeightedSum
 
-# Far below what is asked of a certificate; Newton's last step usually overshoots it.
+# Far below the gap that a certificate needs; Newton's last step usually overshoots it.
 _RELATIVE_GAP = 1e-9
 _MOST_STEPS = 60
 _JOINING = 12
 _RIDGE = 1e-13
 _HALVINGS = 40
-# How far the kinks of an absolute error are rounded off, as a share of it: ever less.
+# The roundings of the kinks of an absolute error, as shares of it: decreasing.
 _ROUNDINGS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
 def newton(objective: Objective, start: Array, budget: Budget) -> Array:
-    """Return weights that are no worse than `start`, at the optimum where time allows.
+    """Return weights that are no worse than `start`, and optimal where time allows.
 
     Args:
-        objective: one that has slopes and curvature.
+        objective: one that has a gradient and a Hessian.
         start: (models,) weights on the simplex.
         budget: the time.
     """
@@ -43,22 +43,22 @@ def newton(objective: Objective, start: Array, budget: Budget) -> Array:
 
 def _steps(objective: Objective, weights: Array, budget: Budget) -> Array:
     for _ in range(_MOST_STEPS):
-        slopes = objective.slopes(weights)
+        gradient = objective.gradient(weights)
         budget.evaluations += 1
-        if slopes is None or budget.spent():
+        if gradient is None or budget.spent():
             break
-        fall = weights @ slopes - slopes
+        fall = weights @ gradient - gradient
         if fall.max() <= _RELATIVE_GAP * objective.loss(weights):
             break
         outside = np.flatnonzero((weights <= 0) & (fall > 0))
         joining = outside[np.argsort(-fall[outside], kind="stable")][:_JOINING]
         face = np.union1d(np.flatnonzero(weights), joining)
-        inner = objective.only(face)
-        curvature = inner.curvature(weights[face])
-        if curvature is None:
+        inner = objective.subset(face)
+        hessian = inner.hessian(weights[face])
+        if hessian is None:
             break
-        target = _lowest(curvature, slopes[face], weights[face])
-        moved = _search(inner, weights[face], target, slopes[face], budget)
+        target = _lowest(hessian, gradient[face], weights[face])
+        moved = _search(inner, weights[face], target, gradient[face], budget)
         if moved is None:
             break
         weights = np.zeros(len(weights))
@@ -66,15 +66,15 @@ def _steps(objective: Objective, weights: Array, budget: Budget) -> Array:
     return weights
 
 
-def _lowest(curvature: Array, slopes: Array, weights: Array) -> Array:
-    """Return the point of the simplex at which the expansion around `weights` is lowest."""
+def _lowest(hessian: Array, gradient: Array, weights: Array) -> Array:
+    """Return the minimum over the simplex of the expansion around `weights`."""
     from scipy.linalg import cho_factor, solve_triangular
     from scipy.optimize import nnls
 
     models = len(weights)
-    scale = float(np.trace(curvature)) / models or 1.0
-    bent = curvature / scale + _RIDGE * np.eye(models)
-    linear = slopes / scale - bent @ weights
+    scale = float(np.trace(hessian)) / models or 1.0
+    bent = hessian / scale + _RIDGE * np.eye(models)
+    linear = gradient / scale - bent @ weights
     for ridge in (0.0, 1e-11, 1e-9, 1e-7):
         try:
             lower = np.tril(cho_factor(bent + ridge * np.eye(models), lower=True)[0])
@@ -83,7 +83,7 @@ def _lowest(curvature: Array, slopes: Array, weights: Array) -> Array:
             continue
     else:
         return weights
-    # The last equation asks for a sum of one; it is met exactly in the end.
+    # The last equation wants a sum of one; the final scaling makes it exact.
     heavy = 1e3
     matrix = np.vstack([lower.T, np.full(models, heavy)])
     aim = np.append(-solve_triangular(lower, linear, lower=True), heavy)
@@ -104,14 +104,14 @@ def _lowest(curvature: Array, slopes: Array, weights: Array) -> Array:
     return lowest
 
 
-def _search(objective: Objective, weights: Array, target: Array, slopes: Array, budget: Budget) -> Array | None:
-    """Return the farthest of `target`, half the way there, a quarter … that lowers the loss as it should."""
-    change, way = objective.change_from(weights), target - weights
-    expected = float(slopes @ way)
+def _search(objective: Objective, weights: Array, target: Array, gradient: Array, budget: Budget) -> Array | None:
+    """Return the first of the full, half, quarter … step to `target` that lowers the loss enough (Armijo, 1966)."""
+    change, step = objective.change_from(weights), target - weights
+    expected = float(gradient @ step)
     share = 1.0
     for _ in range(_HALVINGS):
-        moved = weights + share * way
-        # Rounding must not give a weight to a model that lost it.
+        moved = weights + share * step
+        # Rounding must not leave weight with a model that lost it.
         moved[moved < 1e-15] = 0
         moved /= moved.sum()
         budget.evaluations += 1

@@ -1,9 +1,8 @@
-"""How the members of an ensemble differ, and what each of them adds.
+"""How the members of an ensemble differ, and what each of them contributes.
 
-An ensemble is taken as the weighted mean of its members. Three measures say how they differ, each under its own name,
-since they answer different questions: whether members are wrong on the same rows (error correlation), whether they
-predict the same (disagreement), and how much the mean gains over its members (ambiguity). Of several targets each
-figure is the mean over them, by how much they count.
+The ensemble is taken as the weighted mean of its members. Three measures answer different questions: whether members
+are wrong on the same rows (error correlation), whether they predict the same (disagreement), and how much the mean
+gains over its members (ambiguity). With several targets each figure is the weighted mean over the targets.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ _FIGURES = ("contribution", "error_correlation", "disagreement")
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """What the mean gains over its members: `ensemble_loss` is `mean_member_loss` - `ambiguity`, exactly."""
+    """The gain of the mean over its members: `ensemble_loss` is `mean_member_loss` - `ambiguity`, exactly."""
 
     measure: str
-    """`log_loss` of classes, `squared_error` of values: the losses that can be taken apart so, whatever the metric."""
+    """`log_loss` of classes, `squared_error` of values: the losses with this decomposition, whatever the metric."""
     mean_member_loss: float
     """The weighted mean of the members' losses."""
     ambiguity: float
@@ -77,7 +76,7 @@ class Diversity:
     weights: Array
     """(models,); of weights by target or class their mean."""
     measures: Mapping[str, str]
-    """What each of the figures below measures, in words, by the name of the figure."""
+    """Describes what each of the figures below measures, by its name."""
     error_correlation: Array
     """(models, models) Pearson correlation of the members' errors.
 
@@ -96,11 +95,11 @@ class Diversity:
     contributions: Array | None
     """(models,) how much worse the metric becomes without the member, in its units; above 0 the member helps.
 
-    Both ensembles, with the member and without, are blended anew, so that the difference is the member's and not that
-    of the weights given. None of a single member, without which nothing is left.
+    Both ensembles, with the member and without, are blended again, so that the difference is the member's and not that
+    of the given weights. None for a single member, without which nothing is left.
     """
     reoptimised: NDArray[np.bool_]
-    """(models,) whether there was time for that; if not, the others' weights are as given, scaled to sum 1."""
+    """(models,) whether there was time for that; otherwise the others keep their given weights, scaled to sum 1."""
 
     @property
     def members(self) -> tuple[MemberDiversity, ...]:
@@ -159,57 +158,58 @@ def diversity(
     seconds: float | None = None,
     names: Sequence[str] | None = None,
 ) -> Diversity:
-    """Compare the members of an ensemble with each other, and the ensemble with what it is without each of them.
+    """Compare the members of an ensemble with each other, and the ensemble with the one without each member.
 
     Args:
         predictions: as for `blend`.
         y: as for `blend`.
         metric: as for `blend`.
-        weights: (models,) at least 0, sum 1; or those that `Blend.apart` has by target or class.
+        weights: (models,) at least 0, sum 1; or those that `Blend.output_weights` has by target or class.
         classes: as for `blend`.
         sample_weight: (rows,) how much each row counts, in every figure.
         seed: as for `blend`.
         seconds: for all blends together, the members with most weight first; 10 unless given.
-        names: what the document calls the members; `model 0` and so on unless given.
+        names: the members' names in the document; `model 0` and so on unless given.
 
     Raises:
         EnsembleError: as for `blend`; or the weights or names do not fit the predictions.
         EvaluationError: as for `blend`.
     """
     end = time.monotonic() + (SECONDS if seconds is None else seconds)
-    bank = gather(predictions, y, metric, classes, sample_weight)
-    # A bank may leave models out of its blends, but no model that comes alone; they are compared all the same.
-    taken = dict(zip(bank.order.tolist(), bank.members, strict=True))
+    matrix = gather(predictions, y, metric, classes, sample_weight)
+    # The matrix leaves constant models out, but not a model that comes alone; here all are compared.
+    known = dict(zip(matrix.order.tolist(), matrix.members, strict=True))
     members = [
-        taken[index] if index in taken else gather([model], y, metric, classes).members[0]
+        known[index] if index in known else gather([model], y, metric, classes).members[0]
         for index, model in enumerate(predictions)  # type: ignore[arg-type]
     ]
-    given = _weights(weights, bank, len(members))
-    called = tuple(f"model {index}" for index in range(len(members))) if names is None else tuple(names)
-    if len(called) != len(members):
-        raise EnsembleError(f"names must hold a name for each of the {len(members)} models. Received: {len(called)}.")
-    rows = np.ones(len(bank.y)) if bank.weight is None else bank.weight
-    compared, counts = _compared(members, bank, rows / rows.sum())
-    joiner = _joiner(bank, given)
-    whose = "shared" if given.ndim == 1 else "target" if bank.parts else "class"
-    ensemble = _Ensemble(members, bank, joiner, given, {"sample_weight": bank.weight, "seed": seed, "weights": whose})
+    given = _weights(weights, matrix, len(members))
+    labels = tuple(f"model {index}" for index in range(len(members))) if names is None else tuple(names)
+    if len(labels) != len(members):
+        raise EnsembleError(f"names must hold a name for each of the {len(members)} models. Received: {len(labels)}.")
+    rows = np.ones(len(matrix.y)) if matrix.sample_weight is None else matrix.sample_weight
+    comparisons, counts = _compare(members, matrix, rows / rows.sum())
+    aggregation = _aggregation(matrix, given)
+    weighting = "shared" if given.ndim == 1 else "target" if matrix.parts else "class"
+    refit = {"sample_weight": matrix.sample_weight, "seed": seed, "weights": weighting}
+    ensemble = _Ensemble(members, matrix, aggregation, given, refit)
     contributions, reoptimised = ensemble.contributions(end)
     return Diversity(
-        names=called,
-        weights=given if given.ndim == 1 else given @ (counts if bank.parts else class_frequencies(bank)),
-        measures=_measures(bank.metric.name, {each.classified for each in compared}),
-        error_correlation=_mean([each.error_correlation() for each in compared], counts),
-        disagreement=_mean([each.disagreement() for each in compared], counts),
-        ambiguity=None if whose == "class" else _ambiguity(compared, given, counts),
+        names=labels,
+        weights=given if given.ndim == 1 else given @ (counts if matrix.parts else class_frequencies(matrix)),
+        measures=_measures(matrix.metric.name, {each.classified for each in comparisons}),
+        error_correlation=_mean([each.error_correlation() for each in comparisons], counts),
+        disagreement=_mean([each.disagreement() for each in comparisons], counts),
+        ambiguity=None if weighting == "class" else _ambiguity(comparisons, given, counts),
         contributions=contributions,
         reoptimised=reoptimised,
     )
 
 
-def _weights(given: ArrayLike, bank: PredictionMatrix, models: int) -> Array:
-    """Return weights of models, or of models by target or class, checked and of sum one."""
+def _weights(given: ArrayLike, matrix: PredictionMatrix, models: int) -> Array:
+    """Return weights, (models,) or (models, outputs), checked and scaled to sum one."""
     weights = np.asarray(given, dtype=np.float64)
-    parts = len(bank.parts) or (bank.members[0].shape[1] if bank.members[0].ndim == 2 else 1)
+    parts = len(matrix.parts) or (matrix.members[0].shape[1] if matrix.members[0].ndim == 2 else 1)
     sums = weights.sum(axis=0)
     fits = weights.shape in ((models,), (models, parts))
     if not fits or not weights.min() >= 0 or not (np.abs(sums - 1) <= _SUM_TOLERANCE).all():
@@ -222,78 +222,78 @@ def _weights(given: ArrayLike, bank: PredictionMatrix, models: int) -> Array:
     return scaled
 
 
-def _joiner(bank: PredictionMatrix, weights: Array) -> Aggregation:
-    """Return how the members of an ensemble become one: by their mean, or the mean of each target or class."""
+def _aggregation(matrix: PredictionMatrix, weights: Array) -> Aggregation:
+    """Return the aggregation of the members: their mean, or the mean of each target or class."""
     if weights.ndim == 1:
         return WeightedMean()
-    if bank.several is None:
+    if matrix.multi_target_metric is None:
         return PerOutput.of_classes(weights.shape[1])
-    return PerOutput.of_targets(bank.several, [WeightedMean()] * weights.shape[1])
+    return PerOutput.of_targets(matrix.multi_target_metric, [WeightedMean()] * weights.shape[1])
 
 
-def _compared(members: list[NDArray[Any]], bank: PredictionMatrix, share: Array) -> tuple[list[_Comparison], Array]:
-    """Return the members side by side on each target, and how much it counts."""
-    if bank.several is None:
-        return [_Comparison(members, bank.y, share, classified=_classified(bank))], np.ones(1)
-    pairs = zip(bank.several.parts, bank.parts, strict=True)
+def _compare(members: list[NDArray[Any]], matrix: PredictionMatrix, share: Array) -> tuple[list[_Comparison], Array]:
+    """Return the comparison of the members on each target, and how much each target counts."""
+    if matrix.multi_target_metric is None:
+        return [_Comparison(members, matrix.y, share, classified=_classified(matrix))], np.ones(1)
+    pairs = zip(matrix.multi_target_metric.parts, matrix.parts, strict=True)
     found = [
         _Comparison(
             [part.predictions(each) for each in members], own.y, share, classified=part.classes > 0 and _classified(own)
         )
         for part, own in pairs
     ]
-    return found, target_weights(bank.several)
+    return found, target_weights(matrix.multi_target_metric)
 
 
-def _mean(matrices: Sequence[Array], counted: Array) -> Array:
-    """Return the mean of figures of targets."""
-    mean: Array = np.tensordot(counted, np.stack(matrices), axes=1)
+def _mean(matrices: Sequence[Array], counts: Array) -> Array:
+    """Return the weighted mean of the targets' figures."""
+    mean: Array = np.tensordot(counts, np.stack(matrices), axes=1)
     return mean
 
 
-def _ambiguity(compared: Sequence[_Comparison], weights: Array, counted: Array) -> Ambiguity | None:
-    """Return the mean over targets, where all are measured alike."""
-    columns = weights.T if weights.ndim == 2 else [weights] * len(compared)
-    found = [each.ambiguity(own) for each, own in zip(compared, columns, strict=True)]
+def _ambiguity(comparisons: Sequence[_Comparison], weights: Array, counts: Array) -> Ambiguity | None:
+    """Return the mean over targets, where all have the same measure."""
+    columns = weights.T if weights.ndim == 2 else [weights] * len(comparisons)
+    found = [each.ambiguity(own) for each, own in zip(comparisons, columns, strict=True)]
     known = [each for each in found if each is not None]
     if len(known) < len(found) or len({each.measure for each in known}) > 1:
         return None
-    means = counted @ [(each.mean_member_loss, each.ambiguity, each.ensemble_loss) for each in known]
+    means = counts @ [(each.mean_member_loss, each.ambiguity, each.ensemble_loss) for each in known]
     return Ambiguity(known[0].measure, *means.tolist())
 
 
-def _classified(bank: PredictionMatrix) -> bool:
-    """Return whether predictions say how likely each class is, if not always by probabilities."""
-    if bank.classified or bank.members[0].ndim == 1:
-        return bank.classified
-    if not np.isin(bank.y, np.arange(bank.members[0].shape[1])).all():
+def _classified(matrix: PredictionMatrix) -> bool:
+    """Return whether predictions say how likely each class is, as probabilities or in another way."""
+    if matrix.classified or matrix.members[0].ndim == 1:
+        return matrix.classified
+    if not np.isin(matrix.y, np.arange(matrix.members[0].shape[1])).all():
         raise EnsembleError(
-            f"y must hold class indices where a model predicts {bank.members[0].shape[1]} columns. "
-            f"Received: {bank.y[:3].tolist()}. Pass classes=[…] where y holds labels."
+            f"y must hold class indices where a model predicts {matrix.members[0].shape[1]} columns. "
+            f"Received: {matrix.y[:3].tolist()}. Pass classes=[…] where y holds labels."
         )
     return True
 
 
 def _measures(metric: str, classified: set[bool]) -> dict[str, str]:
-    """Return what is measured, in words."""
-    of_classes = {
+    """Return a description of each measure."""
+    class_measures = {
         "error_correlation": "Pearson correlation of 1 - the probability of the true class",
         "disagreement": "share of rows whose likeliest class differs",
     }
-    of_values = {
+    value_measures = {
         "error_correlation": "Pearson correlation of prediction - target",
         "disagreement": "root mean squared difference over the target's standard deviation",
     }
     contribution = f"how much worse {metric} becomes without the member, the others blended anew"
     if len(classified) == 1:
-        return {"contribution": contribution} | (of_classes if True in classified else of_values)
-    both = {name: f"of classes {of_classes[name]}, of values {of_values[name]}" for name in of_classes}
+        return {"contribution": contribution} | (class_measures if True in classified else value_measures)
+    both = {name: f"of classes {class_measures[name]}, of values {value_measures[name]}" for name in class_measures}
     return {"contribution": contribution} | both
 
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """Members side by side; `share` is each row's part of a mean over rows."""
+    """The members and the target, to compare them; `share` is each row's part of a mean over rows."""
 
     members: list[NDArray[Any]]
     y: NDArray[Any]
@@ -304,9 +304,9 @@ class _Comparison:
         errors = 1 - true_class(self.members, self.y) if self.classified else self._values() - self.y
         centred = (errors - (errors @ self.share)[:, None]) * np.sqrt(self.share)
         spread = np.linalg.norm(centred, axis=1)
-        told = spread > _CONSTANT * np.abs(errors).max(axis=1)
-        centred[told] /= spread[told, None]
-        centred[~told] = 0
+        varies = spread > _CONSTANT * np.abs(errors).max(axis=1)
+        centred[varies] /= spread[varies, None]
+        centred[~varies] = 0
         correlation: Array = np.clip(centred @ centred.T, -1, 1)
         np.fill_diagonal(correlation, 1)
         return correlation
@@ -314,16 +314,16 @@ class _Comparison:
     def disagreement(self) -> Array:
         models = len(self.members)
         differing = np.zeros((models, models))
-        shown = self._labels() if self.classified else self._values()
+        outputs = self._labels() if self.classified else self._values()
         for index in range(models - 1):
-            others = shown[index + 1 :]
-            apart = others != shown[index] if self.classified else (others - shown[index]) ** 2
-            differing[index, index + 1 :] = apart @ self.share
+            others = outputs[index + 1 :]
+            distances = others != outputs[index] if self.classified else (others - outputs[index]) ** 2
+            differing[index, index + 1 :] = distances @ self.share
         differing += differing.T
         if self.classified:
             return differing
         spread = np.sqrt(self.share @ (self.y - self.share @ self.y) ** 2)
-        # Of a constant target there is no unit to measure in but the target's own.
+        # A constant target has no spread; its own unit is used.
         return np.sqrt(differing) / (spread if spread > _CONSTANT * np.abs(self.y).max() else 1)
 
     def ambiguity(self, weights: Array) -> Ambiguity | None:
@@ -331,9 +331,9 @@ class _Comparison:
             values = self._values()
             mixed = weights @ values
             losses = (values - self.y) ** 2 @ self.share
-            apart = (values - mixed) ** 2 @ self.share
+            distances = (values - mixed) ** 2 @ self.share
             loss = float((mixed - self.y) ** 2 @ self.share)
-            return Ambiguity("squared_error", float(weights @ losses), float(weights @ apart), loss)
+            return Ambiguity("squared_error", float(weights @ losses), float(weights @ distances), loss)
         if any(model.min() < 0 or model.max() > 1 + SUM_TOLERANCE for model in self.members):
             return None
         likelihood = np.maximum(true_class(self.members, self.y), LEAST_PROBABILITY)
@@ -352,58 +352,59 @@ class _Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Ensemble:
-    """Members and their weights, to be blended anew with some of them."""
+    """The members and their weights, to be blended again without some of them."""
 
     members: list[NDArray[Any]]
-    bank: PredictionMatrix
-    joiner: Aggregation
+    matrix: PredictionMatrix
+    aggregation: Aggregation
     weights: Array
     options: Mapping[str, Any]
+    """Passed to `blend`: the row weights, the seed and the kind of weights."""
 
     def contributions(self, end: float) -> tuple[Array | None, NDArray[np.bool_]]:
-        """Return how much worse the metric is without each member, and where all was blended anew in time."""
+        """Return how much worse the metric is without each member, and which others were blended again in time."""
         models = len(self.members)
         reoptimised = np.zeros(models, dtype=np.bool_)
         if models == 1:
             return None, reoptimised
         contributions = np.zeros(models)
         best = self._best(np.arange(models), end)
-        as_given = self._loss(self.weights)
+        full_loss = self._loss(self.weights)
         for index in np.argsort(-self.weights.reshape(models, -1).sum(axis=1), kind="stable"):
             others = np.delete(np.arange(models), index)
-            # Where the best weights do not need the member they are the others' best as well.
+            # Optimal weights without this member are optimal for the others as well.
             without = best if best is None or not best[1][index] else self._best(others, end)
             if best is None or without is None:
-                contributions[index] = self._loss(self._rescaled(others)) - as_given
+                contributions[index] = self._loss(self._rescale(others)) - full_loss
             else:
                 contributions[index] = without[0] - best[0]
                 reoptimised[index] = True
         return contributions, reoptimised
 
     def _best(self, models: NDArray[np.intp], end: float) -> tuple[float, Array] | None:
-        """Return the metric to minimise and the weights of some members, blended anew; None without the time for it."""
+        """Return the metric to minimise and the weights of some members, blended again; None where there is no time."""
         left = end - time.monotonic()
         if left <= 0:
             return None
         members = [self.members[index] for index in models]
-        found = blend(members, self.bank.y, self.bank.metric, seconds=left, **self.options)
-        return (self.bank.metric.loss_of(found.score), found.weights) if found.seconds < left else None
+        found = blend(members, self.matrix.y, self.matrix.metric, seconds=left, **self.options)
+        return (self.matrix.metric.loss_of(found.score), found.weights) if found.seconds < left else None
 
     def _loss(self, weights: Array) -> float:
-        """Return the metric to minimise of a weighted mean, asked as a blend of one, as `blend` scores its own."""
-        mixed = self.joiner(self.members, weights)
-        # The last digit of a sum may take a probability beyond 1.
-        if self.bank.classified:
+        """Return the metric to minimise of a weighted mean, scored as a blend of one model."""
+        mixed = self.aggregation(self.members, weights)
+        # Rounding may lift a sum of probabilities above 1.
+        if self.matrix.classified:
             mixed = mixed.clip(0, 1)
-        elif self.bank.several is not None:
-            for part, own in zip(self.bank.several.parts, self.bank.parts, strict=True):
+        elif self.matrix.multi_target_metric is not None:
+            for part, own in zip(self.matrix.multi_target_metric.parts, self.matrix.parts, strict=True):
                 if own.classified:
                     mixed[:, part.start : part.stop] = mixed[:, part.start : part.stop].clip(0, 1)
         options = {**self.options, "weights": "shared"}
-        scored = blend([mixed], self.bank.y, self.bank.metric, method="best", **options)
-        return self.bank.metric.loss_of(scored.score)
+        scored = blend([mixed], self.matrix.y, self.matrix.metric, method="best", **options)
+        return self.matrix.metric.loss_of(scored.score)
 
-    def _rescaled(self, models: NDArray[np.intp]) -> Array:
+    def _rescale(self, models: NDArray[np.intp]) -> Array:
         """Return the weights of some members scaled to sum one, or equal ones where they have none."""
         weights = np.zeros_like(self.weights)
         weights[models] = np.where(self.weights[models].any(axis=0), self.weights[models], 1)

@@ -10,22 +10,22 @@ from workbench.ensemble.objectives import MetricObjective, Objective
 
 ROUNDS = 50
 _PATIENCE = 10
-# Of the time that a method has, so much is for the selection that it starts from.
+# The share of a method's time for the selection that it starts from.
 SHARE = 1 / 3
 
 
 def greedy(objective: Objective, most: int, budget: Budget, *, rounds: int = ROUNDS, share: float = SHARE) -> Array:
-    """Add the model that helps most, again and again, and return the weights of the best moment.
+    """Add the model that lowers the loss most, round by round, and return the weights of the best round.
 
-    It ends after so many rounds or when that share of the time is over, with a metric that must be asked model by model
-    also when it has not gained for some rounds; one round is always finished.
+    It ends after `rounds` or when the share of the time is over. With a metric that must be computed model by model it
+    also ends when it has not gained for some rounds. One round is always finished.
 
     Args:
         objective: the loss.
-        most: how many models may be chosen.
-        budget: the time.
+        most: the most models that may be chosen.
+        budget: the time limit.
         rounds: the most rounds.
-        share: of the time.
+        share: the share of the time that may be used.
     """
     counts = np.zeros(objective.models)
     best, least = counts, np.inf
@@ -42,7 +42,7 @@ def greedy(objective: Objective, most: int, budget: Budget, *, rounds: int = ROU
             best, least = counts, float(losses.min())
         if budget.spent(share) or (stale >= _PATIENCE and isinstance(objective, MetricObjective)):
             break
-    # Where the metric is undefined for every model nothing was ever least; the first choice is as good as any.
+    # Where the metric is undefined for every model no round was best; any choice will do.
     weights: Array = best if best.any() else counts
     weights /= weights.sum()
     return weights

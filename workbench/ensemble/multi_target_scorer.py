@@ -1,4 +1,4 @@
-"""How good a mixture is for several targets: a judge for each, and the weighted mean of what they say."""
+"""The score of a mixture for several targets: the weighted mean of the scores of a scorer for each."""
 
 from __future__ import annotations
 
@@ -17,71 +17,73 @@ if TYPE_CHECKING:
 
 
 class MultiTargetScorer:
-    """The metric of several targets on given rows; it is asked as a `Scorer` is."""
+    """The metric of several targets on given rows, with the methods of a `Scorer`."""
 
-    def __init__(self, metric: MultiTargetMetric, judges: Sequence[Scorer], weight: Array | None = None) -> None:
-        """Keep the judges of the targets.
+    def __init__(
+        self, metric: MultiTargetMetric, scorers: Sequence[Scorer], sample_weight: Array | None = None
+    ) -> None:
+        """Keep the scorers of the targets.
 
         Args:
             metric: of all targets.
-            judges: one a target, in the order of `metric.parts`.
-            weight: (rows,) how much each row counts.
+            scorers: one a target, in the order of `metric.parts`.
+            sample_weight: (rows,) how much each row counts.
         """
         self.metric = metric
-        self.weight = weight
-        self._judges = tuple(judges)
+        self.sample_weight = sample_weight
+        self._scorers = tuple(scorers)
         self._shares = score_factors(metric)
 
     @classmethod
-    def of(cls, y: NDArray[Any], metric: MultiTargetMetric, weight: Array | None = None) -> MultiTargetScorer:
-        """Return the panel of (rows, targets) targets that takes probabilities as they are, at no threshold."""
-        return cls(metric, [Scorer(part.y(y), part.metric, weight) for part in metric.parts], weight)
+    def of(cls, y: NDArray[Any], metric: MultiTargetMetric, sample_weight: Array | None = None) -> MultiTargetScorer:
+        """Return the scorer of (rows, targets) targets that takes probabilities as they are, without thresholds."""
+        return cls(metric, [Scorer(part.y(y), part.metric, sample_weight) for part in metric.parts], sample_weight)
 
-    def only(self, rows: NDArray[np.intp] | slice) -> MultiTargetScorer:
-        """Return the panel of some of the rows."""
-        weight = None if self.weight is None else self.weight[rows]
-        return MultiTargetScorer(self.metric, [judge.only(rows) for judge in self._judges], weight)
+    def subset(self, rows: NDArray[np.intp] | slice) -> MultiTargetScorer:
+        """Return the scorer of some of the rows."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return MultiTargetScorer(self.metric, [scorer.subset(rows) for scorer in self._scorers], weight)
 
     def score(self, mixture: Array) -> float:
         """Return the mean score, each target at its best threshold where it has one; NaN where one is not defined."""
-        pairs = zip(self.metric.parts, self._judges, strict=True)
-        return float(self._shares @ [judge.score(part.predictions(mixture)) for part, judge in pairs])
+        pairs = zip(self.metric.parts, self._scorers, strict=True)
+        return float(self._shares @ [scorer.score(part.predictions(mixture)) for part, scorer in pairs])
 
     def loss(self, mixture: Array) -> float:
         """Return the score as a number to minimise; infinite where it is not defined."""
         loss = self.metric.loss_of(self.score(mixture))
         return loss if math.isfinite(loss) else math.inf
 
-    def threshold(self, mixture: Array, *, steady: bool = False) -> Threshold:
+    def threshold(self, mixture: Array, *, smoothed: bool = False) -> Threshold:
         """Return a threshold for each column of the mixture, None where there is none to choose; None without any."""
-        pairs = zip(self.metric.parts, self._judges, strict=True)
-        found = [judge.threshold(part.predictions(mixture), steady=steady) for part, judge in pairs]
+        pairs = zip(self.metric.parts, self._scorers, strict=True)
+        found = [scorer.threshold(part.predictions(mixture), smoothed=smoothed) for part, scorer in pairs]
         return expand_thresholds(self.metric, found)
 
     def score_at(self, mixture: Array, threshold: Threshold) -> float:
         """Return the mean score where the thresholds decide."""
-        shown, pairs = apply_threshold(mixture, threshold), zip(self.metric.parts, self._judges, strict=True)
-        return float(self._shares @ [judge.score_at(part.predictions(shown), None) for part, judge in pairs])
+        shown, pairs = apply_threshold(mixture, threshold), zip(self.metric.parts, self._scorers, strict=True)
+        return float(self._shares @ [scorer.score_at(part.predictions(shown), None) for part, scorer in pairs])
 
 
 def target_weights(metric: MultiTargetMetric) -> Array:
-    """Return how much each target counts, (targets,) of sum 1."""
+    """Return how much each target counts, (targets,), with sum 1."""
     weights = np.array([part.weight for part in metric.parts])
-    found: Array = weights / weights.sum()
-    return found
+    scaled: Array = weights / weights.sum()
+    return scaled
 
 
 def score_factors(metric: MultiTargetMetric) -> Array:
-    """Return what each target's score is multiplied by in their mean, (targets,)."""
-    found: Array = target_weights(metric) / [part.scale for part in metric.parts]
-    return found
+    """Return the factor of each target's score in the mean, (targets,)."""
+    factors: Array = target_weights(metric) / [part.scale for part in metric.parts]
+    return factors
 
 
 def expand_thresholds(metric: MultiTargetMetric, thresholds: Sequence[float | None]) -> Threshold:
-    """Return targets' thresholds as those of the columns of their predictions; None where there is none at all."""
+    """Return the targets' thresholds as thresholds of the prediction columns; None where no target has one."""
     if all(threshold is None for threshold in thresholds):
         return None
-    found: list[float | None] = [None] * max(part.stop for part in metric.parts)
+    expanded: list[float | None] = [None] * max(part.stop for part in metric.parts)
     for part, threshold in zip(metric.parts, thresholds, strict=True):
-        found[part.start] = threshold
-    return tuple(found)
+        expanded[part.start] = threshold
+    return tuple(expanded)

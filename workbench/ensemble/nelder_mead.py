@@ -1,11 +1,11 @@
 """Weights by Nelder-Mead (Nelder and Mead, 1965) in subspaces of at most five dimensions.
 
-One simplex stalls from some ten weights on, so it is moved through a sequence of small subspaces (the idea of
-Rowan's subplex, 1990). Where the objective has curvature, the subspaces are spanned by its eigenvectors on the
-face of the models that have weight, each as long as changes the loss alike: subspaces then hardly disturb each
-other, and a few sweeps reach the optimum. A sweep moves over the second-order expansion of the loss around the last
-weights, as iteratively reweighted least squares do, so that it asks no row; each is held against the loss itself. The
-certificate's slopes name the models that should join the face.
+One simplex stalls from about ten weights on, so it is moved through a sequence of small subspaces (the idea of
+Rowan's subplex, 1990). Where the objective has a Hessian, the subspaces are spanned by its eigenvectors on the
+face of the models that have weight, each scaled to change the loss equally: subspaces then hardly interact, and a few
+sweeps reach the optimum. A sweep minimises the second-order expansion of the loss around the last weights, as
+iteratively reweighted least squares does, so that it reads no row; its result is checked against the loss itself. The
+certificate's gradient names the models that should join the face.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ _JOINING_STEP = 0.02
 _LEAST_STEP = 1e-9
 _STEPS = (0.2, 0.1, 0.05, 0.02)
 _SINGLES = 3
-_HOP = 0.2
+_RESTART_SHARE = 0.2
 _PROGRESS = 1e-9
 _STALLS = 4
 _FINE = 1e-4
-# An expansion will be made anew.
+# The expansion is made again after each sweep.
 _ROUGH = 1e-1
 _COARSE = 5e-2
 _NOTHING = 1e-12
-# A change of the loss by so much of it is in its last digits.
+# A relative change of the loss that is within its rounding error.
 _ROUNDING = 1e-15
-# How much of the way that the expansion shows is tried.
+# The shares of the expansion's step that are tried.
 _SHARES = (1.0, 0.5, 0.25, 0.1)
 
 
-def improve(objective: Objective, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
+def improve(objective: Objective, start: Array, restarts: int, budget: Budget, rng: np.random.Generator) -> Array:
     """Return weights that are no worse than `start` by the objective.
 
     Args:
         objective: the loss.
         start: (models,) weights.
-        hops: from how many other places the search is begun anew, where the loss may have more than one valley.
-        budget: the time.
-        rng: deals the models into subspaces.
+        restarts: the number of other starting points, where the loss may have several minima.
+        budget: the time limit.
+        rng: assigns the models to subspaces.
     """
     if isinstance(objective, MetricObjective):
-        return _explore(objective, start, hops, budget, rng)
-    fewer = objective.fewer()
-    if fewer is not None:
-        near = _descend(fewer, start, budget, rng)
+        return _explore(objective, start, restarts, budget, rng)
+    subsample = objective.subsample()
+    if subsample is not None:
+        near = _descend(subsample, start, budget, rng)
         start = near if objective.loss(near) < objective.loss(start) else start
     return _descend(objective, start, budget, rng)
 
@@ -64,26 +64,26 @@ def improve(objective: Objective, start: Array, hops: int, budget: Budget, rng: 
 def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.Generator) -> Array:
     """Improve until the certificate is below RELATIVE_GAP, nothing helps, or the time is over."""
     weights, stalls = start, 0
-    slopes, gap = _certified(objective, weights)
+    gradient, gap = _certify(objective, weights)
     while stalls < _STALLS and not budget.spent():
         loss = objective.loss(weights)
-        if slopes is None or gap <= RELATIVE_GAP * loss:
+        if gradient is None or gap <= RELATIVE_GAP * loss:
             break
-        face, joining = _face(weights, slopes, loss)
-        inner = objective.only(face)
+        face, joining = _face(weights, gradient, loss)
+        inner = objective.subset(face)
         moved = np.zeros(len(weights))
-        moved[face] = _step(inner, weights[face], slopes[face], joining, budget, rng)
-        gained, (moved_slopes, left) = -objective.change_from(weights)(moved), _certified(objective, moved)
-        # Where the loss is flat to the last digit the gap, which is first order, still tells better weights.
+        moved[face] = _step(inner, weights[face], gradient[face], joining, budget, rng)
+        gained, (moved_slopes, left) = -objective.change_from(weights)(moved), _certify(objective, moved)
+        # Where the loss is flat to the last digit, the gap, which is first order, still distinguishes better weights.
         stalls = 0 if gained > _PROGRESS * loss or left < 0.5 * gap else stalls + 1
         if gained > 0 or (gained >= -_ROUNDING * loss and left < gap):
-            weights, slopes, gap = moved, moved_slopes, left
+            weights, gradient, gap = moved, moved_slopes, left
     return weights
 
 
-def _face(weights: Array, slopes: Array, loss: float) -> tuple[Indices, Indices]:
-    """Return the models that have weight or should, and which of these have none yet."""
-    fall = weights @ slopes - slopes
+def _face(weights: Array, gradient: Array, loss: float) -> tuple[Indices, Indices]:
+    """Return the models that have weight or should have, and which of these have none yet."""
+    fall = weights @ gradient - gradient
     outside = np.flatnonzero((weights <= _NOTHING) & (fall > 0.1 * RELATIVE_GAP * loss))
     joining = outside[np.argsort(-fall[outside], kind="stable")][:_JOINING]
     face = np.union1d(np.flatnonzero(weights > _NOTHING), joining)
@@ -91,33 +91,35 @@ def _face(weights: Array, slopes: Array, loss: float) -> tuple[Indices, Indices]
 
 
 def _step(
-    objective: Objective, weights: Array, slopes: Array, joining: Indices, budget: Budget, rng: np.random.Generator
+    objective: Objective, weights: Array, gradient: Array, joining: Indices, budget: Budget, rng: np.random.Generator
 ) -> Array:
-    """Move the weights of a face by Nelder-Mead, first on the expansion of the loss, which costs next to nothing.
+    """Move the weights of a face by Nelder-Mead, first on the expansion of the loss, which costs almost nothing.
 
-    Where the loss does not follow its expansion it is asked itself.
+    Where the loss does not follow its expansion, the loss itself is minimised.
     """
-    loss, curvature = objective.loss(weights), objective.curvature(weights)
-    if curvature is None or len(weights) == 1:
+    loss, hessian = objective.loss(weights), objective.hessian(weights)
+    if hessian is None or len(weights) == 1:
         return weights
-    expansion = QuadraticExpansion(weights, slopes, curvature)
-    # What is asked of the expansion is no mixture.
+    expansion = QuadraticExpansion(weights, gradient, hessian)
+    # Evaluations of the expansion do not count: they compute no mixture.
     free = Budget(budget.seconds - budget.used)
-    found = _swept(expansion, weights, joining, loss, free, rng)
+    found = _sweep(expansion, weights, joining, loss, free, rng)
     change = objective.change_from(weights)
     for share in _SHARES:
         moved = weights + share * (found - weights)
         budget.evaluations += 1
         if change(moved) <= _ROUNDING * loss:
             return moved
-    return _swept(objective, weights, joining, loss, budget, rng)
+    return _sweep(objective, weights, joining, loss, budget, rng)
 
 
-def _explore(objective: MetricObjective, start: Array, hops: int, budget: Budget, rng: np.random.Generator) -> Array:
-    """Improve for a metric of which nothing is known but its value, in ever smaller steps, and from other places.
+def _explore(
+    objective: MetricObjective, start: Array, restarts: int, budget: Budget, rng: np.random.Generator
+) -> Array:
+    """Improve by the values of the metric alone, in ever smaller steps, and from several starting points.
 
-    The models that take part have weight in `start` or at the surrogate's optimum, or are among the best; at each hop
-    a few others join.
+    The models that take part have weight in `start` or at the surrogate's optimum, or are among the best; at each
+    restart a few others join.
     """
     if budget.spent():
         return start
@@ -128,45 +130,45 @@ def _explore(objective: MetricObjective, start: Array, hops: int, budget: Budget
     singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
     budget.evaluations += objective.models
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
-    best = _settled(objective, min(starts, key=objective.loss), pool, budget, rng)
-    for _ in range(hops):
+    best = _search_pool(objective, min(starts, key=objective.loss), pool, budget, rng)
+    for _ in range(restarts):
         if budget.spent():
             break
         joining = rng.permutation(objective.models)[:_BLOCK]
         others = np.zeros(objective.models)
         others[joining] = rng.dirichlet(np.ones(len(joining)))
-        there = (1 - _HOP) * best + _HOP * others
-        found = _settled(objective, there, np.flatnonzero(there), budget, rng)
+        there = (1 - _RESTART_SHARE) * best + _RESTART_SHARE * others
+        found = _search_pool(objective, there, np.flatnonzero(there), budget, rng)
         best = min(best, found, key=objective.loss)
     return best
 
 
-def _settled(
+def _search_pool(
     objective: MetricObjective, start: Array, pool: Indices, budget: Budget, rng: np.random.Generator
 ) -> Array:
     """Improve the weights of some models until no step gains."""
-    inner, weights = objective.only(pool), start[pool]
+    inner, weights = objective.subset(pool), start[pool]
     axes = np.eye(len(pool))
     for step in _STEPS:
         gained = True
         while gained and not budget.spent():
             before = weights
             for block in _blocks(rng.permutation(len(pool))):
-                weights = _in_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
+                weights = _minimise_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
             gained = -inner.change_from(before)(weights) > RELATIVE_GAP * abs(inner.loss(weights))
-    settled = np.zeros(len(start))
-    settled[pool] = weights
-    return settled
+    improved = np.zeros(len(start))
+    improved[pool] = weights
+    return improved
 
 
-def _certified(objective: Objective, weights: Array) -> tuple[Array | None, float]:
-    """Return the slopes, and the gap that they prove."""
-    slopes = objective.slopes(weights)
-    gap = objective.gap(weights, slopes)
-    return slopes, math.inf if gap is None else gap
+def _certify(objective: Objective, weights: Array) -> tuple[Array | None, float]:
+    """Return the gradient, and the gap that it proves."""
+    gradient = objective.gradient(weights)
+    gap = objective.gap(weights, gradient)
+    return gradient, math.inf if gap is None else gap
 
 
-def _swept(
+def _sweep(
     objective: Objective | QuadraticExpansion,
     weights: Array,
     joining: Indices,
@@ -178,33 +180,33 @@ def _swept(
     axes = np.eye(len(weights))
     precision = _ROUGH if isinstance(objective, QuadraticExpansion) else _FINE
     for block in _blocks(joining):
-        weights = _in_block(objective.change_from, weights, axes[block], _JOINING_STEP, precision, budget)
-    slopes, curvature = objective.slopes(weights), objective.curvature(weights)
-    if slopes is None or curvature is None:
+        weights = _minimise_block(objective.change_from, weights, axes[block], _JOINING_STEP, precision, budget)
+    gradient, hessian = objective.gradient(weights), objective.hessian(weights)
+    if gradient is None or hessian is None:
         return weights
-    directions, step = _whitened(slopes, curvature, loss)
+    directions, step = _whiten(gradient, hessian, loss)
     for block in _blocks(rng.permutation(len(directions))):
-        weights = _in_block(objective.change_from, weights, directions[block], step, precision, budget)
+        weights = _minimise_block(objective.change_from, weights, directions[block], step, precision, budget)
     return weights
 
 
-def _whitened(slopes: Array, curvature: Array, loss: float) -> tuple[Array, float]:
-    """Return directions (directions, models), downhill, along which the loss bends alike, and a first step.
+def _whiten(gradient: Array, hessian: Array, loss: float) -> tuple[Array, float]:
+    """Return downhill directions, (directions, models), of equal curvature, and a first step.
 
-    In such coordinates the slope is how far away the optimum is, which is the step. Directions that hardly
-    bend the loss would be so long that every step leaves the simplex; they are shortened.
+    In these coordinates the length of the gradient is the distance to the optimum, which is the step. Directions of
+    almost no curvature would be so long that every step leaves the simplex; they are shortened.
     """
-    models = len(slopes)
+    models = len(gradient)
     inside = np.eye(models) - 1 / models
-    bends, vectors = np.linalg.eigh(inside @ curvature @ inside)
-    # The vector of ones leaves the simplex: its bend is zero, and so is that of one duplicate for another.
+    bends, vectors = np.linalg.eigh(inside @ hessian @ inside)
+    # The vector of ones leaves the simplex: its curvature is zero, as is that of one duplicate against another.
     kept = bends > 1e-13 * bends[-1]
     if not kept.any():
         return np.empty((0, models)), 0.0
     bends, directions = bends[kept], vectors[:, kept].T
     directions = directions / np.sqrt(bends)[:, None]
-    falls = directions @ slopes
-    # A loss that bends by one and cannot fall below zero has its optimum no farther away.
+    falls = directions @ gradient
+    # A loss of curvature one that cannot fall below zero has its optimum no farther away.
     farthest = math.sqrt(2 * loss)
     step = float(np.clip(np.linalg.norm(falls), _LEAST_STEP * farthest, farthest))
     reach = step * np.abs(directions).max(axis=1)
@@ -218,7 +220,7 @@ def _blocks(order: Indices) -> list[Indices]:
     return np.array_split(order, max(1, math.ceil(len(order) / _BLOCK))) if len(order) else []
 
 
-def _in_block(
+def _minimise_block(
     change_from: Callable[[Array], Callable[[Array], float]],
     weights: Array,
     directions: Array,
@@ -254,7 +256,7 @@ def find_minimum(
 
     simplex = np.vstack([np.zeros(dimensions), step * np.eye(dimensions)])
     options = {"initial_simplex": simplex, "xatol": precision * step, "fatol": np.inf, "maxfev": 100 * dimensions}
-    # A metric that is not defined somewhere is infinite there, and scipy subtracts the corners' losses.
+    # Where a metric is not defined its loss is infinite, and scipy subtracts the losses of the corners.
     with np.errstate(invalid="ignore"):
         result = minimize(loss, np.zeros(dimensions), method="Nelder-Mead", options=options, callback=stop_in_time)
     budget.evaluations += int(result.nfev)

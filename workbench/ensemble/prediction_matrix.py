@@ -1,4 +1,4 @@
-"""Predictions of many models and the target they are for: checked once, then taken as true."""
+"""The predictions of many models and their target, checked once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.array import Array
 from workbench.ensemble.multi_target_scorer import MultiTargetScorer
+from workbench.ensemble.resampling import Labels
 from workbench.ensemble.scorer import Scorer
 from workbench.errors import EnsembleError, format_list
 from workbench.evaluation.multi_target import MultiTargetMetric
@@ -23,37 +24,42 @@ if TYPE_CHECKING:
 
 Predictions = ArrayLike | Sequence[ArrayLike]
 
+# Probabilities may be this far from a sum of 1: they may have been rounded.
 SUM_TOLERANCE = 1e-3
-_ROWS_TO_TELL_APART = 1000
+# Rows whose sum orders the members; equal sums are told apart by a digest of all rows.
+_COMPARED_ROWS = 1000
+# Rows that are nearer to a sum of 1 are not scaled again.
 _EXACT = 1e-12
 
 
 @dataclass(frozen=True)
 class PredictionMatrix:
-    """The members' predictions, each (rows,) or (rows, classes), sorted by content; of several targets (rows, outputs).
+    """The members' predictions, each (rows,), (rows, classes) or, for several targets, (rows, outputs).
 
-    Sorting makes every result the same whatever order the caller has the models in; `order[i]` is the
-    caller's index of member i.
+    Members are sorted by content, so that results do not depend on the order in which the caller has the models;
+    `order[i]` is the caller's index of member i.
     """
 
     members: tuple[NDArray[Any], ...]
     order: NDArray[np.intp]
     y: NDArray[Any]
     metric: Metric
-    weight: Array | None = None
-    """(rows,) how much each row counts; all the same where it is None."""
+    sample_weight: Array | None = None
+    """(rows,) how much each row counts; None where all count the same."""
     left_out: Mapping[int, str] = field(default_factory=dict)
     """The caller's models that take no part, with the reason."""
+    groups: Labels | None = None
+    """(rows,) group numbers from 0; rows of a group are held out and resampled together. None: each row by itself."""
 
     @property
-    def several(self) -> MultiTargetMetric | None:
-        """The metric, where it is of several targets."""
+    def multi_target_metric(self) -> MultiTargetMetric | None:
+        """The metric, where there are several targets."""
         return self.metric if isinstance(self.metric, MultiTargetMetric) else None
 
     @cached_property
     def parts(self) -> tuple[PredictionMatrix, ...]:
-        """The same members on each of several targets by itself; none of a single one."""
-        if self.several is None:
+        """The same members on each of several targets; empty for a single target."""
+        if self.multi_target_metric is None:
             return ()
         order = np.arange(len(self.members))
         return tuple(
@@ -62,10 +68,16 @@ class PredictionMatrix:
                 order,
                 part.y(self.y),
                 part.metric,
-                self.weight,
+                self.sample_weight,
+                groups=self.groups,
             )
-            for part in self.several.parts
+            for part in self.multi_target_metric.parts
         )
+
+    @cached_property
+    def clusters(self) -> Labels:
+        """The groups of the rows; each row is a group of its own where none are given."""
+        return np.arange(len(self.y)) if self.groups is None else self.groups
 
     @cached_property
     def classified(self) -> bool:
@@ -80,41 +92,48 @@ class PredictionMatrix:
         )
 
     @cached_property
-    def judge(self) -> Scorer | MultiTargetScorer:
-        """What says how good a mixture is."""
-        if self.several is not None:
-            return MultiTargetScorer(self.several, [part._judge() for part in self.parts], self.weight)
-        return self._judge()
+    def scorer(self) -> Scorer | MultiTargetScorer:
+        """The metric of a mixture, at its best threshold where there is one to choose."""
+        if self.multi_target_metric is not None:
+            scorers = [part._single_scorer() for part in self.parts]
+            return MultiTargetScorer(self.multi_target_metric, scorers, self.sample_weight)
+        return self._single_scorer()
 
     @property
-    def scorer(self) -> Scorer | MultiTargetScorer:
-        """The metric as it is, with no threshold to choose."""
-        if self.several is not None:
-            return MultiTargetScorer.of(self.y, self.several, self.weight)
-        return Scorer(self.y, self.metric, self.weight)
+    def plain_scorer(self) -> Scorer | MultiTargetScorer:
+        """The metric of predictions as they are, with no threshold to choose."""
+        if self.multi_target_metric is not None:
+            return MultiTargetScorer.of(self.y, self.multi_target_metric, self.sample_weight)
+        return Scorer(self.y, self.metric, self.sample_weight)
 
-    def _judge(self) -> Scorer:
-        return Scorer(self.y, self.metric, self.weight, pairs=self.classified and self.members[0].ndim == 1)
+    def _single_scorer(self) -> Scorer:
+        pairs = self.classified and self.members[0].ndim == 1
+        return Scorer(self.y, self.metric, self.sample_weight, pairs=pairs)
 
-    def rows(self, chosen: NDArray[Any]) -> PredictionMatrix:
-        """Return the bank of some rows, by a mask or by indices."""
-        weight = None if self.weight is None else self.weight[chosen]
-        return replace(self, members=tuple(m[chosen] for m in self.members), y=self.y[chosen], weight=weight)
+    def select_rows(self, chosen: NDArray[Any]) -> PredictionMatrix:
+        """Return the matrix of the rows that a mask or indices choose, with their groups numbered again from 0."""
+        return replace(
+            self,
+            members=tuple(member[chosen] for member in self.members),
+            y=self.y[chosen],
+            sample_weight=None if self.sample_weight is None else self.sample_weight[chosen],
+            groups=np.unique(self.clusters[chosen], return_inverse=True)[1].astype(np.intp),
+        )
 
-    def only(self, models: NDArray[np.intp]) -> PredictionMatrix:
-        """Return the bank of some of its models; the caller's others are not known to it any more."""
+    def select_models(self, models: NDArray[np.intp]) -> PredictionMatrix:
+        """Return the matrix of some of the models, without reference to the caller's order."""
         members = tuple(self.members[index] for index in models)
         return replace(self, members=members, order=np.arange(len(members)), left_out={})
 
-    def settled(self) -> PredictionMatrix:
-        """Return the bank of one of several targets as `gather` would: members in its own order, constant ones out."""
-        return _settled(self.members, self.y, self.metric, self.weight)
+    def canonical(self) -> PredictionMatrix:
+        """Return the matrix as `gather` makes it: members sorted by content, constant ones left out."""
+        return replace(_sort_members(self.members, self.y, self.metric, self.sample_weight), groups=self.groups)
 
-    def as_given(self, weights: Array) -> Array:
-        """Return weights in the caller's order of models."""
-        given = np.zeros(len(weights) + len(self.left_out))
-        given[self.order] = weights
-        return given
+    def restore_order(self, weights: Array) -> Array:
+        """Return weights in the caller's order of models, 0 for those left out."""
+        restored = np.zeros(len(weights) + len(self.left_out))
+        restored[self.order] = weights
+        return restored
 
 
 def gather(
@@ -124,10 +143,10 @@ def gather(
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> PredictionMatrix:
-    """Check predictions (models, rows[, classes]) against the target and return them as a Bank.
+    """Check predictions (models, rows[, classes]) against the target and return them as a PredictionMatrix.
 
-    A model that predicts the same for every row is left out: it has no part in telling rows apart. Where all are so,
-    all stay.
+    A model that predicts the same for every row is left out, because it cannot tell rows apart. All stay where all are
+    constant.
 
     Raises:
         EnsembleError: a model's predictions are not finite numbers, are of another shape than they should
@@ -138,28 +157,28 @@ def gather(
 
         metric = evaluation.metric(metric)
     if isinstance(metric, MultiTargetMetric):
-        target, members = _of_several(predictions, y, metric, classes)
+        target, members = _check_targets(predictions, y, metric, classes)
     else:
-        target, members = _checked(predictions, y, metric, classes)
-    return _settled(members, target, metric, _row_weights(sample_weight, len(target)))
+        target, members = _check(predictions, y, metric, classes)
+    return _sort_members(members, target, metric, _sample_weight(sample_weight, len(target)))
 
 
-def _settled(
-    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: Metric, weight: Array | None
+def _sort_members(
+    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: Metric, sample_weight: Array | None
 ) -> PredictionMatrix:
-    """Return a bank of members that have been checked."""
+    """Return the matrix of members that have been checked, without constant ones, sorted by content."""
     constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
     left_out = constant if len(constant) < len(members) else {}
-    order = _by_content(members, [i for i in range(len(members)) if i not in left_out])
-    return PredictionMatrix(tuple(members[index] for index in order), order, target, metric, weight, left_out)
+    order = _order_by_content(members, [i for i in range(len(members)) if i not in left_out])
+    return PredictionMatrix(tuple(members[index] for index in order), order, target, metric, sample_weight, left_out)
 
 
-def _checked(
+def _check(
     predictions: Predictions, y: ArrayLike, metric: Metric, classes: Sequence[object] | None
 ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """Return the target and each model's predictions of it, as the metric can read them."""
-    target = _target(y, classes)
-    members = _arrays(predictions, len(target))
+    target = _check_y(y, classes)
+    members = _to_arrays(predictions, len(target))
     if metric.wants == "values" and members[0].ndim == 2:
         raise EnsembleError(
             f"predictions must be (models, rows) values for {metric.name}. "
@@ -174,11 +193,11 @@ def _checked(
                 f"y must hold class indices 0 to {outputs - 1} for log_loss. "
                 f"Received: {format_list(np.unique(target), 5)}. Pass classes=[…] where y holds labels."
             )
-        members = [_probabilities(member, index) for index, member in enumerate(members)]
+        members = [_check_probabilities(member, index) for index, member in enumerate(members)]
     return target, members
 
 
-def _of_several(
+def _check_targets(
     predictions: Predictions, y: ArrayLike, metric: MultiTargetMetric, classes: Sequence[object] | None
 ) -> tuple[NDArray[Any], list[NDArray[Any]]]:
     """Return (rows, targets) targets and each model's (rows, outputs) predictions, each target's checked by itself."""
@@ -203,14 +222,14 @@ def _of_several(
     slices = []
     for part in metric.parts:
         try:
-            _, own = _checked([part.predictions(model) for model in given], part.y(target), part.metric, None)
+            _, own = _check([part.predictions(model) for model in given], part.y(target), part.metric, None)
         except EnsembleError as error:
             raise EnsembleError(f"target {part.target!r}: {error}") from error
         slices.append(own)
     return target, [np.ascontiguousarray(np.column_stack(columns)) for columns in zip(*slices, strict=True)]
 
 
-def _row_weights(given: ArrayLike | None, rows: int) -> Array | None:
+def _sample_weight(given: ArrayLike | None, rows: int) -> Array | None:
     """Return weights of rows, at least 0 and some above."""
     if given is None:
         return None
@@ -228,9 +247,9 @@ def _is_constant(member: NDArray[Any]) -> bool:
     return bool((member[:100] == member[0]).all() and (member == member[0]).all())
 
 
-def _by_content(members: Sequence[NDArray[Any]], indices: Sequence[int]) -> NDArray[np.intp]:
+def _order_by_content(members: Sequence[NDArray[Any]], indices: Sequence[int]) -> NDArray[np.intp]:
     """Return indices in an order that follows from the members' predictions alone."""
-    step = max(1, len(members[0]) // _ROWS_TO_TELL_APART)
+    step = max(1, len(members[0]) // _COMPARED_ROWS)
     sums = {i: float(members[i].reshape(len(members[i]), -1)[::step, 0].sum()) for i in indices}
     shared = {total for total, count in Counter(sums.values()).items() if count > 1}
     keys = {i: (sums[i], _digest(members[i]) if sums[i] in shared else b"") for i in indices}
@@ -241,7 +260,7 @@ def _digest(member: NDArray[Any]) -> bytes:
     return hashlib.blake2b(member.data, digest_size=16).digest()
 
 
-def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
+def _check_y(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
     """Return y as a vector of class indices or finite values."""
     target = np.asarray(y)
     if target.ndim != 1 or not len(target):
@@ -251,7 +270,8 @@ def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
         unknown = sorted({str(label) for label in target.tolist() if label not in known})
         if unknown:
             raise EnsembleError(
-                f"y holds labels that are not in classes: {format_list(unknown, 5)}. Classes: {format_list(classes, 5)}."
+                f"y holds labels that are not in classes: {format_list(unknown, 5)}. "
+                f"Classes: {format_list(classes, 5)}."
             )
         return np.array([known[label] for label in target.tolist()])
     if target.dtype.kind not in "biuf":
@@ -264,14 +284,14 @@ def _target(y: ArrayLike, classes: Sequence[object] | None) -> NDArray[Any]:
     return target.astype(np.int64) if target.dtype.kind == "b" else target
 
 
-def _arrays(predictions: Predictions, rows: int) -> list[NDArray[Any]]:
+def _to_arrays(predictions: Predictions, rows: int) -> list[NDArray[Any]]:
     """Return each model's predictions as a contiguous array of floats, binary pairs as the second's column."""
     if isinstance(predictions, np.ndarray) and predictions.ndim < 2:
         raise EnsembleError(
             "predictions must be (models, rows) or (models, rows, classes). "
             f"Received: an array of shape {predictions.shape}. Put a single model in a list."
         )
-    members = [_array(model, index, rows) for index, model in enumerate(predictions)]  # type: ignore[arg-type]
+    members = [_to_array(model, index, rows) for index, model in enumerate(predictions)]  # type: ignore[arg-type]
     if not members:
         raise EnsembleError("predictions must hold at least one model. Received: none.")
     for index, member in enumerate(members):
@@ -283,7 +303,7 @@ def _arrays(predictions: Predictions, rows: int) -> list[NDArray[Any]]:
     return members
 
 
-def _array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
+def _to_array(model: ArrayLike, index: int, rows: int) -> NDArray[Any]:
     """Return one model's predictions, (rows,) or (rows, classes), as floats."""
     try:
         member = np.asarray(model)
@@ -313,9 +333,9 @@ def positive_class(member: NDArray[Any]) -> NDArray[Any]:
     return member[:, -1] if member.ndim == 2 and 1 <= member.shape[1] <= 2 else member
 
 
-def _probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
-    """Return probabilities whose rows sum to one, as log loss itself would read them."""
-    # Of values from 0 up that sum to 1 none is above it.
+def _check_probabilities(member: NDArray[Any], index: int) -> NDArray[Any]:
+    """Return probabilities whose rows sum to one, as log loss itself reads them."""
+    # Rows are non-negative and sum to 1, so only 1-D members can exceed 1.
     low, high = float(member.min()), float(member.max()) if member.ndim == 1 else 1.0
     if low < 0 or high > 1 + SUM_TOLERANCE:
         raise EnsembleError(

@@ -1,8 +1,8 @@
-"""Weights drawn towards safer ones, for other rows than those they were fitted to.
+"""Weights shrunk towards safer ones, which generalise better to other rows.
 
-Four views of the same rows are averaged: the metric's optimum, greedy selection, and each of both bagged, which is the
-mean of its weights on rows drawn anew (Breiman, "Bagging predictors", 1996; Caruana et al. bagged their selection). The
-optimum that is bagged is the surrogate's, log loss or squared error, where the metric itself moves in steps.
+Four fits to the same rows are averaged: the metric's optimum, greedy selection, and each of both bagged, which is the
+mean of its weights on resampled rows (Breiman, "Bagging predictors", 1996; Caruana et al. bagged their selection). The
+bagged optimum is the surrogate's, log loss or squared error, where the metric itself is a step function.
 """
 
 from __future__ import annotations
@@ -15,35 +15,33 @@ from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import SHARE, greedy
 from workbench.ensemble.objectives import MetricObjective, Objective, objective_for, plain_loss
 from workbench.ensemble.prediction_matrix import PredictionMatrix
-from workbench.ensemble.resampling import Labels, bootstrap
+from workbench.ensemble.resampling import bootstrap
 
 _BAGS = 10
-# Rows of a bag; where there are many more, weights hardly depend on which they are.
+# Rows of a bag; with many more, weights hardly depend on which rows are drawn.
 _ROWS = 5_000
-# More rows leave little to over-fit.
+# With more rows there is little to overfit.
 MANY_ROWS = 40_000
-# Of the models without weight, so many of the best take part in bags.
+# The number of best single models that take part in bags even without weight.
 _SINGLES = 10
 
 
 def shrink_weights(
-    bank: PredictionMatrix,
+    matrix: PredictionMatrix,
     objective: Objective,
     weights: Array,
     *,
     most: int,
-    clusters: Labels,
     budget: Budget,
     rng: np.random.Generator,
 ) -> Array:
     """Return weights between the optimum and safer ones, no worse than the best single model on these rows.
 
     Args:
-        bank: the predictions.
-        objective: of that bank.
+        matrix: the predictions; rows of a group are drawn together.
+        objective: the objective of that matrix.
         weights: (models,) the optimum.
         most: how many weights may be above 0.
-        clusters: (rows,) numbers from 0; rows of one number are drawn together.
         budget: the time; where it does not suffice for greedy selection, the weights stay as they are.
         rng: draws the rows.
     """
@@ -56,28 +54,28 @@ def shrink_weights(
     if budget.spent(SHARE):
         return weights
     pool = np.union1d(np.flatnonzero(weights + chosen), ranked[:_SINGLES])
-    bags = _bagged(bank.only(pool), clusters, budget, rng)
+    bags = _fit_bags(matrix.select_models(pool), budget, rng)
     safe = np.zeros_like(weights)
     safe[pool] = np.mean([chosen[pool], *bags], axis=0)
     share = (1 + len(bags)) / (2 + len(bags))
     least = plain_loss(objective, np.eye(objective.models)[ranked[0]])
-    for drawn in (share, share / 2, share / 4):
-        moved = keep_heaviest((1 - drawn) * weights + drawn * safe, most)
+    for part in (share, share / 2, share / 4):
+        moved = keep_heaviest((1 - part) * weights + part * safe, most)
         if plain_loss(objective, moved) <= least:
             return moved
     return weights
 
 
-def _bagged(bank: PredictionMatrix, clusters: Labels, budget: Budget, rng: np.random.Generator) -> list[Array]:
-    """Return the mean weights of greedy selection and of the convex optimum on rows drawn anew, if there is time."""
+def _fit_bags(matrix: PredictionMatrix, budget: Budget, rng: np.random.Generator) -> list[Array]:
+    """Return the mean weights of greedy selection and of the convex optimum on resampled rows, where there is time."""
     found = []
-    for number, drawn in enumerate(bootstrap(clusters, rng, _BAGS, _ROWS)):
+    for number, drawn in enumerate(bootstrap(matrix.clusters, rng, _BAGS, _ROWS)):
         if budget.spent():
             break
         own = Budget((budget.seconds - budget.used) / (_BAGS - number))
-        objective = objective_for(bank.rows(drawn.rows))
+        objective = objective_for(matrix.select_rows(drawn.rows))
         if not np.isfinite(plain_loss(objective, np.full(objective.models, 1 / objective.models))):
-            # As a ROC AUC of rows of one class.
+            # The metric is not defined on these rows, as ROC AUC with one class.
             continue
         smooth = objective.surrogate if isinstance(objective, MetricObjective) else objective
         chosen = greedy(objective, objective.models, own)

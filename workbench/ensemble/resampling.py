@@ -1,4 +1,4 @@
-"""Rows dealt into random folds, to cross-fit over and to choose a penalty by; and rows drawn anew."""
+"""Random folds, to cross-fit over and to choose a penalty by; and bootstrap samples of rows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FOLDS = 5
 
 
 def assign_folds(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) -> Labels:
-    """Deal clusters of rows into random folds, in the target's order so that each fold gets some of everything.
+    """Assign clusters of rows to random folds, in the target's order, so that every fold covers the target's range.
 
     Args:
-        y: (rows,) the target, or (rows, targets), the order of the first counting first.
+        y: (rows,) the target, or (rows, targets), ordered by the first target first.
         clusters: (rows,) numbers from 0; rows of one number stay together.
         rng: draws the folds.
 
@@ -38,7 +38,7 @@ def assign_folds(y: NDArray[Any], clusters: Labels, rng: np.random.Generator) ->
 
 
 def encode_labels(name: str, given: Any, rows: int) -> Labels:
-    """Return labels as numbers from 0.
+    """Return labels encoded as numbers from 0.
 
     Raises:
         EnsembleError: there is not one for each row.
@@ -53,24 +53,24 @@ def encode_labels(name: str, given: Any, rows: int) -> Labels:
 
 @dataclass(frozen=True)
 class BootstrapSample:
-    """Rows drawn anew, with replacement."""
+    """Rows drawn with replacement."""
 
     rows: Labels
     share: float
-    """The drawn clusters, as a share of all."""
+    """The number of drawn clusters over the number of all."""
 
 
 def bootstrap(clusters: Labels, rng: np.random.Generator, count: int, most: int) -> Iterator[BootstrapSample]:
     """Yield rows drawn with replacement, a cluster at a time (the bootstrap: Efron, 1979).
 
-    Of many rows only some are drawn, and an error that resamples show must be scaled by the root of their share (the m
-    out of n bootstrap).
+    With many rows only some are drawn, and a standard error over resamples must be scaled by the root of their share
+    (the m out of n bootstrap).
 
     Args:
         clusters: (rows,) numbers from 0; rows of one number are drawn together.
-        rng: draws.
-        count: how many resamples.
-        most: about how many rows each has at most.
+        rng: draws the clusters.
+        count: the number of resamples.
+        most: about the largest number of rows of each.
     """
     order = np.argsort(clusters, kind="stable")
     ends = np.cumsum(np.bincount(clusters))

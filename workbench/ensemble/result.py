@@ -13,7 +13,8 @@ from typing import Any, Literal
 from workbench.ensemble.aggregation import Aggregation, WeightedMean
 from workbench.ensemble.cross_fitting import Alternative, Baseline
 from workbench.ensemble.diversity import Diversity
-from workbench.ensemble.methods import Whose, aggregation_type
+from workbench.ensemble.methods import aggregation_type
+from workbench.ensemble.options import Weighting
 
 DecisionThreshold = float | Mapping[str, float | None] | None
 """The probability from which on a row is of the second of two classes; for several targets, by the target's name."""
@@ -107,9 +108,9 @@ class EnsembleResult:
     """A proven bound on how much better any weights can be, in the metric's units; None where none exists."""
     aggregation: Aggregation = field(default_factory=WeightedMean)
     """How the members' predictions are combined. Read from a document, `Aggregation.restore` completes it."""
-    weighting: Whose = "shared"
+    weighting: Weighting = "shared"
     """Whether a member has one weight, one for each target or one for each class."""
-    alternatives: Mapping[Whose, Alternative] = field(default_factory=dict)
+    alternatives: Mapping[Weighting, Alternative] = field(default_factory=dict)
     """Shared weights and those of each output beside each other, where both were fitted."""
     threshold: DecisionThreshold = None
     best_single_run_id: str | None = None
@@ -166,7 +167,7 @@ class EnsembleResult:
         The method, the metric, the score and the members must be there. Other keys have defaults, so that an ensemble
         of an older version opens.
         """
-        weighting: Whose = document.get("weights", "shared")
+        weighting: Weighting = document.get("weights", "shared")
         aggregation = aggregation_type(document["method"], weighting)
         diversity = document.get("diversity")
         return cls(

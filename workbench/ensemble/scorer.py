@@ -1,7 +1,7 @@
-"""How good a mixture is: the metric, asked the fast way where there is one, and at its best threshold.
+"""The score of a mixture: the metric, computed the fast way where there is one, and at its best threshold.
 
-A ROC AUC needs one sort. Where a metric looks at the labels of two classes, the probability from which on a row is
-taken for the positive class is a choice like the weights, and every mixture is judged at its best.
+ROC AUC needs one sort. Where a metric looks at the labels of two classes, the probability from which on a row is of the
+positive class is a parameter like the weights, and every mixture is scored at its best threshold.
 """
 
 from __future__ import annotations
@@ -20,33 +20,35 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 Threshold = float | tuple[float | None, ...] | None
-"""The probability from which on a row is of the second of two classes; of several targets one for each column of their
-predictions, None where none is to be chosen."""
+"""The probability from which on a row is of the second of two classes; for several targets one for each column of their
+predictions, None where there is none to choose."""
 
-# A threshold that must hold on other rows is the best on average over so many of all thresholds around it.
+# A smoothed threshold is the best by the mean score over this share of all thresholds around it.
 _SMOOTHED = 0.04
 
 
 class Scorer:
     """A metric on given rows."""
 
-    def __init__(self, y: NDArray[Any], metric: Metric, weight: Array | None = None, *, pairs: bool = False) -> None:
-        """Look at the target.
+    def __init__(
+        self, y: NDArray[Any], metric: Metric, sample_weight: Array | None = None, *, pairs: bool = False
+    ) -> None:
+        """Keep the target and the metric.
 
         Args:
             y: (rows,) class indices or values.
             metric: the metric.
-            weight: (rows,) how much each row counts.
+            sample_weight: (rows,) how much each row counts.
             pairs: whether the predictions are probabilities of the second of two classes.
         """
         self.y = y
         self.metric = metric
-        self.weight = weight
+        self.sample_weight = sample_weight
         self._pairs = pairs
 
-    def only(self, rows: NDArray[np.intp] | slice) -> Scorer:
-        """Return the judge of some of the rows."""
-        weight = None if self.weight is None else self.weight[rows]
+    def subset(self, rows: NDArray[np.intp] | slice) -> Scorer:
+        """Return the scorer of some of the rows."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
         return Scorer(self.y[rows], self.metric, weight, pairs=self._pairs)
 
     @property
@@ -58,43 +60,43 @@ class Scorer:
         """Return the metric, at its best threshold where it has one; NaN where it is not defined."""
         if self.thresholds:
             return float(self._curve(mixture)[1].max())
-        if self.metric.name == "roc_auc" and self.weight is None and self._integral:
+        if self.metric.name == "roc_auc" and self.sample_weight is None and self._integral:
             return self._area(mixture)
-        return self.metric.score(self.y, mixture, self.weight)
+        return self.metric.score(self.y, mixture, self.sample_weight)
 
     def loss(self, mixture: Array) -> float:
         """Return the score as a number to minimise; infinite where it is not defined."""
         loss = self.metric.loss_of(self.score(mixture))
         return loss if math.isfinite(loss) else math.inf
 
-    def threshold(self, mixture: Array, *, steady: bool = False) -> float | None:
-        """Return the probability from which on a row is of the second class; None where it is no matter of choice.
+    def threshold(self, mixture: Array, *, smoothed: bool = False) -> float | None:
+        """Return the best threshold; None where the metric has none to choose.
 
-        Of thresholds that are as good it is the one nearest to 0.5. `steady` asks for one that is good among its
-        neighbours too, as it will be used on other rows: a peak of the curve is mostly chance.
+        Among equally good thresholds it is the one nearest to 0.5. A smoothed threshold has good neighbours as well,
+        for use on other rows: a peak of the curve is mostly chance.
         """
         if not self.thresholds:
             return None
         cuts, scores = self._curve(mixture)
-        if steady:
-            scores = _averaged(scores, int(_SMOOTHED * len(scores) / 2))
+        if smoothed:
+            scores = _smooth(scores, int(_SMOOTHED * len(scores) / 2))
         best = np.flatnonzero(scores >= scores.max() - 1e-12)
         return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]])
 
     def score_at(self, mixture: Array, threshold: Threshold) -> float:
         """Return the metric where `threshold` decides."""
-        return self.metric.score(self.y, apply_threshold(mixture, threshold), self.weight)
+        return self.metric.score(self.y, apply_threshold(mixture, threshold), self.sample_weight)
 
     def _curve(self, mixture: Array) -> tuple[Array, Array]:
-        """Return the thresholds that tell the rows apart in another way, ascending, and the score of each."""
+        """Return the thresholds that divide the rows differently, ascending, and the score of each."""
         order = np.argsort(mixture)
         ranked, actual = mixture[order], self.y[order] == 1
-        weight = np.ones(len(order)) if self.weight is None else self.weight[order]
+        weight = np.ones(len(order)) if self.sample_weight is None else self.sample_weight[order]
         changes = np.flatnonzero(ranked[1:] > ranked[:-1]) + 1
-        # Rows before a cut are of the first class: none, as many as there are up to a change, or all.
+        # Rows before a cut are of the first class: none, those up to a change of value, or all.
         cuts = np.concatenate(([0], changes, [len(ranked)]))
         low, high = ranked[changes - 1], ranked[changes]
-        # Between neighbouring floats the middle may be the lower one, which belongs below the cut.
+        # The middle of neighbouring floats may round to the lower one, which belongs below the cut.
         middles = np.maximum((low + high) / 2, np.nextafter(low, np.inf))
         middles[(low < 0.5) & (high >= 0.5)] = 0.5
         thresholds = np.concatenate(([min(0.0, ranked[0])], middles, [np.nextafter(max(1.0, ranked[-1]), np.inf)]))
@@ -126,11 +128,11 @@ class Scorer:
 
 
 def apply_threshold(mixture: Array, threshold: Threshold) -> Array:
-    """Return probabilities that a metric of labels reads as `threshold` decides: 0 or 1, or as they are without one.
+    """Return 0 or 1 as the threshold decides, for a metric of labels; probabilities as they are without a threshold.
 
     Args:
-        mixture: (rows,) or (rows, classes), of several targets (rows, outputs).
-        threshold: what `blend` found; of several targets one for each column.
+        mixture: (rows,) or (rows, classes); for several targets (rows, outputs).
+        threshold: `Blend.threshold`; for several targets one for each column.
     """
     if not isinstance(threshold, tuple):
         return mixture if threshold is None else (mixture >= threshold).astype(np.float64)
@@ -142,13 +144,13 @@ def apply_threshold(mixture: Array, threshold: Threshold) -> Array:
 
 
 def _area(hits: NDArray[np.uint64], values: Array) -> float:
-    """Return the share of pairs that are in order, a tie counting half, by one sort of (value, hit) in one number.
+    """Return the share of pairs that are in order, ties counting half, by one sort of value and hit packed together.
 
-    The bits of floats from 0 up are in the order of the floats. The last bit makes room for the hit, and where two
-    values then are the same the pairs among them are counted as ties.
+    The bits of non-negative floats sort as the floats do. The hit replaces the last bit; values that are equal without
+    that bit count as ties.
     """
     least = values.min()
-    # A zero may have a sign, which adding zero takes away.
+    # Adding zero removes the sign of a negative zero.
     keys = ((values - least if least < 0 else values + 0.0).view(np.uint64) & ~np.uint64(1)) | hits
     keys.sort()
     hit, value = (keys & np.uint64(1)).astype(bool), keys >> np.uint64(1)
@@ -166,7 +168,7 @@ def _area(hits: NDArray[np.uint64], values: Array) -> float:
     return ordered / pairs
 
 
-def _averaged(values: Array, reach: int) -> Array:
+def _smooth(values: Array, reach: int) -> Array:
     """Return the mean of each value and its neighbours, fewer at the ends."""
     sums = np.concatenate(([0.0], np.cumsum(values)))
     index = np.arange(len(values))

@@ -1,29 +1,33 @@
-"""The conductor: draft, open, search, blend, submit, report.
+"""The conductor: open, search, blend, submit, predict, export, report.
 
-competition  what a study is about: data, metric, folds
-archive    what it has written down: books, vault, weights
-checks     what a study file says, held against the rooms that own its words
-facts      what a study was begun with, so that it is not gone on with as another
-alignment  whether another study's predictions are for the same rows, target and folds
-candidates the models that a blend may choose from, of this study and of others
-blending   candidates -> the document of an ensemble
-imports    predictions made elsewhere, held against the folds
-ensemble   what `Study.ensemble` returns
-bundle     all that it takes to predict, in one folder
-exporting  a bundle -> models that MLflow can serve
-served     the script that MLflow runs to serve one
-predicting an ensemble's document -> what predicts new rows
-telling    everything a report tells, read from what is written down
-publishing the report as a file, and in MLflow
-study      the verbs of one study
-evidence   what the files say that someone has who has only the data
-inference  what follows from it: target, id, task, metric, families
-draft      the study file that says so
+task                 the study file's data, metric and folds
+target_metrics       the metrics and transforms of several targets
+study_store          what a study keeps in the home: trials, runs, checkpoints
+study_validation     the values of a study file, checked by the packages that own them
+fingerprint          what must not change while a study keeps its name
+alignment            whether another study has the same rows, target and folds
+nomination           the choice of trials to load for a blend
+candidate_pool       the models that a blend may choose from, of this study and of others
+external_predictions predictions made elsewhere, checked against the folds
+blending             candidates -> an ensemble and its predictions
+ensemble             what `Study.ensemble` returns
+assemble             an ensemble -> a predictor for new rows
+export               a predictor -> models that MLflow serves
+submission_file      the submission of the newest ensemble
+trial_search         the search for hyperparameters
+run_budget           the budget of one `run`
+run_summary          the result of one `run`
+description          the description of a study in MLflow
+net_images           the architectures and image inspections of a report's nets
+report_inputs        the data of a report
+publishing           the report as a file and in MLflow
+study                the verbs of a study
 """
 
 from __future__ import annotations
 
 from workbench.study.ensemble import Ensemble
-from workbench.study.study import Study, Summary, open
+from workbench.study.run_summary import Summary
+from workbench.study.study import Study, open
 
 __all__ = ["Ensemble", "Study", "Summary", "open"]

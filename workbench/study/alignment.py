@@ -1,4 +1,4 @@
-"""Whether another study's predictions are for this one's rows, target and folds, and where each row of it is there."""
+"""The check that another study has this one's rows, target and folds, and the order that maps its rows."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from workbench.evaluation import folds
 from workbench.study.task import Task
 from workbench.tracking import Predictions
 
-# How many ids a message names.
+# The number of ids that a message names.
 _FEW = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Where each prediction of a study is among another's; as they come, of the study itself."""
+    """The index of each prediction of a study among another's; the identity by default."""
 
     oof: np.ndarray | slice = field(default_factory=lambda: slice(None))
     test: np.ndarray | slice = field(default_factory=lambda: slice(None))
 
-    def placed(self, found: Predictions) -> Predictions:
-        """Return the other's predictions in the study's order."""
-        return Predictions(found.oof[self.oof], None if found.test is None else found.test[self.test])
+    def reorder(self, predictions: Predictions) -> Predictions:
+        """Return the other study's predictions in this study's order."""
+        return Predictions(predictions.oof[self.oof], None if predictions.test is None else predictions.test[self.test])
 
 
-def align(own: Task, other: Task) -> Alignment:
-    """Return where each prediction of `own` is among those of `other`, whose rows may come in another order.
+def align(task: Task, other: Task) -> Alignment:
+    """Return the index of each prediction of `task` among those of `other`, whose rows may come in another order.
 
     Raises:
-        StudyError: rows, target, folds or test rows are others; what differs is named.
+        StudyError: rows, target, folds or test rows differ; the message names the difference.
     """
-    if own.folds.hash != other.folds.hash:
+    if task.folds.hash != other.folds.hash:
         raise StudyError(
             f"{other.config.file}: study {other.config.name!r} must have the rows, target and folds of study "
-            f"{own.config.name!r}. What differs: {'; '.join(_differences(own, other))}. Give a study of another name "
-            f"the same data, and as folds.column what 'workbench folds {own.config.file}' writes."
+            f"{task.config.name!r}. What differs: {'; '.join(_differences(task, other))}. Give a study of another name "
+            f"the same data, and as folds.column what 'workbench folds {task.config.file}' writes."
         )
-    there = _found(own.dataset.ids, other.dataset.ids)
+    there = _locate(task.dataset.ids, other.dataset.ids)
     place = np.empty(other.folds.assignment.shape, dtype=np.int64)
     place[other.schema.repeats, other.schema.rows] = np.arange(len(other.schema.rows))
-    return Alignment(place[own.schema.repeats, there[own.schema.rows]], _test(own, other))
+    return Alignment(place[task.schema.repeats, there[task.schema.rows]], _test(task, other))
 
 
-def _test(own: Task, other: Task) -> np.ndarray | slice:
-    """Return where each test row of `own` is among those of `other`."""
-    here, there = own.dataset.test_ids, other.dataset.test_ids
+def _test(task: Task, other: Task) -> np.ndarray | slice:
+    """Return the index of each test row of `task` among those of `other`."""
+    here, there = task.dataset.test_ids, other.dataset.test_ids
     if here is None:
         return slice(None)
-    must = f"{other.config.file}: study {other.config.name!r} must predict the test rows of study {own.config.name!r}"
+    must = f"{other.config.file}: study {other.config.name!r} must predict the test rows of study {task.config.name!r}"
     remedy = "Give a study of another name the same data.test."
     if there is None:
         raise StudyError(f"{must}, which has {len(here)}. Received: none, without data.test. {remedy}")
-    order = _found(here, there)
+    order = _locate(here, there)
     if len(here) != len(there) or (order < 0).any():
         raise StudyError(f"{must}. What differs: {_rows(here, there, 'data.test')}. {remedy}")
     return order
 
 
-def _differences(own: Task, other: Task) -> Iterator[str]:
-    """Yield what makes the fold hashes differ; a cause, not what follows from it."""
-    here, there = own.dataset.ids, other.dataset.ids
-    order = _found(here, there)
+def _differences(task: Task, other: Task) -> Iterator[str]:
+    """Yield the causes of different fold hashes, without their consequences."""
+    here, there = task.dataset.ids, other.dataset.ids
+    order = _locate(here, there)
     shared = np.flatnonzero(order >= 0)
     causes = [] if len(here) == len(there) == len(shared) else [_rows(here, there, "rows")]
-    causes += _target(own, other, shared, order[shared])
-    dealt, given = own.folds.assignment[:, shared], other.folds.assignment[:, order[shared]]
-    if not np.array_equal(dealt, given):
-        ours, theirs = _deal(own), _deal(other)
+    causes += _target(task, other, shared, order[shared])
+    assigned, given = task.folds.assignment[:, shared], other.folds.assignment[:, order[shared]]
+    if not np.array_equal(assigned, given):
+        ours, theirs = _fold_options(task), _fold_options(other)
         keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
         facts = ", ".join(f"{key} {theirs[key]!r} there and {ours[key]!r} here" for key in keys)
         if facts or not causes:
@@ -81,23 +81,23 @@ def _differences(own: Task, other: Task) -> Iterator[str]:
 
 
 def _rows(here: np.ndarray, there: np.ndarray, name: str) -> str:
-    """Say how many rows each has, and which the other lacks."""
-    own, other = folds.to_texts(here), folds.to_texts(there)
-    only_there, only_here = sorted(set(other) - set(own)), sorted(set(own) - set(other))
+    """Return a description of how many rows each has, and of those that only one has."""
+    ours, theirs = folds.to_texts(here), folds.to_texts(there)
+    only_there, only_here = sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs))
     alone = [
         f"only {where} id {format_list(ids, _FEW)}"
         for where, ids in (("there", only_there), ("here", only_here))
         if ids
     ]
-    return f"{name} ({'; '.join([f'{len(other)} there and {len(own)} here', *alone])})"
+    return f"{name} ({'; '.join([f'{len(theirs)} there and {len(ours)} here', *alone])})"
 
 
-def _target(own: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list[str]:
-    """Say how the target differs on the rows that both have."""
-    a, b = own.dataset, other.dataset
+def _target(task: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list[str]:
+    """Return a description of how the target differs on the rows that both have; empty where it does not."""
+    a, b = task.dataset, other.dataset
     if a.task != b.task:
         return [f"target ({b.target!r}, {b.task} there and {a.target!r}, {a.task} here)"]
-    ours, theirs = _labels(own)[here], _labels(other)[there]
+    ours, theirs = _labels(task)[here], _labels(other)[there]
     if ours.shape[1:] != theirs.shape[1:]:
         return [f"target ({b.target!r} there and {a.target!r} here)"]
     wrong = np.flatnonzero((ours != theirs).reshape(len(ours), -1).any(axis=1))
@@ -112,19 +112,19 @@ def _target(own: Task, other: Task, here: np.ndarray, there: np.ndarray) -> list
 
 
 def _labels(task: Task) -> np.ndarray:
-    """Return the target's values: of classes their labels as text."""
+    """Return the target's values; for classes their labels as text."""
     data = task.dataset
     return data.y if data.classes is None else np.array(folds.to_texts(np.array(data.classes, dtype=object)))[data.y]
 
 
-def _deal(task: Task) -> dict[str, Any]:
-    """Return what folds were dealt by."""
+def _fold_options(task: Task) -> dict[str, Any]:
+    """Return the options that the folds follow from."""
     made, config = task.folds, task.config.folds
     chance: dict[str, Any] = {} if made.kind in ("time", "column") else {"seed": config.seed}
     part = {"fraction": config.fraction} if made.kind == "holdout" else {}
     return {"kind": made.kind, "folds": made.folds, "repeats": made.repeats, **chance, **part}
 
 
-def _found(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return where each wanted id is among `ids`, -1 where it is not."""
+def _locate(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return the index of each wanted id among `ids`, -1 where it is missing."""
     return np.asarray(pd.Index(folds.to_texts(ids)).get_indexer(pd.Index(folds.to_texts(wanted))))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import models, submission, trial
+from workbench import models, trial
 from workbench.config import StudyConfig
 from workbench.ensemble import EnsembleMember, EnsembleResult
 from workbench.ensemble.aggregation import Aggregation
@@ -43,8 +43,7 @@ def assemble(
     Raises:
         StudyError: the study was begun with other data, or members cannot be loaded or trained here.
     """
-    config, home = task.config, archive.home
-    task.facts.check(home.fingerprint(config.name), config, but=["test"])
+    config, home, context = task.config, archive.home, archive.inference
     members = _members(ensemble, rows, config)
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
@@ -54,11 +53,11 @@ def assemble(
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()
     return Predictor(
-        reader=task.reader,
+        reader=context.reader,
         members=[_member(*each) for each in zip(ensemble.members, members, made, strict=True)],
-        joiner=_joiner(ensemble, members, task, archive),
-        layout=submission.infer_layout(task.dataset, task.metric),
-        transform=trial.output_transforms(task.dataset, task.transform),
+        aggregation=_joiner(ensemble, members, task, archive),
+        layout=context.layout,
+        transform=context.transform,
         threshold=ensemble.threshold,
     )
 
@@ -77,7 +76,8 @@ def complete(task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Se
 class _Making:
     """One model of a member: where it is kept, and how it is made when it is not there."""
 
-    spec: TrialSpec
+    family: str
+    """The family as `models` finds it."""
     name: str
     """As it is called while it is trained."""
     place: Path
@@ -96,12 +96,11 @@ class _Making:
 
 def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
     """Return the models of each trial of each member."""
-    threads = task.threads(task.config.search.workers or cores(), cores())
-    return [[[*_makings(task.spec(row.family, threads), row, archive)] for row in trials] for trials in members]
+    return [[[*_makings(task, row, archive)] for row in trials] for trials in members]
 
 
 def _member(known: EnsembleMember, rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[StoredModel(making.spec.resolved_family, making.place) for making in makings] for makings in made]
+    stored = [[StoredModel(making.family, making.place) for making in makings] for makings in made]
     return Member(known.name, rows[0].family, known.weight, stored, known.output_weights)
 
 
@@ -109,10 +108,11 @@ def _joiner(
     ensemble: EnsembleResult, members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
 ) -> Aggregation:
     """Return how the ensemble's members, each the mean of some trials, become one."""
-    vault, tracker = task.schema, archive.tracker
+    tracker = archive.tracker
     return ensemble.aggregation.restore(
+        # Only ranks need the predictions, and with them the ids and folds of the training data.
         lambda: [
-            np.mean([tracker.predictions(row.run_id, vault, test=False).oof for row in trials], axis=0)
+            np.mean([tracker.predictions(row.run_id, task.schema, test=False).oof for row in trials], axis=0)
             for trials in members
         ]
     )
@@ -132,7 +132,7 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
             strangers.append(f"{member.name} (not a trial of this study)")
             continue
         try:
-            models.entry(own[0].family, config.resolve)
+            models.get_entry(own[0].family, config.resolve)
         except FamilyError as error:
             strangers.append(f"{member.name} ({str(error).rstrip('.')})")
     if strangers:
@@ -144,26 +144,33 @@ def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: Stud
     return found
 
 
-def _makings(spec: TrialSpec, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
+def _makings(task: Task, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
     """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
-    final, folder = archive.config.ensemble, archive.weights.folder(row.key)
-    name = row.name
+    final, folder = archive.config.ensemble, archive.checkpoints.folder(row.key)
+    name, family = row.name, models.resolve_family(row.family, task.config.resolve)
     if final.final == "folds":
-        for repeat, fold in spec.folds.prediction_pairs():
-            again = partial(_fold_model, spec, row, repeat, fold)
-            yield _Making(spec, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
+        for repeat, fold in archive.inference.models:
+            again = partial(_fold_model, task, row, repeat, fold)
+            yield _Making(family, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
         return
-    for seed in range(spec.seed, spec.seed + final.seeds):
-        full = partial(_full_model, spec, row, archive, seed)
-        yield _Making(spec, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
+    for seed in range(task.config.seed, task.config.seed + final.seeds):
+        full = partial(_full_model, task, row, archive, seed)
+        yield _Making(family, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
 
 
-def _fold_model(spec: TrialSpec, row: TrialRecord, repeat: int, fold: int) -> Model:
+def _spec(task: Task, row: TrialRecord) -> TrialSpec:
+    """Return the specification of a trial, with the training data, which are loaded unless they are in memory."""
+    return task.spec(row.family, task.threads(task.config.search.workers or cores(), cores()))
+
+
+def _fold_model(task: Task, row: TrialRecord, repeat: int, fold: int) -> Model:
+    spec = _spec(task, row)
     hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
     return trial.fit_fold(spec, row.number, hp, repeat, fold)
 
 
-def _full_model(spec: TrialSpec, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
+def _full_model(task: Task, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
+    spec = _spec(task, row)
     hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
     length = trial.training_length(spec, archive.tracker.curves(row.run_id))
     return trial.fit_full(spec, row.number, hp, seed=seed, length=length)

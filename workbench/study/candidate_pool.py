@@ -23,14 +23,14 @@ class Candidate:
     run_id: str
     """The run of the first of its trials."""
     study: str
-    """The study that the run is of."""
+    """The study that the run belongs to."""
     family: str
-    """Of an import, its name."""
+    """The family; for an import, its name."""
     name: str
-    """What a reader knows it by; of another study, that one's name comes first."""
+    """The name in tables and figures; a candidate of another study has that study's name in front."""
     score: float
     configuration: str
-    """Family, hyperparameters and what they were given; trials that have it in common differ by their seed only."""
+    """Family, hyperparameters and training data; trials with the same configuration differ by their seed only."""
     run_ids: tuple[str, ...]
     """The runs of all its trials."""
 
@@ -38,38 +38,38 @@ class Candidate:
 Model = tuple[Candidate, Predictions]
 
 
-def gather(own: StudyStore, others: Sequence[StudyStore], most: int) -> list[Model]:
-    """Return the models worth blending, with predictions in the order of `own`, scored by its metric.
+def gather(store: StudyStore, others: Sequence[StudyStore], most: int) -> list[Model]:
+    """Return the models worth blending, with predictions in the order of `store`, scored by its metric.
 
     Args:
-        own: the study that blends.
+        store: the study that blends.
         others: studies whose trials and imports may join.
-        most: how many are loaded at most.
+        most: the most that are loaded.
 
     Raises:
-        StudyError: another study has nothing to offer, or its rows, target, folds or test rows are others.
+        StudyError: another study has no complete trial, or its rows, target, folds or test rows differ.
     """
-    names = [each.config.name for each in (own, *others)]
+    names = [each.config.name for each in (store, *others)]
     for place, other in enumerate(others, 1):
         if names[place] in names[:place]:
             raise StudyError(
                 f"{other.config.file}: --from must name other studies than {names[0]!r}, each once. "
                 f"Received: {names[place]!r} again. Leave it out."
             )
-    ranked = [_ranked(archive, own) for archive in (own, *others)]
-    aligned = [Alignment(), *(_joined(own, *pair) for pair in zip(others, ranked[1:], strict=True))]
-    shelves = dict(zip(names, zip((own, *others), aligned, strict=True), strict=True))
-    wanted = own.task.schema.test_ids is not None
-    found: dict[str, list[Model]] = {}
+    ranked = [_rank(each, store) for each in (store, *others)]
+    aligned = [Alignment(), *(_align(store, *pair) for pair in zip(others, ranked[1:], strict=True))]
+    sources = dict(zip(names, zip((store, *others), aligned, strict=True), strict=True))
+    wanted = store.task.schema.test_ids is not None
+    by_configuration: dict[str, list[Model]] = {}
     for candidate in nominate(ranked, most):
-        archive, alignment = shelves[candidate.study]
-        loaded = archive.tracker.predictions(candidate.run_id, archive.task.schema, test=wanted)
-        found.setdefault(candidate.configuration, []).append((candidate, alignment.placed(loaded)))
-    return [_one(models, own) for models in found.values()]
+        source, alignment = sources[candidate.study]
+        loaded = source.tracker.predictions(candidate.run_id, source.task.schema, test=wanted)
+        by_configuration.setdefault(candidate.configuration, []).append((candidate, alignment.reorder(loaded)))
+    return [_merge(models, store) for models in by_configuration.values()]
 
 
-def _joined(own: StudyStore, other: StudyStore, offered: Sequence[Candidate]) -> Alignment:
-    """Hold another study against this one, and against what it was begun with."""
+def _align(store: StudyStore, other: StudyStore, offered: Sequence[Candidate]) -> Alignment:
+    """Check another study against this one and against its own fingerprint; return the order of its rows."""
     if not offered:
         raise StudyError(
             f"Study {other.config.name!r} has no complete trial in {other.home.path}. "
@@ -77,37 +77,37 @@ def _joined(own: StudyStore, other: StudyStore, offered: Sequence[Candidate]) ->
         )
     theirs = other.task
     theirs.facts.settle(other.home.fingerprint(other.config.name), other.config)
-    return align(own.task, theirs)
+    return align(store.task, theirs)
 
 
-def _ranked(archive: StudyStore, own: StudyStore) -> list[Candidate]:
-    """Return the complete trials and the imports of a study, best first by its own metric."""
-    study, metric = archive.config.name, archive.task.metric
-    prefix = "" if archive is own else f"{study}/"
-    setting = archive.setting()
+def _rank(source: StudyStore, store: StudyStore) -> list[Candidate]:
+    """Return the complete trials and the imports of a source, best first by its own metric."""
+    study, metric = source.config.name, source.task.metric
+    prefix = "" if source is store else f"{study}/"
+    conditions = source.training_conditions()
 
     def candidate(run_id: str, family: str, name: str, score: float, given: Any) -> Candidate:
         configuration = json.dumps([family, given], sort_keys=True, default=str)
         return Candidate(run_id, study, family, prefix + name, score, configuration, (run_id,))
 
     made = [
-        candidate(row.run_id, row.family, row.name, row.score, [setting, row.hyperparameters])
-        for row in archive.rows()
-        if row.state == "complete" and row.score is not None
+        candidate(trial.run_id, trial.family, trial.name, trial.score, [conditions, trial.hyperparameters])
+        for trial in source.trials()
+        if trial.state == "complete" and trial.score is not None
     ]
     made += [
         candidate(each.run_id, each.name, each.name, each.score, each.run_id)
-        for each in archive.tracker.imports(metric.name)
+        for each in source.tracker.imports(metric.name)
     ]
     return sorted(made, key=lambda each: metric.loss_of(each.score))
 
 
-def _one(models: Sequence[Model], own: StudyStore) -> Model:
-    """Return the trials of one configuration as one model: their mean, scored by the metric of `own`."""
-    # A trial of the study itself stands for the others: its weights are in reach.
-    models = sorted(models, key=lambda model: model[0].study != own.config.name)
-    (first, predictions), task = models[0], own.task
-    if len(models) == 1 and first.study == own.config.name:
+def _merge(models: Sequence[Model], store: StudyStore) -> Model:
+    """Return the trials of one configuration as one model: their mean, scored by the metric of `store`."""
+    # A trial of this study represents the others, because its checkpoints are in this home.
+    models = sorted(models, key=lambda model: model[0].study != store.config.name)
+    (first, predictions), task = models[0], store.task
+    if len(models) == 1 and first.study == store.config.name:
         return models[0]
     if len(models) > 1:
         tests = [found.test for _, found in models if found.test is not None]

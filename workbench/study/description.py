@@ -1,4 +1,4 @@
-"""What MLflow's page says above a study's runs: what is asked, of which data, and what came of it so far."""
+"""The description above a study's runs in MLflow: the task, the data, and the results so far."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ if TYPE_CHECKING:
     from workbench.tracking import Provenance
 
 
-def markdown(own: Task, best: TrialRecord | None, ensemble: EnsembleResult | None, experiment: str) -> str:
+def describe(task: Task, best: TrialRecord | None, ensemble: EnsembleResult | None, experiment: str) -> str:
     """Return the description of a study.
 
     Args:
-        own: what the study is about.
+        task: the study's task.
         best: its best trial.
         ensemble: its newest ensemble.
-        experiment: the id that MLflow has given the study; links lead to runs of it.
+        experiment: MLflow's id of the study, for links to its runs.
     """
     from workbench.tracking import run_view
 
-    data, folds, link = own.dataset, own.folds, partial(run_view.run_page, experiment)
+    data, folds, link = task.dataset, task.folds, partial(run_view.run_page, experiment)
     lines = [
-        f"**{own.config.name}**: predict `{data.target}` ({data.task}) from {mask_secrets(own.config.data.train)}",
+        f"**{task.config.name}**: predict `{data.target}` ({data.task}) from {mask_secrets(task.config.data.train)}",
         "",
     ]
     if best is not None:
-        lines += [f"- best so far: [{best.name}]({link(best.run_id)}), {own.metric.name} **{best.score:.5g}**"]
+        lines += [f"- best so far: [{best.name}]({link(best.run_id)}), {task.metric.name} **{best.score:.5g}**"]
     if ensemble is not None:
         count, page = len(ensemble.members), link(ensemble.run_id)
-        lines += [f"- newest ensemble: [of {count}]({page}), {_worth(ensemble)}"]
+        lines += [f"- newest ensemble: [of {count}]({page}), {_format_scores(ensemble)}"]
     test = "" if data.test_ids is None else f", {len(data.test_ids):,} to predict"
     return "\n".join(
         [
             *lines,
-            f"- metric: {own.metric.name} ({own.metric.direction}), of out-of-fold predictions",
+            f"- metric: {task.metric.name} ({task.metric.direction}), of out-of-fold predictions",
             f"- data: {len(data.y):,} rows{test}; kind: {data.kind}",
             f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`",
-            f"- families: {', '.join(own.config.families)}",
+            f"- families: {', '.join(task.config.families)}",
             *(f"- {note}" for note in data.notes),
         ]
     )
 
 
-def title(best: TrialRecord | None) -> str:
-    """Return the name of the study's own run."""
+def run_title(best: TrialRecord | None) -> str:
+    """Return the name of the study's task run."""
     return "study" if best is None else f"study · best {best.name} {best.score:.5g}"
 
 
-def origin(own: Task) -> Provenance:
-    """Return where the study comes from: its file, the commit that is in, its data."""
+def provenance(task: Task) -> Provenance:
+    """Return the provenance of the study: its file, the file's commit, its data."""
     from workbench.tracking import DataOrigin
     from workbench.tracking.provenance import read_provenance
 
-    data, named, facts = own.dataset, own.config.data, own.facts
+    data, files, fingerprint = task.dataset, task.config.data, task.facts
     known: dict[str, Any] = {"columns": data.columns, "shape": () if data.columns else data.x.shape[1:]}
     tasks: dict[str, str] = {target.name: target.task for target in data.targets} or {data.target: data.task}
     answer = {name: "number" if task == "regression" else "category" for name, task in tasks.items()}
     train = known | {"columns": {**data.columns, **(answer if data.columns else {})}}
-    found = [DataOrigin(named.train, facts.training(data.y), "training", len(data.y), **train)]
+    found = [DataOrigin(files.train, fingerprint.training(data.y), "training", len(data.y), **train)]
     if data.test_ids is not None:
-        found.append(DataOrigin(named.test or named.train, facts.test, "testing", len(data.test_ids), **known))
-    return read_provenance(own.config.file, tuple(found))
+        found.append(DataOrigin(files.test or files.train, fingerprint.test, "testing", len(data.test_ids), **known))
+    return read_provenance(task.config.file, tuple(found))
 
 
-def _worth(ensemble: EnsembleResult) -> str:
-    """Return an ensemble's score, and what it is worth on folds that its weights have not seen."""
+def _format_scores(ensemble: EnsembleResult) -> str:
+    """Return an ensemble's cross-fitted score, and its score on the folds that its weights were fitted to."""
     fitted = f"{ensemble.metric} {ensemble.score:.5g}"
     if ensemble.honest_score is None:
         return f"{fitted}, without an honest score"

@@ -109,8 +109,8 @@ def _table(task: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, l
     missing = [key for key in (name, *keys) if key not in frame]
     if missing:
         raise DataError(
-            f"{path}: must have the columns {format_list([own, *keys])} and predictions. Received: {format_list(frame.columns)}. "
-            f"Add {format_list(missing)}."
+            f"{path}: must have the columns {format_list([own, *keys])} and predictions. "
+            f"Received: {format_list(frame.columns)}. Add {format_list(missing)}."
         )
     if frame[name].isna().any():
         raise DataError(
@@ -143,7 +143,8 @@ def _order(path: Path, found: Sequence[str], wanted: Sequence[str], remedy: str)
     twice = there[there.duplicated()].unique()
     if len(twice):
         raise DataError(
-            f"{path}: must have every id once. Received: {len(twice)} more than once ({format_list(twice, _FEW)}). {remedy}"
+            f"{path}: must have every id once. "
+            f"Received: {len(twice)} more than once ({format_list(twice, _FEW)}). {remedy}"
         )
     order = there.get_indexer(pd.Index(wanted))
     missing = [key for key, place in zip(wanted, order, strict=True) if place < 0]

@@ -1,4 +1,4 @@
-"""Which trials are worth a look, and what they are worth at a first one."""
+"""The choice of trials to load for a blend, and quick weights of a few."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
 from workbench.models import BASELINE
 
-# Enough to tell families apart by; the blend that counts sees all rows.
-_ROWS_TO_WEIGH = 4000
+# Enough rows to rank families by; the final blend uses all rows.
+_WEIGHT_ROWS = 4000
 
 
 class _Nominee(Protocol):
@@ -29,14 +29,14 @@ Nominee = TypeVar("Nominee", bound=_Nominee)
 
 
 def nominate(ranked: Sequence[Sequence[Nominee]], most: int) -> list[Nominee]:
-    """Return the candidates worth loading: of each study the best of each family, then the best of all, in turns.
+    """Return the candidates to load: of each study the best of each family, then the best of all, studies in turn.
 
-    The baseline is left out unless it stands alone: it tells rows apart by their fold only, which a metric of ranks
-    such as the ROC AUC mistakes for knowledge.
+    The baseline is left out unless it is alone: its predictions differ by fold only, which a metric of ranks such as
+    ROC AUC takes for information.
 
     Args:
         ranked: the candidates of each study, best first.
-        most: how many to return at most.
+        most: the most that are returned.
     """
     informed = [[each for each in study if each.family != BASELINE] for study in ranked]
     turns = []
@@ -46,12 +46,12 @@ def nominate(ranked: Sequence[Sequence[Nominee]], most: int) -> list[Nominee]:
     return [each for turn in zip_longest(*turns) for each in turn if each is not None][:most]
 
 
-def weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[float]:
-    """Return what each model adds to the others: its weight by greedy selection, on some thousand of the rows."""
-    some = slice(None, None, -(-len(y) // _ROWS_TO_WEIGH))
+def greedy_weights(oof: Sequence[np.ndarray], y: np.ndarray, metric: Metric) -> list[float]:
+    """Return each model's weight by greedy selection, on some thousand of the rows; 0 where they cannot be scored."""
+    some = slice(None, None, -(-len(y) // _WEIGHT_ROWS))
     try:
         found = ensemble.blend([p[some] for p in oof], y[some], metric, method="greedy", seconds=5)
     except EnsembleError:
-        # Some rows may not have what the metric needs, as all classes.
+        # The metric may not be defined on these rows, as without all classes.
         return [0.0] * len(oof)
     return [float(weight) for weight in found.weights]

@@ -1,4 +1,4 @@
-"""What is told of a study is kept: as a file for a reader, and in MLflow for whoever looks around there."""
+"""The report of a study, as a file and in MLflow."""
 
 from __future__ import annotations
 
@@ -21,93 +21,113 @@ from workbench.tracking import Tracker
 if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord
 
-# With fewer seconds left of a budget nothing is drawn; this many are kept for writing what was drawn.
+# With fewer seconds left of a budget no figure is drawn.
 _LEAST_SECONDS = 10.0
-_TO_WRITE = 3.0
+# The seconds that are kept for writing the figures.
+_WRITE_SECONDS = 3.0
 
 
-def place(path: Path, *, pictured: bool) -> None:
+def check_path(path: Path, *, markdown: bool) -> None:
     """Refuse a file that a report cannot be written to, before there is one.
 
     Args:
         path: the file.
-        pictured: whether pictures are put into a folder beside it.
+        markdown: whether the figures go into a folder beside it.
 
     Raises:
-        ConfigError: says why.
+        ConfigError: the file cannot be written.
     """
-    beside = folder_of(path)
+    beside = figure_folder(path)
     if path.is_dir():
         raise ConfigError(f"-o must be a file. Received the folder {str(path)!r}. Name a file in it.")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: its folder is not there. Make it, or name another file with -o.")
-    if pictured and (beside == path or beside.is_file()):
+    if markdown and (beside == path or beside.is_file()):
         raise ConfigError(
             f"{path}: the pictures go into the folder {beside.name!r} beside it, which must not be a file. "
             "Name another file with -o, as in -o report.md."
         )
 
 
-def folder_of(path: Path) -> Path:
-    """Return the folder of the pictures of a report in Markdown."""
+def figure_folder(path: Path) -> Path:
+    """Return the folder of the figures of a report in Markdown."""
     return path.with_suffix("")
 
 
+def make_report(store: StudyStore, trials: Sequence[TrialRecord], path: Path, *, markdown: bool) -> None:
+    """Draw the figures, write the report, and attach both to the runs in MLflow.
+
+    Args:
+        store: the study's.
+        trials: its finished trials, best first.
+        path: the report's file.
+        markdown: whether it is Markdown with figures as files, instead of an HTML page.
+
+    Raises:
+        StudyError: the data, target, folds or metric have changed.
+        ConfigError: the file cannot be written.
+    """
+    story = report_inputs.gather_report(store.task, store, trials)
+    drawn = list(render_figures(story))
+    write(story, drawn, path, pictured=markdown)
+    attach_report(store, story, drawn)
+
+
 def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pictured: bool) -> None:
-    """Write a report: a page, or Markdown with its pictures in a folder beside it.
+    """Write a report: an HTML page, or Markdown with its figures in a folder beside it.
 
     Raises:
         ConfigError: it cannot be written.
     """
     try:
         if not pictured:
-            files.write_text(path, page.html(story, drawn))
+            files.write_text(path, page.render_page(story, drawn))
             return
-        folder = folder_of(path)
+        folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
         for each in drawn:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        files.write_text(path, markdown.text(story, drawn, folder.name))
+        files.write_text(path, markdown.render_markdown(story, drawn, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
-def keep(archive: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]) -> None:
-    """Put the figures of the search, and the page, on the study's own run, and the ensemble's on the ensemble's."""
-    with _forgiven("The report could not be put into MLflow"):
-        tracker = archive.tracker
+def attach_report(store: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]) -> None:
+    """Attach the page and the figures of the search to the study's run, the ensemble's figures to the ensemble's."""
+    with _warn_on_error("The report could not be put into MLflow"):
+        tracker = store.tracker
         run_id = tracker.study_run()
         _attach(tracker, run_id, [each for each in drawn if each.group == "study"])
         if story.ensemble is not None:
-            _attach(tracker, story.ensemble["run_id"], [each for each in drawn if each.group == "ensemble"])
+            _attach(tracker, story.ensemble.run_id, [each for each in drawn if each.group == "ensemble"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
-            file.write_text(page.html(story, drawn), encoding="utf-8")
+            file.write_text(page.render_page(story, drawn), encoding="utf-8")
             tracker.log_artifact(run_id, file)
 
 
-def picture(archive: StudyStore, rows: Sequence[TrialRecord]) -> None:
-    """Put the figures of the newest ensemble on its run."""
-    with _forgiven("The ensemble's figures could not be drawn"):
-        story = report_inputs.gather_report(archive.task, archive, rows)
+def attach_ensemble_figures(store: StudyStore, trials: Sequence[TrialRecord]) -> None:
+    """Attach the figures of the newest ensemble to its run."""
+    with _warn_on_error("The ensemble's figures could not be drawn"):
+        story = report_inputs.gather_report(store.task, store, trials)
         if story.ensemble is not None:
-            _attach(archive.tracker, story.ensemble["run_id"], list(render_figures(story, "ensemble")))
+            _attach(store.tracker, story.ensemble.run_id, list(render_figures(story, "ensemble")))
 
 
-def publish(archive: StudyStore, rows: Sequence[TrialRecord], end: float | None) -> None:
-    """Put all figures and the page into MLflow, as far as there is time.
+def publish(store: StudyStore, trials: Sequence[TrialRecord], end: float | None) -> None:
+    """Attach all figures and the page to the runs in MLflow, as far as there is time.
 
     Args:
-        archive: the study's.
-        rows: its finished trials, best first.
-        end: when the time is up, in seconds of `time.monotonic`.
+        store: the study's.
+        trials: its finished trials, best first.
+        end: the end of the call, in seconds of `time.monotonic`; None without a time limit.
     """
     if end is not None and end - time.monotonic() < _LEAST_SECONDS:
-        _say(f"No time is left for figures. They are made by: workbench report {archive.config.file}")
+        _warn(f"No time is left for figures. They are made by: workbench report {store.config.file}")
         return
-    with _forgiven("The figures could not be drawn"):
-        story = report_inputs.gather_report(archive.task, archive, rows)
-        keep(archive, story, list(render_figures(story, until=end and end - _TO_WRITE)))
+    with _warn_on_error("The figures could not be drawn"):
+        story = report_inputs.gather_report(store.task, store, trials)
+        attach_report(store, story, list(render_figures(story, until=end and end - _WRITE_SECONDS)))
 
 
 def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> None:
@@ -119,13 +139,13 @@ def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> N
 
 
 @contextmanager
-def _forgiven(what: str) -> Iterator[None]:
-    """Say in a line what went wrong, and go on: what was found must not be lost for what it looks like."""
+def _warn_on_error(what: str) -> Iterator[None]:
+    """Log an error as a warning and go on: results must not be lost because a figure cannot be drawn."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is said
-        _say(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    except Exception as error:  # noqa: BLE001 - every error becomes a warning
+        _warn(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
-def _say(line: str) -> None:
+def _warn(line: str) -> None:
     logging.getLogger("workbench").warning(line)

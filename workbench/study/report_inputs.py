@@ -1,4 +1,4 @@
-"""Everything a report tells of a study, read from what it has written down; nothing is written, nothing locked."""
+"""The data of a report, read from the home; nothing is written or locked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from workbench import config as configs
 from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
-from workbench.report import Curves, Recipe, ReportData, StudyFacts
+from workbench.report import Curves, Recipe, ReportData, StudyDescription
 from workbench.search import trial_history
-from workbench.study import portraits
+from workbench.study import net_images
 from workbench.study.study_store import StudyStore
 from workbench.study.task import Task
 from workbench.tracking.provenance import versions
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord
 
 
-def gather_report(task: Task, archive: StudyStore, rows: Sequence[TrialRecord]) -> ReportData:
+def gather_report(task: Task, store: StudyStore, rows: Sequence[TrialRecord]) -> ReportData:
     """Return what there is to tell of a study, which may be running.
 
     Args:
         task: what the study is about.
-        archive: what it has written down.
+        store: what it has written down.
         rows: its finished trials, best first.
 
     Raises:
         StudyError: the study was begun with other data, target, folds or metric.
     """
-    facts = archive.home.fingerprint(archive.config.name)
+    facts = store.home.fingerprint(store.config.name)
     if facts.exists():
-        task.facts.check(facts, archive.config)
-    vault, books = task.schema, archive.storage
-    blend = _blend(task, archive)
-    seen = portraits.read(archive.tracker, rows, blend.ensemble)
+        task.facts.check(facts, store.config)
+    schema, storage = task.schema, store.storage
+    blend = _blend(task, store)
+    seen = net_images.read(store.tracker, rows, blend.ensemble)
     return ReportData(
-        question=_question(task),
+        study=_describe(task),
         trials=rows,
-        ended=trial_history.end_times(books),
-        importances=trial_history.importances(books),
-        curves=_curves(archive, rows),
-        y=task.dataset.y[vault.rows],
-        fold=vault.folds,
-        ensemble=None if blend.ensemble is None else blend.ensemble.to_document(),
+        end_times=trial_history.end_times(storage),
+        importances=trial_history.importances(storage),
+        curves=_curves(store, rows),
+        y=task.dataset.y[schema.rows],
+        fold=schema.folds,
+        ensemble=blend.ensemble,
         oof=blend.oof,
-        members=blend.members,
-        places=trial_history.relative_positions(books),
+        member_oof=blend.members,
+        relative_positions=trial_history.relative_positions(storage),
         architectures=seen.architectures,
-        looks=seen.looks,
-        recipe=_recipe(archive.config),
-        under_way=len(books.unfinished()),
+        image_inspections=seen.looks,
+        recipe=_recipe(store.config),
+        unfinished_trials=len(storage.unfinished()),
         notes=(*blend.notes, *seen.notes),
     )
 
@@ -69,18 +69,18 @@ class _Blend:
     notes: list[str] = field(default_factory=list)
 
 
-def _blend(task: Task, archive: StudyStore) -> _Blend:
-    found, vault, tracker = _Blend(), task.schema, archive.tracker
+def _blend(task: Task, store: StudyStore) -> _Blend:
+    found, schema, tracker = _Blend(), task.schema, store.tracker
     try:
         ensemble = tracker.newest_ensemble()
-        found.oof = tracker.predictions(ensemble.run_id, vault, test=False).oof
+        found.oof = tracker.predictions(ensemble.run_id, schema, test=False).oof
     except StudyError as error:
         found.notes.append(str(error))
         return found
     found.ensemble = ensemble
     for member in ensemble.members:
         try:
-            predictions = [tracker.predictions(run, vault, test=False).oof for run in member.run_ids]
+            predictions = [tracker.predictions(run, schema, test=False).oof for run in member.run_ids]
         except StudyError as error:
             found.notes.append(f"{member.name} is left out of figures that need its predictions. {error}")
             continue
@@ -88,10 +88,10 @@ def _blend(task: Task, archive: StudyStore) -> _Blend:
     return found
 
 
-def _question(task: Task) -> StudyFacts:
+def _describe(task: Task) -> StudyDescription:
     data, folds, config = task.dataset, task.folds, task.config
-    return StudyFacts(
-        study=config.name,
+    return StudyDescription(
+        name=config.name,
         target=data.target,
         task=data.task,
         metric=task.metric.name,
@@ -113,13 +113,13 @@ def _question(task: Task) -> StudyFacts:
     )
 
 
-def _curves(archive: StudyStore, rows: Sequence[TrialRecord]) -> dict[str, Curves]:
+def _curves(store: StudyStore, rows: Sequence[TrialRecord]) -> dict[str, Curves]:
     """Return the curves of the best trial of each family, of those that tell of losses."""
     best: dict[str, TrialRecord] = {}
     for row in rows:
         if row.state == "complete":
             best.setdefault(row.family, row)
-    named = ((row.name, archive.tracker.curves(row.run_id)) for row in best.values())
+    named = ((row.name, store.tracker.curves(row.run_id)) for row in best.values())
     return {name: curves for name, curves in named if curves}
 
 

@@ -1,4 +1,4 @@
-"""What a study has written down: Optuna's books, MLflow's vault of predictions, and the weights of its best models."""
+"""What a study keeps in the home: its trials in Optuna, its results in MLflow, and checkpoints of its best models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.study import description
+from workbench.study import description, inference_context
+from workbench.study.inference_context import InferenceContext
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
@@ -21,35 +22,35 @@ if TYPE_CHECKING:
     from workbench.tracking.checkpoints import TrialKey
     from workbench.trial import TrialResult
 
-# How many trials of each family keep the weights of their models while the search goes on.
-TRIALS_WITH_WEIGHTS = 3
-# What a trial is judged by under `goal: ensemble`: so many trials to choose an ensemble from, so many rows.
-_CANDIDATES = 15
-_ROWS_TO_JUDGE = 2000
-# Of many targets so many have a column in the run table that MLflow opens with; all have their metric.
+# The number of trials of each family that keep their checkpoints during the search.
+TRIALS_WITH_CHECKPOINTS = 3
+# Under `goal: ensemble`: the number of trials that an ensemble is chosen from, and of rows that it is scored on.
+_OBJECTIVE_TRIALS = 15
+_OBJECTIVE_ROWS = 2000
+# The number of further metrics with a column in the default run table of MLflow.
 _MOST_COLUMNS = 12
 
 
 class StudyStore:
-    """A study's part of the home; each book is opened when first asked for."""
+    """A study's part of the home; each storage is opened at its first use."""
 
     def __init__(self, task: Task, home: Home) -> None:
-        """Look into the home; nothing is made."""
+        """Keep the paths; nothing is opened or made."""
         self.task = task
         self.config = task.config
         self.home = home
-        # The loss of the best trial that MLflow's page tells of.
+        # The loss of the best trial in MLflow's description of the study.
         self._best: float | None = None
 
     @cached_property
     def tracker(self) -> Tracker:
-        """MLflow's: predictions, curves and ensembles."""
+        """The study's runs in MLflow: predictions, curves and ensembles."""
         from workbench.tracking import Tracker
 
-        return Tracker(self.home, self.config.name, partial(description.origin, self.task))
+        return Tracker(self.home, self.config.name, partial(description.provenance, self.task))
 
     @cached_property
-    def weights(self) -> Checkpoints:
+    def checkpoints(self) -> Checkpoints:
         """The fold models of the best trials."""
         from workbench.tracking import Checkpoints
 
@@ -57,155 +58,165 @@ class StudyStore:
 
     @cached_property
     def storage(self) -> TrialStorage:
-        """Optuna's: every trial, and what was asked and told."""
+        """The study's trials in Optuna."""
         from workbench.search.storage import TrialStorage
 
         search = self.config.search
         return TrialStorage(
             self.home.journal,
             self.config.name,
-            direction=self.task.scored_by.direction,
+            direction=inference_context.read_direction(self.task, self.home) or self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
-            objective=self.judge if search.goal == "ensemble" else None,
+            objective=self.evaluate if search.goal == "ensemble" else None,
         )
 
     @cached_property
-    def goal(self) -> EnsembleObjective:
-        """What trials are worth to the ensemble, judged on some thousand rows of the first repeat."""
+    def inference(self) -> InferenceContext:
+        """What prediction needs from the training data, which are loaded only if it is not stored."""
+        return inference_context.load(self.task, self.home)
+
+    @cached_property
+    def ensemble_objective(self) -> EnsembleObjective:
+        """The value of trials to the ensemble, on some thousand rows of the first repeat."""
         import numpy as np
 
         from workbench.search.ensemble_objective import EnsembleObjective
 
-        own, vault = self.task, self.task.schema
-        first = np.flatnonzero(vault.repeats == 0)
-        some = first[:: -(-len(first) // _ROWS_TO_JUDGE)]
+        task, schema = self.task, self.task.schema
+        first = np.flatnonzero(schema.repeats == 0)
+        some = first[:: -(-len(first) // _OBJECTIVE_ROWS)]
         return EnsembleObjective(
-            own.metric,
-            own.dataset.y[vault.rows[some]],
-            vault.folds[some],
-            lambda run_id: self.tracker.predictions(run_id, vault, test=False).oof[some],
+            task.metric,
+            task.dataset.y[schema.rows[some]],
+            schema.folds[some],
+            lambda run_id: self.tracker.predictions(run_id, schema, test=False).oof[some],
         )
 
     def begin(self) -> None:
-        """Hold the task against what the study was begun with, write that down, and tidy up after a kill.
+        """Check the task against the study's fingerprint, or write that, and clean up after a kill.
 
         Raises:
-            StudyError: the study was begun with something else.
+            StudyError: the data, the target, the folds or the metric have changed since the study began.
         """
         from workbench import models
         from workbench.evaluation import folds
 
-        own, home, name = self.task, self.home, self.config.name
-        own.facts.settle(home.fingerprint(name), self.config)
+        task, home, name = self.task, self.home, self.config.name
+        task.facts.settle(home.fingerprint(name), self.config)
         if not home.folds(name).exists():
-            folds.save(own.folds, home.folds(name))
-        also = [metric.name for metric in own.also][:_MOST_COLUMNS]
-        scored = {"metric": own.metric.name, "direction": own.metric.direction}
-        nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
+            folds.save(task.folds, home.folds(name))
+        inference_context.store(task, home)
+        also = [metric.name for metric in task.also][:_MOST_COLUMNS]
+        scored = {"metric": task.metric.name, "direction": task.metric.direction}
+        nets = any(models.get_entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
-        self.tracker.describe(**scored, also=columns, folds=own.folds.folds)
+        self.tracker.describe(**scored, also=columns, folds=task.folds.folds)
         self.tracker.log_provenance(home.folds(name))
-        self.tell()
+        self.update_description()
         self.storage.requeue_running()
-        self._tidy()
+        self._clean_up()
 
-    def tell(self, newest: TrialRecord | None = None) -> None:
-        """Bring up to date what MLflow's page says of the study; of `newest`, a trial, Optuna is yet to be told."""
-        own = self.task
-        rows = [*self.rows(), *([] if newest is None else [newest])]
-        scored = [row for row in rows if row.state == "complete" and row.score is not None]
+    def update_description(self, newest: TrialRecord | None = None) -> None:
+        """Update MLflow's description of the study; `newest` is a trial that Optuna does not have yet."""
+        task = self.task
+        trials = [*self.trials(), *([] if newest is None else [newest])]
+        scored = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
         best = min(scored, key=self._loss, default=None)
         self._best = None if best is None else self._loss(best)
-        told = description.markdown(own, best, self._ensemble(), self.tracker.experiment_id)
-        self.tracker.update_summary(told, description.title(best))
+        text = description.describe(task, best, self._newest_ensemble(), self.tracker.experiment_id)
+        self.tracker.update_summary(text, description.run_title(best))
 
-    def _loss(self, row: TrialRecord) -> float:
-        return self.task.metric.loss_of(row.score or 0.0)
+    def _loss(self, trial: TrialRecord) -> float:
+        return self.task.metric.loss_of(trial.score or 0.0)
 
-    def _ensemble(self) -> EnsembleResult | None:
+    def _newest_ensemble(self) -> EnsembleResult | None:
         """Return the newest ensemble, where there is one."""
         try:
             return self.tracker.newest_ensemble()
         except StudyError:
             return None
 
-    def _tidy(self) -> None:
-        """Put right what a kill came between: ensembles half written, folders of trials that Optuna was told of."""
+    def _clean_up(self) -> None:
+        """Clean up after a kill: close unfinished runs of ensembles, remove the folders of trials that have ended."""
         self.tracker.close_stale_runs()
-        under_way = {self.home.trial(self.config.name, *trial) for trial in self.storage.unfinished()}
-        for folder in set(self.home.trials(self.config.name).glob("*")) - under_way:
+        unfinished = {self.home.trial(self.config.name, *trial) for trial in self.storage.unfinished()}
+        for folder in set(self.home.trials(self.config.name).glob("*")) - unfinished:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def rows(self) -> list[TrialRecord]:
-        """Return every finished trial, best first; asking makes no journal."""
+    def trials(self) -> list[TrialRecord]:
+        """Return every finished trial, best first; this makes no journal where there is none."""
         return self.storage.records() if self.home.journal.exists() else []
 
-    def setting(self) -> list[Any]:
-        """Return what all trials of the study were given beside hyperparameters and seed."""
+    def training_conditions(self) -> list[Any]:
+        """Return what training depends on beside family, hyperparameters and seed."""
         from workbench.study.fingerprint import Fingerprint
 
-        own = self.task
+        task = self.task
         features = Fingerprint.features_of(self.home.fingerprint(self.config.name))
-        return [features, own.metric.loss, own.transform, self.config.class_weight, self.config.data.weight]
+        return [features, task.metric.loss, task.transform, self.config.class_weight, self.config.data.weight]
 
     def record(self, result: TrialResult, folder: Path) -> str:
-        """Write a trial to MLflow, and keep its weights where they are whole and it is among its family's best."""
+        """Write a trial to MLflow, and keep its checkpoints if they are complete and it is among its family's best."""
         from workbench.search import net_artifacts, resource_usage, worker
         from workbench.search.storage import TrialRecord
         from workbench.tracking.checkpoints import best_per_family
 
-        made = folder / worker.CHECKPOINTS
-        if result.state == "complete" and all((made / f"{r}-{f}").is_dir() for r, f in self.task.folds.pairs()):
-            own, rows = (result.family, result.number), self.storage.records()
-            self.weights.add(own, made)
-            scores = {own: result.score} | {row.key: row.score for row in rows if row.state == "complete"}
-            ranked = sorted(scores, key=lambda key: self.task.metric.loss_of(scores[key] or 0.0))
-            needed = self.needed(rows)
-            self.weights.free_except([*needed, *best_per_family(ranked, TRIALS_WITH_WEIGHTS)], needed)
-        used, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
-        vault, nets = self.task.schema, folder / net_artifacts.FOLDER
-        run_id = self.tracker.log_trial(result, vault, metric=metric, log=log, usage=used, nets=nets)
-        row = TrialRecord.of(result, run_id)
-        if result.state == "complete" and (self._best is None or self._loss(row) < self._best):
-            self.tell(row)
+        new = folder / worker.CHECKPOINTS
+        if result.state == "complete" and all((new / f"{r}-{f}").is_dir() for r, f in self.task.folds.pairs()):
+            key, trials = (result.family, result.number), self.storage.records()
+            self.checkpoints.add(key, new)
+            scores = {key: result.score} | {trial.key: trial.score for trial in trials if trial.state == "complete"}
+            ranked = sorted(scores, key=lambda each: self.task.metric.loss_of(scores[each] or 0.0))
+            needed = self.needed_checkpoints(trials)
+            self.checkpoints.free_except([*needed, *best_per_family(ranked, TRIALS_WITH_CHECKPOINTS)], needed)
+        usage, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
+        schema, nets = self.task.schema, folder / net_artifacts.FOLDER
+        run_id = self.tracker.log_trial(result, schema, metric=metric, log=log, usage=usage, nets=nets)
+        trial = TrialRecord.of(result, run_id)
+        if result.state == "complete" and (self._best is None or self._loss(trial) < self._best):
+            self.update_description(trial)
         return run_id
 
-    def needed(self, rows: Sequence[TrialRecord]) -> set[TrialKey]:
-        """Return the trials among `rows` that are members of the newest ensemble."""
-        keys = {row.run_id: row.key for row in rows}
-        ensemble = self._ensemble()
+    def needed_checkpoints(self, trials: Sequence[TrialRecord]) -> set[TrialKey]:
+        """Return the keys of the trials that are members of the newest ensemble."""
+        keys = {trial.run_id: trial.key for trial in trials}
+        ensemble = self._newest_ensemble()
         runs = [] if ensemble is None else [run_id for member in ensemble.members for run_id in member.run_ids]
         return {keys[run_id] for run_id in runs if run_id in keys}
 
-    def full(self) -> bool:
-        """Tell whether the home has no room for another trial, also when the weights that can be spared are freed."""
+    def is_full(self) -> bool:
+        """Return whether the home has no room for another trial even without the checkpoints that nothing needs."""
         most = self.config.search.disk
         if not self.home.is_full(most):
             return False
-        needed = self.needed(self.storage.records())
-        self.weights.free_except([*needed], needed)
+        needed = self.needed_checkpoints(self.storage.records())
+        self.checkpoints.free_except([*needed], needed)
         return self.home.is_full(most)
 
-    def weigh(self, rows: Sequence[TrialRecord]) -> Mapping[str, float]:
-        """Return the weights of the families' best trials in a quick blend of them."""
-        from workbench.study.nomination import weights
+    def family_weights(self, trials: Sequence[TrialRecord]) -> Mapping[str, float]:
+        """Return the weights, by family, of the families' best trials in a quick blend of them."""
+        from workbench.study.nomination import greedy_weights
 
-        vault = self.task.schema
-        oof = [self.tracker.predictions(row.run_id, vault, test=False).oof for row in rows]
-        found = weights(oof, self.task.dataset.y[vault.rows], self.task.metric)
-        return {row.family: weight for row, weight in zip(rows, found, strict=True)}
+        schema = self.task.schema
+        oof = [self.tracker.predictions(trial.run_id, schema, test=False).oof for trial in trials]
+        weights = greedy_weights(oof, self.task.dataset.y[schema.rows], self.task.metric)
+        return {trial.family: weight for trial, weight in zip(trials, weights, strict=True)}
 
-    def judge(self, trials: Sequence[TrialRecord], rows: Sequence[TrialRecord]) -> Mapping[int, float]:
-        """Return, by number, what the ensemble of the best of `rows` would score with each of a family's `trials`."""
+    def evaluate(self, trials: Sequence[TrialRecord], finished: Sequence[TrialRecord]) -> Mapping[int, float]:
+        """Return, by number, the score of the ensemble of the best finished trials with each of a family's `trials`.
+
+        Args:
+            trials: the trials of one family.
+            finished: all finished trials, best first.
+        """
         from workbench.study.nomination import nominate
 
-        # The rows come best first.
-        whole = [row for row in rows if row.state == "complete" and row.score is not None]
-        return self.goal.evaluate(trials, nominate([whole], _CANDIDATES))
+        complete = [trial for trial in finished if trial.state == "complete" and trial.score is not None]
+        return self.ensemble_objective.evaluate(trials, nominate([complete], _OBJECTIVE_TRIALS))
 
-    def free(self, rows: Sequence[TrialRecord]) -> int:
-        """Free the weights that neither the best of `rows` nor the newest ensemble needs; return the bytes freed."""
-        needed = {rows[0].key, *self.needed(rows)}
-        return self.weights.free_except([*needed], needed)
+    def free(self, trials: Sequence[TrialRecord]) -> int:
+        """Free the checkpoints that neither the first trial nor the newest ensemble needs; return the bytes freed."""
+        needed = {trials[0].key, *self.needed_checkpoints(trials)}
+        return self.checkpoints.free_except([*needed], needed)

@@ -1,15 +1,15 @@
-"""What is minimised over the weights, each metric reduced to the least data that decides it.
+"""The losses that are minimised over the weights, each metric reduced to the least data that determines it.
 
-    protocol        what every objective can do
+    protocol        the protocol of all objectives
     log_loss        needs only the probability that each model gives to the true class
     squared_error   needs only the Gram matrix of the residuals
     absolute_error  needs the residuals
     root            the root of a squared error, for sums with other losses
-    total           several targets' losses in one
-    expansion       a loss near some weights, to second order
-    general         any other metric, asked as it is
+    total           the weighted sum of several targets' losses
+    expansion       a loss near given weights, to second order
+    general         any other metric, computed as it is
 
-All but the last are convex, so they also give slopes, curvature and a bound below which no weights can go.
+All but the last are convex, so they also have a gradient, a Hessian and a bound below which no weights can go.
 """
 
 from __future__ import annotations
@@ -43,45 +43,45 @@ __all__ = [
 ]
 
 
-def objective_for(bank: PredictionMatrix) -> Objective:
-    """Return the most reduced objective that the bank's metric allows."""
-    if bank.several is not None:
-        return _total(bank) or MetricObjective.of(bank)
-    name = bank.metric.name
+def objective_for(matrix: PredictionMatrix) -> Objective:
+    """Return the most reduced objective that the matrix's metric allows."""
+    if matrix.multi_target_metric is not None:
+        return _weighted_sum(matrix) or MetricObjective.of(matrix)
+    name = matrix.metric.name
     if name == "log_loss":
-        return LogLoss.of(bank)
+        return LogLoss.of(matrix)
     if name in ("mae", "mape"):
-        return AbsoluteError.of(bank)
+        return AbsoluteError.of(matrix)
     if name in ("rmse", "r2"):
-        objective = SquaredError.of(bank)
+        objective = SquaredError.of(matrix)
         # A constant target has no R²: the metric itself then says what it gives.
         if name == "rmse" or objective.variance:
             return objective
-    return MetricObjective.of(bank)
+    return MetricObjective.of(matrix)
 
 
-def _total(bank: PredictionMatrix) -> WeightedSum | None:
+def _weighted_sum(matrix: PredictionMatrix) -> WeightedSum | None:
     """Return the sum of several targets' losses in the units of their mean score; None where one is not convex."""
-    if bank.several is None:
+    if matrix.multi_target_metric is None:
         return None
-    found: list[tuple[Convex, float]] = []
+    terms: list[tuple[Convex, float]] = []
     most = 0.0
-    for part, share in zip(bank.parts, score_factors(bank.several).tolist(), strict=True):
+    for part, share in zip(matrix.parts, score_factors(matrix.multi_target_metric).tolist(), strict=True):
         objective = objective_for(part)
         if isinstance(objective, SquaredError):
             if objective.variance is None:
-                found.append((RootMeanSquaredError(objective), share))
+                terms.append((RootMeanSquaredError(objective), share))
             else:
-                found.append((objective, share / objective.variance))
+                terms.append((objective, share / objective.variance))
                 most += share
         elif isinstance(objective, LogLoss | AbsoluteError):
-            found.append((objective, share))
+            terms.append((objective, share))
         else:
             return None
-    least = bank.metric.direction == "minimize"
-    return WeightedSum([each for each, _ in found], np.array([factor for _, factor in found]), None if least else most)
+    least = matrix.metric.direction == "minimize"
+    return WeightedSum([each for each, _ in terms], np.array([factor for _, factor in terms]), None if least else most)
 
 
 def plain_loss(objective: Objective, weights: Array) -> float:
-    """Return the loss, and nothing that only guides the search."""
+    """Return the loss, without terms that only guide the search."""
     return objective.plain_loss(weights) if isinstance(objective, MetricObjective) else objective.loss(weights)

@@ -10,18 +10,18 @@ from workbench.array import Array
 from workbench.ensemble.objectives.protocol import Indices, normalize_row_weights
 from workbench.ensemble.prediction_matrix import PredictionMatrix
 
-# Kinks are rounded off by so much of the error, unless a width is given.
+# The width by which kinks are rounded off, as a share of the error, unless one is given.
 _ROUNDING = 0.1
-# Without any error the curvature would be infinite.
+# Without any error the Hessian would be infinite.
 _LEAST_WIDTH = 1e-100
-# Signs rounded off by so much of the error are tried for the bound.
+# The roundings of the signs that are tried for the bound, as shares of the error.
 _BOUND_ROUNDINGS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
 class AbsoluteError:
     """Mean absolute error of a mixture, |w'R|; `residuals` (models, rows) are each model's.
 
-    It is convex with a kink wherever a row's residual is 0. Slopes and curvature are those of √(r² + width²).
+    It is convex with a kink wherever a row's residual is 0. Gradient and Hessian are those of √(r² + width²).
     """
 
     def __init__(self, residuals: Array, share: Array | None = None, width: float = 0.0) -> None:
@@ -34,10 +34,11 @@ class AbsoluteError:
         self.width = width
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> AbsoluteError:
-        """Return the objective of a bank of values."""
-        residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
-        return cls(residuals / np.abs(bank.y) if bank.metric.name == "mape" else residuals, normalize_row_weights(bank))
+    def of(cls, matrix: PredictionMatrix) -> AbsoluteError:
+        """Return the objective of a prediction matrix of values."""
+        residuals = np.stack([member - matrix.y for member in matrix.members]).astype(np.float64, copy=False)
+        relative = matrix.metric.name == "mape"
+        return cls(residuals / np.abs(matrix.y) if relative else residuals, normalize_row_weights(matrix))
 
     @property
     def models(self) -> int:
@@ -58,31 +59,31 @@ class AbsoluteError:
         total, size = counts @ self.residuals, counts.sum() + 1
         return np.array([self._sizes((total + own) / size) @ self.share for own in self.residuals])
 
-    def only(self, models: Indices) -> AbsoluteError:
+    def subset(self, models: Indices) -> AbsoluteError:
         """Return the objective over some of the models."""
         return AbsoluteError(self.residuals[models], self.share, self.width)
 
-    def fewer(self) -> None:
+    def subsample(self) -> None:
         """Return None: it costs little."""
 
     def rounded(self, weights: Array, rounding: float) -> AbsoluteError:
         """Return the objective with its kinks rounded off by a share of the error at `weights`."""
         return AbsoluteError(self.residuals, self.share, rounding * self.loss(weights))
 
-    def slopes(self, weights: Array) -> Array:
+    def gradient(self, weights: Array) -> Array:
         """Return the mean of each model's residual times the mixture's sign, rounded off."""
         mixed = weights @ self.residuals
-        return self._pull(mixed, self._rounded_by(mixed))
+        return self._pull(mixed, self._width(mixed))
 
-    def curvature(self, weights: Array) -> Array:
+    def hessian(self, weights: Array) -> Array:
         """Return the mean outer product of the residuals, near the kinks."""
         mixed = weights @ self.residuals
-        width = self._rounded_by(mixed)
+        width = self._width(mixed)
         bend = self.share * width**2 / (mixed**2 + width**2) ** 1.5
-        curvature: Array = (self.residuals * bend) @ self.residuals.T
-        return curvature
+        hessian: Array = (self.residuals * bend) @ self.residuals.T
+        return hessian
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+    def gap(self, weights: Array, gradient: Array | None = None) -> float:
         """Return loss - max over u of min R(u): for any u in [-1, 1] and weights v, mean |v'R| >= mean u (v'R)."""
         loss = float(np.abs(weights @ self.residuals) @ self.share)
         bound = float(self.bounds(weights).min(axis=1).max())
@@ -101,7 +102,7 @@ class AbsoluteError:
     def _sizes(self, mixed: Array) -> Array:
         return np.hypot(mixed, self.width) if self.width else np.abs(mixed)
 
-    def _rounded_by(self, mixed: Array) -> float:
+    def _width(self, mixed: Array) -> float:
         return self.width or max(_ROUNDING * float(np.abs(mixed) @ self.share), _LEAST_WIDTH)
 
     def _pull(self, mixed: Array, width: float) -> Array:

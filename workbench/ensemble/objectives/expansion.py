@@ -15,25 +15,25 @@ class QuadraticExpansion:
     at: Array
     """The weights around which it is expanded."""
     falling: Array
-    """The slopes there."""
+    """The gradient there."""
     bend: Array
-    """The curvature there."""
+    """The Hessian there."""
 
     def change_from(self, weights: Array) -> Callable[[Array], float]:
         """Return a function of other weights: how much their loss is above that of `weights`."""
-        slopes = self.slopes(weights)
+        gradient = self.gradient(weights)
 
         def change(others: Array) -> float:
             move = others - weights
-            return float(move @ (slopes + 0.5 * (self.bend @ move)))
+            return float(move @ (gradient + 0.5 * (self.bend @ move)))
 
         return change
 
-    def slopes(self, weights: Array) -> Array:
+    def gradient(self, weights: Array) -> Array:
         """Return the gradient at some weights."""
-        slopes: Array = self.falling + self.bend @ (weights - self.at)
-        return slopes
+        gradient: Array = self.falling + self.bend @ (weights - self.at)
+        return gradient
 
-    def curvature(self, weights: Array) -> Array:
+    def hessian(self, weights: Array) -> Array:
         """Return the Hessian, the same everywhere."""
         return self.bend

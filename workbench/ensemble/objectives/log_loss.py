@@ -14,10 +14,10 @@ from workbench.ensemble.objectives.protocol import Indices, normalize_row_weight
 from workbench.ensemble.prediction_matrix import PredictionMatrix
 
 LEAST_PROBABILITY = 1e-15
-# Numbers that are looked at together, to bound memory.
+# The numbers in one batch, to bound memory.
 _BATCH = 1 << 22
-# A first search looks at so many rows of more.
-_FEWER_ROWS = 8_000
+# The rows of a subsample for the first search.
+_SUBSAMPLE_ROWS = 8_000
 
 
 class LogLoss:
@@ -30,15 +30,15 @@ class LogLoss:
         """Keep the matrix, whose values must be at least 1e-15, and each row's share of the mean, (rows,) of sum 1."""
         self.true_class = true_class
         self.share = share
-        # Loss, slopes and bound are asked of the same weights one after another.
+        # Loss, gradient and bound are computed at the same weights one after another.
         self._last: tuple[Array, Array] | None = None
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> LogLoss:
-        """Return the objective of a bank of probabilities."""
-        likelihood = true_class(bank.members, bank.y)
+    def of(cls, matrix: PredictionMatrix) -> LogLoss:
+        """Return the objective of a prediction matrix of probabilities."""
+        likelihood = true_class(matrix.members, matrix.y)
         # The metric clips there too; clipping members can only lower the loss, so that bounds stay bounds.
-        return cls(np.maximum(likelihood, LEAST_PROBABILITY, out=likelihood), normalize_row_weights(bank))
+        return cls(np.maximum(likelihood, LEAST_PROBABILITY, out=likelihood), normalize_row_weights(matrix))
 
     @property
     def models(self) -> int:
@@ -64,45 +64,45 @@ class LogLoss:
         ]
         return np.concatenate(parts)
 
-    def only(self, models: Indices) -> LogLoss:
+    def subset(self, models: Indices) -> LogLoss:
         """Return the objective over some of the models, in floats of 64 bits."""
         return LogLoss(self.true_class[models].astype(np.float64, copy=False), self.share)
 
-    def fewer(self) -> LogLoss | None:
-        """Return the objective over every so manieth row."""
-        step = self.true_class.shape[1] // _FEWER_ROWS
+    def subsample(self) -> LogLoss | None:
+        """Return the objective over a regular subsample of the rows, in floats of 64 bits."""
+        step = self.true_class.shape[1] // _SUBSAMPLE_ROWS
         if step < 2 or self.share is not None:
             return None
         return LogLoss(np.ascontiguousarray(self.true_class[:, ::step], dtype=np.float64))
 
-    def slopes(self, weights: Array) -> Array:
+    def gradient(self, weights: Array) -> Array:
         """Return minus the mean of each model's probability over the mixture's."""
         mixed = self._mixed(weights)
         pull = -1 / (mixed * len(mixed)) if self.share is None else -self.share / mixed
         if self.true_class.dtype == np.float64:
-            slopes: Array = self.true_class @ pull
-            return slopes
-        slopes = np.zeros(self.models)
+            gradient: Array = self.true_class @ pull
+            return gradient
+        gradient = np.zeros(self.models)
         for part in _parts(self.true_class):
-            slopes += self.true_class[:, part].astype(np.float64) @ pull[part]
-        return slopes
+            gradient += self.true_class[:, part].astype(np.float64) @ pull[part]
+        return gradient
 
-    def curvature(self, weights: Array) -> Array:
-        """Return the mean outer product of the slopes of single rows (the empirical Fisher matrix)."""
+    def hessian(self, weights: Array) -> Array:
+        """Return the mean outer product of the gradients of single rows (the empirical Fisher matrix)."""
         mixed = self._mixed(weights)
-        curvature = np.zeros((self.models, self.models))
+        hessian = np.zeros((self.models, self.models))
         for part in _parts(self.true_class):
             ratios = self.true_class[:, part] / mixed[part]
-            curvature += (ratios if self.share is None else ratios * self.share[part]) @ ratios.T
-        return curvature / (len(mixed) if self.share is None else 1)
+            hessian += (ratios if self.share is None else ratios * self.share[part]) @ ratios.T
+        return hessian / (len(mixed) if self.share is None else 1)
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float:
-        """Return log max d, d the negative slopes: by Jensen, mean log(p_v / p_w) <= log(v'd) for any v.
+    def gap(self, weights: Array, gradient: Array | None = None) -> float:
+        """Return log max d, d the negated gradient: by Jensen, mean log(p_v / p_w) <= log(v'd) for any v.
 
         As no log loss is below zero, the loss itself is a bound too.
         """
-        slopes = self.slopes(weights) if slopes is None else slopes
-        return max(0.0, min(math.log(float(-slopes.min())), self.loss(weights)))
+        gradient = self.gradient(weights) if gradient is None else gradient
+        return max(0.0, min(math.log(float(-gradient.min())), self.loss(weights)))
 
     def score(self, loss: float) -> float:
         """Return the loss: it is the metric."""
@@ -131,12 +131,12 @@ class LogLoss:
 
 
 def true_class(members: Sequence[NDArray[Any]], y: NDArray[Any]) -> Array:
-    """Return (models, rows) what each model gives to the true class of each row."""
+    """Return (models, rows) probabilities that each model gives to the true class of each row."""
     classes = y.astype(np.intp)
-    given = np.empty((len(members), len(y)))
-    for own, member in zip(given, members, strict=True):
-        own[:] = np.where(classes == 1, member, 1 - member) if member.ndim == 1 else member[np.arange(len(y)), classes]
-    return given
+    likelihood = np.empty((len(members), len(y)))
+    for row, member in zip(likelihood, members, strict=True):
+        row[:] = np.where(classes == 1, member, 1 - member) if member.ndim == 1 else member[np.arange(len(y)), classes]
+    return likelihood
 
 
 def _parts(matrix: NDArray[Any]) -> list[slice]:
@@ -146,7 +146,7 @@ def _parts(matrix: NDArray[Any]) -> list[slice]:
 
 
 def _mean_log(values: Array) -> Array:
-    """Return the mean log over the last axis, logs taken of products of 16 because they are what costs."""
+    """Return the mean log over the last axis, with one log for a product of 16 values, because logs are what costs."""
     count = values.shape[-1]
     whole = count - count % 16
     products = values[..., :whole].reshape(*values.shape[:-1], 16, whole // 16).prod(axis=-2)

@@ -1,4 +1,4 @@
-"""What every objective can do: a loss over weights on the simplex."""
+"""The protocol of all objectives: a loss over weights on the simplex."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ class Objective(Protocol):
         """Return the loss of the mixture."""
 
     def change_from(self, weights: Array) -> Callable[[Array], float]:
-        """Return a function of other weights: how much their loss is above that of `weights`."""
+        """Return a function of other weights that gives their loss less the loss of `weights`."""
 
     def losses_if_added(self, counts: Array) -> Array:
         """Return, for each model, the loss of the mean of the models chosen `counts` times and that model."""
 
-    def only(self, models: Indices) -> Objective:
+    def subset(self, models: Indices) -> Objective:
         """Return the same objective over some of the models."""
 
-    def fewer(self) -> Objective | None:
-        """Return the objective over some of the rows, for a first search; None where that saves nothing."""
+    def subsample(self) -> Objective | None:
+        """Return the objective over some of the rows, for a first search; None where that saves no time."""
 
-    def slopes(self, weights: Array) -> Array | None:
-        """Return the gradient of the loss, or None where there is none."""
+    def gradient(self, weights: Array) -> Array | None:
+        """Return the gradient of the loss, (models,); None where there is none."""
 
-    def curvature(self, weights: Array) -> Array | None:
-        """Return the Hessian of the loss, (models, models), or None where there is none."""
+    def hessian(self, weights: Array) -> Array | None:
+        """Return the Hessian of the loss, (models, models), None where there is none."""
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float | None:
+    def gap(self, weights: Array, gradient: Array | None = None) -> float | None:
         """Return a proven bound on how much less the loss of any weights can be, or None.
 
-        `slopes` are those at the weights, where they are known.
+        `gradient` is the gradient at the weights, where it is known.
         """
 
     def score(self, loss: float) -> float:
         """Return a loss in the units of the metric."""
 
 
-def normalize_row_weights(bank: PredictionMatrix) -> Array | None:
-    """Return each row's share of a mean; None where they are alike."""
-    return None if bank.weight is None else bank.weight / bank.weight.sum()
+def normalize_row_weights(matrix: PredictionMatrix) -> Array | None:
+    """Return each row's share of a mean; None where all are equal."""
+    return None if matrix.sample_weight is None else matrix.sample_weight / matrix.sample_weight.sum()

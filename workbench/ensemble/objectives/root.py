@@ -43,29 +43,29 @@ class RootMeanSquaredError:
         losses: Array = np.sqrt(np.maximum(0.0, self.squared.losses_if_added(counts)))
         return losses
 
-    def only(self, models: Indices) -> RootMeanSquaredError:
+    def subset(self, models: Indices) -> RootMeanSquaredError:
         """Return the same objective over some of the models."""
-        return RootMeanSquaredError(self.squared.only(models))
+        return RootMeanSquaredError(self.squared.subset(models))
 
-    def fewer(self) -> None:
+    def subsample(self) -> None:
         """Return None: the rows are gone from the Gram matrix."""
 
-    def slopes(self, weights: Array) -> Array:
-        """Return Gw/√(w'Gw); 0 where there is no error at all, which is a slope there too."""
+    def gradient(self, weights: Array) -> Array:
+        """Return Gw/√(w'Gw); 0 where there is no error at all, which is a subgradient there."""
         loss = self.loss(weights)
-        slopes: Array = self.squared.gram @ weights / loss if loss > 0 else np.zeros(self.models)
-        return slopes
+        gradient: Array = self.squared.gram @ weights / loss if loss > 0 else np.zeros(self.models)
+        return gradient
 
-    def curvature(self, weights: Array) -> Array:
-        """Return (G - ss')/√(w'Gw), s the slopes."""
-        loss, slopes = self.loss(weights), self.slopes(weights)
-        curvature: Array = (self.squared.gram - np.outer(slopes, slopes)) / (loss if loss > 0 else 1.0)
-        return curvature
+    def hessian(self, weights: Array) -> Array:
+        """Return (G - ss')/√(w'Gw), with s the gradient."""
+        loss, gradient = self.loss(weights), self.gradient(weights)
+        hessian: Array = (self.squared.gram - np.outer(gradient, gradient)) / (loss if loss > 0 else 1.0)
+        return hessian
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+    def gap(self, weights: Array, gradient: Array | None = None) -> float:
         """Return w's - min s: a convex loss is above its tangents."""
-        slopes = self.slopes(weights) if slopes is None else slopes
-        return max(0.0, float(weights @ slopes - slopes.min()))
+        gradient = self.gradient(weights) if gradient is None else gradient
+        return max(0.0, float(weights @ gradient - gradient.min()))
 
     def score(self, loss: float) -> float:
         """Return the loss: it is the metric."""

@@ -24,12 +24,12 @@ class SquaredError:
         self.variance = variance
 
     @classmethod
-    def of(cls, bank: PredictionMatrix) -> SquaredError:
-        """Return the objective of a bank of values."""
-        residuals = np.stack([member - bank.y for member in bank.members]).astype(np.float64, copy=False)
-        share = normalize_row_weights(bank)
-        share = np.full(len(bank.y), 1 / len(bank.y)) if share is None else share
-        variance = float(share @ (bank.y - share @ bank.y) ** 2) if bank.metric.name == "r2" else None
+    def of(cls, matrix: PredictionMatrix) -> SquaredError:
+        """Return the objective of a prediction matrix of values."""
+        residuals = np.stack([member - matrix.y for member in matrix.members]).astype(np.float64, copy=False)
+        share = normalize_row_weights(matrix)
+        share = np.full(len(matrix.y), 1 / len(matrix.y)) if share is None else share
+        variance = float(share @ (matrix.y - share @ matrix.y) ** 2) if matrix.metric.name == "r2" else None
         return cls((residuals * share) @ residuals.T, variance)
 
     @property
@@ -58,26 +58,26 @@ class SquaredError:
         losses: Array = (counts @ pull + 2 * pull + np.diag(self.gram)) / (counts.sum() + 1) ** 2
         return losses
 
-    def only(self, models: Indices) -> SquaredError:
+    def subset(self, models: Indices) -> SquaredError:
         """Return the objective over some of the models."""
         return SquaredError(self.gram[np.ix_(models, models)], self.variance)
 
-    def fewer(self) -> None:
+    def subsample(self) -> None:
         """Return None: the rows are gone from the Gram matrix."""
 
-    def slopes(self, weights: Array) -> Array:
+    def gradient(self, weights: Array) -> Array:
         """Return 2Gw."""
-        slopes: Array = 2 * self.gram @ weights
-        return slopes
+        gradient: Array = 2 * self.gram @ weights
+        return gradient
 
-    def curvature(self, weights: Array) -> Array:
+    def hessian(self, weights: Array) -> Array:
         """Return 2G, the same everywhere."""
         return 2 * self.gram
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+    def gap(self, weights: Array, gradient: Array | None = None) -> float:
         """Return 2(w'Gw - min Gw): by convexity, v'Gv >= 2 v'Gw - w'Gw for any v."""
-        slopes = self.slopes(weights) if slopes is None else slopes
-        return max(0.0, float(weights @ slopes - slopes.min()))
+        gradient = self.gradient(weights) if gradient is None else gradient
+        return max(0.0, float(weights @ gradient - gradient.min()))
 
     def score(self, loss: float) -> float:
         """Return the root of the loss, or R² where that is the metric."""

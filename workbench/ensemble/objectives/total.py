@@ -1,4 +1,4 @@
-"""The losses of several targets in one, over weights that they share."""
+"""The weighted sum of several targets' losses, over weights that they share."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class WeightedSum:
         losses: Array = np.sum([factor * part.losses_if_added(counts) for factor, part in self._terms()], axis=0)
         return losses
 
-    def only(self, models: Indices) -> WeightedSum:
+    def subset(self, models: Indices) -> WeightedSum:
         """Return the same objective over some of the models."""
-        return WeightedSum([part.only(models) for part in self.parts], self.factors, self.most)
+        return WeightedSum([part.subset(models) for part in self.parts], self.factors, self.most)
 
-    def fewer(self) -> WeightedSum | None:
-        """Return the objective over some of the rows, where that saves something for one of the losses."""
-        fewer = [part.fewer() for part in self.parts]
-        if all(part is None for part in fewer):
+    def subsample(self) -> WeightedSum | None:
+        """Return the objective over some of the rows, where that saves time for one of the losses."""
+        subsamples = [part.subsample() for part in self.parts]
+        if all(part is None for part in subsamples):
             return None
         return WeightedSum(
-            [less or part for less, part in zip(fewer, self.parts, strict=True)], self.factors, self.most
+            [fewer or part for fewer, part in zip(subsamples, self.parts, strict=True)], self.factors, self.most
         )
 
     def rounded(self, weights: Array, rounding: float) -> WeightedSum:
@@ -73,17 +73,17 @@ class WeightedSum:
         parts = [part.rounded(weights, rounding) if isinstance(part, AbsoluteError) else part for part in self.parts]
         return WeightedSum(parts, self.factors, self.most)
 
-    def slopes(self, weights: Array) -> Array:
-        """Return the sum of the slopes."""
-        slopes: Array = np.sum([factor * part.slopes(weights) for factor, part in self._terms()], axis=0)
-        return slopes
+    def gradient(self, weights: Array) -> Array:
+        """Return the sum of the gradients."""
+        gradient: Array = np.sum([factor * part.gradient(weights) for factor, part in self._terms()], axis=0)
+        return gradient
 
-    def curvature(self, weights: Array) -> Array:
-        """Return the sum of the curvatures."""
-        curvature: Array = np.sum([factor * part.curvature(weights) for factor, part in self._terms()], axis=0)
-        return curvature
+    def hessian(self, weights: Array) -> Array:
+        """Return the sum of the Hessians."""
+        hessian: Array = np.sum([factor * part.hessian(weights) for factor, part in self._terms()], axis=0)
+        return hessian
 
-    def gap(self, weights: Array, slopes: Array | None = None) -> float:
+    def gap(self, weights: Array, gradient: Array | None = None) -> float:
         """Return how far the loss is above the least of a linear function that is nowhere above it.
 
         Such a function is the sum of the losses' tangents, of absolute errors that of their own bounds. Over the
@@ -105,6 +105,6 @@ def _below(part: Convex, weights: Array) -> Array:
     """Return linear functions that are nowhere above a loss, (functions, models), by their values at single models."""
     if isinstance(part, AbsoluteError):
         return part.bounds(weights)
-    slopes = part.slopes(weights)
-    tangent: Array = part.loss(weights) - weights @ slopes + slopes
+    gradient = part.gradient(weights)
+    tangent: Array = part.loss(weights) - weights @ gradient + gradient
     return tangent[None]

@@ -1,4 +1,4 @@
-"""What there is to see of the nets that a report tells of, as their trials have left it in MLflow."""
+"""The architectures and image inspections of the nets in a report, read from their trials' runs."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass
 class NetImages:
-    """What there is to see, and what of it cannot be read."""
+    """Architectures and image inspections, with a note for each that cannot be read."""
 
     architectures: list[Architecture] = field(default_factory=list)
     looks: dict[str, ImageInspection] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> NetImages:
-    """Return what there is to see of the members that have nets; without an ensemble, of each family's best trial.
+def read(tracker: Tracker, trials: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> NetImages:
+    """Return the images of the members that have nets; without an ensemble, of each family's best trial.
 
     Args:
         tracker: of the study.
-        rows: its finished trials, best first.
+        trials: its finished trials, best first.
         ensemble: the newest ensemble.
     """
     found = NetImages()
-    for name, run_id in _shown(rows, ensemble):
+    for name, run_id in _choose(trials, ensemble):
         try:
             folder = tracker.net_artifacts(run_id)
             if folder is not None:
@@ -47,7 +47,7 @@ def read(tracker: Tracker, rows: Sequence[TrialRecord], ensemble: EnsembleResult
     return found
 
 
-def _shown(rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> Iterator[tuple[str, str]]:
+def _choose(trials: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> Iterator[tuple[str, str]]:
     """Yield the names of trials and the ids of their runs."""
     if ensemble is not None:
         for member in sorted(ensemble.members, key=lambda member: -member.weight):
@@ -55,10 +55,10 @@ def _shown(rows: Sequence[TrialRecord], ensemble: EnsembleResult | None) -> Iter
             yield member.name, member.run_ids[0]
         return
     seen: set[str] = set()
-    for row in rows:
-        if row.state == "complete" and row.family not in seen:
-            seen.add(row.family)
-            yield row.name, row.run_id
+    for trial in trials:
+        if trial.state == "complete" and trial.family not in seen:
+            seen.add(trial.family)
+            yield trial.name, trial.run_id
 
 
 def _add(found: NetImages, name: str, folder: Path) -> None:
