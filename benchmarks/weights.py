@@ -24,7 +24,7 @@ from workbench.array import Array
 from workbench.ensemble import assess
 from workbench.ensemble.cross_fitting import Assessment
 from workbench.evaluation import Metric, metric
-from workbench.evaluation.multi_target import TargetMetric, multi_target_metric
+from workbench.evaluation.multi_target import TargetMetric, combine_metrics
 
 _HELD_OUT = 20_000
 _MODELS = 20
@@ -152,7 +152,7 @@ def _of_targets(seed: int, name: str, count: int, rows: int, apart: float) -> Ba
     predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
     asked = metric(name)
     parts = [TargetMetric(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
-    return Bank(predictions, y, multi_target_metric(parts, y), rows, _OF_TARGETS[name])
+    return Bank(predictions, y, combine_metrics(parts, y), rows, _OF_TARGETS[name])
 
 
 def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation import metric
-from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric, multi_target_metric
+from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric, combine_metrics
 
 
 @cache
@@ -91,7 +91,7 @@ def metric_of(
         asked = metric(name, task=tasks.get(kind, "multiclass"))
         parts.append(TargetMetric(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
         start = stop
-    return multi_target_metric(parts, y)
+    return combine_metrics(parts, y)
 
 
 def _classifiers() -> list[Any]:

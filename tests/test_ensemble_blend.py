@@ -106,7 +106,7 @@ def test_nelder_mead_is_never_worse_than_greedy_uniform_or_the_best_member(bank,
 def test_nelder_mead_beats_greedy_on_metrics_without_a_gradient(bank, name):
     predictions, y = bank()
     found, greedy = (blend(predictions, y, name, method=method).score for method in ("nelder_mead", "greedy"))
-    assert metric(name).better(found, greedy)
+    assert metric(name).is_better(found, greedy)
 
 
 @many

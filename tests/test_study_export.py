@@ -382,9 +382,9 @@ def test_a_run_trains_nothing_for_its_models_and_leaves_them_out_without_time_or
     monkeypatch.setattr("workbench.study.export.MOST", 1000)
     assert ran.study.run(trials=5, out=ran.folder / "s.csv").model_uri is None
     monkeypatch.undo()
-    shutil.rmtree(ran.home.weights("labels"))
+    shutil.rmtree(ran.home.checkpoints("labels"))
     assert ran.study.run(trials=5, out=ran.folder / "s.csv").model_uri is None
-    assert not ran.home.weights("labels").exists()
+    assert not ran.home.checkpoints("labels").exists()
     told: list[str] = []
     ran.study.export(listen=told.append)
     assert told[0].startswith("Training ")

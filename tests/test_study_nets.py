@@ -92,7 +92,7 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     shutil.copytree(finished, tmp_path / "copy")
     study = opened(tmp_path / "copy")
     study.gc()
-    shutil.rmtree(study.home.weights("bright"))
+    shutil.rmtree(study.home.checkpoints("bright"))
     story = report_inputs.gather_report(study.task, study.store, study.trials())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None

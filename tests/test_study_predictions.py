@@ -254,7 +254,7 @@ def test_a_study_without_a_trial_takes_predictions_and_blends_them(
     file = written(tmp_path, "fresh")
     taken = said(capsys, "import", file, *given(tmp_path, *guesses(file)))
     facts, own = Home(home), competition(file)
-    assert json.loads(facts.facts("fresh").read_text())["folds"] == own.folds.hash
+    assert json.loads(facts.fingerprint("fresh").read_text())["folds"] == own.folds.hash
     run = workbench.open(file, home).store.tracker
     assert [(each.name, each.score) for each in run.imports("log_loss")] == [("anna", taken["score"])]
     assert np.allclose(run.predictions(taken["run_id"], own.schema).test, 1 / 3)

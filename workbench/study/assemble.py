@@ -48,7 +48,7 @@ def assemble(
     made = _made(task, archive, members)
     anew = [making for trials in made for makings in trials for making in makings if not making.kept]
     # Weights are freed by whoever holds the lock; what is there already may be read without it.
-    with home.lock(config.name) if anew else nullcontext(), home.room():
+    with home.lock(config.name) if anew else nullcontext(), home.explain_disk_errors():
         for place, making in enumerate(anew, 1):
             listen(f"Training {making.name} ({place} of {len(anew)})")
             making.make()

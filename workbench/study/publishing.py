@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench import files
 from workbench.errors import ConfigError
 from workbench.report import ReportData, markdown, page
 from workbench.report.render import RenderedFigure, render_figures
@@ -80,13 +81,13 @@ def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pic
     """
     try:
         if not pictured:
-            _write_whole(path, page.render_page(story, drawn))
+            files.write_text(path, page.render_page(story, drawn))
             return
         folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
         for each in drawn:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        _write_whole(path, markdown.render_markdown(story, drawn, folder.name))
+        files.write_text(path, markdown.render_markdown(story, drawn, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
@@ -135,16 +136,6 @@ def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> N
             file = Path(folder) / f"{each.name}.png"
             file.write_bytes(each.png)
             tracker.log_artifact(run_id, file, "figures")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
