@@ -1,4 +1,4 @@
-"""The machinery of the search, in ratios with their goals: starts, overhead, throughput, growth, pruning.
+"""The cost of the search, as ratios with their goals: starts, overhead, throughput, growth, memory, pruning.
 
     python benchmarks/engine.py [--data DIR] [--parts a b c d e f] [--quick]
 
@@ -9,14 +9,13 @@ c  two workers against KerasTuner's RandomSearch (needs `pip install tensorboard
    optimizer, callbacks and at most 100 epochs of the mlp family on both sides, the same training and validation rows,
    the configurations and seeds that workbench drew. KerasTuner keeps checkpoints, workbench keeps predictions; the
    inputs are scaled before KerasTuner's clock starts and in each trial of workbench
-d  what workbench itself takes for a trial, with many trials stored and with few; a double of the pool answers at once
+d  workbench's own time for a trial, with many trials stored and with few; a stand-in for the pool answers at once
 e  the parent's peak memory after many trials and after few
 f  seconds in trials with the default pruner and with none, on the same configurations, and the best score of both
 
-Each side runs in a process of its own, whose clock starts when its libraries are loaded; a search's with its first
-trial. Run it on an idle machine: other work spoils b, c and f. The sets are
-scikit-learn's; with --data b and f learn from the first rows of DIR/bank_marketing instead, few enough that training
-does not hide the rest.
+Each side runs in a process of its own, whose clock starts when its libraries are loaded; the clock of a search starts
+with its first trial. Run it on an idle machine: other work distorts b, c and f. The data are scikit-learn's. With
+--data, b and f train on the first rows of DIR/bank_marketing instead, few enough that training does not hide the rest.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ from workbench.space import Hyperparameter
 from workbench.trial import FoldResult, TrialSpec
 
 _FIRST_ROWS = 2000
-# How many hyperparameters the double asks for.
-_QUESTIONS = 10
+# The hyperparameters of a stand-in's trial.
+_HYPERPARAMETERS = 10
 _MORE_TRIALS = 20
 _STUDY = {"name": "engine", "metric": "log_loss", "folds": {"kind": "holdout"}}
 _RANDOM = {"sampler": "random", "pruner": "none"}
@@ -59,7 +58,7 @@ _RANDOM = {"sampler": "random", "pruner": "none"}
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much each part tries."""
+    """The number of trials in each part."""
 
     data: dict[str, str]
     """The `data` of the study files of b and f."""
@@ -72,7 +71,7 @@ class Sizes:
 
 
 def main() -> None:
-    """Run the parts and print their rows; the table is written when all were run in full."""
+    """Run the parts and print their rows; write the table if all were run in full."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
@@ -92,14 +91,14 @@ def main() -> None:
             for row in _PARTS[part](quick if options.quick else Sizes(data), Path(folder) / part):
                 rows.append({"part": part, **row})
                 print(json.dumps(rows[-1], ensure_ascii=False), flush=True)
-            # Two sides run one after another: what else the machine does in between spoils their ratio.
+            # The sides run one after another, so other work on the machine distorts their ratio.
             print(f"# {part}: {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
     if not options.quick and set(options.parts) == set(_PARTS):
         table.write("engine", rows, note=f"`python benchmarks/engine.py{' --data DIR' if options.data else ''}`")
 
 
 def _data(folder: Path | None, scratch: Path) -> dict[str, str]:
-    """Return what the study files say about data: scikit-learn's set, or some rows of a set in `folder`."""
+    """Return the `data` of the study files: scikit-learn's data, or some rows of the data in `folder`."""
     if folder is None:
         return {"train": "sklearn:breast_cancer"}
     about = json.loads((folder / "bank_marketing/ABOUT.json").read_text())
@@ -118,13 +117,13 @@ def _study(folder: Path, **keys: Any) -> str:
 
 
 def _side(name: str, *, one_core: bool = False, **words: Any) -> Any:
-    """Run a side in a process of its own, and return what it says."""
-    # Where the libraries take their number of threads from must be the study's to say, as for any user.
-    environment = {key: value for key, value in os.environ.items() if key not in pool._environment(1)}
-    environment |= pool._environment(1) if one_core else {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    """Run a side in a process of its own, and return its result."""
+    # The study must set the libraries' threads, as for any user, so the variables are not inherited.
+    environment = {key: value for key, value in os.environ.items() if key not in pool.thread_environment(1)}
+    environment |= pool.thread_environment(1) if one_core else {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "--side", name, json.dumps(words)]
     if one_core and hasattr(os, "sched_getaffinity"):
-        # One core is one thread to workbench, and neither side may do two things at a time.
+        # With one core workbench uses one thread, and neither side can run two things at a time.
         core = str(max(os.sched_getaffinity(0)))
         command = ["taskset", "--cpu-list", core, *command]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -136,17 +135,17 @@ def _row(what: str, measured: str, ratio: float, goal: str = "", met: bool | Non
     return {"what": what, "ratio": f"{ratio:.3g}", "goal": goal, "met": verdict, "measured": measured}
 
 
-# Sides: what runs in a process of its own, and says what it found as JSON.
+# Sides: each runs in a process of its own and prints its result as JSON.
 
 
 def _start(study: str, times: int) -> dict[str, Any]:
-    """Return how long trials take from their start to their first message, and what they had loaded."""
+    """Return the seconds of trials from their start to their first message, and the preloaded modules."""
     opened = _open(study)
     modules = _preloaded(opened)
     workers = pool.Pool(modules)
     spec = _spec(opened, opened.config.families[0])
     seconds = []
-    # The first waits until the libraries are loaded.
+    # The first one waits until the libraries are loaded.
     for number in range(times + 1):
         began = time.monotonic()
         process = workers.start(spec, number, Path(study).parent / f"{number}")
@@ -157,13 +156,13 @@ def _start(study: str, times: int) -> dict[str, Any]:
 
 
 def _search(study: str, trials: int, workers: int, memory: Sequence[int] = ()) -> dict[str, Any]:
-    """Return the rows of a search, the seconds from its first trial to its end, and peaks of memory on the way.
+    """Return the trials of a search, the seconds from its first trial to its end, and peaks of memory on the way.
 
     Args:
         study: the study file.
-        trials: how many, the baseline not counted.
-        workers: how many at a time.
-        memory: after how many trials to look at the peak.
+        trials: the number of trials without the baseline.
+        workers: the number of workers.
+        memory: the numbers of trials after which the peak is read.
     """
     opened = _open(study)
     _warm(opened)
@@ -183,7 +182,7 @@ def _search(study: str, trials: int, workers: int, memory: Sequence[int] = ()) -
 
 
 def _warm(opened: Any) -> None:
-    """Wait until the process that trials are forked from has the libraries; there is one for all pools."""
+    """Wait until the process that trials are forked from, one for all pools, has loaded the libraries."""
     workers = pool.Pool(opened.task.modules())
     with tempfile.TemporaryDirectory() as folder:
         process = workers.start(_spec(opened, opened.config.families[0]), 0, Path(folder))
@@ -195,10 +194,10 @@ def _bare(study: str) -> dict[str, Any]:
     """Train the configurations of a study's trials again, and return the seconds and the scores of their folds."""
     opened = _open(study)
     family = opened.config.families[0]
-    spec, module = _spec(opened, family), models.family(family)
-    tried = _suggested(opened, family)
+    spec, module = _spec(opened, family), models.get_family(family)
+    configurations = _suggestions(opened, family)
     began = time.monotonic()
-    predictions = {number: list(_train(spec, module, number, answers)) for number, answers in tried.items()}
+    predictions = {number: list(_train(spec, module, number, values)) for number, values in configurations.items()}
     seconds = time.monotonic() - began
     scores = {
         number: [spec.metric.score(spec.dataset.y[valid], oof) for valid, oof in folds]
@@ -208,11 +207,11 @@ def _bare(study: str) -> dict[str, Any]:
 
 
 def _train(
-    spec: TrialSpec, module: Any, number: int, answers: dict[str, Any]
+    spec: TrialSpec, module: Any, number: int, values: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Train and predict fold after fold; yield the validation rows and what is predicted for them."""
     data = spec.dataset
-    hp = trial.space(spec.family, lambda question: answers[question.name])
+    hp = trial.build_space(spec.family, lambda hyperparameter: values[hyperparameter.name])
     for repeat, fold in spec.folds.pairs():
         train, valid = (Rows(_take(data.x, index), data.y[index]) for index in spec.folds.split(repeat, fold))
         seed = _seed(spec, number, repeat, fold)
@@ -229,29 +228,29 @@ def _tuner(study: str, rows: str) -> dict[str, Any]:
     from workbench import features
 
     opened = _open(study)
-    spec, tried = _spec(opened, "mlp"), json.loads(Path(rows).read_text())
+    spec, configurations = _spec(opened, "mlp"), json.loads(Path(rows).read_text())
     train, valid = (Rows(_take(spec.dataset.x, i), spec.dataset.y[i]) for i in spec.folds.split(0, 0))
-    view = features.dense_preprocessor(
+    preprocessor = features.dense_preprocessor(
         spec.problem.columns, train.x, numbers="standard", classes=spec.problem.classes, seed=0
     )
-    x, x_valid = view.fit_transform(train.x, train.y), view.transform(valid.x)
-    seeds = {_key(row["hyperparameters"]): _seed(spec, row["number"], 0, 0) for row in tried}
+    x, x_valid = preprocessor.fit_transform(train.x, train.y), preprocessor.transform(valid.x)
+    seeds = {_key(row["hyperparameters"]): _seed(spec, row["number"], 0, 0) for row in configurations}
     tuner = keras_tuner.RandomSearch(
         _hypermodel(spec, x.shape, seeds),
         objective="val_loss",
-        max_trials=len(tried),
+        max_trials=len(configurations),
         directory=Path(rows).parent / "tuner",
     )
-    # What it would draw is what workbench drew, or luck would be measured. All else is KerasTuner as it comes.
-    given = iter(tried)
+    # KerasTuner gets the configurations that workbench drew, or luck would be measured. All else is its default.
+    given = iter(configurations)
     tuner.oracle.populate_space = lambda trial_id: {"status": "RUNNING", "values": next(given)["hyperparameters"]}
-    setting = FitContext(0, 1, lambda *_, **__: None)
+    context = FitContext(0, 1, lambda *_, **__: None)
     began = time.monotonic()
     tuner.search(
         x,
         train.y,
         validation_data=(x_valid, valid.y),
-        epochs=setting.epochs,
+        epochs=context.epochs,
         verbose=0,
     )
     seconds = time.monotonic() - began
@@ -268,9 +267,9 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
-            # KerasTuner builds once with the defaults, to learn the space, before there is a trial.
+            # KerasTuner builds once with the defaults before the first trial, to learn the space.
             keras.utils.set_random_seed(seeds.get(_key(hp.values), 0))
-            # Its own space cannot ask one name under two conditions, as that of the optimizers does.
+            # KerasTuner's own space cannot have one name under two conditions, as the space of optimizers does.
             hp = trial.restore_space("mlp", hp.values)
             entrance = keras.Input(shape[1:])
             hidden = dense_layers.build_dense_stack(hp, entrance, units=128)
@@ -286,20 +285,20 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
             return net
 
         def fit(self, hp: Any, model: Any, *words: Any, **options: Any) -> Any:
-            setting = FitContext(0, 1, lambda *_, **__: None)
-            options["callbacks"] += callbacks.build_callbacks(setting, self.schedule, has_validation=True)
-            options["epochs"] = self.schedule.limit_epochs(setting.epochs)
+            context = FitContext(0, 1, lambda *_, **__: None)
+            options["callbacks"] += callbacks.build_callbacks(context, self.schedule, has_validation=True)
+            options["epochs"] = self.schedule.limit_epochs(context.epochs)
             return model.fit(*words, batch_size=hp.values["batch_size"], **options)
 
     return Mlp()
 
 
 def _overhead(study: str, stored: int) -> dict[str, Any]:
-    """Fill a study with instant trials, and return the seconds that each further one takes.
+    """Fill a study with instant trials, and return the seconds of each further one.
 
-    They are stored with the random sampler, which is quick, and timed with the samplers and pruners of a usual study.
+    They are stored with the random sampler, which is fast, and timed with the default sampler and pruner.
     """
-    # The study makes its own pool; everything else is the real thing.
+    # The study creates its own pool, so the class is replaced; everything else is real.
     pool.Pool = _InstantPool  # type: ignore[misc,assignment]
     for _ in _open(study, search=_RANDOM).search(trials=stored + 1, workers=1):
         pass
@@ -312,7 +311,7 @@ def _overhead(study: str, stored: int) -> dict[str, Any]:
 
 
 class _InstantPool:
-    """A double of the pool: its processes answer at once and train nothing."""
+    """A stand-in for the pool: its processes answer at once and train nothing."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         """Load nothing."""
@@ -328,7 +327,7 @@ class _InstantPool:
 
 
 class _InstantProcess:
-    """A double of a trial's process."""
+    """A stand-in for a trial's process."""
 
     memory = 0
 
@@ -347,17 +346,17 @@ class _InstantProcess:
 
     def _trial(self, spec: TrialSpec, rng: np.random.Generator, folder: Path) -> Generator[worker.Message, None, None]:
         values = {}
-        for name in (f"x{i}" for i in range(_QUESTIONS)):
+        for name in (f"x{i}" for i in range(_HYPERPARAMETERS)):
             yield Hyperparameter(name, "float", 0.5, 0.0, 1.0)
             values[name] = self._answer
         for repeat, fold in spec.folds.pairs():
             oof = rng.random(len(spec.folds.split(repeat, fold)[1]))
             score = float(rng.random())
             FoldResult(repeat, fold, oof, None, score, 0.01, values).save(folder)
-            yield worker.FoldDone(score)
+            yield worker.FoldReport(score)
             if self._answer == "stop":
-                yield worker.Done("pruned", f"pruned after fold {fold}", values)
-        yield worker.Done("complete", None, values)
+                yield worker.TrialOutcome("pruned", f"pruned after fold {fold}", values)
+        yield worker.TrialOutcome("complete", None, values)
 
 
 def _open(study: str, **overrides: Any) -> Any:
@@ -370,12 +369,12 @@ def _spec(opened: Any, family: str) -> TrialSpec:
 
 
 def _preloaded(opened: Any) -> list[str]:
-    """Return what the pool of a study has loaded."""
+    """Return the modules that a study's pool preloads."""
     return ["workbench.search.worker", *opened.task.modules()]
 
 
-def _suggested(opened: Any, family: str) -> dict[int, dict[str, Any]]:
-    """Return what was suggested to each complete trial, as Optuna has it."""
+def _suggestions(opened: Any, family: str) -> dict[int, dict[str, Any]]:
+    """Return the hyperparameters of each complete trial from Optuna."""
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
@@ -399,12 +398,12 @@ def _take(x: Any, index: np.ndarray) -> Any:
 
 
 def _peak() -> int:
-    """Return the most memory that this process ever had, in kB."""
+    """Return the peak memory of this process in kB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
-# Parts: what is compared.
+# Parts: the comparisons.
 
 
 def _starts(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
@@ -414,7 +413,7 @@ def _starts(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
     fresh = []
     for _ in range(3):
         began = time.monotonic()
-        subprocess.run(command, env=os.environ | pool._environment(1), stderr=subprocess.DEVNULL, check=True)
+        subprocess.run(command, env=os.environ | pool.thread_environment(1), stderr=subprocess.DEVNULL, check=True)
         fresh.append(time.monotonic() - began)
     forked, fresh_median = statistics.median(found["seconds"]), statistics.median(fresh)
     measured = f"{1000 * forked:.1f} ms to the first {found['message']}, fresh {fresh_median:.2f} s"
@@ -423,7 +422,7 @@ def _starts(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _overheads(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
-    """Compare each family, then both together; trials of trees are so short that their own ratio has no goal."""
+    """Compare each family, then both together; the ratio of trees alone has no goal because their trials are short."""
     ours, bare, same = [], [], []
     for family in ("mlp", "xgboost"):
         study = _study(folder / family, data=sizes.data, families=[family], search=_RANDOM)
@@ -447,13 +446,15 @@ def _throughput(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
     study = _study(folder, data=data, families=["mlp"], search=_RANDOM)
     ours = _side("search", study=study, trials=sizes.tuner, workers=2)
     rows = folder / "rows.json"
-    tried = sorted(ours["rows"], key=lambda row: int(row["number"]))
-    rows.write_text(json.dumps(tried))
+    configurations = sorted(ours["rows"], key=lambda row: int(row["number"]))
+    rows.write_text(json.dumps(configurations))
     theirs = _side("tuner", study=study, rows=str(rows))
-    close = sum(bool(np.isclose(a["score"], b, rtol=0.05)) for a, b in zip(tried, theirs["scores"], strict=True))
+    close = sum(
+        bool(np.isclose(a["score"], b, rtol=0.05)) for a, b in zip(configurations, theirs["scores"], strict=True)
+    )
     ratio = theirs["seconds"] / ours["seconds"]
-    rates = [60 * len(tried) / side["seconds"] for side in (ours, theirs)]
-    measured = f"{rates[0]:.1f} and {rates[1]:.1f} a minute; {close} of {len(tried)} scores within 5 %"
+    rates = [60 * len(configurations) / side["seconds"] for side in (ours, theirs)]
+    measured = f"{rates[0]:.1f} and {rates[1]:.1f} a minute; {close} of {len(configurations)} scores within 5 %"
     yield _row("trials a minute: two workers / KerasTuner", measured, ratio, "≥ 1.8", ratio >= 1.8)
 
 
@@ -482,7 +483,7 @@ def _memory(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _pruning(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
-    """Compare family by family, since the time that one takes decides how many trials another gets."""
+    """Compare family by family, because the time of one decides how many trials another gets."""
     for family in ("mlp", "xgboost"):
         seconds, worse, pruned = [], [], 0
         for seed in range(sizes.seeds):

@@ -81,7 +81,7 @@ def _scores(name: str, family: str, file: Path, minutes: float) -> dict[str, obj
         collections.deque(study.search(end=time.monotonic() + 60 * minutes), maxlen=0)
         board = study.leaderboard()
     tried = board[(board.family == family) & (board.state == "complete")]
-    epochs = len(fold.curve["epoch"]) if models.entry(family).keras else 0
+    epochs = len(fold.curve["epoch"]) if models.get_entry(family).keras else 0
     # Where the search was too short for the defaults, they may still be the best known.
     best = tried.iloc[0] if len(tried) and tried.iloc[0].score < fold.score else None
     return {

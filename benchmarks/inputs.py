@@ -69,7 +69,7 @@ def _tables(folder: Path, rows: int, unseen: int, seed: int) -> tuple[data.Datas
     (folder / "wares.yaml").write_text((_STUDIES / "wares.yaml").read_text())
     study = config.load(folder / "wares.yaml")
     known = data.load(study)
-    x: Any = data.Reader.of(study, known).read(folder / "later.csv").x
+    x: Any = known.reader.read(folder / "later.csv").x
     return known, (x, later["price"].to_numpy())
 
 
@@ -78,7 +78,7 @@ def _error(
 ) -> tuple[float, float]:
     """Return the root mean squared error on the unseen rows, and the CPU seconds of the training."""
     problem, x = _problem(known, names, known.x)
-    if models.entry(family).keras:
+    if models.get_entry(family).keras:
         from workbench.space.keras import HyperParameters
 
         hp: Any = HyperParameters(defaults)
@@ -87,7 +87,7 @@ def _error(
     setting = FitContext(seed, 1, lambda *told, **more: None)
     cut, began = len(known.y) // 5, time.process_time()
     train, valid = Rows(x[cut:], known.y[cut:]), Rows(x[:cut], known.y[:cut])
-    model = models.family(family).fit(hp, problem, train, valid, setting)
+    model = models.get_family(family).fit(hp, problem, train, valid, setting)
     seconds = time.process_time() - began
     apart = model.predict(_problem(known, names, new[0])[1]) - new[1]
     return float(np.sqrt(np.mean(apart**2))), seconds

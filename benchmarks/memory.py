@@ -1,12 +1,12 @@
-"""What memory a folder of many images takes while two workers train on it.
+"""The memory of two workers that train on a folder of many images.
 
     python benchmarks/memory.py [--images 20000] [--side 128] [--fraction 0.2]
 
-The images are generated. The parent opens the study, has its images decoded and its books opened, and starts two
-workers as a search does; each trains the smallest net of the cnn family for an epoch. Several times a second every
-process is asked what it holds: RSS (all that it sees), PSS (what it shares counted in shares) and USS (what is its
-alone). The peaks are listed, and beside them those of workers that learn from the first eighth of the same images, in
-batches of the same size: a worker with a copy of its own of the decoded images would need the difference in size more.
+The images are generated. The parent opens the study and its storage, decodes the images, and starts two workers as a
+search does; each trains the smallest net of the cnn family for an epoch. Several times a second the memory of every
+process is measured: RSS (all of it), PSS (shared memory counted in parts) and USS (memory that is not shared). The
+table lists the peaks, and beside them those of workers that train on the first eighth of the same images, in batches of
+the same size: a worker with its own copy of the decoded images would need more by the difference in size.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from workbench.space import Hyperparameter
 _CLASSES = 10
 _KINDS = ("rss", "pss", "uss")
 _GIB = 2**30
-# What makes the net small, and the size of its batches.
+# The hyperparameters that make the net small, and the size of its batches.
 _SMALL = ("filters", "convolutions")
 _BATCH = 64
 
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder) / "train", options.images, options.side)
         for part in (options.images // 8, options.images):
-            # What a process held once, it may hold on to; so each part has a process of its own.
+            # A process may keep memory that it once held, so each part has a process of its own.
             line, ours = multiprocessing.Pipe()
             process = multiprocessing.get_context("spawn").Process(
                 target=train, args=(Path(folder), part, options.fraction, ours)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def generate(folder: Path, images: int, side: int) -> None:
-    """Write JPEG images of soft noise, whose class is a colour that is strong in them and a row that is bright."""
+    """Write JPEG images of smooth noise, whose class is a strong colour and a bright row."""
 
     def one(number: int) -> None:
         label = number % _CLASSES
@@ -83,14 +83,14 @@ def generate(folder: Path, images: int, side: int) -> None:
 
 
 def train(folder: Path, images: int, fraction: float, line: Any) -> None:
-    """Let two workers train an epoch on so many of the images; send the rows of the table."""
+    """Let two workers train an epoch on `images` of the images; send the rows of the table through `line`."""
     began, few = time.monotonic(), folder / f"few-{images}"
     for file in sorted((folder / "train").glob("*/*.jpg"), key=lambda file: file.name)[:images]:
         (few / file.parent.name).mkdir(parents=True, exist_ok=True)
         os.link(file, few / file.parent.name / file.name)
     file = folder / f"{few.name}.yaml"
-    said = {"name": few.name, "metric": "log_loss", "families": ["cnn"], "data": {"train": few.name}}
-    file.write_text(yaml.safe_dump(said | {"folds": {"kind": "holdout", "fraction": fraction}}))
+    keys = {"name": few.name, "metric": "log_loss", "families": ["cnn"], "data": {"train": few.name}}
+    file.write_text(yaml.safe_dump(keys | {"folds": {"kind": "holdout", "fraction": fraction}}))
     study = workbench.open(str(file), str(folder / "mlruns"))
     study.home.create()
     study.store.begin()
@@ -120,24 +120,24 @@ def train(folder: Path, images: int, fraction: float, line: Any) -> None:
 
 
 def answer(process: Any, trained: set[int]) -> None:
-    """Give a worker the smallest net, in batches of one size; note when it has ended an epoch."""
+    """Answer a worker so that it trains the smallest net, in batches of one size; record the end of an epoch."""
     match process.receive():
-        case Hyperparameter() as question:
-            name = question.name.split()[0]
-            small = question.low if name in _SMALL else question.default
+        case Hyperparameter() as hyperparameter:
+            name = hyperparameter.name.split()[0]
+            small = hyperparameter.low if name in _SMALL else hyperparameter.default
             process.send(_BATCH if name == "batch_size" else small)
-        case worker.Epoch(rung=rung):
+        case worker.EpochReport(rung=rung):
             trained.add(process.process.pid)
             if rung is not None:
                 process.send(True)
-        case worker.FoldDone():
+        case worker.FoldReport():
             trained.add(process.process.pid)
-        case None | worker.Done() as end:
+        case None | worker.TrialOutcome() as end:
             raise SystemExit(f"A worker ended before its epoch did: {end}.")
 
 
 def note_peak(process: psutil.Process, peaks: dict[int, dict[str, float]]) -> None:
-    """Keep the highest figures of a process."""
+    """Update the peaks of a process."""
     try:
         now = process.memory_full_info()
     except psutil.Error:

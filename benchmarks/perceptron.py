@@ -6,7 +6,6 @@ Importing it makes it known as `perceptron`; a process of trials does so when it
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
             for batch in np.array_split(rng.permutation(len(x)), len(x) // _BATCH):
                 _step(net, x[batch], goal[batch], rate)
         losses = {"loss": _loss(net, train)} | ({} if valid is None else {"val_loss": _loss(net, valid)})
-        setting.watch(epoch, losses)
+        setting.on_epoch(epoch, losses)
     return net
 
 
@@ -87,5 +86,4 @@ def _loss(net: Perceptron, rows: Rows) -> float:
     return float(-np.log(np.clip(chosen, 1e-12, None)).mean())
 
 
-models.FAMILIES[NAME] = models.FamilyEntry("tabular", "a perceptron in numpy, for benchmarks", "numpy")
-sys.modules[f"workbench.models.tabular.{NAME}"] = sys.modules[__name__]
+models.FAMILIES[NAME] = models.FamilyEntry(__name__, "a perceptron in numpy, for benchmarks", "numpy")

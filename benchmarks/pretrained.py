@@ -98,7 +98,7 @@ def _fit(
     training = TrainingConfig(epochs=epochs, pretrained=asked or PretrainedConfig())
     setting = FitContext(seed, 1, lambda *told, **more: None, epochs=epochs, training=training)
     cut, began = len(y) // 5, time.process_time()
-    model = models.family(family).fit(hp, problem, Rows(x[cut:], y[cut:]), Rows(x[:cut], y[:cut]), setting)
+    model = models.get_family(family).fit(hp, problem, Rows(x[cut:], y[cut:]), Rows(x[:cut], y[:cut]), setting)
     return model, time.process_time() - began
 
 

@@ -1,10 +1,10 @@
-"""How long a report takes, and how large it is: a study of 500 trials, 25 members, 10,000 rows.
+"""The time and the size of a report for a study of 500 trials, 25 members and 10,000 rows.
 
     python benchmarks/report.py [--trials 500] [--rows 10000] [--keep DIR]
 
-Trials are not trained here. What they came to is generated, and written down as a search does it: Optuna's journal, a
-run of MLflow each with predictions and curves, an ensemble of them. The report is then made by the command itself, in
-a process of its own, its imports included.
+No model is trained: the results of the trials are generated and recorded as a search records them, in Optuna's journal
+and as MLflow runs with predictions and curves, and then blended. The command makes the report in its own process, so
+the time includes imports.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ folds: {folds: 5}
 families: [linear, xgboost, lightgbm, extra_trees, random_forest, mlp]
 search: {sampler: random}
 """
-_QUESTIONS = (
+_HYPERPARAMETERS = (
     *(Hyperparameter(f"rate_{place}", "float", 0.1, 1e-4, 1.0, log=True) for place in range(4)),
     *(Hyperparameter(f"depth_{place}", "int", 4, 1, 12, step=1) for place in range(3)),
     Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c")),
@@ -50,13 +50,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=500)
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--keep", type=Path, help="where the reports are kept")
+    parser.add_argument("--keep", type=Path, help="the folder of the reports")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         members = _generate(folder, options.trials, options.rows)
         kept = options.keep or folder
-        rows = [_made(folder, kept / "report.html"), _made(folder, kept / "report.md", "--markdown")]
+        rows = [_measure(folder, kept / "report.html"), _measure(folder, kept / "report.md", "--markdown")]
     for row in rows:
         row |= {"trials": options.trials, "rows": f"{options.rows:,}", "members": members}
         print(json.dumps(row), flush=True)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _generate(folder: Path, trials: int, rows: int) -> int:
-    """Write the study down; return how many members its ensemble has."""
+    """Record the study; return the number of members of its ensemble."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 20))
     y = (rng.random(rows) < 1 / (1 + np.exp(-x[:, :5].sum(axis=1)))).astype(int)
@@ -77,30 +77,30 @@ def _generate(folder: Path, trials: int, rows: int) -> int:
     study.store.begin()
     families = ("constant", *study.config.families)
     for number in range(trials):
-        _tell(study, families[min(number, 1 + number % (len(families) - 1))], x[:, :5].sum(axis=1), rng)
+        _record_trial(study, families[min(number, 1 + number % (len(families) - 1))], x[:, :5].sum(axis=1), rng)
     return len(study.ensemble(seconds=30).members)
 
 
-def _tell(study: Study, family: str, signal: np.ndarray, rng: np.random.Generator) -> None:
-    """Write one trial down, as the scheduler does when it ends."""
-    own, archive = study.task, study.store
-    live = archive.storage.ask(family)
-    known: dict[str, Any] = {question.name: live.suggest(question) for question in _QUESTIONS}
-    state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if live.number else "complete"
-    facts: dict[str, Any] = {"family": family, "number": live.number, "hyperparameters": known, "seconds": 1.0}
-    facts |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
+def _record_trial(study: Study, family: str, signal: np.ndarray, rng: np.random.Generator) -> None:
+    """Record one trial, as the scheduler does at its end."""
+    task, store = study.task, study.store
+    trial = store.storage.ask(family)
+    values: dict[str, Any] = {each.name: trial.suggest(each) for each in _HYPERPARAMETERS}
+    state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if trial.number else "complete"
+    fields: dict[str, Any] = {"family": family, "number": trial.number, "hyperparameters": values, "seconds": 1.0}
+    fields |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
     if state == "complete":
-        noise = 1.0 + abs(np.log10(known["rate_0"]) + 2) + 0.1 * known["depth_0"]
-        oof = 1 / (1 + np.exp(-(signal + noise * rng.normal(size=len(signal)))[own.schema.rows] / (1 + noise)))
-        y = own.dataset.y[own.schema.rows]
-        scores = [own.metric.score(y[own.schema.folds == fold], oof[own.schema.folds == fold]) for fold in range(5)]
-        facts |= {"score": own.metric.score(y, oof), "fold_scores": scores, "oof": oof}
-        facts |= {"also": {metric.name: metric.score(y, oof) for metric in own.also}}
+        noise = 1.0 + abs(np.log10(values["rate_0"]) + 2) + 0.1 * values["depth_0"]
+        oof = 1 / (1 + np.exp(-(signal + noise * rng.normal(size=len(signal)))[task.schema.rows] / (1 + noise)))
+        y = task.dataset.y[task.schema.rows]
+        scores = [task.metric.score(y[task.schema.folds == fold], oof[task.schema.folds == fold]) for fold in range(5)]
+        fields |= {"score": task.metric.score(y, oof), "fold_scores": scores, "oof": oof}
+        fields |= {"also": {metric.name: metric.score(y, oof) for metric in task.also}}
     else:
-        facts |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
-    result = TrialResult(state=state, **facts)
-    run_id = archive.tracker.log_trial(result, own.schema, metric=own.metric.name)
-    live.finish(result, run_id)
+        fields |= {"fold_scores": [], "reason": "pruned after fold 0" if state == "pruned" else "ValueError: no"}
+    result = TrialResult(state=state, **fields)
+    run_id = store.tracker.log_trial(result, task.schema, metric=task.metric.name)
+    trial.finish(result, run_id)
 
 
 def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[float]]]:
@@ -115,21 +115,21 @@ def _curves(rng: np.random.Generator) -> dict[tuple[int, int], dict[str, list[fl
     }
 
 
-def _made(folder: Path, file: Path, *options: str) -> dict[str, Any]:
-    """Make a report by the command, and return how long that took and how large it is."""
-    words = ["report", str(folder / "study.yaml"), "--home", str(folder / "mlruns"), "-o", str(file), *options]
-    began, worked = time.monotonic(), _worked()
-    subprocess.run([sys.executable, "-m", "workbench", *words], check=True, stdout=subprocess.DEVNULL)
-    seconds, cpu = time.monotonic() - began, _worked() - worked
-    beside = file.with_suffix("")
-    files = [file, *(beside.iterdir() if beside.is_dir() else [])]
+def _measure(folder: Path, file: Path, *options: str) -> dict[str, Any]:
+    """Make a report with the command; return its time and its size."""
+    arguments = ["report", str(folder / "study.yaml"), "--home", str(folder / "mlruns"), "-o", str(file), *options]
+    began, cpu_began = time.monotonic(), _cpu_seconds()
+    subprocess.run([sys.executable, "-m", "workbench", *arguments], check=True, stdout=subprocess.DEVNULL)
+    seconds, cpu = time.monotonic() - began, _cpu_seconds() - cpu_began
+    figures = file.with_suffix("")
+    files = [file, *(figures.iterdir() if figures.is_dir() else [])]
     size = sum(each.stat().st_size for each in files) / 1e6
-    took = {"seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}"}
-    return {"report": file.suffix.lstrip("."), **took, "MB": f"{size:.2f}"}
+    times = {"seconds": f"{seconds:.1f}", "of a core": f"{cpu:.1f}"}
+    return {"report": file.suffix.lstrip("."), **times, "MB": f"{size:.2f}"}
 
 
-def _worked() -> float:
-    """Return the seconds that this process's commands have kept cores busy."""
+def _cpu_seconds() -> float:
+    """Return the CPU time of this process's children in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

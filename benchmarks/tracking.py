@@ -1,11 +1,11 @@
-"""MLflow's share of a study's time: 40 trials that tell of 50 epochs in each of 5 folds.
+"""MLflow's share of a study's time: 40 trials that report 50 epochs in each of 5 folds.
 
     python benchmarks/tracking.py [--passes 4 16] [--trials 40] [--write]
 
-The study, its scheduler and its store are the real ones; the trials are those of `perceptron`, which trains for 50
-epochs and no fewer, an epoch being so many passes over scikit-learn's digits. MLflow's time is all that the study's
-process spends in `workbench.tracking`, from loading MLflow to recording the ensemble and reading predictions back,
-the writing of Parquet files and the description of the experiment included. While it records, trials go on.
+The study, its scheduler and its store are real. The trials are those of `perceptron`, which always trains for 50
+epochs, each of --passes passes over scikit-learn's digits. MLflow's time is the time that the study's process spends in
+`workbench.tracking`, from loading MLflow to logging the ensemble and reading predictions, with the writing of Parquet
+files and the description of the experiment. Trials go on while it logs.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ class Clock:
     """The seconds spent in a tracker, and in each of its methods."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Begin without a time."""
         self.seconds: dict[str, list[float]] = {}
         self._inside = False
 
-    def watch(self, owner: type, name: str) -> None:
-        """Time a method from now on, where it is not called by another that is timed."""
+    def time_method(self, owner: type, name: str) -> None:
+        """Time the calls of a method, except those from within another timed method."""
         method: Callable[..., Any] = getattr(owner, name)
 
         @wraps(method)
-        def timed(*args: Any, **more: Any) -> Any:
+        def timed(*args: Any, **options: Any) -> Any:
             if self._inside:
-                return method(*args, **more)
+                return method(*args, **options)
             self._inside, began = True, time.perf_counter()
             try:
-                return method(*args, **more)
+                return method(*args, **options)
             finally:
                 self._inside = False
                 self.seconds.setdefault(name, []).append(time.perf_counter() - began)
@@ -67,12 +67,12 @@ class Clock:
 
     @property
     def total(self) -> float:
-        """The seconds of all of them."""
+        """The seconds of all methods."""
         return sum(map(sum, self.seconds.values()))
 
 
 def main() -> None:
-    """Measure each length of a trial in a process of its own, and write the table."""
+    """Measure each number of passes in a process of its own, and write the table."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--passes", type=int, nargs="+", default=[4, 16])
     parser.add_argument("--trials", type=int, default=40)
@@ -84,7 +84,7 @@ def main() -> None:
     rows = []
     for passes in options.passes:
         words = [sys.executable, __file__, "--trials", str(options.trials)]
-        # The processes of trials find the family beside this file.
+        # The trials' processes import the family from this file's folder.
         found = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {**os.environ, perceptron.PASSES: str(passes), "PYTHONPATH": found}
         done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -95,22 +95,22 @@ def main() -> None:
 
 
 def measure(trials: int) -> None:
-    """Run one study and print what it took, a line for each column."""
+    """Run one study and print its times, a line for each column."""
     clock = Clock()
     for name in [name for name, value in vars(Tracker).items() if callable(value) and not name.startswith("_")]:
-        clock.watch(Tracker, name)
+        clock.time_method(Tracker, name)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("tracking.yaml").write_text(_STUDY)
         study = studies.open("tracking.yaml", home=f"{folder}/mlruns")
-        teach(study)
+        preload_family(study)
         began = time.perf_counter()
         study.run(trials=trials + 1)
         wall = time.perf_counter() - began
         seconds = [row.seconds for row in study.trials() if row.family == perceptron.NAME]
-    records = clock.seconds["record"]
+    records = clock.seconds["log_trial"]
     share = clock.total / wall
-    told = {
+    columns = {
         "a trial, median": f"{statistics.median(seconds):.1f} s",
         "trials": len(seconds),
         "the whole run": f"{wall:.0f} s",
@@ -119,15 +119,15 @@ def measure(trials: int) -> None:
         "MLflow's share": f"{share:.1%}",
         "≤ 5 %": "yes" if share <= _GOAL else "no",
     }
-    print("\n".join(f"{key}\t{value}" for key, value in told.items()))
+    print("\n".join(f"{key}\t{value}" for key, value in columns.items()))
     for name, parts in sorted(clock.seconds.items(), key=lambda each: -sum(each[1])):
         print(f"{name}: {len(parts)} times, {sum(parts):.2f} s", file=sys.stderr)
 
 
-def teach(study: Study) -> None:
-    """Let the processes of the study's trials load the benchmark's family."""
-    usual = study.task.modules()
-    study.task.modules = lambda: [*usual, perceptron.__name__]  # type: ignore[method-assign]
+def preload_family(study: Study) -> None:
+    """Make the processes of the study's trials load the benchmark's family."""
+    modules = study.task.modules()
+    study.task.modules = lambda: [*modules, perceptron.__name__]  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.data.image_column import ImageArray
 
-# The levels of `street` must be more than `features.MOST_LEVELS` among the training rows.
+# The levels of `street` must be more than `features.MAX_LEVELS` among the training rows.
 TRAIN, VALID = 60, 20
 COLUMNS: dict[str, Any] = {
     "size": "number",

@@ -463,5 +463,5 @@ def find_module(name: str) -> bool:
 
 
 def test_the_registry_of_families_names_modules():
-    wrong = [name for family in models.FAMILIES for name in models.modules(family) if not find_module(name)]
+    wrong = [name for family in models.FAMILIES for name in models.module_names(family) if not find_module(name)]
     assert wrong == []

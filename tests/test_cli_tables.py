@@ -7,7 +7,8 @@ from prediction_matrices import diabetes
 from rich.console import Console
 
 from workbench.cli import console_tables
-from workbench.ensemble import diversity
+from workbench.ensemble import EnsembleMember, EnsembleResult, diversity
+from workbench.ensemble.cross_fitting import Alternative, Baseline
 from workbench.search.storage import TrialRecord
 
 
@@ -20,14 +21,14 @@ def drawn(table):
 def test_diversity_shows_every_member_and_says_which_measure_is_which():
     predictions, y = diabetes()
     names = [f"ridge #{index}" for index in range(3)]
-    document = diversity(predictions[:3], y, "rmse", [0.5, 0.25, 0.25], names=names).document()
-    text = drawn(console_tables.diversity(document))
-    for member in document["members"]:
-        line = next(line for line in text.splitlines() if member["name"] in line)
-        assert f"{member['weight']:.3f}" in line
-        assert f"{member['contribution']:+.2g}" in line
-        assert f"{member['mean_error_correlation']:.5g}" in line
-        assert f"{member['mean_disagreement']:.5g}" in line
+    found = diversity(predictions[:3], y, "rmse", [0.5, 0.25, 0.25], names=names)
+    text = drawn(console_tables.diversity(found))
+    for member in found.members:
+        line = next(line for line in text.splitlines() if member.name in line)
+        assert f"{member.weight:.3f}" in line
+        assert f"{member.contribution:+.2g}" in line
+        assert f"{member.mean_error_correlation:.5g}" in line
+        assert f"{member.mean_disagreement:.5g}" in line
     assert "error correlation: Pearson correlation of prediction - target" in text
     assert "disagreement: root mean squared difference" in text
     assert "ambiguity, of squared_error: " in text
@@ -37,12 +38,12 @@ def test_diversity_shows_every_member_and_says_which_measure_is_which():
 def test_diversity_marks_what_was_not_blended_anew():
     predictions, y = diabetes()
     found = diversity(predictions[:3], y, "rmse", [0.5, 0.25, 0.25], seconds=1e-9)
-    assert "* the time was out" in drawn(console_tables.diversity(found.document()))
+    assert "* time ran out" in drawn(console_tables.diversity(found))
 
 
 def test_diversity_of_one_member_has_dashes():
     predictions, y = diabetes()
-    text = drawn(console_tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1)).document()))
+    text = drawn(console_tables.diversity(diversity(predictions[:1], y, "rmse", np.ones(1))))
     assert text.count("–") == 3
 
 
@@ -61,21 +62,16 @@ def test_without_nets_the_leaderboard_is_silent_about_parameters():
 
 
 def of_ensemble(parts):
-    """Return the document of an ensemble of two members with weights of some targets."""
+    """Return an ensemble of two members with weights of some targets."""
     weights = [dict.fromkeys(parts, 0.25), dict.fromkeys(parts, 0.75)]
     weights[0][parts[0]], weights[1][parts[0]] = 0.9, 0.1
-    members = [
-        {"name": f"ridge #{i}", "weight": 0.5, "weight_se": 0.01, "score": 0.3, "weights": weights[i]} for i in (0, 1)
-    ]
-    rival = {"score": 0.4, "honest_score": 0.41}
-    other = {"score": 0.33, "honest_score": 0.3456, "honest_se": 0.01}
-    own = {"score": 0.31, "honest_score": 0.32, "honest_se": 0.01}
-    return {
-        "method": "nelder_mead", "asked": "nelder_mead", "remark": None, "gap": 0.001, "metric": "log_loss",
-        "candidates": 5, "members": members, "rivals": dict.fromkeys(("best", "uniform", "greedy"), rival), **own,
-        "also": {}, "threshold": {parts[0]: 0.42, parts[1]: None}, "weights": "target",
-        "alternatives": {"shared": other, "target": own},
-    }  # fmt: skip
+    members = tuple(EnsembleMember(f"run{i}", "ridge", f"ridge #{i}", 0.3, 0.5, 0.01, weights[i]) for i in (0, 1))
+    return EnsembleResult(
+        method="nelder_mead", metric="log_loss", direction="minimize", score=0.31, members=members, honest_score=0.32,
+        honest_se=0.01, baselines=dict.fromkeys(("best", "uniform", "greedy"), Baseline(0.4, 0.41, 0.1, None)),
+        gap=0.001, weighting="target", threshold={parts[0]: 0.42, parts[1]: None}, candidates=5,
+        alternatives={"shared": Alternative(0.33, 0.3456, 0.01), "target": Alternative(0.31, 0.32, 0.01)},
+    )  # fmt: skip
 
 
 def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_beside():

@@ -465,7 +465,7 @@ def test_new_rows_that_are_no_folder_of_images_are_refused(tmp_path, rows):
     classes(tmp_path)
     pd.DataFrame({"a": [1]}).to_csv(tmp_path / "frame.csv", index=False)
     (tmp_path / "empty").mkdir()
-    reader = data.Reader.of(study(tmp_path), load(tmp_path))
+    reader = load(tmp_path).reader
     with pytest.raises(DataError, match="must be a folder"):
         reader.read(tmp_path / rows)
 
@@ -474,8 +474,8 @@ def test_new_images_are_read_as_the_training_images_were_also_by_what_json_says(
     classes(tmp_path, 2)
     picture(tmp_path / "new" / "b.jpg", 3, (50, 20))
     picture(tmp_path / "new" / "a.png", 5, mode="L")
-    reader = data.Reader.of(study(tmp_path), load(tmp_path))
-    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    reader = load(tmp_path).reader
+    again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     assert again == reader
     new = again.read(tmp_path / "new", cache=Cache(tmp_path / "cache"))
     assert new.ids.tolist() == ["a.png", "b.jpg"]
@@ -488,8 +488,8 @@ def test_new_images_are_read_as_the_training_images_were_also_by_what_json_says(
 def test_new_tables_of_pixels_are_images_too(tmp_path):
     frame = pixels(tmp_path)
     keys = {"train": "train.csv", "target": "label", "types": {"x": "image"}}
-    reader = data.Reader.of(study(tmp_path, **keys), load(tmp_path, **keys))
-    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    reader = load(tmp_path, **keys).reader
+    again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     rows = frame[["pixel63", *frame.columns.drop("pixel63")]].head(3)
     assert np.array_equal(again.read(rows).x.reshape(3, -1), frame.drop(columns="label").head(3))
     with pytest.raises(DataError, match="lacks 'pixel5'"):

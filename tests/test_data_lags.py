@@ -171,8 +171,8 @@ def test_new_rows_are_shown_what_the_same_rows_were_shown():
     train, test = rows[:30], rows[30:].drop(columns="y").reset_index(drop=True)
     asked = {"lags": [1, 3], "windows": [4], "horizon": 10}
     dataset = built(train, test, **asked)
-    reader = data.Reader.of(study(**asked), dataset)
-    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    reader = dataset.reader
+    again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     assert again.kinds == dataset.columns
     pd.testing.assert_frame_equal(again.read(test).x, dataset.x_test)
     some = test.iloc[[7, 2]]
@@ -182,7 +182,7 @@ def test_new_rows_are_shown_what_the_same_rows_were_shown():
 def test_rows_after_those_to_predict_look_back_at_them():
     rows = table(list(range(10)))
     dataset = built(rows[:5], rows[5:8].drop(columns="y"), lags=[1], windows=[3])
-    later = data.Reader.of(study(lags=[1], windows=[3]), dataset).read(rows[8:].drop(columns="y"))
+    later = dataset.reader.read(rows[8:].drop(columns="y"))
     assert later.x["heat lag 1"].tolist() == known(49, 64)
     assert later.x["heat mean 3"].tolist() == known((36 + 49 + 64) / 3, (49 + 64 + 81) / 3)
 
@@ -190,7 +190,7 @@ def test_rows_after_those_to_predict_look_back_at_them():
 def test_new_rows_beyond_the_horizon_or_twice_the_same_are_refused():
     rows = table(list(range(10)))
     asked = {"horizon": 2, "lags": [1]}
-    reader = data.Reader.of(study(**asked), built(rows[:6], **asked))
+    reader = built(rows[:6], **asked).reader
     with pytest.raises(DataError, match=r"at most data.horizon steps after .* a horizon of 2, and a row 3 steps after"):
         reader.read(rows[6:9])
     with pytest.raises(DataError, match="every time must come once for lags and windows"):

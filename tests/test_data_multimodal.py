@@ -87,7 +87,7 @@ def test_a_row_may_lack_an_image_and_that_is_told(tmp_path):
     dataset = load(tmp_path)
     assert "6 rows name no image in 'back': theirs is blank" in dataset.notes
     assert levels(dataset.x.back.array) == [0, 1] * 6
-    assert data.Reader.of(study(tmp_path), dataset).optional == ("back",)
+    assert dataset.reader.optional == ("back",)
 
 
 def test_a_file_that_is_not_there_is_named_with_its_column(tmp_path):
@@ -122,7 +122,7 @@ def test_without_another_column_that_varies_it_is_a_study_of_images(tmp_path):
     dataset = load(tmp_path, drop=["colour", "back"])
     assert (dataset.kind, dataset.x.shape) == ("image", (6, 6, 8, 3))
     # New rows are a table as well, or a folder.
-    reader = data.Reader.of(study(tmp_path, drop=["colour", "back"]), dataset)
+    reader = dataset.reader
     new = reader.read(pd.DataFrame({"front": ["4.png", "1.png"]}))
     assert (new.x[:, 0, 0, 0].tolist(), new.ids.tolist()) == ([40, 10], ["4.png", "1.png"])
     assert len(reader.read(tmp_path / "pics").x) == 6
@@ -158,8 +158,8 @@ def test_rows_to_predict_need_the_columns_too_unless_they_have_none_of_them(tmp_
 def test_new_rows_find_their_images_beside_them_below_the_folder_and_by_their_path(tmp_path):
     frame = table(tmp_path).drop(columns="price")
     dataset = load(tmp_path)
-    reader = data.Reader.of(study(tmp_path), dataset)
-    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
+    reader = dataset.reader
+    again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     assert again == reader
     away = tmp_path / "away"
     (away / "deep").mkdir(parents=True)

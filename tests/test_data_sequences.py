@@ -13,7 +13,7 @@ import yaml
 
 from workbench import config, data
 from workbench.autoconfig.draft import draft
-from workbench.data import long_format, npz
+from workbench.data import long_reader, npz
 from workbench.data.cache import Cache
 from workbench.data.memmap import MemmapArray
 from workbench.errors import ConfigError, DataError
@@ -109,7 +109,7 @@ def test_rows_to_predict_get_as_many_steps_as_training_rows(tmp_path, monkeypatc
     wanted[:, : min(steps, 6)] = x[:, :6]
     assert_same(dataset.x_test, wanted)
     assert [word.startswith(note) for word in dataset.notes] == ([True] if note else [])
-    assert_same(data.Reader.of(keys, dataset).read(tmp_path / "test.npz").x, wanted)
+    assert_same(dataset.reader.read(tmp_path / "test.npz").x, wanted)
 
 
 def test_large_arrays_are_padded_on_disk_and_known_by_the_same_digest(tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_large_arrays_are_padded_on_disk_and_known_by_the_same_digest(tmp_path, 
 def test_new_sequences_of_other_channels_are_refused(tmp_path):
     save(tmp_path)
     keys = study(tmp_path, train="train.npz")
-    reader = data.Reader.of(keys, data.load(keys))
+    reader = data.load(keys).reader
     with pytest.raises(DataError, match=r"must have rows of the shape \(steps, 2\) that train.npz has"):
         reader.read(np.ones((3, 6, 5)))
     save(tmp_path, "test", x=np.ones((12, 6, 3)))
@@ -183,11 +183,11 @@ def test_a_long_table_becomes_a_sequence_for_each_id_padded_at_the_end(tmp_path)
     assert dataset.ids.tolist() == [f"r{n}" for n in range(8)]
     assert (dataset.classes, dataset.y.tolist()) == (("run", "walk"), [1, 0] * 4)
     assert dataset.groups.tolist() == [f"p{n % 6}" for n in range(8)]
-    assert list(dataset.long.columns) == ["speed", "gear", "on"]
+    assert list(dataset.reader.layout.columns) == ["speed", "gear", "on"]
     own = frame[frame.run == "r2"]
     assert_same(dataset.x[2, :4, 0], own.speed.to_numpy("float32"))
     assert_same(dataset.x[2, :4, 4], own.on == "yes")
-    levels = dataset.long.levels["gear"]
+    levels = dataset.reader.layout.levels["gear"]
     assert sorted(levels) == ["back", "high", "low"]
     assert_same(dataset.x[2, :4, 1:4], own.gear.to_numpy()[:, None] == np.array(levels))
     assert np.isnan(dataset.x[2, 4:]).all()
@@ -245,9 +245,9 @@ def test_rows_to_predict_are_read_as_training_rows_longer_and_shorter_and_with_u
     assert dataset.test_ids.tolist() == ["r3", "r0"]
     assert_same(dataset.x_test, dataset.x[[3, 0]])
     assert dataset.notes == ("cut 1 of 2 sequences of test.csv at step 5, where training ends",)
-    reader = data.Reader.of(study(tmp_path, **LONG), dataset)
-    again = data.Reader.from_document(json.loads(json.dumps(reader.document())))
-    assert again == dataclasses.replace(reader, long=again.long)
+    reader = dataset.reader
+    again = data.reader_from_document(json.loads(json.dumps(reader.document())))
+    assert again == dataclasses.replace(reader, layout=again.layout)
     for each in (reader, again):
         read = each.read(tmp_path / "test.csv")
         assert_same(read.x, dataset.x_test)
@@ -257,7 +257,7 @@ def test_rows_to_predict_are_read_as_training_rows_longer_and_shorter_and_with_u
 
 
 def test_unseen_and_missing_values_of_a_category_differ(tmp_path):
-    reader = data.Reader.of(study(tmp_path, **LONG), load(tmp_path, table(), drop=["subject"]))
+    reader = load(tmp_path, table(), drop=["subject"]).reader
     x = reader.read(table()[:2].assign(gear=["sideways", None], on=["no", None], speed=[1, 2])).x
     assert_same(x[0, :2], [[1, 0, 0, 0, 0], [2, NAN, NAN, NAN, NAN]])
 
@@ -265,15 +265,15 @@ def test_unseen_and_missing_values_of_a_category_differ(tmp_path):
 def test_of_two_values_of_a_category_one_channel_tells_the_other(tmp_path):
     frame = table().assign(gear=lambda f: np.where(f.speed > 1, "high", "low"))
     dataset = load(tmp_path, frame, drop=["subject"])
-    assert dataset.long.levels == {"gear": ("low",)}
+    assert dataset.reader.layout.levels == {"gear": ("low",)}
     assert_same(dataset.x[3, :5, 1], frame[frame.run == "r3"].gear == "low")
 
 
 def test_large_long_tables_lie_on_disk_and_are_the_same(tmp_path, monkeypatch):
     frame = table(40)
     small = load(tmp_path, frame)
-    monkeypatch.setattr(long_format, "_LARGE", 100)
-    monkeypatch.setattr(long_format, "_BLOCK", 7 * small.x[0].nbytes)
+    monkeypatch.setattr(long_reader, "_LARGE", 100)
+    monkeypatch.setattr(long_reader, "_BLOCK", 7 * small.x[0].nbytes)
     large = load(tmp_path, frame)
     assert isinstance(large.x, MemmapArray)
     assert_same(large.x, small.x)
@@ -348,7 +348,7 @@ def test_long_tables_that_do_not_fit_are_refused(tmp_path, change, keys, error, 
     ],
 )
 def test_new_rows_of_a_long_table_that_do_not_fit_are_refused(tmp_path, change, sentence):
-    reader = data.Reader.of(study(tmp_path, **LONG), load(tmp_path, table()))
+    reader = load(tmp_path, table()).reader
     with pytest.raises(DataError, match=sentence):
         reader.read(change(table()))
 

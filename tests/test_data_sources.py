@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from workbench import config, data
-from workbench.data import remote
+from workbench.data import new_data, remote
 from workbench.errors import ConfigError, DataError, SourceError
 
 
@@ -50,7 +50,7 @@ def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tm
 def reader(folder, **more):
     """Return how rows to predict are read for the table t.csv, whose target is y."""
     asked = study(folder, train="t.csv", target="y", **more)
-    return data.Reader.of(asked, data.load(asked))
+    return data.load(asked).reader
 
 
 def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
@@ -58,7 +58,7 @@ def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
     own = data.load(iris)
     rows = own.x_test[[*own.x_test.columns[::-1]]].assign(target="setosa", more=1)[4:7]
     rows.to_csv(tmp_path / "new.csv", index=False)
-    reader = data.Reader.of(iris, own)
+    reader = own.reader
     for new in (reader.read(rows), reader.read(tmp_path / "new.csv")):
         pd.testing.assert_frame_equal(new.x, own.x_test[4:7].reset_index(drop=True))
         assert new.ids.tolist() == [0, 1, 2]
@@ -69,7 +69,7 @@ def test_new_images_come_as_arrays(tmp_path):
     digits = study(tmp_path, train="sklearn:digits")
     own = data.load(digits)
     np.savez(tmp_path / "new.npz", x=own.x_test[4:7])
-    reader = data.Reader.of(digits, own)
+    reader = own.reader
     for new in (reader.read(tmp_path / "new.npz"), reader.read(own.x_test[4:7])):
         assert np.array_equal(new.x, own.x_test[4:7])
         assert new.ids.tolist() == [0, 1, 2]
@@ -93,7 +93,7 @@ def test_a_reader_that_was_written_down_reads_the_same(tmp_path):
     days = [f"{day}.3.2026" for day in (28, 29, 30, 31)]
     pd.DataFrame({"a": [1.0, None, 3, 4], "day": days, "y": [0, 1, 0, 1]}).to_csv(tmp_path / "t.csv", index=False)
     known = reader(tmp_path)
-    again = data.Reader.from_document(json.loads(json.dumps(known.document())))
+    again = data.reader_from_document(json.loads(json.dumps(known.document())))
     assert again == known
     rows = pd.DataFrame({"a": [5, 6], "day": ["5.4.2026", "never"]})
     pd.testing.assert_frame_equal(again.read(rows).x, known.read(rows).x)
@@ -101,7 +101,7 @@ def test_a_reader_that_was_written_down_reads_the_same(tmp_path):
     assert again.optional == ("a",)
     with pytest.raises(DataError, match=r"The frame must have the feature columns of t.csv. It lacks 'a'\. Add them"):
         again.read(rows[["day"]])
-    assert again.read(again.completed(rows[["day"]])).x.a.isna().all()
+    assert again.read(new_data.add_optional(rows[["day"]], again.optional)).x.a.isna().all()
 
 
 def test_classes_of_sklearn_sources_have_their_names(tmp_path):

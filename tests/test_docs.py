@@ -19,8 +19,8 @@ import workbench
 from workbench import config, ensemble, evaluation, models
 from workbench.cli.commands import app
 from workbench.config import FoldsConfig, StudyConfig
-from workbench.search.pruners import pruners
-from workbench.search.samplers import samplers
+from workbench.search.pruners import pruner_names
+from workbench.search.samplers import sampler_names
 
 ROOT = Path(workbench.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -136,8 +136,8 @@ def test_every_python_example_is_python(page):
 
 
 def test_tables_of_choices_name_each_choice_once():
-    assert sorted(first_cells("guides/search.md", "`search.sampler`")) == sorted(samplers())
-    assert sorted(first_cells("guides/search.md", "`search.pruner`")) == sorted(pruners())
+    assert sorted(first_cells("guides/search.md", "`search.sampler`")) == sorted(sampler_names())
+    assert sorted(first_cells("guides/search.md", "`search.pruner`")) == sorted(pruner_names())
     assert sorted(first_cells("guides/ensembles.md", "`ensemble.method`")) == sorted(ensemble.methods())
     kinds = FoldsConfig.model_json_schema()["properties"]["kind"]["anyOf"][0]["enum"]
     assert sorted(first_cells("guides/tables.md", "`folds.kind`")) == sorted(kinds)
@@ -166,9 +166,9 @@ def test_the_reference_of_the_study_file_has_every_key():
 
 def test_the_table_of_families_is_that_of_the_code():
     rows = reference.families().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == list(models.names())
+    assert [row.split("`")[1] for row in rows] == list(models.family_names())
     for row, entry in zip(rows, models.FAMILIES.values(), strict=True):
-        assert entry.about in row
+        assert entry.description in row
     assert [row.split("`")[1] for row in reference.metrics().splitlines()[2:]] == list(evaluation.names())
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,39 +19,39 @@ from workbench.errors import FamilyError
 from workbench.models.protocol import FitContext, Problem, Rows, UnlabeledFeatures
 from workbench.space import Hyperparameter, Space, defaults
 
-# A search goes on after a linear model that has not converged: its score says what it is worth.
+# A search goes on after a linear model that has not converged: its score tells how good it is.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# The loss is a matter of the last layer alone; one kind for the rarer is enough.
+# The loss concerns the last layer alone; for rarer kinds of data one loss is enough.
 LOSSES = {"table": ("squared_error", "absolute_error"), "text": ("squared_error", "absolute_error")}
 LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",), "mixed": ("squared_error",)}
-# Dates and texts take longer to read than all else together; one test has them.
+# Dates and texts take longer than all other columns together; one test has them.
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
 SAFE = {".json", ".keras", ".skops", ".ubj", ".cbm", ".txt"}
 EPOCHS = 8
-# The averages of batch normalisation in nets this deep come later, by how much is a matter of the rows drawn.
+# In nets this deep the averages of batch normalisation take longer to converge.
 DEEP = {"xception", "mobilenet"}
-# Their layers of batch normalisation take hundreds of steps to settle, which a test does not.
+# Their layers of batch normalisation need hundreds of steps to converge, more than a test trains for.
 UNSETTLED = {"hyper_resnet", "hyper_xception"}
-LEARNERS = [name for name in models.names() if name not in {models.BASELINE, *UNSETTLED}]
-# A net comes near to a constant, no more.
-EXACT = [name for name in models.names() if not models.FAMILIES[name].keras]
-# They are trained in one go; the others tell of every step.
+LEARNERS = [name for name in models.family_names() if name not in {models.BASELINE, *UNSETTLED}]
+# Nets approximate a constant only.
+EXACT = [name for name in models.family_names() if not models.FAMILIES[name].keras]
+# Families without epochs or rounds report no losses.
 SILENT = {"constant", "linear", "tfidf_linear", "random_forest", "extra_trees", "hog_svm", "hog_trees"}
 SILENT |= {"rocket", "sequence_trees"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A family with one of the problems that it claims to solve."""
+    """A family with one of the problems that its entry claims."""
 
     family: str
     kind: Any
     task: Any
     loss: Any
     whole: bool = False
-    """Whether a table has all the columns, dates and texts too."""
+    """Whether a table has all columns, dates and texts included."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -65,18 +67,18 @@ class Case:
 def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] = tuple(CLASSES)) -> list[Any]:
     """Return a parameter for every family, kind and task that is claimed, or for some of them."""
     found = []
-    for name in families or models.names():
+    for name in families or models.family_names():
         entry = models.FAMILIES[name]
         marks = [pytest.mark.slow] if entry.keras or name == "catboost" else []
-        # The weights that it begins with are fetched, and no test needs a network.
+        # Its weights are downloaded, and no test uses the network.
         marks += [pytest.mark.skip("fetches its weights")] if name == "hyper_efficientnet" else []
-        marks += [] if entry.installed else [pytest.mark.skip(f"{entry.package} is not installed")]
+        marks += [] if entry.installed else [pytest.mark.skip(f"{entry.library} is not installed")]
         for kind in entry.kinds if kinds is None else [kind for kind in entry.kinds if kind in kinds]:
-            # To a family that takes any table a text is a column like others; one test has those.
+            # Families of tables treat a text as one more column; a test of its own covers those.
             if kind == "text" and "table" in entry.kinds:
                 continue
             claimed = [task for task in tasks if task in entry.tasks]
-            # Nets are slow: of a second kind of rows, and of KerasTuner's large ones, a task is enough.
+            # Nets are slow: one task is enough for a second kind of data, and for KerasTuner's large nets.
             if entry.keras and (kind != entry.kinds[0] or name in UNSETTLED):
                 claimed = ["multiclass"] if "multiclass" in claimed else claimed[:1]
             for task in claimed:
@@ -89,22 +91,24 @@ def cases(*families: str, kinds: set[str] | None = None, tasks: tuple[str, ...] 
 def first_kind(*tasks: str) -> list[Any]:
     """Return a parameter for every family and task, on the first of the family's kinds of data."""
     return [
-        case for name in models.names() for case in cases(name, kinds={models.FAMILIES[name].kinds[0]}, tasks=tasks)
+        case
+        for name in models.family_names()
+        for case in cases(name, kinds={models.FAMILIES[name].kinds[0]}, tasks=tasks)
     ]
 
 
 def targets(task: str) -> np.ndarray:
     rng = np.random.default_rng(5)
     rows = TRAIN + VALID
-    # Far from standard scores, so that a model must learn level and scale.
+    # Far from standard scores, so a model must learn level and scale.
     return rng.permutation(np.arange(rows) % CLASSES[task]) if CLASSES[task] else 50 + 10 * rng.normal(size=rows)
 
 
 def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
-    """Return training and validation rows whose inputs tell the target; `y` replaces the target alone."""
+    """Return training and validation rows whose inputs predict the target; `y` replaces the target alone."""
     signal = targets(case.task)
     signal = (signal - signal.mean()) / signal.std()
-    x: Any = arrays(case.kind, signal=signal) if not case.columns else framed(case, signal)
+    x: Any = arrays(case.kind, signal=signal) if not case.columns else frame(case, signal)
     if case.kind == "text":
         x["note"] = sentences(signal)
     if case.kind == "sequence" and "table" not in models.FAMILIES[case.family].kinds:
@@ -113,44 +117,44 @@ def rows(case: Case, y: np.ndarray | None = None) -> tuple[Rows, Rows]:
     return Rows(x[:TRAIN], y[:TRAIN], np.linspace(0.5, 2, TRAIN)), Rows(x[TRAIN:], y[TRAIN:])
 
 
-def framed(case: Case, signal: Any = 0.0) -> Any:
+def frame(case: Case, signal: Any = 0.0) -> Any:
     """Return a table of the case's columns."""
     return (album if case.kind == "mixed" else table)(signal=signal)[list(case.columns)]
 
 
 def enough(family: str) -> int:
-    """Return for how many epochs a net of the family is trained to have learnt something."""
+    """Return a number of epochs after which a net of the family beats chance."""
     return 2 * EPOCHS if family in DEEP else EPOCHS
 
 
 def cheap(suggest: Callable[[Hyperparameter], Any]) -> Callable[[Hyperparameter], Any]:
-    """Answer as `suggest` does, but with few trees, blocks and steps: models are slow by their number alone."""
+    """Suggest as `suggest` does, but few trees, blocks and steps, on which the time depends."""
     few = {"trees": 5, "encoder_steps": 96}
     few |= {"conv3_depth": 4, "conv4_depth": 6, "num_residual_blocks": 2, "sep_num_filters": 128}
-    return lambda question: few.get(question.name) or suggest(question)
+    return lambda hyperparameter: few.get(hyperparameter.name) or suggest(hyperparameter)
 
 
-def lowest(question: Hyperparameter) -> Any:
-    return question.choices[0] if question.kind == "categorical" else question.low
+def lowest(hyperparameter: Hyperparameter) -> Any:
+    return hyperparameter.choices[0] if hyperparameter.kind == "categorical" else hyperparameter.low
 
 
-def highest(question: Hyperparameter) -> Any:
-    return question.choices[-1] if question.kind == "categorical" else question.high
+def highest(hyperparameter: Hyperparameter) -> Any:
+    return hyperparameter.choices[-1] if hyperparameter.kind == "categorical" else hyperparameter.high
 
 
 def at_random(seed: int) -> Callable[[Hyperparameter], Any]:
     rng = np.random.default_rng(seed)
 
-    def suggest(question: Hyperparameter) -> Any:
-        if question.kind == "categorical":
-            return question.choices[rng.integers(len(question.choices))]
-        if question.log:
-            value = float(np.exp(rng.uniform(np.log(question.low), np.log(question.high))))
-            return round(value) if question.kind == "int" else value
-        if question.step is None:
-            return float(rng.uniform(question.low, question.high))
-        steps = round((question.high - question.low) / question.step)
-        return question.low + question.step * int(rng.integers(steps + 1))
+    def suggest(hyperparameter: Hyperparameter) -> Any:
+        if hyperparameter.kind == "categorical":
+            return hyperparameter.choices[rng.integers(len(hyperparameter.choices))]
+        if hyperparameter.log:
+            value = float(np.exp(rng.uniform(np.log(hyperparameter.low), np.log(hyperparameter.high))))
+            return round(value) if hyperparameter.kind == "int" else value
+        if hyperparameter.step is None:
+            return float(rng.uniform(hyperparameter.low, hyperparameter.high))
+        steps = round((hyperparameter.high - hyperparameter.low) / hyperparameter.step)
+        return hyperparameter.low + hyperparameter.step * int(rng.integers(steps + 1))
 
     return suggest
 
@@ -163,20 +167,20 @@ def fit(
     *,
     seed: int = 3,
     epochs: int = 1,
-    watch: Callable[..., None] = lambda epoch, losses, progress=None, of=None: None,
+    on_epoch: Callable[..., None] = lambda epoch, losses, progress=None, of=None: None,
 ) -> Any:
     """Train one model as a trial does."""
-    setting = FitContext(seed, 1, watch, epochs=epochs)
-    return models.family(case.family).fit(asked(case, suggest), case.problem, train, valid, setting)
+    context = FitContext(seed, 1, on_epoch, epochs=epochs)
+    return models.get_family(case.family).fit(space(case, suggest), case.problem, train, valid, context)
 
 
-def asked(case: Case, suggest: Callable[[Hyperparameter], Any]) -> Any:
-    """Return a search space that `suggest` answers."""
-    if models.entry(case.family).keras:
-        from workbench.space.keras import HyperParameters as Asked
+def space(case: Case, suggest: Callable[[Hyperparameter], Any]) -> Any:
+    """Return a search space whose values come from `suggest`."""
+    if models.get_entry(case.family).keras:
+        from workbench.space.keras import HyperParameters as SearchSpace
     else:
-        Asked = Space
-    return Asked(cheap(suggest))
+        SearchSpace = Space
+    return SearchSpace(cheap(suggest))
 
 
 def check(case: Case, predictions: np.ndarray, count: int) -> None:
@@ -194,26 +198,26 @@ def check(case: Case, predictions: np.ndarray, count: int) -> None:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A family's default model, fitted once for all the tests that only look at it."""
+    """A family's default model, fitted once for all tests that do not change it."""
 
     case: Case
     model: Any
     valid: Rows
-    told: list[tuple[int, dict[str, float]]]
+    reports: list[tuple[int, dict[str, float]]]
 
 
 @functools.cache
 def fitted_once(case: Case) -> Fitted:
-    told = []
+    reports = []
     train, valid = rows(case)
     model = fit(
         case,
         train,
         valid,
         epochs=enough(case.family),
-        watch=lambda epoch, losses, progress=None, of=None: told.append((epoch, dict(losses))),
+        on_epoch=lambda epoch, losses, progress=None, of=None: reports.append((epoch, dict(losses))),
     )
-    return Fitted(case, model, valid, told)
+    return Fitted(case, model, valid, reports)
 
 
 @pytest.fixture(scope="module", params=cases())
@@ -225,14 +229,14 @@ def test_predictions_have_the_shape_and_the_range_of_the_task(fitted):
     check(fitted.case, fitted.model.predict(fitted.valid.x), VALID)
 
 
-def test_one_row_is_predicted_as_among_others(fitted):
+def test_one_row_is_predicted_the_same_as_in_a_batch(fitted):
     alone = fitted.model.predict(fitted.valid.x[4:5])
     check(fitted.case, alone, 1)
     np.testing.assert_allclose(alone, fitted.model.predict(fitted.valid.x)[4:5], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("fitted", cases(*LEARNERS), indirect=True)
-def test_the_default_learns_which_way_the_target_goes(fitted):
+def test_the_default_model_correlates_with_the_target(fitted):
     y, predictions = fitted.valid.y, fitted.model.predict(fitted.valid.x)
     if predictions.ndim == 1:
         predictions, y = predictions[:, None], y[:, None]
@@ -250,13 +254,13 @@ def test_unseen_levels_and_missing_values_are_predicted(fitted):
 
 
 @pytest.mark.parametrize("case", cases(kinds={"table", "text"}, tasks=("multiclass",)))
-def test_dates_and_texts_are_read_too(case, tmp_path):
+def test_dates_and_texts_are_used_too(case, tmp_path):
     case = replace(case, whole=True)
     train, valid = rows(case)
     model = fit(case, train, valid)
     check(case, model.predict(strange()), 5)
     model.save(tmp_path)
-    loaded = models.family(case.family).load(tmp_path)
+    loaded = models.get_family(case.family).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), model.predict(valid.x), rtol=1e-6, atol=1e-6)
 
 
@@ -266,21 +270,21 @@ def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
     inside = [name for file in files if zipfile.is_zipfile(file) for name in zipfile.ZipFile(file).namelist()]
     assert {file.suffix for file in files} <= SAFE
     assert not [name for name in inside if name.endswith((".pkl", ".pickle", ".joblib"))]
-    loaded = models.family(fitted.case.family).load(tmp_path)
-    # A loaded net may add in another order: the last bit is its own.
+    loaded = models.get_family(fitted.case.family).load(tmp_path)
+    # A loaded net may sum in another order, so the last bit may differ.
     np.testing.assert_allclose(
         loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x), rtol=1e-6, atol=1e-6
     )
 
 
-def test_training_tells_of_its_losses_on_training_and_validation_rows(fitted):
+def test_training_reports_losses_on_training_and_validation_rows(fitted):
     if fitted.case.family in SILENT:
-        assert not fitted.told
+        assert not fitted.reports
         return
-    epochs = [epoch for epoch, _ in fitted.told]
+    epochs = [epoch for epoch, _ in fitted.reports]
     assert epochs[0] == 0
     assert epochs == sorted(set(epochs))
-    for _, losses in fitted.told:
+    for _, losses in fitted.reports:
         assert {"loss", "val_loss"} <= losses.keys()
         assert np.isfinite(list(losses.values())).all()
 
@@ -292,22 +296,22 @@ def test_the_same_seed_gives_the_same_model(fitted):
     if not hasattr(again, "net"):
         np.testing.assert_array_equal(again.predict(valid.x), fitted.model.predict(valid.x))
         return
-    # A net that has predicted a single row before may add in another order: what is the same are its weights.
+    # A net that has predicted a single row before may sum in another order, but its weights are the same.
     for one, other in zip(again.net.get_weights(), fitted.model.net.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(again.predict(valid.x), fitted.model.predict(valid.x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", first_kind("multiclass"))
-def test_a_model_is_trained_without_validation_rows_for_a_set_length(case):
-    told = []
+def test_a_model_is_trained_without_validation_rows_for_a_given_length(case):
+    reports = []
     train, valid = rows(case)
-    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: told.append(epoch), length=3)
-    model = models.family(case.family).fit(asked(case, defaults), case.problem, train, None, setting)
+    context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: reports.append(epoch), length=3)
+    model = models.get_family(case.family).fit(space(case, defaults), case.problem, train, None, context)
     check(case, model.predict(valid.x), VALID)
     model = getattr(model, "head", model)
-    if models.entry(case.family).keras and not hasattr(model, "trees"):
-        assert told == [0, 1, 2]
+    if models.get_entry(case.family).keras and not hasattr(model, "trees"):
+        assert reports == [0, 1, 2]
     if hasattr(model, "trees"):
         counts = {"xgboost": "num_boosted_rounds", "lightgbm": "current_iteration", "catboost": "tree_count_"}
         count = getattr(
@@ -328,7 +332,7 @@ def test_a_training_fold_may_lack_a_class(case):
     if CLASSES[case.task] > 2:
         assert predictions[:, missing].mean() < 0.5
     else:
-        # A net is put back to its best epoch on rows that do have the class, which may be the first.
+        # The best epoch is chosen on validation rows, which do have the class; it may be the first.
         assert predictions.mean() < 0.5 + 0.25
 
 
@@ -344,7 +348,7 @@ def test_a_training_fold_may_hold_one_row_of_a_class(case):
 def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
     train, valid = rows(case)
     if case.columns:
-        constant = framed(case).iloc[np.ones(TRAIN, int)].reset_index(drop=True)
+        constant = frame(case).iloc[np.ones(TRAIN, int)].reset_index(drop=True)
     else:
         constant = np.zeros_like(train.x)
     model = fit(case, Rows(constant, train.y), valid, at_random(12))
@@ -371,7 +375,7 @@ def test_a_constant_target_is_predicted(case):
 
 @pytest.mark.parametrize("suggest", [lowest, highest], ids=["low", "high"])
 @pytest.mark.parametrize("case", first_kind("multiclass"))
-def test_the_corners_of_a_space_can_be_trained(case, suggest):
+def test_the_corners_of_a_search_space_can_be_trained(case, suggest):
     train, valid = rows(case)
     check(case, fit(case, train, valid, suggest).predict(valid.x), VALID)
 
@@ -384,32 +388,32 @@ def test_the_corners_of_a_space_can_be_trained(case, suggest):
     ],
 )
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_a_family_is_given_its_part_of_rows_with_images_among_their_columns(family, task, tmp_path):
+def test_a_family_is_given_the_part_of_mixed_data_that_it_accepts(family, task, tmp_path):
     case = Case(family, "mixed", task, "log_loss" if CLASSES[task] else "squared_error")
-    assert models.entry(family).suits("mixed", texts=True)
-    if task not in models.entry(family).tasks:
+    assert models.get_entry(family).suits("mixed", texts=True)
+    if task not in models.get_entry(family).tasks:
         return
     train, valid = rows(case)
-    setting = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
-    if models.entry(family).unlabelled:
-        setting = replace(setting, unlabelled=UnlabeledFeatures(pd.concat([train.x, valid.x], ignore_index=True), 5))
-    model = models.family(family).fit(asked(case, defaults), case.problem, train, valid, setting)
+    context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+    if models.get_entry(family).unlabelled:
+        context = replace(context, unlabelled=UnlabeledFeatures(pd.concat([train.x, valid.x], ignore_index=True), 5))
+    model = models.get_family(family).fit(space(case, defaults), case.problem, train, valid, context)
     predictions = model.predict(valid.x)
     check(case, predictions, VALID)
     model.save(tmp_path)
     assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} <= SAFE
-    loaded = models.module(family).load(tmp_path)
+    loaded = models.get_family(family, check=False).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
 
 
-def test_families_of_texts_and_images_do_without_the_others():
-    assert not models.entry("tfidf_linear").suits("mixed")
-    assert not models.entry("rocket").suits("mixed", texts=True)
-    assert models.entry("cnn").suits("mixed")
+def test_a_family_suits_mixed_data_if_it_accepts_a_part():
+    assert not models.get_entry("tfidf_linear").suits("mixed")
+    assert not models.get_entry("rocket").suits("mixed", texts=True)
+    assert models.get_entry("cnn").suits("mixed")
 
 
 @pytest.mark.parametrize("case", cases("linear", "xgboost", kinds={"image"}, tasks=("binary",)))
-def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
+def test_a_saved_model_with_an_untrusted_type_is_refused(case, tmp_path):
     fitted_once(case).model.save(tmp_path)
     file = tmp_path / "view.skops"
     with zipfile.ZipFile(file) as archive:
@@ -419,17 +423,45 @@ def test_a_saved_model_that_asks_for_a_foreign_type_is_refused(case, tmp_path):
         for name, content in contents.items():
             archive.writestr(name, json.dumps(schema) if name == "schema.json" else content)
     with pytest.raises(FamilyError, match=r"must hold known types only. Received: subprocess\.Popen"):
-        models.family(case.family).load(tmp_path)
+        models.get_family(case.family).load(tmp_path)
 
 
-def test_an_unknown_family_is_refused_with_the_nearest_name():
+def test_an_unknown_family_is_refused_with_a_suggestion():
     with pytest.raises(FamilyError, match=r"must be a known family. Received: 'xgbost'. Did you mean 'xgboost'\?"):
-        models.entry("xgbost")
+        models.get_entry("xgbost")
     with pytest.raises(FamilyError, match="Known: constant, tfidf_linear, "):
-        models.entry("?")
+        models.get_entry("?")
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if not models.FAMILIES[name].installed])
+@pytest.mark.parametrize("name", [name for name in models.family_names() if not models.FAMILIES[name].installed])
 def test_a_family_that_is_not_installed_says_how_to_install_it(name):
     with pytest.raises(FamilyError, match=f"must be an installed family. Received: '{name}'. Install it with: pip"):
-        models.family(name)
+        models.get_family(name)
+
+
+@pytest.mark.parametrize("name", [*models.family_names(), "own.py:Net"])
+def test_every_module_that_the_registry_names_exists(name, tmp_path):
+    if name == "own.py:Net":
+        (tmp_path / "own.py").write_text("import keras\nclass Net: pass\n")
+        name = f"{tmp_path}/own.py:Net"
+    for module in models.module_names(name):
+        assert importlib.util.find_spec(module) is not None, module
+
+
+def test_a_family_may_lie_outside_the_package(monkeypatch, tmp_path):
+    (tmp_path / "outside.py").write_text("from workbench.models.tabular.constant import fit, load\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(models.FAMILIES, "outside", models.FamilyEntry("outside", "a constant", "numpy"))
+    assert models.module_names("outside") == ["outside"]
+    case = Case("outside", "table", "binary", "log_loss")
+    train, valid = rows(case)
+    check(case, fit(case, train, valid).predict(valid.x), VALID)
+
+
+@pytest.mark.slow
+def test_a_net_of_the_version_before_the_layers_were_renamed_predicts_the_same():
+    folder = Path(__file__).parent / "fixtures" / "old_tabm"
+    with np.load(folder / "predictions.npz") as arrays:
+        x, expected = pd.DataFrame(arrays["x"], columns=["a", "b"]), arrays["predictions"]
+    model = models.get_family("tabm").load(folder)
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-6, atol=1e-7)

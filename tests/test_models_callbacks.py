@@ -80,7 +80,7 @@ def fit_mlp(training: TrainingConfig, log: list[dict[str, float]], **changes):
     context = FitContext(3, 1, record, training=training, name="mlp-0/0-1", **changes)
     hp = HyperParameters(defaults)
     problem = Problem("sequence", "binary", 2, {}, "log_loss")
-    models.family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
+    models.get_family("mlp").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
     return hp
 
 

@@ -1,4 +1,4 @@
-"""Families of the user's own: what may stand at `file.py:Name`, and what is said where it is wrong."""
+"""Users' families: the objects that `file.py:Name` may name, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def problem_of(kind, task):
 
 
 def rows(kind, task):
-    """Return training and validation rows whose inputs tell the target."""
+    """Return training and validation rows whose inputs predict the target."""
     classes = problem_of(kind, task).classes
     rng = np.random.default_rng(5)
     y = rng.permutation(np.arange(80) % classes) if classes else 50 + 10 * rng.normal(size=80)
@@ -132,26 +132,26 @@ def rows(kind, task):
     return Rows(x[:TRAIN], y[:TRAIN]), Rows(x[TRAIN:], y[TRAIN:])
 
 
-def fitted(name, kind, task, *, told=None, weight=None, **changes):
+def fitted(name, kind, task, *, epochs_seen=None, weight=None, **changes):
     """Train one model of `file.py:Name` as a trial does; return it, its space and the validation rows."""
-    if models.entry(name).keras:
-        from workbench.space.keras import HyperParameters as Asked
+    if models.get_entry(name).keras:
+        from workbench.space.keras import HyperParameters as SearchSpace
     else:
-        Asked = Space
-    hp, (train, valid) = Asked(defaults), rows(kind, task)
+        SearchSpace = Space
+    hp, (train, valid) = SearchSpace(defaults), rows(kind, task)
     train = Rows(train.x, train.y, weight)
 
-    def watch(epoch, losses, progress=None, of=None):
-        if told is not None:
-            told.append(epoch)
+    def on_epoch(epoch, losses, progress=None, of=None):
+        if epochs_seen is not None:
+            epochs_seen.append(epoch)
 
-    setting = FitContext(3, 1, watch, **{"epochs": 8, **changes})
-    model = models.family(name).fit(hp, problem_of(kind, task), train, valid, setting)
+    context = FitContext(3, 1, on_epoch, **{"epochs": 8, **changes})
+    model = models.get_family(name).fit(hp, problem_of(kind, task), train, valid, context)
     return model, hp, valid
 
 
 def check_model(name, model, valid, task, folder):
-    """Check that a model's predictions suit the task, tell the target, and come back from disk."""
+    """Check that predictions suit the task, correlate with the target, and are the same after loading."""
     predictions = model.predict(valid.x)
     classes = {"binary": 2, "multiclass": 3, "regression": 0}[task]
     assert predictions.shape == ((20, 3) if classes > 2 else (20,))
@@ -159,12 +159,14 @@ def check_model(name, model, valid, task, folder):
     if classes:
         assert predictions.min() >= 0
         assert predictions.max() <= 1
-    told = predictions @ np.arange(3) if classes > 2 else predictions
-    assert np.corrcoef(told, valid.y)[0, 1] > 0.2
+    expected = predictions @ np.arange(3) if classes > 2 else predictions
+    assert np.corrcoef(expected, valid.y)[0, 1] > 0.2
     folder.mkdir()
     model.save(folder)
     assert not [file for file in folder.rglob("*") if file.suffix in (".pkl", ".py", ".joblib")]
-    np.testing.assert_allclose(models.module(name).load(folder).predict(valid.x), predictions, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        models.get_family(name, check=False).load(folder).predict(valid.x), predictions, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,13 +183,13 @@ def check_model(name, model, valid, task, folder):
 )
 def test_a_function_that_returns_an_estimator_is_a_family(own, tmp_path, name, kind, task):
     family = f"{own}/own.py:{name}"
-    assert not models.entry(family).keras
+    assert not models.get_entry(family).keras
     model, hp, valid = fitted(family, kind, task)
     assert set(hp.values) == {"boosted": {"leaves"}, "machine": {"C"}}.get(name, set())
     check_model(family, model, valid, task, tmp_path / "saved")
 
 
-def test_rows_that_weigh_nothing_are_not_learnt_from(own):
+def test_rows_without_weight_are_ignored(own):
     weight = np.where(rows("table", "binary")[0].y == 1, 1.0, 1e-9)
     model, _, valid = fitted(f"{own}/own.py:machine", "table", "binary", weight=weight)
     assert model.predict(valid.x).mean() > 0.9
@@ -203,12 +205,12 @@ def test_rows_that_weigh_nothing_are_not_learnt_from(own):
         ("greedy", "regression", r"own.py:greedy must need no arguments but hp, problem. Received: money."),
     ],
 )
-def test_what_is_no_family_says_why(own, name, task, message):
+def test_objects_that_are_no_family_are_refused(own, name, task, message):
     with pytest.raises(FamilyError, match=message):
         fitted(f"{own}/own.py:{name}", "table", task)
 
 
-def test_an_estimator_without_a_place_for_weights_refuses_them(own):
+def test_an_estimator_whose_fit_has_no_sample_weight_is_refused(own):
     with pytest.raises(FamilyError, match=r"whose fit takes sample_weight, since rows have weights. Received: KNeigh"):
         fitted(f"{own}/own.py:near", "table", "binary", weight=np.ones(TRAIN))
 
@@ -222,29 +224,29 @@ def test_an_estimator_without_a_place_for_weights_refuses_them(own):
         ("bad.py:f", r"families\[1\] must name a file of Python. Received: 'bad.py:f'"),
     ],
 )
-def test_a_name_that_is_not_there_is_refused_before_anything_runs(own, family, message):
+def test_a_missing_name_is_refused_before_anything_runs(own, family, message):
     (own / "bad.py").write_text("def")
     (own / "study.yaml").write_text(f"name: x\ndata: {{train: 'sklearn:wine'}}\nfamilies: [linear, '{family}']\n")
     with pytest.raises(ConfigError, match=message):
         check(config.load(own / "study.yaml"))
 
 
-def test_a_file_is_looked_at_and_not_run(own):
+def test_a_file_is_parsed_and_not_run(own):
     (own / "loud.py").write_text("raise RuntimeError('run')\ndef f(hp): pass\n")
     (own / "study.yaml").write_text(
         "name: x\ndata: {train: 'sklearn:wine'}\nfamilies: ['loud.py:f', 'nets.py:Tuned']\n"
     )
     loaded = config.load(own / "study.yaml")
     check(loaded)
-    assert not models.entry("loud.py:f", loaded.resolve).keras
-    assert models.entry("nets.py:Tuned", loaded.resolve).keras
+    assert not models.get_entry("loud.py:f", loaded.resolve).keras
+    assert models.get_entry("nets.py:Tuned", loaded.resolve).keras
     assert models.resolve_family("nets.py:Tuned", loaded.resolve) == f"{own}/nets.py:Tuned"
     assert models.resolve_family("linear", loaded.resolve) == "linear"
     with pytest.raises(RuntimeError, match="run"):
         fitted(f"{own}/loud.py:f", "table", "binary")
 
 
-def test_folders_of_two_families_differ_and_hold_no_odd_signs():
+def test_folder_names_of_families_differ_and_have_no_special_characters():
     names = [folder_name(family, 3) for family in ("linear", "a/b.py:N", "a_b.py:N", "a b.py:N")]
     assert names[0] == "linear-3"
     assert len(set(names)) == 4
@@ -265,20 +267,20 @@ def test_folders_of_two_families_differ_and_hold_no_odd_signs():
     ],
 )
 def test_a_hypermodel_or_a_build_function_is_a_family(own, tmp_path, name, kind, task):
-    family, told = f"{own}/nets.py:{name}", []
-    model, hp, valid = fitted(family, kind, task, told=told, epochs=30)
+    family, epochs_seen = f"{own}/nets.py:{name}", []
+    model, hp, valid = fitted(family, kind, task, epochs_seen=epochs_seen, epochs=30)
     if name == "Tuned":
-        # Its own fit says for how long.
+        # Its own fit sets the number of epochs.
         assert hp.values == {"kind": "wide", "units": 16, "rate": 0.01, "batch_size": 8, "epochs": 4}
-        assert told == [0, 1, 2, 3]
+        assert epochs_seen == [0, 1, 2, 3]
     check_model(family, model, valid, task, tmp_path / "saved")
 
 
 @pytest.mark.slow
 def test_no_training_is_longer_than_the_study_allows(own):
-    told = []
-    fitted(f"{own}/nets.py:Tuned", "table", "binary", told=told, epochs=2)
-    assert told == [0, 1]
+    epochs_seen = []
+    fitted(f"{own}/nets.py:Tuned", "table", "binary", epochs_seen=epochs_seen, epochs=2)
+    assert epochs_seen == [0, 1]
 
 
 @pytest.mark.slow
@@ -295,12 +297,12 @@ def test_outputs_that_do_not_suit_the_task_are_refused(own, name, message):
 
 
 @pytest.mark.slow
-def test_layers_of_the_files_own_need_the_file_to_predict(own, tmp_path):
+def test_layers_that_the_file_defines_need_the_file_to_predict(own, tmp_path):
     family = f"{own}/nets.py:layered"
     model, _, valid = fitted(family, "table", "multiclass", epochs=30)
     check_model(family, model, valid, "multiclass", tmp_path / "saved")
     with pytest.raises(FamilyError, match=r"gone.py:layered must be there to load its nets, which have layers of its"):
-        models.module("gone.py:layered").load(tmp_path / "saved")
+        models.get_family("gone.py:layered", check=False).load(tmp_path / "saved")
 
 
 @pytest.mark.slow

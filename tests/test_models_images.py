@@ -94,7 +94,7 @@ def test_hog_svm_gives_calibrated_probabilities(loss):
     hp = Space(lambda question: loss if question.name == "loss" else 1.0 if question.name == "C" else question.default)
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None)
     problem = Problem("image", "binary", 2, {}, "log_loss")
-    model = models.family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, context)
+    model = models.get_family("hog_svm").fit(hp, problem, Rows(x[:600], y[:600]), None, context)
     predicted = model.predict(x[600:])
     assert 0.7 < predicted[shown[600:] == 1].mean() < 0.9
     assert 0.1 < predicted[shown[600:] == 0].mean() < 0.3
@@ -145,7 +145,7 @@ def test_a_net_trains_and_predicts_from_a_large_array_in_batches(task, monkeypat
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     train, valid = Rows(Lazy(x[:60], read), y[:60], np.ones(60)), Rows(Lazy(x[60:], read), y[60:])
-    model = models.family("cnn").fit(HyperParameters(defaults), problem, train, valid, context)
+    model = models.get_family("cnn").fit(HyperParameters(defaults), problem, train, valid, context)
     lazy = model.predict(valid.x)
     # The first read is the sample for pixel statistics, here all rows; later reads are batches.
     assert max(read[1:]) <= 32 < read[0] == 60
@@ -163,7 +163,7 @@ def test_a_net_takes_byte_images_of_any_size_and_trains_with_mixup(family, shape
     x, y = make_images(12, *shape), np.arange(12) % 2
     problem = Problem("image", "binary", 2, {}, "log_loss")
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
-    model = models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
+    model = models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
     assert model.net.input.dtype == "uint8"
     assert model.predict(x).shape == (12,)
 

@@ -158,7 +158,7 @@ def test_heat_is_on_the_patch_that_determines_the_class() -> None:
     hp = HyperParameters(lambda question: chosen.get(question.name, question.default))
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     train, valid = Rows(x[:400], y[:400]), Rows(x[400:], y[400:])
-    model = models.family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, context)
+    model = models.get_family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, context)
     predicted = (model.predict(valid.x) > 0.5).astype(int)
     assert (predicted == valid.y).mean() > 0.95
     heat = activation_maps.compute_grad_cam(list(model.nets.values()), valid.x, predicted)
@@ -196,7 +196,7 @@ def test_every_convolutional_family_is_inspected_and_left_unchanged(family: str,
 
 
 def fit_family(family: str, x: np.ndarray, y: np.ndarray, task: Any = "binary", **training: Any) -> Any:
-    if models.entry(family).keras:
+    if models.get_entry(family).keras:
         from workbench.space.keras import HyperParameters as SpaceKind
     else:
         from workbench.space import Space as SpaceKind  # type: ignore[assignment]
@@ -207,7 +207,7 @@ def fit_family(family: str, x: np.ndarray, y: np.ndarray, task: Any = "binary", 
     )
     known = TrainingConfig(pretrained=PretrainedConfig(base="MobileNetV2", weights="none"))
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1, training=known)
-    return models.family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
+    return models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
 
 
 def check(found: ImageInspection) -> None:

@@ -27,12 +27,12 @@ def fit_preprocessor(kind: str) -> Any:
     if kind == "text":
         texts = table(TRAIN)[["note"]]
         return features.fit_text_vectorizer(
-            {"note": "text"}, texts, y, numbers="quantile", classes=2, seed=1, longest=8
+            {"note": "text"}, texts, y, numbers="quantile", classes=2, seed=1, max_length=8
         )[0]
     if kind == "sequence":
         return features.fit_sequence_scaler(ragged(np.random.default_rng(0).normal(size=(20, 6, 2)).astype("float32")))
     if kind == "multi-input":
-        return features.fit_multi_input(COLUMNS, table(TRAIN), y, numbers="quantile", seed=1, longest=8, crosses=2)
+        return features.fit_multi_input(COLUMNS, table(TRAIN), y, numbers="quantile", seed=1, max_length=8, crosses=2)
     if kind == "wide and deep":
         return features.fit_wide_and_deep(COLUMNS, table(TRAIN), numbers="quantile", crosses=2, seed=1)
     start = keras.Input((4,))

@@ -1,4 +1,4 @@
-"""Nets with a branch for each kind of column: what is shared, what is read from disk, what rows may lack."""
+"""Nets with a branch for each kind of column: shared layers, images on disk, missing values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import Hyperparameter, defaults
 
 PROBLEM = Problem("mixed", "binary", 2, ALBUM, "log_loss")
-SETTING = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
+CONTEXT = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
 
 
 def rows(**columns: Any) -> tuple[Rows, Rows]:
@@ -30,27 +30,27 @@ def rows(**columns: Any) -> tuple[Rows, Rows]:
 
 
 def fit(
-    family: str, train: Rows, valid: Rows, problem: Problem = PROBLEM, suggest: Any = defaults, **setting: Any
+    family: str, train: Rows, valid: Rows, problem: Problem = PROBLEM, suggest: Any = defaults, **context: Any
 ) -> Any:
     from workbench.space.keras import HyperParameters
 
-    return models.family(family).fit(HyperParameters(suggest), problem, train, valid, replace(SETTING, **setting))
+    return models.get_family(family).fit(HyperParameters(suggest), problem, train, valid, replace(CONTEXT, **context))
 
 
-def answering(**values: Any) -> Any:
-    def suggest(question: Hyperparameter) -> Any:
-        return values.get(question.name, defaults(question))
+def suggesting(**values: Any) -> Any:
+    def suggest(hyperparameter: Hyperparameter) -> Any:
+        return values.get(hyperparameter.name, defaults(hyperparameter))
 
     return suggest
 
 
-def test_levels_and_words_are_those_of_the_training_rows_and_rare_levels_are_none():
+def test_levels_and_words_are_those_of_the_training_rows_without_rare_levels():
     train, valid = rows(town=objects(["Rome", "Oslo", "Bern", "once"] + ["Rome", "Oslo"] * 38))
-    view = features.fit_multi_input(ALBUM, train.x, train.y, numbers="standard", seed=0, longest=20)
-    assert view.levels["town"] == ("Oslo", "Rome")
-    assert view.levels["street"] == ()
-    seen = view.transform(valid.x.assign(town=objects(["Paris", np.nan, *["Oslo"] * 18])))
-    dense, codes, note, photo, back = seen
+    encoder = features.fit_multi_input(ALBUM, train.x, train.y, numbers="standard", seed=0, max_length=20)
+    assert encoder.levels["town"] == ("Oslo", "Rome")
+    assert encoder.levels["street"] == ()
+    inputs = encoder.transform(valid.x.assign(town=objects(["Paris", np.nan, *["Oslo"] * 18])))
+    dense, codes, note, photo, back = inputs
     assert (dense.dtype, codes.dtype, note.dtype) == (np.float32, np.int32, np.int32)
     assert codes[:3, 0].tolist() == [0, 0, 1]
     assert photo.shape == back.shape == (20, 8, 8)
@@ -63,17 +63,24 @@ def test_shared_columns_have_words_and_levels_in_common():
     train, _ = rows(street=towns[::-1], town=towns, more=objects(["good tea"] * 40 + ["bad tea"] * 40))
     columns = {**ALBUM, "more": "text"}
     shared = [["town", "street"], ["note", "more"], ["photo", "back"], ["gone", "town"]]
-    view = features.fit_multi_input(
-        columns, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:3]
+    encoder = features.fit_multi_input(
+        columns, train.x, train.y, numbers="standard", seed=0, max_length=20, shared=shared[:3]
     )
-    assert view.levels["town"] == view.levels["street"] == ("Bern", "Oslo", "Rome")
-    assert view.texts["note"].vocabulary == view.texts["more"].vocabulary
-    assert {"tea", "house"} <= set(view.texts["more"].vocabulary)
-    assert [view.key(name) for name in ("street", "more", "back", "size")] == ["town", "note", "photo", "size"]
-    # Of a list of which one column alone is there, nothing is shared.
-    few = {"town": ALBUM["town"], "size": "number"}
-    view = features.fit_multi_input(few, train.x, train.y, numbers="standard", seed=0, longest=20, shared=shared[:1])
-    assert view.shared == ()
+    assert encoder.levels["town"] == encoder.levels["street"] == ("Bern", "Oslo", "Rome")
+    assert encoder.texts["note"].vocabulary == encoder.texts["more"].vocabulary
+    assert {"tea", "house"} <= set(encoder.texts["more"].vocabulary)
+    assert [encoder.find_layer_key(name) for name in ("street", "more", "back", "size")] == [
+        "town",
+        "note",
+        "photo",
+        "size",
+    ]
+    # A group with only one column present shares nothing.
+    present = {"town": ALBUM["town"], "size": "number"}
+    encoder = features.fit_multi_input(
+        present, train.x, train.y, numbers="standard", seed=0, max_length=20, shared=shared[:1]
+    )
+    assert encoder.shared == ()
 
 
 @pytest.mark.slow
@@ -83,7 +90,7 @@ def test_shared_columns_go_through_one_branch(reader, tmp_path):
     train, valid = rows(street=objects(np.array(["Rome", "Oslo", "Bern"])[n % 3]), more=objects(["good tea"] * 80))
     problem = replace(PROBLEM, columns={**ALBUM, "more": "text"})
     shared = TrainingConfig(shared=(("town", "street"), ("note", "more"), ("photo", "back")))
-    suggest = answering(text_reader=reader)
+    suggest = suggesting(text_reader=reader)
     apart = fit("multi_input", train, valid, problem, suggest)
     together = fit("multi_input", train, valid, problem, suggest, training=shared)
 
@@ -97,13 +104,13 @@ def test_shared_columns_go_through_one_branch(reader, tmp_path):
     assert (embeddings(apart), embeddings(together)) == (2, 1)
     assert together.net.count_params() < apart.net.count_params()
     together.save(tmp_path)
-    again = models.module("multi_input").load(tmp_path)
+    again = models.get_family("multi_input", check=False).load(tmp_path)
     np.testing.assert_allclose(again.predict(valid.x), together.predict(valid.x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["multi_input", "wide_and_deep"])
-def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkeypatch):
+def test_large_images_are_read_from_disk_in_batches(family, tmp_path, monkeypatch):
     train, valid = rows()
     np.save(tmp_path / "x.npy", valid.x.photo.array.read())
     photo = ImageArray(MemmapArray(tmp_path / "x.npy", digest="known"))
@@ -112,13 +119,13 @@ def test_large_images_are_read_from_disk_batch_by_batch(family, tmp_path, monkey
     np.testing.assert_allclose(whole, model.predict(valid.x), rtol=1e-5, atol=1e-6)
     monkeypatch.setattr(data_loader, "MAX_IN_MEMORY_BYTES", 0)
     np.testing.assert_allclose(model.predict(valid.x.assign(photo=photo)), whole, rtol=1e-5, atol=1e-6)
-    # Learnt from in batches, too, with weights.
-    again = fit(family, train, valid, suggest=answering(merge="add"))
+    # Training in batches with weights of the rows.
+    again = fit(family, train, valid, suggest=suggesting(merge="add"))
     assert np.isfinite(again.predict(valid.x)).all()
 
 
 @pytest.mark.slow
-def test_rows_may_lack_everything_or_hold_what_was_never_seen():
+def test_missing_and_unknown_values_are_predicted():
     train, valid = rows()
     model = fit("multi_input", train, valid)
     blank = ImageArray(valid.x.photo.array.read(), np.full(20, -1))

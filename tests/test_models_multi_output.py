@@ -1,4 +1,4 @@
-"""The contract of every family for several targets: two classes, three classes and a value, learnt at once."""
+"""The contract of every family for several targets: two classes, three classes and a value at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from miniatures import TRAIN, VALID
-from test_models import CLASSES, LEARNERS, UNSETTLED, Case, asked, cases, enough, rows
+from test_models import CLASSES, LEARNERS, UNSETTLED, Case, cases, enough, rows, space
 
 from workbench import models
 from workbench.models import protocol
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def one_each(*families: str) -> list[Any]:
     """Return a parameter for every family on its first kind of data."""
-    names = [name for name in families or models.names() if name not in UNSETTLED]
+    names = [name for name in families or models.family_names() if name not in UNSETTLED]
     return [cases(name, kinds={models.FAMILIES[name].kinds[0]})[0] for name in names]
 
 
-def several(case: Case) -> tuple[Problem, Rows, Rows]:
-    """Return a problem of several targets that the family claims, all told by the same inputs, and its rows."""
+def multi_target(case: Case) -> tuple[Problem, Rows, Rows]:
+    """Return a problem of several targets that the family claims, predictable from the same inputs, and its rows."""
     train, valid = rows(Case(case.family, case.kind, "regression", "squared_error"))
     level = np.concatenate([train.y, valid.y])
     values = {
@@ -42,33 +42,37 @@ def several(case: Case) -> tuple[Problem, Rows, Rows]:
     )
     whole = Problem(case.kind, "multitarget", 0, case.columns, "squared_error", targets=targets)
     y = np.column_stack([values[task] for task in tasks])
-    return whole, Rows(train.x, y[:TRAIN], train.weight), Rows(valid.x, y[TRAIN:], valid.weight)
+    return whole, Rows(train.x, y[:TRAIN], train.sample_weight), Rows(valid.x, y[TRAIN:], valid.sample_weight)
 
 
-def told(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
-    return [predictions[:, columns] for _, columns in problem.parts()]
+def split_outputs(problem: Problem, predictions: np.ndarray) -> list[np.ndarray]:
+    return [predictions[:, columns] for _, columns in problem.iter_targets()]
 
 
-def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, watch: Any = None, **options: Any) -> Any:
-    # One trunk serves several targets: a net has more to settle than for one.
-    setting = FitContext(
-        3, 1, watch or (lambda epoch, losses, progress=None, of=None: None), epochs=2 * enough(case.family), **options
+def fit(case: Case, problem: Problem, train: Rows, valid: Rows | None, on_epoch: Any = None, **options: Any) -> Any:
+    # Several targets share a net's hidden layers, which takes longer to learn than one target.
+    context = FitContext(
+        3,
+        1,
+        on_epoch or (lambda epoch, losses, progress=None, of=None: None),
+        epochs=2 * enough(case.family),
+        **options,
     )
-    return models.family(case.family).fit(asked(case, defaults), problem, train, valid, setting)
+    return models.get_family(case.family).fit(space(case, defaults), problem, train, valid, context)
 
 
 @pytest.mark.parametrize("case", one_each())
 def test_every_family_learns_several_targets(case, tmp_path):
-    problem, train, valid = several(case)
-    heard: list[tuple[int, dict[str, float]]] = []
+    problem, train, valid = multi_target(case)
+    reports: list[tuple[int, dict[str, float]]] = []
     model = fit(
-        case, problem, train, valid, lambda epoch, losses, progress=None, of=None: heard.append((epoch, losses))
+        case, problem, train, valid, lambda epoch, losses, progress=None, of=None: reports.append((epoch, losses))
     )
     predictions = model.predict(valid.x)
     assert predictions.shape == (VALID, problem.outputs)
     assert predictions.dtype == np.float64
     assert np.isfinite(predictions).all()
-    for place, (target, own) in enumerate(zip(problem.targets, told(problem, predictions), strict=True)):
+    for place, (target, own) in enumerate(zip(problem.targets, split_outputs(problem, predictions), strict=True)):
         if target.classes:
             assert own.min() >= 0
             assert own.max() <= 1
@@ -80,48 +84,48 @@ def test_every_family_learns_several_targets(case, tmp_path):
             assert np.corrcoef(column, truth)[0, 1] > 0.1, target.name
         if target.task == "regression":
             assert abs(own.mean() - train.y[:, place].mean()) < 3 * train.y[:, place].std()
-    for _, losses in heard:
-        assert {f"{name}_loss" for name in problem.told} <= losses.keys()
+    for _, losses in reports:
+        assert {f"{name}_loss" for name in problem.reported_targets} <= losses.keys()
         assert np.isfinite(list(losses.values())).all()
     model.save(tmp_path)
-    loaded = models.family(case.family).load(tmp_path)
+    loaded = models.get_family(case.family).load(tmp_path)
     np.testing.assert_allclose(loaded.predict(valid.x), predictions, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", one_each("linear", "xgboost"))
-def test_separate_models_are_those_of_each_target_alone(case):
-    problem, train, valid = several(case)
-    together = told(problem, fit(case, problem, train, valid).predict(valid.x))
+def test_separate_models_equal_those_of_each_target_alone(case):
+    problem, train, valid = multi_target(case)
+    together = split_outputs(problem, fit(case, problem, train, valid).predict(valid.x))
     for place, (target, own) in enumerate(zip(problem.targets, together, strict=True)):
         kind = np.int64 if target.classes else np.float64
-        alone = [Rows(part.x, part.y[:, place].astype(kind), part.weight) for part in (train, valid)]
+        alone = [Rows(part.x, part.y[:, place].astype(kind), part.sample_weight) for part in (train, valid)]
         expected = fit(case, target, *alone).predict(valid.x)
         np.testing.assert_array_equal(own if target.outputs > 1 else own[:, 0], expected)
 
 
 @pytest.mark.parametrize("case", one_each("xgboost"))
-def test_separate_trainings_are_told_as_one_whose_length_all_can_be_trained_for(case):
-    problem, train, valid = several(case)
-    heard = []
-    fit(case, problem, train, valid, lambda epoch, losses, progress=None, of=None: heard.append((epoch, losses)))
-    assert [epoch for epoch, _ in heard] == sorted({epoch for epoch, _ in heard})
-    assert {"loss", "val_loss", "regression_0_loss", "val_multiclass_2_loss"} <= heard[0][1].keys()
-    assert heard[-1][1]["val_loss"] == pytest.approx(
-        np.mean([heard[-1][1][f"val_{name}_loss"] for name in problem.told])
+def test_separate_trainings_are_reported_as_one(case):
+    problem, train, valid = multi_target(case)
+    reports = []
+    fit(case, problem, train, valid, lambda epoch, losses, progress=None, of=None: reports.append((epoch, losses)))
+    assert [epoch for epoch, _ in reports] == sorted({epoch for epoch, _ in reports})
+    assert {"loss", "val_loss", "regression_0_loss", "val_multiclass_2_loss"} <= reports[0][1].keys()
+    assert reports[-1][1]["val_loss"] == pytest.approx(
+        np.mean([reports[-1][1][f"val_{name}_loss"] for name in problem.reported_targets])
     )
     model = fit(case, problem, train, None, length=7)
     assert {one.trees.num_boosted_rounds() for one in model.models} == {7}
 
 
 @pytest.mark.slow
-def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_units():
+def test_a_net_with_too_few_units_learns_the_target_of_more_weight_better():
     import keras
 
     from workbench.models.nn import heads
 
     x = np.random.default_rng(0).normal(size=(400, 2)).astype("float32")
     y = x.astype(np.float64)
-    left = []
+    errors = []
     for weights in ((1.0, 20.0), (20.0, 1.0)):
         targets = tuple(
             Problem("table", "regression", 0, {}, "squared_error", name=name, weight=weight)
@@ -133,9 +137,9 @@ def test_a_target_of_more_weight_is_learnt_better_by_a_net_that_has_too_few_unit
         net = keras.Model(start, heads.build_output_layer(keras.layers.Dense(1)(start), problem))
         net.compile(keras.optimizers.Adam(0.05), heads.build_loss(problem, mixup=False))
         net.fit(x, y, epochs=30, batch_size=50, verbose=0)
-        left.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
-    assert left[0][1] < left[0][0]
-    assert left[1][0] < left[1][1]
+        errors.append(((net.predict(x, verbose=0) - y) ** 2).mean(axis=0))
+    assert errors[0][1] < errors[0][0]
+    assert errors[1][0] < errors[1][1]
 
 
 @pytest.mark.slow

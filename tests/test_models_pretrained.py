@@ -91,7 +91,7 @@ def fit(
         cache=cache,
     )
     valid = Rows(x[rows:], y[rows:]) if length is None else None
-    model = models.family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, context)
+    model = models.get_family("pretrained").fit(hp, PROBLEM, Rows(x[:rows], y[:rows]), valid, context)
     return model, hp, x[rows:]
 
 
@@ -197,7 +197,7 @@ def test_a_custom_backbone_stays_unchanged_while_the_head_trains(backbone_file, 
     predictions = model.predict(x)
     assert predictions[1::2].mean() > predictions[::2].mean() + 0.2
     model.save(tmp_path)
-    np.testing.assert_allclose(models.family("pretrained").load(tmp_path).predict(x), predictions, atol=1e-6)
+    np.testing.assert_allclose(models.get_family("pretrained").load(tmp_path).predict(x), predictions, atol=1e-6)
 
 
 @pytest.mark.slow

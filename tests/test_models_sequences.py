@@ -30,7 +30,7 @@ def fit(family, x, y, suggest=defaults, **context):
 
     cut = len(y) * 3 // 4
     train, valid = Rows(x[np.arange(cut)], y[:cut]), Rows(x[np.arange(cut, len(y))], y[cut:])
-    return models.family(family).fit(HyperParameters(suggest), PROBLEM, train, valid, replace(CONTEXT, **context))
+    return models.get_family(family).fit(HyperParameters(suggest), PROBLEM, train, valid, replace(CONTEXT, **context))
 
 
 def choose(**answers):

@@ -115,7 +115,7 @@ def test_pretrained_vectors_generalise_and_stay_unchanged_unless_tuned(tmp_path,
     )
     hp = HyperParameters(lambda question: 1 if question.name == "stages" else question.default)
     problem = Problem("text", "binary", 2, {"note": "text"}, "log_loss")
-    model = models.family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
+    model = models.get_family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
     assert hp.values.get("tuned_vectors") == (False if tuned is None else None)
     assert "embedding" not in hp.values
     [embedded] = [layer for layer in model.net.layers if type(layer).__name__ == "Embedding"]
@@ -128,7 +128,7 @@ def test_pretrained_vectors_generalise_and_stay_unchanged_unless_tuned(tmp_path,
     )
     assert ((model.predict(x[60:]) > 0.5) == y[60:]).mean() > 0.9
     model.save(tmp_path)
-    loaded = models.family("conv1d").load(tmp_path)
+    loaded = models.get_family("conv1d").load(tmp_path)
     np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)
     # The vectors are weights, not part of the net's config.
     assert len(str(loaded.net.get_config())) < 100_000

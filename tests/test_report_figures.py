@@ -1,4 +1,4 @@
-"""Every figure: what it computes, held against an independent calculation, and how it is drawn."""
+"""Every figure: its numbers against an independent calculation, and its drawing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-import report_datasets as stories
+import report_datasets as datasets
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from workbench.report import figures, plot_style, ranking
+from workbench.report import figure_export, figures, plot_style, ranking
 from workbench.report.axis_limits import choose_limits
-from workbench.report.density_scatter import MOST_POINTS, gather
+from workbench.report.density_scatter import MAX_POINTS, bin_rows
 from workbench.report.figures import (
     calibration,
     confusion,
@@ -46,37 +46,37 @@ from workbench.report.figures import (
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
-OF_CLASSES = {"confusion", "roc", "precision_recall", "calibration"}
-OF_VALUES = {"predicted", "residuals"}
-OF_NETS = {"grad_cam", "filters"}
+CLASSIFICATION = {"confusion", "roc", "precision_recall", "calibration"}
+REGRESSION = {"predicted", "residuals"}
+NETS = {"grad_cam", "filters"}
 LARGEST_SVG = 300_000
 
 
 @cache
-def story(name: str) -> Any:
-    """Return a study by its name here."""
-    if name in stories.TASKS:
-        return stories.of_task(name)
+def report_data(name: str) -> Any:
+    """Return a study by the name that these tests give it."""
+    if name in datasets.TASKS:
+        return datasets.for_task(name)
     known = {
         "empty": [],
-        "failed only": [row for row in stories.trials("binary") if row.state == "failed"],
-        "one trial": stories.trials("regression", 1),
-        "no ensemble": stories.trials("binary", 30),
-        "one family": stories.trials("multiclass", 12, families=1),
-        "strange names": stories.trials("binary", 4),
+        "failed only": [row for row in datasets.trial_records("binary") if row.state == "failed"],
+        "one trial": datasets.trial_records("regression", 1),
+        "no ensemble": datasets.trial_records("binary", 30),
+        "one family": datasets.trial_records("multiclass", 12, families=1),
+        "strange names": datasets.trial_records("binary", 4),
     }
     rows = known[name]
     if name == "strange names":
         rows = [dataclasses.replace(row, family="<b>$x_1$ & 'co' #ffffff url(#x)</b>") for row in rows]
-    return stories.story("regression" if name == "one trial" else "binary", rows)
+    return datasets.build("regression" if name == "one trial" else "binary", rows)
 
 
-NAMES = [*stories.TASKS, "empty", "failed only", "one trial", "no ensemble", "one family", "strange names"]
+NAMES = [*datasets.TASKS, "empty", "failed only", "one trial", "no ensemble", "one family", "strange names"]
 
 
 @cache
 def numbers(name: str) -> dict[str, Any]:
-    return {entry.name: (entry, found) for entry, found in figures.compute_figures(story(name))}
+    return {entry.name: (entry, found) for entry, found in figures.compute_figures(report_data(name))}
 
 
 def expected(name: str) -> set[str]:
@@ -85,51 +85,51 @@ def expected(name: str) -> set[str]:
         return set()
     if name == "failed only":
         return {"endings"}
-    search = set(figures.names("study")) - ({"endings", "slices"} if name == "one trial" else set())
+    search = set(figures.list_names("study")) - ({"endings", "slices"} if name == "one trial" else set())
     search -= {"endings"} if name == "strange names" else set()
-    if name not in stories.TASKS:
+    if name not in datasets.TASKS:
         return search
-    missing = {"binary": OF_VALUES | OF_NETS, "multiclass": OF_VALUES, "regression": OF_CLASSES | {"grad_cam"}}
-    return search | set(figures.names("ensemble")) - missing[name]
+    missing = {"binary": REGRESSION | NETS, "multiclass": REGRESSION, "regression": CLASSIFICATION | {"grad_cam"}}
+    return search | set(figures.list_names("ensemble")) - missing[name]
 
 
 CASES = [(name, figure) for name in NAMES for figure in sorted(expected(name))]
-# What is about the search looks the same whatever the task.
+# Figures of the search look the same for every task.
 TO_DRAW = [
     (name, figure)
     for name, figure in CASES
-    if figure in figures.names("ensemble") or name not in ("regression", "one family", "strange names")
+    if figure in figures.list_names("ensemble") or name not in ("regression", "one family", "strange names")
 ] + [("strange names", "history"), ("strange names", "slices")]
 
 
 @cache
-def drawn(name: str, figure: str) -> Any:
+def draw(name: str, figure: str) -> Any:
     entry, found = numbers(name)[figure]
     return sys.modules[f"workbench.report.figures.{entry.name}"].draw(found)
 
 
 @cache
 def svg(name: str, figure: str) -> str:
-    return plot_style.svg(drawn(name, figure))
+    return figure_export.to_svg(draw(name, figure))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_study_has_the_figures_that_it_has_something_to_show_in(name):
+def test_a_study_has_the_expected_figures(name):
     assert set(numbers(name)) == expected(name)
 
 
-def test_every_figure_is_asked_for_somewhere():
-    assert {figure for _, figure in CASES} == set(figures.names())
+def test_every_figure_is_covered():
+    assert {figure for _, figure in CASES} == set(figures.list_names())
 
 
 @pytest.mark.parametrize(("name", "figure"), CASES)
-def test_numbers_are_numbers(name, figure):
+def test_numbers_are_finite(name, figure):
     for each in arrays(numbers(name)[figure][1]):
         assert np.isfinite(each).all()
 
 
 def arrays(known: Any) -> Any:
-    """Yield whatever numbers are in a dataclass, a dictionary or a list."""
+    """Yield all numbers in a dataclass, a dictionary or a list."""
     if dataclasses.is_dataclass(known):
         known = [getattr(known, each.name) for each in dataclasses.fields(known)]
     if isinstance(known, dict):
@@ -145,18 +145,18 @@ SHAPES = {"svg", "title", "defs", "g", "path", "use", "text", "tspan", "clipPath
 
 
 @pytest.mark.parametrize(("name", "figure"), TO_DRAW)
-def test_a_figure_is_labelled_stands_alone_and_takes_the_pages_inks(name, figure):
-    whole, text = drawn(name, figure), svg(name, figure)
+def test_a_figure_is_labelled_self_contained_and_uses_the_pages_colours(name, figure):
+    whole, text = draw(name, figure), svg(name, figure)
     assert whole.get_suptitle()
-    labelled(whole)
+    assert_labelled(whole)
     root = ElementTree.fromstring(text)
-    named(root, whole.get_suptitle())
-    alone(root)
-    inked(root)
+    assert_titled(root, whole.get_suptitle())
+    assert_self_contained(root)
+    assert_colours_are_variables(root)
     assert len(text) < LARGEST_SVG
 
 
-def labelled(whole: Any) -> None:
+def assert_labelled(whole: Any) -> None:
     shown = [axes for axes in whole.axes if axes.get_visible()]
     assert shown
     for axes in shown:
@@ -164,14 +164,14 @@ def labelled(whole: Any) -> None:
         assert axes.get_ylabel() or whole.get_supylabel()
 
 
-def named(root: Any, title: str) -> None:
+def assert_titled(root: Any, title: str) -> None:
     assert (root.tag, root.get("role")) == (f"{SVG}svg", "img")
     assert root.find(f"{SVG}title").text == title
     assert root.get("aria-labelledby") == root.find(f"{SVG}title").get("id")
 
 
-def alone(root: Any) -> None:
-    """Hold an SVG against what it may contain: shapes, letters and its own pixels, and nothing from elsewhere."""
+def assert_self_contained(root: Any) -> None:
+    """Assert that an SVG holds only shapes, text and embedded pixels, and refers to nothing external."""
     for each in root.iter(f"{SVG}image"):
         picture = base64.b64decode(each.attrib.pop("href").removeprefix("data:image/png;base64,"), validate=True)
         assert picture.startswith(b"\x89PNG")
@@ -184,16 +184,18 @@ def alone(root: Any) -> None:
     assert set(re.findall(r"url\(([^)]*)\)", inside)) <= {f"#{each}" for each in ids}
 
 
-def inked(root: Any) -> None:
-    """See that every ink is a variable that the style sheet sets."""
+def assert_colours_are_variables(root: Any) -> None:
+    """Assert that every colour is a variable that the style sheet sets."""
     looks = " ".join(each.get(key, "") for each in root.iter() for key in ("style", "fill", "stroke"))
     bare = re.sub(r"var\(--figure-\w+, #[0-9a-f]{6}\)", "", looks)
     assert "#" not in re.sub(r"url\(#[\w-]+\)", "", bare)
-    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(re.findall(r"--[\w-]+", plot_style.css()))
+    assert set(re.findall(r"--figure-\w+", looks)) - {"--figure-font"} <= set(
+        re.findall(r"--[\w-]+", figure_export.build_css())
+    )
 
 
-def test_the_style_sheet_has_every_ink_for_light_and_for_dark_pages():
-    light, dark = plot_style.css().split("@media screen and (prefers-color-scheme: dark)")
+def test_the_style_sheet_has_every_colour_for_light_and_for_dark_pages():
+    light, dark = figure_export.build_css().split("@media screen and (prefers-color-scheme: dark)")
     assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
     for sheet in (light, dark):
         ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
@@ -202,7 +204,7 @@ def test_the_style_sheet_has_every_ink_for_light_and_for_dark_pages():
 
 
 def luminance(ink: str) -> float:
-    """Return relative luminance as WCAG 2 defines it."""
+    """Return the relative luminance of a colour (WCAG 2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(ink)]
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
@@ -219,53 +221,53 @@ def test_ids_of_one_page_do_not_collide():
 
 def test_the_same_figure_is_the_same_text():
     found = numbers("binary")["weights"][1]
-    assert plot_style.svg(weights.draw(found)) == plot_style.svg(weights.draw(found))
+    assert figure_export.to_svg(weights.draw(found)) == figure_export.to_svg(weights.draw(found))
 
 
-def test_somebodys_words_stay_as_they_are():
+def test_names_with_markup_stay_text():
     text = "".join(ElementTree.fromstring(svg("strange names", "history")).itertext())
-    assert plot_style.cut("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
+    assert plot_style.shorten("<b>$x_1$ & 'co' #ffffff url(#x)</b>") in text
     assert "$x_1$" in text
 
 
-@pytest.mark.parametrize(("name", "figure"), [case for case in TO_DRAW if case[0] in stories.TASKS])
-def test_series_are_told_apart_without_colour(name, figure):
-    keys = drawn(name, figure).legends
+@pytest.mark.parametrize(("name", "figure"), [case for case in TO_DRAW if case[0] in datasets.TASKS])
+def test_series_are_distinct_without_colour(name, figure):
+    keys = draw(name, figure).legends
     for a, b in itertools.combinations(keys[0].legend_handles if keys else [], 2):
         apart = abs(grey(a) - grey(b)) >= 0.1
         assert apart or outline(a) != outline(b)
 
 
 def grey(handle: Any) -> float:
-    """Return how light a legend's handle is on white."""
-    ink = handle.get_facecolor() if hasattr(handle, "get_facecolor") else handle.get_color()
-    *_, alpha = ink if isinstance(ink, tuple) and len(ink) == 4 else (1.0,)
-    return alpha * luminance(ink[:3] if isinstance(ink, tuple) else ink) + 1 - alpha
+    """Return the lightness of a legend's handle on white."""
+    color = handle.get_facecolor() if hasattr(handle, "get_facecolor") else handle.get_color()
+    *_, alpha = color if isinstance(color, tuple) and len(color) == 4 else (1.0,)
+    return alpha * luminance(color[:3] if isinstance(color, tuple) else color) + 1 - alpha
 
 
 def outline(handle: Any) -> tuple[Any, ...]:
-    """Return what tells a handle from others beside its ink."""
+    """Return what distinguishes a handle beside its colour."""
     if hasattr(handle, "get_hatch"):
         return (handle.get_hatch(),)
     return handle.get_marker(), str(handle._dash_pattern), handle.get_linestyle()
 
 
-def test_looks_are_unlike_each_other():
-    looks = [plot_style.look(place) for place in range(35)]
+def test_series_styles_are_distinct():
+    looks = [plot_style.series_style(place) for place in range(35)]
     assert len({(look["color"], look["marker"], look["linestyle"]) for look in looks}) == 35
     assert len({look["marker"] for look in looks[:8]}) == 8
 
 
-def test_neighbouring_inks_differ_in_lightness():
-    light = [luminance(ink) for ink in plot_style.INKS]
+def test_neighbouring_colours_differ_in_lightness():
+    light = [luminance(ink) for ink in plot_style.PALETTE]
     assert min(contrast(a, b) for a, b in itertools.pairwise(light)) >= 1.4
 
 
-def test_a_png_is_small_and_stands_on_white():
-    raw = plot_style.png(drawn("binary", "roc"))
+def test_a_png_is_small_and_has_a_white_background():
+    raw = figure_export.to_png(draw("binary", "roc"))
     picture = Image.open(io.BytesIO(raw)).convert("RGBA")
     assert len(raw) < 150_000
-    assert picture.width == round(plot_style.WIDTH * plot_style.DPI)
+    assert picture.width == round(plot_style.WIDTH * figure_export.DPI)
     assert picture.getpixel((2, picture.height - 2)) == (255, 255, 255, 255)
 
 
@@ -273,99 +275,104 @@ def test_matplotlibs_settings_stay_as_they_were():
     with matplotlib.rc_context({"font.size": 33, "text.color": "red"}):
         before = dict(matplotlib.rcParams)
         whole = weights.draw(numbers("binary")["weights"][1])
-        plot_style.svg(whole)
+        figure_export.to_svg(whole)
         assert dict(matplotlib.rcParams) == before
-        assert whole.axes[0].xaxis.label.get_color() == plot_style.INK
+        assert whole.axes[0].xaxis.label.get_color() == plot_style.TEXT_COLOR
 
 
-def test_the_list_of_figures_is_light_and_drawing_leaves_pyplot_alone():
+def test_the_registry_imports_nothing_heavy_and_drawing_does_not_import_pyplot():
     code = (
-        "import sys\nfrom workbench.report import figures\nassert len(figures.names()) == 18\n"
+        "import sys\nfrom pathlib import Path\nfrom workbench.report import figures\n"
+        "files = Path(figures.__file__).parent.glob('*.py')\n"
+        "assert sorted(figures.list_names()) == sorted(file.stem for file in files if file.stem != '__init__')\n"
         "assert 'matplotlib' not in sys.modules and 'numpy' not in sys.modules\n"
         "from workbench.report.figures import weights\n"
-        "drawn = weights.draw(weights.Weights(('a', 'b'), (0.6, 0.4), None, ''))\n"
-        "from workbench.report import drawing\ndrawing.svg(drawn)\ndrawing.png(drawn)\n"
+        "figure = weights.draw(weights.MemberWeights(('a', 'b'), (0.6, 0.4), None, ''))\n"
+        "from workbench.report import figure_export\nfigure_export.to_svg(figure)\nfigure_export.to_png(figure)\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_figures_can_be_chosen():
-    assert [entry.name for entry, _ in figures.draw_figures(story("binary"), ("weights", "history"))] == [
+def test_figures_can_be_selected():
+    assert [entry.name for entry, _ in figures.draw_figures(report_data("binary"), ("weights", "history"))] == [
         "history",
         "weights",
     ]
-    assert set(figures.names("study")) | set(figures.names("ensemble")) == set(figures.names())
+    assert set(figures.list_names("study")) | set(figures.list_names("ensemble")) == set(figures.list_names())
 
 
-def test_captions_say_what_was_left_out():
+def test_captions_say_what_is_left_out():
     entry, found = numbers("binary")["history"]
     assert found.note
     assert entry.caption.endswith(found.note)
 
 
 @pytest.mark.slow
-def test_a_crowd_is_drawn_small_and_quickly():
-    shown = {entry.name: (entry, plot_style.svg(whole)) for entry, whole in figures.draw_figures(stories.crowd())}
-    assert set(shown) == set(figures.names()) - OF_VALUES
+def test_figures_of_a_large_study_are_small():
+    shown = {
+        entry.name: (entry, figure_export.to_svg(whole))
+        for entry, whole in figures.draw_figures(datasets.large_study())
+    }
+    assert set(shown) == set(figures.list_names()) - REGRESSION
     assert max(len(text) for _, text in shown.values()) < LARGEST_SVG
     for left in ("families", "hyperparameter"):
         assert any(left in entry.caption for entry, _ in shown.values())
     assert "10 of 30 classes" in shown["confusion"][0].caption
 
 
-# What is computed, held against an independent calculation.
+# Numbers against an independent calculation.
 
 
 def test_history_has_the_best_so_far_of_each_family():
-    told = story("binary")
-    for line in history.compute(told).lines:
-        own = sorted((told.ended[row.key], row.score) for row in told.complete if row.family == line.family)
+    data = report_data("binary")
+    for line in history.compute(data).lines:
+        own = sorted((data.end_times[row.key], row.score) for row in data.complete_trials if row.family == line.family)
         assert [(a, b) for a, b in zip(line.seconds, line.scores, strict=True)] == own
         assert line.best.tolist() == [min(score for _, score in own[: place + 1]) for place in range(len(own))]
 
 
 def test_history_of_a_metric_to_maximise_rises():
-    lines = history.compute(story("multiclass")).lines
+    lines = history.compute(report_data("multiclass")).lines
     assert all((np.diff(line.best) >= 0).all() for line in lines)
-    assert lines[0].best[-1] == story("multiclass").complete[0].score
+    assert lines[0].best[-1] == report_data("multiclass").complete_trials[0].score
 
 
-def test_importances_are_the_storys_largest_first():
-    told = story("binary")
-    for family, shares in importances.compute(told).families.items():
-        assert dict(shares) == told.importances[family]
+def test_importances_are_those_of_the_data_largest_first():
+    data = report_data("binary")
+    for family, shares in importances.compute(data).families.items():
+        assert dict(shares) == data.importances[family]
         assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
 def test_slices_hold_values_and_scores_of_the_trials():
-    told = story("no ensemble")
-    for panel in slices.compute(told).panels:
-        rows = sorted(told.scored[panel.family], key=lambda row: row.number)
-        values = [panel.choices[int(value)] if panel.choices else value for value in panel.values]
-        assert values == [row.hyperparameters[panel.name] for row in rows]
-        assert panel.scores.tolist() == [row.score for row in rows]
-        assert panel.wide == (panel.name == "rate")
+    data = report_data("no ensemble")
+    for each in slices.compute(data).slices:
+        rows = sorted(data.complete_by_family[each.family], key=lambda row: row.number)
+        values = [each.choices[int(value)] if each.choices else value for value in each.values]
+        assert values == [row.hyperparameters[each.name] for row in rows]
+        assert each.scores.tolist() == [row.score for row in rows]
+        assert each.log_axis == (each.name == "rate")
 
 
 def test_fold_scores_are_those_of_the_best_trials_and_the_members():
-    told = story("binary")
-    found = {each.name: each for each in fold_scores.compute(told).trials}
-    members = {member["name"] for member in told.ensemble["members"]}
-    assert members >= {name for name, each in found.items() if each.member}
-    for row in told.complete:
+    data = report_data("binary")
+    found = {each.name: each for each in fold_scores.compute(data).trials}
+    members = {member.name for member in data.ensemble.members}
+    assert members >= {name for name, each in found.items() if each.is_member}
+    for row in data.complete_trials:
         each = found.get(row.name)
         if each is not None:
             assert each.scores.tolist() == row.fold_scores
             assert each.std == pytest.approx(row.std)
-    assert any(each.member for each in found.values())
+    assert any(each.is_member for each in found.values())
 
 
 def test_a_learning_curves_mean_keeps_the_last_loss_of_folds_that_ended():
-    told = story("binary")
-    for trial in curves.compute(told).trials:
+    data = report_data("binary")
+    for trial in curves.compute(data).trials:
         epochs, means = trial.means["val_loss"]
-        folds = [curve["val_loss"] for curve in told.curves[trial.name].values()]
+        folds = [curve["val_loss"] for curve in data.curves[trial.name].values()]
         assert len(epochs) == sorted(len(each) for each in folds)[len(folds) // 2]
         padded = [[each[min(i, len(each) - 1)] for i in range(len(epochs))] for each in folds]
         assert means == pytest.approx(np.mean(padded, axis=0))
@@ -373,37 +380,38 @@ def test_a_learning_curves_mean_keeps_the_last_loss_of_folds_that_ended():
 
 def test_a_long_learning_curve_is_thinned_and_keeps_its_lowest_point():
     losses = np.abs(np.arange(5000) - 1777.0) + 1
-    told = dataclasses.replace(story("binary"), curves={"mlp #1": {(0, 0): {"val_loss": losses.tolist()}}})
-    epochs, means = curves.compute(told).trials[0].means["val_loss"]
+    data = dataclasses.replace(report_data("binary"), curves={"mlp #1": {(0, 0): {"val_loss": losses.tolist()}}})
+    epochs, means = curves.compute(data).trials[0].means["val_loss"]
     assert len(epochs) < 200
     assert epochs[means.argmin()] == 1778
     assert epochs[-1] == 5000
 
 
-def test_losses_that_are_no_numbers_are_left_out():
+def test_losses_that_are_not_finite_are_left_out():
     broken = {(0, 0): {"epoch": [0, 1, 2], "loss": [1.0, float("nan"), 0.5], "val_loss": [float("inf")] * 3}}
-    told = dataclasses.replace(story("binary"), curves={"mlp #1": broken, "mlp #2": {(0, 0): {}}})
-    (trial,) = curves.compute(told).trials
+    data = dataclasses.replace(report_data("binary"), curves={"mlp #1": broken, "mlp #2": {(0, 0): {}}})
+    (trial,) = curves.compute(data).trials
     assert trial.means["loss"][1].tolist() == [1.0, 0.5]
     assert "val_loss" not in trial.means
 
 
 @pytest.mark.parametrize("name", ["binary", "multiclass"])
-def test_the_front_is_of_the_trials_that_no_other_beats(name):
-    told = story(name)
-    front = {each for each, _, _ in pareto.compute(told).front}
-    for row in told.complete:
+def test_the_front_holds_the_trials_that_no_other_beats(name):
+    data = report_data(name)
+    front = {each for each, _, _ in pareto.compute(data).front}
+    for row in data.complete_trials:
         beaten = any(
-            other.seconds <= row.seconds and told.sign * other.score < told.sign * row.score for other in told.complete
+            other.seconds <= row.seconds and data.sign * other.score < data.sign * row.score
+            for other in data.complete_trials
         )
         assert (row.name in front) != beaten
 
 
 def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():
-    told = story("binary")
-    found = endings.compute(told)
+    data = report_data("binary")
+    found = endings.compute(data)
     assert np.sum(list(found.families.values()), axis=0).tolist() == [
-        sum(row.state == state for row in told.trials) for state in ("complete", "pruned", "failed")
+        sum(row.state == state for row in data.trials) for state in ("complete", "pruned", "failed")
     ]
     assert {(state, reason) for state, reason, _ in found.reasons} == {
         ("pruned", "pruned in fold 1"),
@@ -411,47 +419,46 @@ def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():
     }
 
 
-def test_weights_are_the_documents_heaviest_first():
-    told = story("binary")
-    found = weights.compute(told)
+def test_weights_are_those_of_the_ensemble_heaviest_first():
+    data = report_data("binary")
+    found = weights.compute(data)
     assert sum(found.weights) == pytest.approx(1)
     assert list(found.weights) == sorted(found.weights, reverse=True)
-    assert dict(zip(found.names, found.spread, strict=True)) == {
-        member["name"]: member["weight_se"] for member in told.ensemble["members"]
+    assert dict(zip(found.names, found.standard_errors, strict=True)) == {
+        member.name: member.weight_se for member in data.ensemble.members
     }
 
 
-def test_contributions_are_what_the_metric_loses_largest_first():
-    told = story("regression")
-    found = contribution.compute(told)
-    assert list(found.gains) == sorted(found.gains, reverse=True)
-    document = {each["name"]: each["contribution"] for each in told.ensemble["diversity"]["members"]}
-    assert dict(zip(found.names, found.gains, strict=True)) == document
+def test_contributions_are_those_of_the_ensemble_largest_first():
+    data = report_data("regression")
+    found = contribution.compute(data)
+    assert list(found.contributions) == sorted(found.contributions, reverse=True)
+    contributions = {each.name: each.contribution for each in data.ensemble.diversity.members}
+    assert dict(zip(found.names, found.contributions, strict=True)) == contributions
 
 
-def test_a_dot_tells_a_members_weight_for_each_target_beside_the_mean():
-    told = story("binary")
-    document = dict(told.ensemble)
+def test_dots_show_a_members_weight_for_each_target():
+    data = report_data("binary")
     parts = {"sold": 0.1, "price": 0.9}
-    document["members"] = [{**member, "weights": parts} for member in document["members"]]
-    found = weights.compute(replace(told, ensemble={**document, "weights": "target"}))
-    assert found.apart == ((0.1, 0.9),) * len(found.names)
+    members = tuple(replace(member, output_weights=parts) for member in data.ensemble.members)
+    found = weights.compute(replace(data, ensemble=replace(data.ensemble, members=members, weighting="target")))
+    assert found.output_weights == ((0.1, 0.9),) * len(found.names)
     assert "A dot is the weight for one target" in found.note
     assert (
         max(line.get_xdata().max() for line in weights.draw(found).axes[0].lines if len(line.get_xdata()) == 2) == 0.9
     )
-    assert weights.compute(told).apart == ()
+    assert weights.compute(data).output_weights == ()
 
 
 def test_error_correlation_is_that_of_the_members_errors():
-    told = story("regression")
-    found = error_correlation.compute(told)
-    errors = [told.members[name] - told.y for name in found.names]
+    data = report_data("regression")
+    found = error_correlation.compute(data)
+    errors = [data.member_oof[name] - data.y for name in found.names]
     assert found.matrix == pytest.approx(np.corrcoef(errors))
     assert 0 <= found.low <= found.matrix.min()
 
 
-def test_correlations_below_nought_are_drawn_apart():
+def test_negative_correlations_are_hatched():
     found = error_correlation.ErrorCorrelation(("a", "b"), np.array([[1, -0.5], [-0.5, 1]]), "m", "")
     whole = error_correlation.draw(found)
     assert found.low == 0
@@ -469,10 +476,12 @@ def test_many_members_with_long_names_fit(draw):
         ),
         "weights": lambda: weights.draw(weights.MemberWeights(names, tuple(map(abs, gains)), (0.02,) * 25, "")),
         "contribution": lambda: contribution.draw(
-            contribution.Contribution(names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", "")
+            contribution.MemberContributions(
+                names, gains, (True, False) * 12 + (True,), "a_metric_with_a_long_name", ""
+            )
         ),
     }[draw]()
-    text = plot_style.svg(whole)
+    text = figure_export.to_svg(whole)
     assert len(text) < LARGEST_SVG
     width, height = whole.bbox.width, whole.bbox.height
     for axes in whole.axes:
@@ -487,53 +496,53 @@ def test_many_members_with_long_names_fit(draw):
 def test_confusion_of_two_classes_is_at_the_ensembles_threshold(threshold):
     from sklearn.metrics import confusion_matrix
 
-    told = story("binary")
-    told = dataclasses.replace(told, ensemble={**told.ensemble, "threshold": threshold})
-    found = confusion.compute(told)
-    labels = told.oof >= (0.5 if threshold is None else threshold)
-    assert found.counts.tolist() == confusion_matrix(told.y, labels).tolist()
-    assert found.shares == pytest.approx(confusion_matrix(told.y, labels, normalize="true"))
+    data = report_data("binary")
+    data = dataclasses.replace(data, ensemble=replace(data.ensemble, threshold=threshold))
+    found = confusion.compute(data)
+    labels = data.oof >= (0.5 if threshold is None else threshold)
+    assert found.counts.tolist() == confusion_matrix(data.y, labels).tolist()
+    assert found.shares == pytest.approx(confusion_matrix(data.y, labels, normalize="true"))
     assert ("0.2" in found.note) == (threshold is not None)
 
 
-def test_confusion_of_many_classes_shows_those_that_are_confused_most():
+def test_confusion_of_many_classes_shows_the_most_confused():
     from sklearn.metrics import confusion_matrix
 
-    told = stories.crowd()
-    found = confusion.compute(told)
-    whole = confusion_matrix(told.y, told.oof.argmax(axis=1))
-    shown = [told.question.classes.index(name) for name in found.classes]
+    data = datasets.large_study()
+    found = confusion.compute(data)
+    whole = confusion_matrix(data.y, data.oof.argmax(axis=1))
+    shown = [data.study.classes.index(name) for name in found.classes]
     assert found.counts.tolist() == whole[np.ix_(shown, shown)].tolist()
     errors = whole.sum(0) + whole.sum(1) - 2 * np.diag(whole)
     assert errors[shown].min() >= np.delete(errors, shown).max()
     assert found.shares == pytest.approx(
-        confusion_matrix(told.y, told.oof.argmax(1), normalize="true")[np.ix_(shown, shown)]
+        confusion_matrix(data.y, data.oof.argmax(1), normalize="true")[np.ix_(shown, shown)]
     )
 
 
 def test_roc_of_two_classes_is_scikit_learns():
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    told = story("binary")
-    own, *others = roc.compute(told).curves
+    data = report_data("binary")
+    own, *others = roc.compute(data).curves
     assert own.name == "ensemble"
-    assert [each.name for each in others] == list(told.members)[:3]
-    for each, oof in [(own, told.oof), *((each, told.members[each.name]) for each in others)]:
-        assert each.area == pytest.approx(roc_auc_score(told.y, oof))
-        known = set(zip(*roc_curve(told.y, oof, drop_intermediate=False)[:2], strict=True))
+    assert [each.name for each in others] == list(data.member_oof)[:3]
+    for each, oof in [(own, data.oof), *((each, data.member_oof[each.name]) for each in others)]:
+        assert each.area == pytest.approx(roc_auc_score(data.y, oof))
+        known = set(zip(*roc_curve(data.y, oof, drop_intermediate=False)[:2], strict=True))
         assert set(zip(each.false_positive, each.true_positive, strict=True)) <= known
 
 
 def test_roc_of_more_classes_is_scikit_learns_one_against_rest():
     from sklearn.metrics import roc_auc_score
 
-    told = story("multiclass")
-    whole, *classes = roc.compute(told).curves
-    assert whole.area == pytest.approx(roc_auc_score(told.y, told.oof, multi_class="ovr"))
+    data = report_data("multiclass")
+    whole, *classes = roc.compute(data).curves
+    assert whole.area == pytest.approx(roc_auc_score(data.y, data.oof, multi_class="ovr"))
     assert np.trapezoid(whole.true_positive, whole.false_positive) == pytest.approx(whole.area, abs=0.01)
     for each in classes:
-        index = told.question.classes.index(each.name)
-        assert each.area == pytest.approx(roc_auc_score(told.y == index, told.oof[:, index]))
+        index = data.study.classes.index(each.name)
+        assert each.area == pytest.approx(roc_auc_score(data.y == index, data.oof[:, index]))
     assert [each.area for each in classes] == sorted(each.area for each in classes)
 
 
@@ -541,12 +550,12 @@ def test_roc_of_more_classes_is_scikit_learns_one_against_rest():
 def test_precision_and_recall_are_scikit_learns(name):
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
-    told = story(name)
-    for each in precision_recall.compute(told).curves:
-        positive, score = told.y == 1, {"ensemble": told.oof, **told.members}.get(each.name)
+    data = report_data(name)
+    for each in precision_recall.compute(data).curves:
+        positive, score = data.y == 1, {"ensemble": data.oof, **data.member_oof}.get(each.name)
         if name == "multiclass":
-            index = told.question.classes.index(each.name)
-            positive, score = told.y == index, told.oof[:, index]
+            index = data.study.classes.index(each.name)
+            positive, score = data.y == index, data.oof[:, index]
         assert each.average_precision == pytest.approx(average_precision_score(positive, score))
         assert each.prevalence == pytest.approx(positive.mean())
         precision, recall, _ = precision_recall_curve(positive, score)
@@ -556,12 +565,12 @@ def test_precision_and_recall_are_scikit_learns(name):
 
 
 def test_a_class_that_never_occurs_has_no_curve():
-    told = story("multiclass")
-    some = told.y != 3
-    told = dataclasses.replace(told, y=told.y[some], oof=told.oof[some])
-    assert set(ranking.of_classes(told)) == set(range(10)) - {3}
-    assert "class 3" not in {each.name for each in precision_recall.compute(told).curves}
-    alone = dataclasses.replace(story("binary"), y=np.zeros_like(story("binary").y))
+    data = report_data("multiclass")
+    some = data.y != 3
+    data = dataclasses.replace(data, y=data.y[some], oof=data.oof[some])
+    assert set(ranking.rank_classes(data)) == set(range(10)) - {3}
+    assert "class 3" not in {each.name for each in precision_recall.compute(data).curves}
+    alone = dataclasses.replace(report_data("binary"), y=np.zeros_like(report_data("binary").y))
     assert roc.compute(alone) is None
     assert precision_recall.compute(alone) is None
 
@@ -570,14 +579,14 @@ def test_a_class_that_never_occurs_has_no_curve():
 def test_calibration_is_scikit_learns(name):
     from sklearn.calibration import calibration_curve
 
-    told = story(name)
-    found = calibration.compute(told)
-    probability = told.oof if name == "binary" else told.oof.max(axis=1)
-    hit = told.y == (1 if name == "binary" else told.oof.argmax(axis=1))
+    data = report_data(name)
+    found = calibration.compute(data)
+    probability = data.oof if name == "binary" else data.oof.max(axis=1)
+    hit = data.y == (1 if name == "binary" else data.oof.argmax(axis=1))
     observed, predictions = calibration_curve(hit, probability.clip(0, 1), n_bins=10, strategy="quantile")
     assert found.observed == pytest.approx(observed)
     assert found.predicted == pytest.approx(predictions)
-    assert found.counts.sum() == found.columns.sum() == len(told.y)
+    assert found.counts.sum() == found.histogram.sum() == len(data.y)
     assert (found.low <= found.observed).all()
     assert (found.observed <= found.high).all()
 
@@ -585,100 +594,102 @@ def test_calibration_is_scikit_learns(name):
 def test_the_intervals_of_calibration_are_wilsons():
     from scipy.stats import binomtest
 
-    found = calibration.compute(story("binary"))
+    found = calibration.compute(report_data("binary"))
     hits = (found.observed * found.counts).round().astype(int)
     known = [binomtest(int(k), int(n)).proportion_ci(method="wilson") for k, n in zip(hits, found.counts, strict=True)]
     assert found.low == pytest.approx([each.low for each in known], abs=1e-4)
     assert found.high == pytest.approx([each.high for each in known], abs=1e-4)
 
 
-def test_rows_that_were_predicted_again_do_not_narrow_the_intervals():
-    told = story("binary")
-    twice = dataclasses.replace(told, y=np.tile(told.y, 2), oof=np.tile(told.oof, 2))
-    once, again = calibration.compute(told), calibration.compute(twice)
+def test_repeated_predictions_do_not_narrow_the_intervals():
+    data = report_data("binary")
+    twice = dataclasses.replace(data, y=np.tile(data.y, 2), oof=np.tile(data.oof, 2))
+    once, again = calibration.compute(data), calibration.compute(twice)
     assert again.high - again.low == pytest.approx(once.high - once.low, rel=0.15)
 
 
-def test_ranks_are_not_taken_for_probabilities():
-    told = story("binary")
-    assert calibration.compute(dataclasses.replace(told, ensemble={**told.ensemble, "method": "rank"})) is None
+def test_ranks_have_no_calibration():
+    data = report_data("binary")
+    assert calibration.compute(dataclasses.replace(data, ensemble=replace(data.ensemble, method="rank"))) is None
 
 
 def test_predictions_and_residuals_are_the_rows():
-    told = story("regression")
-    found, off = predicted.compute(told), residuals.compute(told)
-    assert found.rows.x.tolist() == told.y.tolist()
-    assert found.rows.y.tolist() == told.oof.tolist()
-    assert off.rows.y == pytest.approx(told.oof - told.y)
-    assert off.columns.sum() == len(told.y)
+    data = report_data("regression")
+    found, off = predicted.compute(data), residuals.compute(data)
+    assert found.rows.x.tolist() == data.y.tolist()
+    assert found.rows.y.tolist() == data.oof.tolist()
+    assert off.rows.y == pytest.approx(data.oof - data.y)
+    assert off.histogram.sum() == len(data.y)
 
 
 def test_the_band_of_residuals_holds_the_middle_four_fifths():
     rng = np.random.default_rng(0)
     oof = rng.uniform(0, 10, 24_000)
-    told = dataclasses.replace(story("regression"), y=oof - rng.normal(1, 2, len(oof)), oof=oof)
-    low, middle, high = residuals.compute(told).quantiles
+    data = dataclasses.replace(report_data("regression"), y=oof - rng.normal(1, 2, len(oof)), oof=oof)
+    low, middle, high = residuals.compute(data).quantiles
     assert middle == pytest.approx(1, abs=0.2)
     assert high - low == pytest.approx(2 * 2 * 1.2816, abs=0.4)
 
 
 def test_many_rows_are_counted_in_cells():
     rng = np.random.default_rng(0)
-    y = rng.lognormal(3, 1.5, MOST_POINTS + 1)
-    told = dataclasses.replace(story("regression"), y=y, oof=y * rng.lognormal(0, 0.2, len(y)))
-    found = predicted.compute(told)
+    y = rng.lognormal(3, 1.5, MAX_POINTS + 1)
+    data = dataclasses.replace(report_data("regression"), y=y, oof=y * rng.lognormal(0, 0.2, len(y)))
+    found = predicted.compute(data)
     assert found.rows.counts.sum() == len(y)
-    assert found.wide
+    assert found.log_axes
     assert "1,001 rows" in found.note
-    assert len(plot_style.svg(predicted.draw(found))) < LARGEST_SVG
+    assert len(figure_export.to_svg(predicted.draw(found))) < LARGEST_SVG
 
 
-def test_a_cloud_of_one_value_has_room():
-    cloud = gather(np.full(2000, 3.0), np.zeros(2000))
-    assert cloud.counts.sum() == 2000
-    assert cloud.x_edges[0] < 3 < cloud.x_edges[-1]
+def test_a_constant_value_has_a_range():
+    binned = bin_rows(np.full(2000, 3.0), np.zeros(2000))
+    assert binned.counts.sum() == 2000
+    assert binned.x_edges[0] < 3 < binned.x_edges[-1]
 
 
-def test_a_window_shows_the_best_and_leaves_out_what_is_far():
+def test_limits_hold_the_best_scores_and_exclude_outliers():
     scores = [0.1, 0.11, 0.12, 0.13, 0.7]
-    assert choose_limits(scores, 1).within(scores).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).contains(scores).tolist() == [True] * 4 + [False]
     high = [-score for score in scores]
-    assert choose_limits(high, -1).within(high).tolist() == [True] * 4 + [False]
-    assert choose_limits(scores, 1).clipped([0.7]).tolist() == [0.13]
+    assert choose_limits(high, -1).contains(high).tolist() == [True] * 4 + [False]
+    assert choose_limits(scores, 1).clip([0.7]).tolist() == [0.13]
 
 
 @pytest.mark.parametrize("scores", [[0.5], [0.5, 0.5], [0.1, 0.2, 0.3], [1, 1, 1, 1, 2]])
-def test_a_window_of_few_or_like_scores_shows_them(scores):
-    assert choose_limits(scores, 1).within(scores).all()
+def test_limits_of_few_or_similar_scores_hold_all(scores):
+    assert choose_limits(scores, 1).contains(scores).all()
 
 
 def test_a_thinned_curve_keeps_its_ends_and_its_shape():
     rng = np.random.default_rng(0)
     positive = rng.random(50_000) < 0.3
-    whole = ranking.Ranking.of(positive, positive * 0.5 + rng.random(50_000))
+    whole = ranking.Ranking.from_predictions(positive, positive * 0.5 + rng.random(50_000))
     x, y = ranking.thin_points(*whole.roc())
-    assert len(x) <= ranking.MOST_POINTS + 1
+    assert len(x) <= ranking.MAX_POINTS + 1
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(whole.area(), abs=1e-3)
 
 
-@pytest.mark.parametrize(("text", "most", "told"), [("short", 9, "short"), ("a long name", 8, "a lon…me"), (7, 9, "7")])
-def test_long_names_lose_their_middle(text, most, told):
-    assert plot_style.cut(text, most) == told
-    assert len(plot_style.cut(text, most)) <= most
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"), [("short", 9, "short"), ("a long name", 8, "a lon…me"), (7, 9, "7")]
+)
+def test_long_names_lose_their_middle(text, limit, expected):
+    assert plot_style.shorten(text, limit) == expected
+    assert len(plot_style.shorten(text, limit)) <= limit
 
 
 @pytest.mark.parametrize(
     ("seconds", "unit"), [(5, "seconds"), (179, "seconds"), (600, "minutes"), (9000, "hours"), (4e5, "days")]
 )
-def test_time_is_told_in_a_unit_that_suits_it(seconds, unit):
-    assert plot_style.clock(seconds)[1] == unit
+def test_the_unit_of_time_fits_its_length(seconds, unit):
+    assert plot_style.choose_time_unit(seconds)[1] == unit
 
 
-def test_heat_lies_on_the_place_that_it_is_of():
-    told = story("multiclass")
-    seen = grad_cam.compute(told).members[0]
-    (name, look), *_ = told.looks.items()
+def test_heat_is_drawn_at_its_position():
+    data = report_data("multiclass")
+    seen = grad_cam.compute(data).members[0]
+    (name, inspection), *_ = data.image_inspections.items()
     assert seen.name == name
     heat = np.zeros((4, 3), np.float32)
     heat[3, 0] = 1
@@ -686,39 +697,39 @@ def test_heat_lies_on_the_place_that_it_is_of():
     assert len(orange) > 0
     assert orange[:, 0].min() > 56 * 0.7
     assert orange[:, 1].max() < 42 * 0.35
-    plain = grad_cam.overlay_heat(look.images[0], np.zeros((4, 3), np.float32))
+    plain = grad_cam.overlay_heat(inspection.images[0], np.zeros((4, 3), np.float32))
     assert (np.ptp(plain, axis=2) == 0).all()
 
 
-def test_small_images_are_enlarged_under_their_heat_without_becoming_others():
+def test_small_images_are_enlarged_without_other_changes():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
     found = grad_cam.overlay_heat(image, np.zeros((2, 2), np.float32))
     assert found.shape == (40, 40, 3)
     assert (np.diff(found[::5, ::5, 0].ravel().astype(int)) >= 0).all()
 
 
-def test_labels_of_heat_maps_say_what_an_image_was_taken_for_and_what_it_is():
-    told = story("multiclass")
-    labels = grad_cam.compute(told).members[0].labels
+def test_labels_of_heat_maps_give_the_predicted_and_the_true_class():
+    data = report_data("multiclass")
+    labels = grad_cam.compute(data).members[0].labels
     assert labels[0] == "class 0\n100.0%\n"
     assert labels[5] == "class 6\n50.0%\n✗ class 5"
 
 
 def test_heat_maps_are_of_the_heaviest_members_only():
-    told = story("multiclass")
-    found = grad_cam.compute(told)
-    heaviest = sorted(told.ensemble["members"], key=lambda member: -member["weight"])
-    assert [seen.name for seen in found.members] == [member["name"] for member in heaviest[:2]]
-    assert found.note == "The heaviest 2 of 3 members that are nets of convolutions are shown."
+    data = report_data("multiclass")
+    found = grad_cam.compute(data)
+    heaviest = sorted(data.ensemble.members, key=lambda member: -member.weight)
+    assert [each.name for each in found.members] == [member.name for member in heaviest[:2]]
+    assert found.note == "The heaviest 2 of 3 members that are convolutional nets are shown."
 
 
-def test_without_an_ensemble_no_net_is_looked_into():
-    told = dataclasses.replace(story("multiclass"), ensemble=None)
-    assert grad_cam.compute(told) is None
-    assert filters.compute(told) is None
+def test_without_an_ensemble_there_are_no_figures_of_nets():
+    data = dataclasses.replace(report_data("multiclass"), ensemble=None)
+    assert grad_cam.compute(data) is None
+    assert filters.compute(data) is None
 
 
 def test_filters_say_how_many_are_left_out():
-    found = filters.compute(story("regression"))
+    found = filters.compute(report_data("regression"))
     assert found.note == "6 more filters are not shown."
     assert [channels.shape[0] for channels in found.activations] == [8, 5]

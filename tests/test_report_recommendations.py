@@ -1,4 +1,4 @@
-"""What to do next: every rule where it speaks, and a study in which all of them are silent."""
+"""Recommendations: a study for every rule, and one in which no rule applies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.report import ReportData, StudyFacts
+from workbench.ensemble import EnsembleMember, EnsembleResult
+from workbench.ensemble.cross_fitting import Baseline
+from workbench.report import ReportData, StudyDescription
 from workbench.report.recommendations import recommend
 from workbench.search.storage import TrialRecord
 
-QUESTION = StudyFacts(
+STUDY = StudyDescription(
     "miniature", "y", "binary", "log_loss", "minimize", "train.csv", "table", 2000, None, "stratified, 5 folds × 1",
     "abc", families=("linear", "xgboost"), file="my study.yaml",
 )  # fmt: skip
@@ -23,125 +25,133 @@ TRIALS = 60
 BEST = 38
 
 
-def row(number: int, **known: Any) -> TrialRecord:
-    family = QUESTION.families[number % 2]
+def trial(number: int, **fields: Any) -> TrialRecord:
+    family = STUDY.families[number % 2]
     score = 0.2 if number == BEST else 0.3 + number / 1000
-    facts: dict[str, Any] = {"family": family, "score": score, "state": "complete", "reason": None} | known
+    known: dict[str, Any] = {"family": family, "score": score, "state": "complete", "reason": None} | fields
     return TrialRecord(
         run_id=f"run{number}", number=number, std=0.01, fold_scores=[0.3, 0.3], seconds=1.0,
-        hyperparameters={"depth": 5}, **facts,
+        hyperparameters={"depth": 5}, **known,
     )  # fmt: skip
 
 
-def study(rows: list[TrialRecord], **known: Any) -> ReportData:
+def build(trials: list[TrialRecord], **fields: Any) -> ReportData:
     """Return a study of trials in the order in which they ended."""
     ranks = {"complete": 0, "pruned": 1, "failed": 2}
-    ranked = sorted(rows, key=lambda each: (ranks[each.state], each.score or 0))
-    ended = {each.key: float(place) for place, each in enumerate(rows)}
-    told: dict[str, Any] = {"importances": {}, "curves": {}, "y": np.zeros(0), "fold": np.zeros(0)} | known
-    return ReportData(QUESTION, ranked, ended, **told)
+    ranked = sorted(trials, key=lambda each: (ranks[each.state], each.score or 0))
+    end_times = {each.key: float(second) for second, each in enumerate(trials)}
+    known: dict[str, Any] = {"importances": {}, "curves": {}, "y": np.zeros(0), "fold": np.zeros(0)} | fields
+    return ReportData(STUDY, ranked, end_times, **known)
 
 
 def baseline() -> TrialRecord:
-    return row(0, family="constant")
+    return trial(0, family="constant")
 
 
 @cache
-def calm() -> ReportData:
-    """A study that has been searched long enough, with an ensemble that is clearly better and says what is so."""
+def healthy_study() -> ReportData:
+    """Return a study with enough trials and an ensemble with a clear gain and calibrated probabilities."""
     rng = np.random.default_rng(1)
     oof = rng.random(2000)
     y = (rng.random(2000) < oof).astype(int)
-    rows = [baseline(), *(row(number) for number in range(1, TRIALS))]
-    members = [
-        {"name": f"{family} #1", "family": family, "weight": 0.5, "weight_se": 0.1, "run_id": family, "score": 0.3}
-        for family in QUESTION.families
-    ]
-    document = {
-        "metric": "log_loss", "method": "nelder_mead", "asked": "nelder_mead", "candidates": 40, "members": members,
-        "honest_score": 0.19, "honest_se": 0.004, "optimism": 0.001, "remark": None,
-        "rivals": {"best": {"gain": 0.02, "gain_se": 0.005, "score": 0.2, "honest_score": 0.21}},
-    }  # fmt: skip
-    places = {each.key: {"depth": 0.5} for each in rows}
-    return study(rows, y=y, fold=np.arange(2000) % 5, ensemble=document, oof=oof, members={}, places=places)
+    trials = [baseline(), *(trial(number) for number in range(1, TRIALS))]
+    members = tuple(EnsembleMember(family, family, f"{family} #1", 0.3, 0.5, 0.1) for family in STUDY.families)
+    ensemble = EnsembleResult(
+        method="nelder_mead", metric="log_loss", direction="minimize", score=0.189, members=members, candidates=40,
+        honest_score=0.19, honest_se=0.004, optimism=0.001, baselines={"best": Baseline(0.2, 0.21, 0.02, 0.005)},
+    )  # fmt: skip
+    positions = {each.key: {"depth": 0.5} for each in trials}
+    return build(trials, y=y, fold=np.arange(2000) % 5, ensemble=ensemble, oof=oof, relative_positions=positions)
 
 
-def changed(**document: Any) -> ReportData:
-    return replace(calm(), ensemble={**(calm().ensemble or {}), **document})
+def healthy_ensemble() -> EnsembleResult:
+    ensemble = healthy_study().ensemble
+    assert ensemble is not None
+    return ensemble
 
 
-def gaining(gain: float, error: float = 0.005) -> ReportData:
-    return changed(rivals={"best": {"gain": gain, "gain_se": error}})
+def with_ensemble(**fields: Any) -> ReportData:
+    return replace(healthy_study(), ensemble=replace(healthy_ensemble(), **fields))
 
 
-def ending(state: str, reason: str, every: int) -> ReportData:
-    made = [
-        row(number, state=state, score=None, reason=reason) if number % every == 0 else row(number)
-        for number in range(1, TRIALS)
-    ]
-    rest = calm()
-    return study([baseline(), *made], ensemble=rest.ensemble, oof=rest.oof, y=rest.y, places=rest.places)
+def with_gain(gain: float, error: float = 0.005) -> ReportData:
+    return with_ensemble(baselines={"best": Baseline(0.2, 0.21, gain, error)})
 
 
-def only(*rows: TrialRecord) -> ReportData:
-    return study([baseline(), *rows])
+def with_trials(trials: list[TrialRecord]) -> ReportData:
+    """Return the healthy study with other trials."""
+    other = healthy_study()
+    positions = other.relative_positions
+    return build([baseline(), *trials], ensemble=other.ensemble, oof=other.oof, y=other.y, relative_positions=positions)
 
 
-def best_at(number: int) -> ReportData:
-    made = [row(each, score=0.2 if each == number else 0.4) for each in range(1, TRIALS)]
-    rest = calm()
-    return study([baseline(), *made], ensemble=rest.ensemble, oof=rest.oof, y=rest.y, places=rest.places)
+def with_endings(state: str, reason: str, every: int) -> ReportData:
+    return with_trials(
+        [
+            trial(number, state=state, score=None, reason=reason) if number % every == 0 else trial(number)
+            for number in range(1, TRIALS)
+        ]
+    )
 
 
-def leaning() -> ReportData:
-    members = [
-        {**each, "weight": weight} for each, weight in zip(calm().ensemble["members"], (0.95, 0.05), strict=True)
-    ]
-    return changed(members=members)
+def only(*trials: TrialRecord) -> ReportData:
+    return build([baseline(), *trials])
 
 
-def at_edge(place: float) -> ReportData:
-    return replace(calm(), places={key: {"depth": place} for key in calm().places})
+def with_best_at(number: int) -> ReportData:
+    return with_trials([trial(each, score=0.2 if each == number else 0.4) for each in range(1, TRIALS)])
 
 
-def sure_of_itself() -> ReportData:
-    """An ensemble whose probabilities are further from a half than the truth is."""
-    oof = calm().oof
-    return replace(calm(), oof=np.clip(0.5 + 1.6 * (oof - 0.5), 0.001, 0.999))
+def with_dominant_family() -> ReportData:
+    pairs = zip(healthy_ensemble().members, (0.95, 0.05), strict=True)
+    return with_ensemble(members=tuple(replace(member, weight=weight) for member, weight in pairs))
 
 
-SPEAKING: dict[str, tuple[Callable[[], ReportData], str, str]] = {
+def at_boundary(position: float) -> ReportData:
+    positions = {key: {"depth": position} for key in healthy_study().relative_positions}
+    return replace(healthy_study(), relative_positions=positions)
+
+
+def overconfident() -> ReportData:
+    """Return a study whose probabilities are further from 0.5 than the observed frequencies."""
+    oof = healthy_study().oof
+    return replace(healthy_study(), oof=np.clip(0.5 + 1.6 * (oof - 0.5), 0.001, 0.999))
+
+
+CASES: dict[str, tuple[Callable[[], ReportData], str, str]] = {
     "nothing but the baseline": (only, "Let it run", "workbench run 'my study.yaml' --minutes 10"),
-    "out of time": (lambda: ending("failed", "out of time: 9 s", 3), "Give trials more time", "trial_seconds"),
-    "out of memory": (lambda: ending("failed", "out of memory", 3), "Trials need more memory", "workers: 1"),
-    "errors": (lambda: ending("failed", "ValueError: <b>", 3), "Find out why trials fail", "workbench ui"),
-    "all failed": (lambda: only(row(1, state="failed", score=None)), "Find out why trials fail", "workbench ui"),
-    "never reached": (
-        lambda: replace(calm(), question=replace(QUESTION, families=(*QUESTION.families, "mlp"))),
+    "out of time": (lambda: with_endings("failed", "out of time: 9 s", 3), "Give trials more time", "trial_seconds"),
+    "out of memory": (lambda: with_endings("failed", "out of memory", 3), "Trials need more memory", "workers: 1"),
+    "errors": (lambda: with_endings("failed", "ValueError: <b>", 3), "Find out why trials fail", "workbench ui"),
+    "all failed": (lambda: only(trial(1, state="failed", score=None)), "Find out why trials fail", "workbench ui"),
+    "unsearched family": (
+        lambda: replace(healthy_study(), study=replace(STUDY, families=(*STUDY.families, "mlp"))),
         "Reach every family", "workbench run",
     ),
-    "no ensemble": (lambda: replace(calm(), ensemble=None, oof=None), "Make an ensemble", "workbench ensemble"),
-    "behind the best single": (lambda: gaining(-0.01), "Take the best single model", "--method best"),
-    "gain in the noise": (lambda: gaining(0.002), "Measure more finely", "folds: 5, repeats: 3"),
-    "optimism": (lambda: changed(optimism=0.01), "Do not trust the ensemble's own score", "--members 2"),
-    "one family carries it": (leaning, "Add families unlike those you have", "families: [linear, xgboost, "),
-    "few trials": (lambda: only(row(1), row(2), row(3)), "Search for longer", "--trials 25"),
-    "still improving": (lambda: best_at(55), "It is still getting better", "--trials 90"),
-    "levelled off": (lambda: best_at(5), "The search has levelled off", "workbench folds"),
-    "upper edge": (lambda: at_edge(1.0), "Widen the range of depth", "widen it upward"),
-    "lower edge": (lambda: at_edge(0.01), "Widen the range of depth", "widen it downward"),
-    "pruned": (lambda: ending("pruned", "pruned after fold 0", 1), "Prune less", "pruner: "),
-    "sure of itself": (sure_of_itself, "Probabilities are off", "--method stack"),
+    "no ensemble": (
+        lambda: replace(healthy_study(), ensemble=None, oof=None), "Make an ensemble", "workbench ensemble",
+    ),
+    "behind the best model": (lambda: with_gain(-0.01), "Take the best single model", "--method best"),
+    "gain in the noise": (lambda: with_gain(0.002), "Measure more finely", "folds: 5, repeats: 3"),
+    "optimism": (lambda: with_ensemble(optimism=0.01), "Do not trust the ensemble's own score", "--members 2"),
+    "dominant family": (with_dominant_family, "Add families unlike those you have", "families: [linear, xgboost, "),
+    "few trials": (lambda: only(trial(1), trial(2), trial(3)), "Search for longer", "--trials 25"),
+    "still improving": (lambda: with_best_at(55), "It is still getting better", "--trials 90"),
+    "plateau": (lambda: with_best_at(5), "The search has levelled off", "workbench folds"),
+    "upper boundary": (lambda: at_boundary(1.0), "Widen the range of depth", "widen it upward"),
+    "lower boundary": (lambda: at_boundary(0.01), "Widen the range of depth", "widen it downward"),
+    "pruned": (lambda: with_endings("pruned", "pruned after fold 0", 1), "Prune less", "pruner: "),
+    "overconfident": (overconfident, "Probabilities are off", "--method stack"),
 }  # fmt: skip
 
 
-def test_where_all_is_well_nothing_is_said() -> None:
-    assert recommend(calm()) == []
+def test_a_healthy_study_has_no_recommendation() -> None:
+    assert recommend(healthy_study()) == []
 
 
-@pytest.mark.parametrize("case", SPEAKING)
-def test_a_rule_speaks_with_a_reason_and_something_to_do(case: str) -> None:
-    make, title, line = SPEAKING[case]
+@pytest.mark.parametrize("case", CASES)
+def test_a_rule_gives_a_reason_and_a_line(case: str) -> None:
+    make, title, line = CASES[case]
     found = {each.title: each for each in recommend(make())}
     assert title in found, list(found)
     assert line in found[title].line
@@ -149,12 +159,12 @@ def test_a_rule_speaks_with_a_reason_and_something_to_do(case: str) -> None:
     assert found[title].where
 
 
-def test_every_rule_is_heard_somewhere() -> None:
+def test_every_rule_is_covered() -> None:
     from workbench.report import recommendations as rules
 
     for rule in rules._RULES:
-        assert any(rule(make()) is not None for make, _, _ in SPEAKING.values()), rule.__name__
-        assert rule(calm()) is None
+        assert any(rule(make()) is not None for make, _, _ in CASES.values()), rule.__name__
+        assert rule(healthy_study()) is None
     assert len(rules._RULES) == 14
 
 
@@ -166,20 +176,20 @@ def test_every_rule_is_heard_somewhere() -> None:
         ("holdout, 1 folds × 1", "folds: {kind: stratified, folds: 5, repeats: 3}"),
     ],
 )
-def test_more_folds_are_asked_for_in_the_words_of_a_study_file(folds: str, line: str) -> None:
-    story = replace(gaining(0.002), question=replace(QUESTION, folds=folds))
+def test_more_folds_are_suggested_as_a_line_of_a_study_file(folds: str, line: str) -> None:
+    story = replace(with_gain(0.002), study=replace(STUDY, folds=folds))
     assert line in [each.line for each in recommend(story)]
 
 
-def test_rows_that_are_dealt_repeatedly_are_counted_once() -> None:
+def test_repeated_predictions_count_once() -> None:
     rng = np.random.default_rng(3)
     oof = rng.random(400)
     y = (rng.random(400) < np.clip(oof + rng.choice([-0.05, 0.05], 400), 0, 1)).astype(int)
-    once = replace(calm(), oof=oof, y=y, question=replace(QUESTION, rows=400))
+    once = replace(healthy_study(), oof=oof, y=y, study=replace(STUDY, rows=400))
     often = replace(once, oof=np.tile(oof, 30), y=np.tile(y, 30))
     assert [each.title for each in recommend(often)] == [each.title for each in recommend(once)]
 
 
-def test_advice_is_given_in_every_state_of_a_study() -> None:
-    assert recommend(study([])) != []
-    assert recommend(only(row(1, state="pruned", score=None)))[0].title == "Let it run"
+def test_an_empty_study_has_recommendations() -> None:
+    assert recommend(build([])) != []
+    assert recommend(only(trial(1, state="pruned", score=None)))[0].title == "Let it run"

@@ -49,9 +49,11 @@ def storage_in(folder: Path, **options: Any) -> TrialStorage:
 def finish(storage: TrialStorage, family: str, score: float) -> dict[str, Any]:
     """Run a trial without a model; return its hyperparameters."""
     active = storage.ask(family)
-    asked = {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in (DEPTH, RATE, KIND)}
-    active.finish(TrialResult(family, active.number, "complete", 1.0, asked, [score], score), f"run-{active.number}")
-    return asked
+    suggested = {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in (DEPTH, RATE, KIND)}
+    active.finish(
+        TrialResult(family, active.number, "complete", 1.0, suggested, [score], score), f"run-{active.number}"
+    )
+    return suggested
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def test_a_sampler_suggests_the_same_in_a_reopened_study(sampler: str, tmp_path:
     one = [finish(through, "x", float(i % 3)) for i in range(8)]
     two = [finish(storage_in(tmp_path / "b", sampler=sampler), "x", float(i % 3)) for i in range(8)]
     assert one == two
-    assert len({str(asked) for asked in one}) > 3
+    assert len({str(suggested) for suggested in one}) > 3
 
 
 def test_tpe_sees_the_best_and_the_latest_trials_of_a_long_history(tmp_path: Path) -> None:
@@ -114,13 +116,13 @@ def test_tpe_sees_the_best_and_the_latest_trials_of_a_long_history(tmp_path: Pat
 
 def test_an_exhaustive_sampler_tries_every_value_once_and_is_exhausted(tmp_path: Path) -> None:
     storage = storage_in(tmp_path, sampler="brute_force")
-    asked = set()
+    suggested = set()
     for _ in range(3):
         assert not storage.exhausted
         active = storage.ask("x")
-        asked.add(active.suggest(Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c"))))
+        suggested.add(active.suggest(Hyperparameter("kind", "categorical", "a", choices=("a", "b", "c"))))
         active.finish(TrialResult("x", active.number, "complete", 1.0, {}, [1.0], 1.0), "run")
-    assert asked == {"a", "b", "c"}
+    assert suggested == {"a", "b", "c"}
     assert storage.exhausted == {"x"}
 
 
@@ -212,12 +214,12 @@ def test_a_study_continues_after_choices_ranges_and_kinds_changed(sampler: str, 
     seen = []
     for _ in range(20):
         active = storage_in(tmp_path, sampler=sampler).ask("x")
-        asked = {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in changed}
-        assert asked == {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in changed}
-        active.finish(TrialResult("x", active.number, "complete", 1.0, asked, [1.0], 1.0), "run")
-        seen.append(asked)
-    assert {asked["kind"] for asked in seen} == {"a", "b", "c"}
-    assert max(asked["depth"] for asked in seen) > 10
+        suggested = {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in changed}
+        assert suggested == {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in changed}
+        active.finish(TrialResult("x", active.number, "complete", 1.0, suggested, [1.0], 1.0), "run")
+        seen.append(suggested)
+    assert {suggested["kind"] for suggested in seen} == {"a", "b", "c"}
+    assert max(suggested["depth"] for suggested in seen) > 10
     names = set(storage_in(tmp_path)._storage.get_all_trials(0)[-1].params)
     if sampler == "qmc":
         assert names == {"depth (whole, 2 to 40)", "rate (real, 0.01 to 1)", "kind {'a', 'b', 'c'}"}

@@ -186,14 +186,14 @@ def test_only_the_best_trials_of_a_long_history_are_evaluated() -> None:
 def run_trials(folder: Path, **options: Any) -> tuple[TrialStorage, list[int]]:
     """Run trials whose score is their depth; return their storage and the depths."""
     storage = TrialStorage(folder / "optuna.journal", "s", direction="minimize", **options)
-    asked = []
+    suggested = []
     for _ in range(30):
         active = storage.ask("x")
-        asked.append(int(active.suggest(DEPTH)))
+        suggested.append(int(active.suggest(DEPTH)))
         active.finish(
-            TrialResult("x", active.number, "complete", 1.0, {}, [asked[-1]], asked[-1]), f"run-{active.number}"
+            TrialResult("x", active.number, "complete", 1.0, {}, [suggested[-1]], suggested[-1]), f"run-{active.number}"
         )
-    return storage, asked
+    return storage, suggested
 
 
 def test_the_sampler_learns_from_the_objective_and_the_storage_keeps_the_score(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ def test_the_sampler_learns_from_the_objective_and_the_storage_keeps_the_score(t
     assert empty == shallow
     assert [each.score for each in sorted(storage.records(), key=lambda each: each.number)] == deep
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "replaced" / "optuna.journal"))
-    told = optuna.load_study(study_name="s/x", storage=optuna.storages.JournalStorage(backend))
-    assert [each.value for each in told.trials] == deep
+    stored = optuna.load_study(study_name="s/x", storage=optuna.storages.JournalStorage(backend))
+    assert [each.value for each in stored.trials] == deep
 
 
 def test_a_goal_that_the_sampler_cannot_learn_from_is_refused(tmp_path: Path) -> None:

@@ -102,10 +102,10 @@ def test_the_hyperparameter_that_determines_the_score_is_the_most_important(tmp_
         storage = storage_in(tmp_path / direction, direction=direction, sampler="random")
         for _ in range(60):
             active = storage.ask("x")
-            asked = {question.name: active.suggest(question) for question in (DEPTH, RATE, KIND)}
-            score = sign * (abs(asked["depth"] - 8) + 0.01 * asked["rate"])
+            suggested = {each.name: active.suggest(each) for each in (DEPTH, RATE, KIND)}
+            score = sign * (abs(suggested["depth"] - 8) + 0.01 * suggested["rate"])
             active.finish(
-                TrialResult("x", active.number, "complete", 1.0, asked, [score], score), f"run-{active.number}"
+                TrialResult("x", active.number, "complete", 1.0, suggested, [score], score), f"run-{active.number}"
             )
         found = trial_history.importances(storage)["x"]
         assert set(found) == {"depth", "rate", "kind"}
@@ -121,9 +121,9 @@ def test_families_with_few_trials_or_one_score_or_one_value_are_left_out(tmp_pat
         if number:
             finish(storage, "few", float(number))
         active = storage.ask("fixed")
-        asked = {"depth": active.suggest(Hyperparameter("depth", "int", 3, 3, 3, step=1))}
+        suggested = {"depth": active.suggest(Hyperparameter("depth", "int", 3, 3, 3, step=1))}
         score = float(number)
-        active.finish(TrialResult("fixed", active.number, "complete", 1.0, asked, [score], score), f"run-{number}")
+        active.finish(TrialResult("fixed", active.number, "complete", 1.0, suggested, [score], score), f"run-{number}")
         finish(storage, "enough", float(number))
     assert list(trial_history.importances(storage)) == ["enough"]
 

@@ -139,7 +139,7 @@ def test_weights_of_the_best_are_kept_and_predict_what_the_vault_holds(finished:
     home = finished[0] / "mlruns" / "studies" / "small" / "weights"
     best = summary["best"]
     place = home / f"{best['family']}-{best['number']}"
-    model = models.family(best["family"]).load(place / "0-1")
+    model = models.get_family(best["family"]).load(place / "0-1")
     vault = study.task.schema
     oof, rows = study.store.tracker.predictions(best["run_id"], vault).oof, vault.folds == 1
     assert np.allclose(model.predict(study.task.dataset.x.iloc[vault.rows[rows]]), oof[rows], atol=1e-6)

@@ -24,15 +24,15 @@ import pytest
 
 import workbench
 from workbench.cli.commands import app
-from workbench.data import Reader
 from workbench.data.column_types import FittedColumn
+from workbench.data.tables import TableReader
 from workbench.ensemble.aggregation import Aggregation, LinearStack, PerOutput, RankAverage, WeightedMean
 from workbench.errors import ConfigError, StudyError
 from workbench.home import Home
 from workbench.inference import predictor
 from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models import FAMILIES
-from workbench.models.tabular.constant import Constant
+from workbench.models.tabular.constant import ConstantModel
 from workbench.study import Study
 from workbench.study.export import requirements
 from workbench.submission import SubmissionLayout
@@ -53,12 +53,11 @@ def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
         places = [folder / f"{number}-{value}" for value in values]
         for place, value in zip(places, values, strict=True):
             place.mkdir(parents=True)
-            Constant([value]).save(place)
+            ConstantModel([value]).save(place)
         stored = [StoredModel("constant", place) for place in places]
         members.append(Member(f"constant #{number}", "constant", weight, [stored]))
     columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
-    shapes: dict[str, Any] = {"source": "t.csv", "npz": False, "shape": ()}
-    reader = Reader("table", id_column="id", columns=columns, numbers=("a",), optional=("day",), **shapes)
+    reader = TableReader("table", "t.csv", id_column="id", columns=columns, numbers=("a",), optional=("day",))
     layout = SubmissionLayout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
     return Predictor(reader, members, joiner, layout, threshold=0.45)
 
@@ -77,7 +76,7 @@ def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
     shutil.move(tmp_path / "leaves", tmp_path / "elsewhere")
     again = predictor.read(tmp_path / "elsewhere" / "bundle")
     pd.testing.assert_frame_equal(again.predict(ROWS), expected)
-    loaded = again.in_memory()
+    loaded = again.load_models()
     shutil.rmtree(tmp_path / "elsewhere")
     pd.testing.assert_frame_equal(loaded.predict(ROWS), expected)
     assert list(expected) == ["p_no", "id", "p_yes", "y"]
@@ -90,7 +89,7 @@ def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member
     made = two_constants(tmp_path, WeightedMean())
     assert made.predict(ROWS).p_yes.tolist() == pytest.approx([0.25 * 0.2 + 0.75 * 0.5] * 2)
     assert made.predict(ROWS).y.tolist() == ["no", "no"]
-    alone = made.alone(1).predict(ROWS)
+    alone = made.select_member(1).predict(ROWS)
     assert (alone.p_yes.tolist(), alone.y.tolist()) == ([0.5, 0.5], ["yes", "yes"])
 
 
@@ -110,19 +109,19 @@ def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_wri
     for number, (member, own) in enumerate(zip(made.members, weights, strict=True)):
         place = tmp_path / f"several-{number}"
         place.mkdir()
-        Constant([0.2 + 0.3 * number, 10.0 + number]).save(place)
+        ConstantModel([0.2 + 0.3 * number, 10.0 + number]).save(place)
         members.append(replace(member, trials=[[StoredModel("constant", place)]], weights=own))
     shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
     owners = {"sold": "sold", "price": "price"}
     layout = SubmissionLayout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
     joiner = PerOutput(((0, 1), (1, 2)), (WeightedMean(), WeightedMean()))
-    several = replace(made, members=members, joiner=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
+    several = replace(made, members=members, aggregation=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
     expected = several.predict(ROWS)
     assert expected.sold.tolist() == ["yes", "yes"]
     assert expected.price.tolist() == pytest.approx([10.0, 10.0])
     several.write(tmp_path / "bundle")
     pd.testing.assert_frame_equal(predictor.read(tmp_path / "bundle").predict(ROWS), expected)
-    assert several.alone(1).predict(ROWS).price.tolist() == pytest.approx([11.0, 11.0])
+    assert several.select_member(1).predict(ROWS).price.tolist() == pytest.approx([11.0, 11.0])
 
 
 def test_what_must_be_installed_is_pinned_and_no_more_than_the_members_need(tmp_path: Path) -> None:

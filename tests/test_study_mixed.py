@@ -91,7 +91,7 @@ def test_families_that_see_a_part_are_blended_and_leave_the_house_together(made,
     from workbench.inference import predictor
 
     (place,) = (tmp_path / "model").rglob("bundle.json")
-    served = predictor.read(place.parent).in_memory()
+    served = predictor.read(place.parent).load_models()
     assert {member.family for member in served.members} >= {"multi_input", "xgboost", "hog_svm"}
     rows = pd.DataFrame(json.loads(later.head(5).to_json(orient="records")))
     pd.testing.assert_frame_equal(served.serve(rows), expected.head(5), check_dtype=False, rtol=1e-4)

@@ -96,8 +96,8 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     story = report_inputs.gather_report(study.task, study.store, study.trials())
     named = [each.name for each in story.architectures]
     assert story.ensemble is not None
-    assert [member["name"] for member in story.ensemble["members"] if "cnn" in member["name"]] == named
-    assert set(story.looks) <= set(named)
+    assert [member.name for member in story.ensemble.members if "cnn" in member.name] == named
+    assert set(story.image_inspections) <= set(named)
     text = study.report(tmp_path / "r.html").read_text()
     for mark in ('id="architectures"', 'id="figure-grad_cam"', 'id="figure-filters"'):
         assert mark in text

@@ -15,6 +15,7 @@ import pytest
 
 import workbench
 from workbench.cli.commands import app
+from workbench.data import sources
 from workbench.errors import DataError, SourceError, StudyError
 from workbench.study import Study
 from workbench.study.candidate_pool import gather
@@ -344,6 +345,42 @@ def test_a_study_of_other_data_does_not_predict_with_old_models(classes: Ran) ->
     train.assign(length=train.length + 1).to_csv(classes.folder / "train.csv", index=False)
     with pytest.raises(StudyError, match="was begun otherwise: features was"):
         classes.predict(str(classes.folder / "test.csv"))
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_kept_models_predict_without_the_training_data(
+    made: Callable[[str], Path], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made(name), tmp_path / "copy")
+    ran = Ran(tmp_path / "copy", name, capsys)
+    test = ran.folder / "test.csv"
+    file = ran.home / "studies" / name / "inference.json"
+    # A copy has files of another place: the first prediction reads the training data, and stores what it needs of them.
+    expected = ran.study.predict(test)
+    assert file.exists()
+    study = ran.study
+    (ran.folder / "train.csv").rename(ran.folder / "elsewhere.csv")
+    pd.testing.assert_frame_equal(study.predict(test), expected)
+    header = (ran.folder / "elsewhere.csv").read_text().splitlines()[0]
+    (ran.folder / "train.csv").write_text(header)
+    pd.testing.assert_frame_equal(ran.predict(str(test))[0], expected, rtol=1e-15)
+    file.unlink()
+    with pytest.raises(DataError, match="must have rows"):
+        ran.predict(str(test))
+
+
+def test_unchanged_training_data_are_not_loaded_to_predict(classes: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, file = str(classes.folder / "test.csv"), classes.home / "studies" / "classes" / "inference.json"
+    expected, stored = classes.predict(test)[0], file.read_text()
+    # A home made by an older version has no such file: it is made from the training data once.
+    file.unlink()
+    pd.testing.assert_frame_equal(classes.predict(test)[0], expected)
+    assert file.read_text() == stored
+    monkeypatch.setattr(sources, "load", lambda *_, **__: pytest.fail("the training data are loaded"))
+    pd.testing.assert_frame_equal(classes.predict(test)[0], expected)
+    shutil.rmtree(classes.weights)
+    with pytest.raises(pytest.fail.Exception, match="are loaded"):
+        classes.predict(test)
 
 
 def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:

@@ -1,4 +1,4 @@
-"""The report of a real study: written, put into MLflow, while it runs, and where something is missing."""
+"""The report of a real study: its files, MLflow, a running study, and missing data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.errors import ConfigError, StudyError
 from workbench.search.events import TrialEnded
 from workbench.study import Study, publishing, report_inputs
 
-# A whole study takes its processes, MLflow and a blend some seconds.
+# A whole study takes some seconds: processes, MLflow and a blend.
 pytestmark = pytest.mark.slow
 
 
@@ -64,7 +64,7 @@ def test_run_puts_figures_and_the_page_into_mlflow(finished: Path) -> None:
     assert not {name for name in ensemble if "history" in name}
 
 
-def test_the_command_writes_a_page_that_tells_the_study(
+def test_the_command_writes_a_page_of_the_study(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,7 @@ def test_the_command_writes_a_page_that_tells_the_study(
     assert list(tmp_path.iterdir()) == [tmp_path / "small-report.html"]
 
 
-def test_the_command_writes_markdown_with_its_pictures(
+def test_the_command_writes_markdown_with_its_figures(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a report.md"
@@ -94,22 +94,22 @@ def test_an_ensemble_gets_its_figures_when_it_is_made(finished: Path, caplog: py
     assert caplog.messages == []
 
 
-def test_the_story_is_that_of_the_study(finished: Path) -> None:
+def test_the_report_data_are_those_of_the_study(finished: Path) -> None:
     study = opened(finished)
-    story = report_inputs.gather_report(study.task, study.store, study.trials())
-    assert story.oof is not None
-    assert story.ensemble is not None
-    assert story.question.families == ("linear", "xgboost")
-    assert set(story.ended) == {row.key for row in story.trials}
+    data = report_inputs.gather_report(study.task, study.store, study.trials())
+    assert data.oof is not None
+    assert data.ensemble is not None
+    assert data.study.families == ("linear", "xgboost")
+    assert set(data.end_times) == {row.key for row in data.trials}
     metric = study.task.metric
-    assert metric.score(story.y, story.oof) == pytest.approx(story.ensemble["score"])
-    for member in story.ensemble["members"]:
-        assert metric.score(story.y, story.members[member["name"]]) == pytest.approx(member["score"])
-    assert story.recipe is not None
-    assert story.recipe.text == (finished / "small.yaml").read_text()
-    assert {"workbench", "python", "optuna", "keras", "mlflow", "scikit-learn"} <= set(story.recipe.versions)
-    assert all(0 <= place <= 1 for each in story.places.values() for place in each.values())
-    assert story.notes == ()
+    assert metric.score(data.y, data.oof) == pytest.approx(data.ensemble.score)
+    for member in data.ensemble.members:
+        assert metric.score(data.y, data.member_oof[member.name]) == pytest.approx(member.score)
+    assert data.recipe is not None
+    assert data.recipe.text == (finished / "small.yaml").read_text()
+    assert {"workbench", "python", "optuna", "keras", "mlflow", "scikit-learn"} <= set(data.recipe.versions)
+    assert all(0 <= place <= 1 for each in data.relative_positions.values() for place in each.values())
+    assert data.notes == ()
 
 
 def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: Path, tmp_path: Path) -> None:
@@ -119,14 +119,14 @@ def test_a_member_whose_predictions_are_gone_is_left_out_with_a_note(finished: P
     gone = document["members"][0]
     for run in gone["run_ids"]:
         (tmp_path / "copy/mlruns/artifacts/small" / run / "artifacts/oof.parquet").unlink()
-    story = report_inputs.gather_report(study.task, study.store, study.trials())
-    assert gone["name"] not in story.members
-    assert len(story.members) == len(document["members"]) - 1
-    assert [note for note in story.notes if gone["name"] in note]
+    data = report_inputs.gather_report(study.task, study.store, study.trials())
+    assert gone["name"] not in data.member_oof
+    assert len(data.member_oof) == len(document["members"]) - 1
+    assert [note for note in data.notes if gone["name"] in note]
     assert study.report(tmp_path / "r.html").exists()
 
 
-def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path: Path, database: Path) -> None:
+def test_a_running_study_without_an_ensemble_has_a_report(tmp_path: Path, database: Path) -> None:
     begun(tmp_path, database)
     running = opened(tmp_path)
     search = running.search(trials=6, workers=1)
@@ -143,13 +143,13 @@ def test_a_study_is_told_while_it_runs_and_before_there_is_an_ensemble(tmp_path:
         search.close()
     ended = [row for row in running.trials() if row.state in ("complete", "pruned")]
     assert len(ended) >= 3
-    story = report_inputs.gather_report(running.task, running.store, running.trials())
-    assert story.under_way >= 0
-    assert story.ensemble is None
-    assert story.oof is None
+    data = report_inputs.gather_report(running.task, running.store, running.trials())
+    assert data.unfinished_trials >= 0
+    assert data.ensemble is None
+    assert data.oof is None
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is_drawn(finished: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_drawn(finished: Path, tmp_path: Path) -> None:
     study = opened(finished)
     with pytest.raises(ConfigError, match="must be a file"):
         study.report(tmp_path)
@@ -160,20 +160,20 @@ def test_what_cannot_be_written_is_refused_before_anything_is_drawn(finished: Pa
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(ConfigError, match="must not be a file"):
         study.report(tmp_path / "notes.md", markdown=True)
-    story = report_inputs.gather_report(study.task, study.store, study.trials())
+    data = report_inputs.gather_report(study.task, study.store, study.trials())
     with pytest.raises(ConfigError, match="cannot be written"):
-        publishing.write(story, [], Path("/proc/r.html"), as_markdown=False)
+        publishing.write(data, [], Path("/proc/r.html"), as_markdown=False)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
-def test_a_study_without_trials_has_nothing_to_tell(tmp_path: Path, database: Path) -> None:
+def test_a_study_without_trials_has_no_report(tmp_path: Path, database: Path) -> None:
     begun(tmp_path, database)
     with pytest.raises(StudyError, match="has no trials yet"):
         opened(tmp_path).report(tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
 
-def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_figure_that_fails_is_logged(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError(f"no {name}\nfor now")
@@ -192,7 +192,7 @@ def test_a_drawing_that_fails_costs_a_line_and_nothing_else(finished: Path, capl
     assert np.isfinite(tracker.newest_ensemble().score)
 
 
-def test_without_time_nothing_is_drawn_and_that_is_said(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_time_no_figure_is_drawn(finished: Path, caplog: pytest.LogCaptureFixture) -> None:
     study = opened(finished)
     publishing.publish(study.store, study.trials(), end=0.0)
     assert len(caplog.messages) == 1

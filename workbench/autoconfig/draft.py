@@ -274,7 +274,7 @@ def _families(guess: InferredConfig) -> Iterator[str]:
     """Yield the families, and below them those that could be there, too."""
     yield "families:  # in the order of their first turn; a line less is a family less"
     for name in guess.families:
-        yield f"{f'  - {name}':<{_COMMENT_AT}} # {models.FAMILIES[name].about}"
+        yield f"{f'  - {name}':<{_COMMENT_AT}} # {models.FAMILIES[name].description}"
     for name, entry in models.FAMILIES.items():
         if (
             name in guess.families
@@ -284,7 +284,7 @@ def _families(guess: InferredConfig) -> Iterator[str]:
         ):
             continue
         remedy = "" if entry.installed else f"; first: pip install 'workbench[{entry.extra}]'"
-        yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.about}{remedy}"
+        yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.description}{remedy}"
 
 
 def _others(guess: InferredConfig) -> str:

@@ -64,7 +64,7 @@ def from_folder(sources: DataFiles, folder: Path, sample: pd.DataFrame | None) -
 def from_table(evidence: DataProfile, table: Path) -> DataProfile:
     """Return what a table shows with the images that it names; the evidence as it is where it names none."""
     from workbench.data.image_paths import ImageIndex, name_columns
-    from workbench.data.tables import read_table
+    from workbench.data.table_files import read_table
 
     likely = list(_likely(table.parent))
     if not likely:

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from workbench.cli.json_output import text
 from workbench.errors import SearchError, WorkbenchError
-from workbench.report.formatting import command
+from workbench.report.formatting import format_command, format_duration, format_number
 
 if TYPE_CHECKING:
     from workbench.cli.progress import ProgressView
@@ -160,12 +160,13 @@ def ensemble(
         check(method)
     made = _open(file, home).ensemble(sources=sources or (), method=method, weights=weights, members=members)
     if as_json:
-        _print_json(dict(made.document))
+        _print_json(made.document)
         return
     from workbench.cli import console_tables
 
-    _out().print(console_tables.ensemble(made.document))
-    _out().print(console_tables.diversity(made.document["diversity"]))
+    _out().print(console_tables.ensemble(made.result))
+    if made.result.diversity is not None:
+        _out().print(console_tables.diversity(made.result.diversity))
 
 
 @app.command()
@@ -268,10 +269,8 @@ def import_(
     if as_json:
         _print_json(taken)
         return
-    from workbench.cli import console_tables
-
     verb = "Replaced" if taken["replaced"] else "Imported"
-    print(f"{verb} {name}: {study.task.metric.name} {console_tables.number(taken['score'])}.")
+    print(f"{verb} {name}: {study.task.metric.name} {format_number(taken['score'])}.")
 
 
 @app.command()
@@ -339,7 +338,7 @@ def families(as_json: AsJson = False) -> None:
         known = [
             {
                 "name": n,
-                "description": e.about,
+                "description": e.description,
                 "kinds": list(e.kinds),
                 "tasks": list(e.tasks),
                 "joint": e.joint,
@@ -351,7 +350,7 @@ def families(as_json: AsJson = False) -> None:
         return
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
-        print(f"{name:<20} {entry.about}{missing}")
+        print(f"{name:<20} {entry.description}{missing}")
         together = "together" if entry.joint else "one by one"
         print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
     print(
@@ -425,24 +424,25 @@ def _progress(
 def _tell(study: Study, summary: Summary) -> None:
     """Print how a run ended: families, ensemble, submission, and the truth where it is known."""
     from workbench.cli import console_tables
+    from workbench.ensemble import EnsembleResult
 
     console = _out()
     for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True, highlight=False)
     console.print(console_tables.by_family(study.trials(), metric=study.task.metric.name))
     if summary.ensemble is not None:
-        console.print(console_tables.ensemble(summary.ensemble))
+        console.print(console_tables.ensemble(EnsembleResult.from_document(summary.ensemble)))
     if summary.submission is not None:
         console.print(f"Submission: {summary.submission}", soft_wrap=True, highlight=False)
     if summary.test_scores is not None and summary.ensemble is not None:
-        scores = ", ".join(f"{name} {console_tables.number(value)}" for name, value in summary.test_scores.items())
+        scores = ", ".join(f"{name} {format_number(value)}" for name, value in summary.test_scores.items())
         console.print(f"Its true score, looked at once: {scores}.", soft_wrap=True, highlight=False)
     if summary.model_uri is not None:
         console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
-    around = f"workbench ui · {command('report', str(study.config.file))}"
+    around = f"workbench ui · {format_command('report', str(study.config.file))}"
     console.print(
-        f"{counts} in {console_tables.clock(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
+        f"{counts} in {format_duration(summary.seconds)}. Look around: {around}", soft_wrap=True, highlight=False
     )
 
 

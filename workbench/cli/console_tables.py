@@ -1,31 +1,33 @@
-"""Leaderboard and ensemble as a person reads them."""
+"""Tables for the terminal: leaderboard, ensemble and diversity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from workbench.report.formatting import clock as clock
-from workbench.report.formatting import number as number
-from workbench.report.report_tables import KINDS, others
+from workbench.report.formatting import format_duration, format_number
+from workbench.report.report_tables import WEIGHTING_NAMES, list_alternatives
+from workbench.report.trial_columns import select_columns
 
 if TYPE_CHECKING:
+    from workbench.ensemble import EnsembleMember, EnsembleResult
+    from workbench.ensemble.diversity import Diversity
+    from workbench.ensemble.ensemble_result import DecisionThreshold
     from workbench.search.storage import TrialRecord
 
-# Of more targets or classes than these only the range of a member's weights is shown.
-_MOST_PARTS = 8
+# A member's weights for more outputs than these are shown as their range.
+_MAX_OUTPUTS = 8
 _RANGE = "from – to"
-
-
-# Further scores beside a trial's own; the rest is in the report and in MLflow.
-_MOST_SCORES = 4
+# The most further scores beside a trial's own; the report and MLflow have all.
+_MAX_SCORES = 4
+_MAX_STATE = 60
 
 
 def leaderboard(rows: Sequence[TrialRecord], *, metric: str, most: int | None = None) -> Table:
-    """Return the trials, best first; `most` cuts the list and says so."""
-    also = _also(rows)
+    """Return the trials, best first; `most` limits them, and the caption gives the number of the others."""
+    also, extra = _also(rows), select_columns(rows)
     shown = rows if most is None else rows[:most]
     rest = f"{len(rows) - len(shown)} more: workbench leaderboard" if len(shown) < len(rows) else None
     table = Table(title="Leaderboard", caption=rest, title_justify="left", caption_justify="left")
@@ -35,31 +37,26 @@ def leaderboard(rows: Sequence[TrialRecord], *, metric: str, most: int | None = 
     table.add_column("± folds", justify="right")
     for name in also:
         table.add_column(name, justify="right")
-    nets = any(row.parameters is not None for row in rows)
-    if nets:
-        table.add_column("parameters", justify="right")
-    table.add_column("time", justify="right", no_wrap=True)
+    for column in extra:
+        table.add_column(column.title, justify="right", no_wrap=True)
     table.add_column("state")
-    for place, row in enumerate(shown, 1):
-        state = row.state if row.reason is None else f"{row.state}: {row.reason}"
-        others = [number(row.also.get(name)) for name in also]
-        others += ["–" if row.parameters is None else f"{row.parameters:,}"] if nets else []
-        name = row.name
-        table.add_row(
-            str(place), name, number(row.score), number(row.std), *others, clock(row.seconds), state[:60],
-            style="dim" if row.state != "complete" else None,
-        )  # fmt: skip
+    for rank, trial in enumerate(shown, 1):
+        state = trial.state if trial.reason is None else f"{trial.state}: {trial.reason}"
+        scores = [format_number(score) for score in (trial.score, trial.std, *(trial.also.get(name) for name in also))]
+        numbers = [column.text(trial) for column in extra]
+        style = "dim" if trial.state != "complete" else None
+        table.add_row(str(rank), trial.name, *scores, *numbers, state[:_MAX_STATE], style=style)
     return table
 
 
 def _also(rows: Sequence[TrialRecord]) -> list[str]:
-    """Return the names of the further scores that a terminal has room for: of many, not those of single targets."""
+    """Return the names of the further scores; of too many for a terminal, the first that are not of one target."""
     names = list(dict.fromkeys(name for row in rows for name in row.also))
-    return names if len(names) <= _MOST_SCORES else [name for name in names if "." not in name][:_MOST_SCORES]
+    return names if len(names) <= _MAX_SCORES else [name for name in names if "." not in name][:_MAX_SCORES]
 
 
 def by_family(rows: Sequence[TrialRecord], *, metric: str) -> Table:
-    """Return the best trial of each family, and how many it had."""
+    """Return the best trial of each family, and the number of its trials."""
     table = Table(title="Best of each family", title_justify="left")
     also = _also(rows)
     table.add_column("family", no_wrap=True)
@@ -70,109 +67,114 @@ def by_family(rows: Sequence[TrialRecord], *, metric: str) -> Table:
     for heading in ("trials", "pruned", "failed", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for family in dict.fromkeys(row.family for row in rows):
-        own = [row for row in rows if row.family == family]
-        best = own[0]
-        counts = [sum(row.state == state for row in own) for state in ("complete", "pruned", "failed")]
-        others = [number(best.also.get(name)) for name in also]
-        spent = clock(sum(row.seconds for row in own))
-        table.add_row(family, number(best.score), number(best.std), *others, *map(str, counts), spent)
+        trials = [row for row in rows if row.family == family]
+        best = trials[0]
+        counts = [sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")]
+        scores = [format_number(score) for score in (best.score, best.std, *(best.also.get(name) for name in also))]
+        table.add_row(family, *scores, *map(str, counts), format_duration(sum(trial.seconds for trial in trials)))
     return table
 
 
-def ensemble(document: Mapping[str, Any]) -> Table:
+def ensemble(result: EnsembleResult) -> Table:
     """Return an ensemble's members, and its score beside simpler ones."""
-    count, considered = len(document["members"]), document["candidates"]
-    members = f"{count} of {considered} trials" if considered > 1 else "the only complete trial"
-    parts = _parts(document)
-    said = [document["remark"]] if document["remark"] else []
-    said += ["No certificate exists for this metric and method."] if document["gap"] is None else []
+    outputs = _outputs(result)
     table = Table(
-        title=f"Ensemble ({document['method']}, {members}{', ' + KINDS[document['weights']] if parts else ''})",
-        caption="\n".join(said),
-        title_justify="left",
-        caption_justify="left",
+        title=_title(result, outputs), caption="\n".join(_remarks(result)), title_justify="left", caption_justify="left"
     )
-    table.add_column("mean weight" if parts else "weight", justify="right")
+    table.add_column("mean weight" if outputs else "weight", justify="right")
     table.add_column("member", no_wrap=True)
-    for name in parts:
+    for name in outputs:
         table.add_column(name, justify="right")
-    table.add_column(document["metric"], justify="right")
+    table.add_column(result.metric, justify="right")
     table.add_column("honest", justify="right")
-    for member in document["members"]:
-        spread = "" if member["weight_se"] is None else f" ± {member['weight_se']:.3f}"
-        own = _weights(member, parts)
-        table.add_row(f"{member['weight']:.3f}{spread}", member["name"], *own, number(member["score"]))
+    for member in result.members:
+        weight_error = "" if member.weight_se is None else f" ± {member.weight_se:.3f}"
+        weights = _output_weights(member, outputs)
+        table.add_row(f"{member.weight:.3f}{weight_error}", member.name, *weights, format_number(member.score))
     table.add_section()
-    empty = [""] * len(parts)
-    for name, score, other, error in _beside(document):
-        table.add_row("", name, *empty, number(score), number(other) + _error(error), style="dim")
-    honest = number(document["honest_score"]) + _error(document["honest_se"])
-    table.add_row("", "this ensemble", *empty, number(document["score"]), honest, style="bold")
-    for name, value in document["also"].items():
-        table.add_row("", f"… {name}", *empty, number(value))
-    for name, least in _thresholds(document["threshold"]):
-        table.add_row("", name, *empty, number(least), style="dim")
-    if document["gap"] is not None:
-        table.add_row("", "gap to the best weights", *empty, f"≤ {document['gap']:.2g}", style="dim")
+    empty = [""] * len(outputs)
+    for name, score, cross_fitted, error in _comparisons(result):
+        table.add_row("", name, *empty, format_number(score), format_number(cross_fitted) + _error(error), style="dim")
+    honest = format_number(result.honest_score) + _error(result.honest_se)
+    table.add_row("", "this ensemble", *empty, format_number(result.score), honest, style="bold")
+    for name, value in result.also.items():
+        table.add_row("", f"… {name}", *empty, format_number(value))
+    for name, threshold in _thresholds(result.threshold):
+        table.add_row("", name, *empty, format_number(threshold), style="dim")
+    if result.gap is not None:
+        table.add_row("", "gap to the best weights", *empty, f"≤ {result.gap:.2g}", style="dim")
     return table
 
 
-def _parts(document: Mapping[str, Any]) -> list[str]:
-    """Return the columns that say what a member weighs in each target or class; of many, their range."""
-    names = list(document["members"][0].get("weights") or ())
-    return names if len(names) <= _MOST_PARTS else [_RANGE]
+def _title(result: EnsembleResult, outputs: Sequence[str]) -> str:
+    count, candidates = len(result.members), result.candidates
+    members = f"{count} of {candidates} trials" if candidates > 1 else "the only complete trial"
+    return f"Ensemble ({result.method}, {members}{', ' + WEIGHTING_NAMES[result.weighting] if outputs else ''})"
 
 
-def _weights(member: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
-    if not parts:
+def _remarks(result: EnsembleResult) -> list[str]:
+    remarks = [result.remark] if result.remark else []
+    return [*remarks, "No certificate exists for this metric and method."] if result.gap is None else remarks
+
+
+def _outputs(result: EnsembleResult) -> list[str]:
+    """Return the columns of weights by target or class; for many outputs, a single one for their range."""
+    names = list(result.members[0].output_weights or ())
+    return names if len(names) <= _MAX_OUTPUTS else [_RANGE]
+
+
+def _output_weights(member: EnsembleMember, outputs: Sequence[str]) -> list[str]:
+    weights = member.output_weights
+    if not outputs or weights is None:
         return []
-    own: Mapping[str, float] = member["weights"]
-    if list(parts) == [_RANGE]:
-        return [f"{min(own.values()):.3f} – {max(own.values()):.3f}"]
-    return [f"{own[name]:.3f}" for name in parts]
+    if list(outputs) == [_RANGE]:
+        return [f"{min(weights.values()):.3f} – {max(weights.values()):.3f}"]
+    return [f"{weights[name]:.3f}" for name in outputs]
 
 
-def _beside(document: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float | None, float | None]]:
-    """Yield simpler blends, and the other kind of weights: name, score, honest score and its error."""
+def _comparisons(result: EnsembleResult) -> Iterator[tuple[str, float | None, float | None, float | None]]:
+    """Yield simpler blends and other weightings: name, score, cross-fitted score and its standard error."""
     for name, key in (("best single", "best"), ("uniform mean", "uniform"), ("greedy", "greedy")):
-        rival = document["rivals"][key]
-        yield name, rival["score"], rival["honest_score"], None
-    for whose, each in others(document).items():
-        yield KINDS[whose], each["score"], each["honest_score"], each["honest_se"]
+        baseline = result.baselines[key]
+        yield name, baseline.score, baseline.honest_score, None
+    for weighting, each in list_alternatives(result).items():
+        yield WEIGHTING_NAMES[weighting], each.score, each.honest_score, each.honest_se
 
 
 def _error(error: float | None) -> str:
     return "" if error is None else f" ± {error:.2g}"
 
 
-def _thresholds(given: float | Mapping[str, float | None] | None) -> list[tuple[str, float]]:
-    """Return thresholds by what they are called; of several targets, the first few that have one."""
-    if not isinstance(given, Mapping):
-        return [] if given is None else [("threshold of class 1", given)]
-    return [(f"threshold of {name}", value) for name, value in given.items() if value is not None][:_MOST_PARTS]
+def _thresholds(threshold: DecisionThreshold) -> list[tuple[str, float]]:
+    """Return decision thresholds by name; for several targets, the first few that have one."""
+    if not isinstance(threshold, Mapping):
+        return [] if threshold is None else [("threshold of class 1", threshold)]
+    return [(f"threshold of {name}", value) for name, value in threshold.items() if value is not None][:_MAX_OUTPUTS]
 
 
-def diversity(document: Mapping[str, Any]) -> Table:
-    """Return how an ensemble's members differ and what each adds, as `ensemble.Diversity.document` says it."""
-    members, ambiguity = document["members"], document["ambiguity"]
+def diversity(found: Diversity) -> Table:
+    """Return how an ensemble's members differ and what each contributes."""
     figures = ("contribution", "error_correlation", "disagreement")
-    caption = [f"{name.replace('_', ' ')}: {document[name]['measure']}" for name in figures]
+    caption = [f"{name.replace('_', ' ')}: {found.measures[name]}" for name in figures]
     caption.append("error correlation and disagreement are a member's means over the others")
-    if not all(member["reoptimised"] for member in members) and len(members) > 1:
-        caption.append("* the time was out: the others' weights were scaled up, not found anew")
-    if ambiguity is not None:
-        mean, less, whole = (number(ambiguity[key]) for key in ("mean_member_loss", "ambiguity", "ensemble_loss"))
+    if not all(member.reoptimised for member in found.members) and len(found.members) > 1:
+        caption.append("* time ran out: the weights of the others were scaled up, not fitted again")
+    if found.ambiguity is not None:
+        mean, gain, loss = map(
+            format_number,
+            (found.ambiguity.mean_member_loss, found.ambiguity.ambiguity, found.ambiguity.ensemble_loss),
+        )
         caption.append(
-            f"ambiguity, of {ambiguity['measure']}: members' mean {mean} - ambiguity {less} = ensemble {whole}"
+            f"ambiguity, of {found.ambiguity.measure}: members' mean {mean} - ambiguity {gain} = ensemble {loss}"
         )
     table = Table(title="Diversity", caption="\n".join(caption), title_justify="left", caption_justify="left")
     table.add_column("weight", justify="right")
     table.add_column("member", no_wrap=True)
     for name in figures:
         table.add_column(name.replace("_", " "), justify="right")
-    for member in members:
-        gain = "–" if member["contribution"] is None else f"{member['contribution']:+.2g}"
-        star = "" if member["reoptimised"] or member["contribution"] is None else "*"
-        others = [number(member[f"mean_{name}"]) for name in figures[1:]]
-        table.add_row(f"{member['weight']:.3f}", member["name"], gain + star, *others)
+    for member in found.members:
+        contribution = "–" if member.contribution is None else f"{member.contribution:+.2g}"
+        star = "" if member.reoptimised or member.contribution is None else "*"
+        means = [format_number(mean) for mean in (member.mean_error_correlation, member.mean_disagreement)]
+        table.add_row(f"{member.weight:.3f}", member.name, contribution + star, *means)
     return table

@@ -15,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console_tables import clock, number
 from workbench.cli.json_output import text
 from workbench.errors import StudyError
 from workbench.home import trial_name
+from workbench.report.formatting import format_duration, format_number
 from workbench.search.events import (
     EpochEnded,
     Event,
@@ -177,14 +177,14 @@ class LiveProgress:
     def _draw(self) -> Group:
         spent = time.monotonic() - self._began
         counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
-        left = f"   {clock(max(0.0, 60 * self._minutes - spent))} left" if self._minutes else ""
-        head = Text.assemble((self._title, "bold"), f"   {clock(spent)}{left}   {counts}   best {self._best}")
+        left = f"   {format_duration(max(0.0, 60 * self._minutes - spent))} left" if self._minutes else ""
+        head = Text.assemble((self._title, "bold"), f"   {format_duration(spent)}{left}   {counts}   best {self._best}")
         tasks = Table.grid(padding=(0, 2))
         for (family, trial), task in self._running.items():
-            score = "" if task.score is None else f"last fold {number(task.score)}"
+            score = "" if task.score is None else f"last fold {format_number(task.score)}"
             where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
             epoch = "" if task.epoch is None else f"epoch {task.epoch + 1}"
-            since = clock(time.monotonic() - task.began)
+            since = format_duration(time.monotonic() - task.began)
             tasks.add_row(Text(f"▸ {trial_name(family, trial)}", "cyan"), where, epoch, since, score)
         ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
         notes = [Text(note, "yellow") for note in self._notes]
@@ -232,23 +232,24 @@ class _Best:
         return True
 
     def __str__(self) -> str:
-        return "–" if self._row is None else f"{number(self._row.score)} ({self._row.name})"
+        return "–" if self._row is None else f"{format_number(self._row.score)} ({self._row.name})"
 
 
 def _line(row: TrialRecord) -> str:
-    spread = "" if row.std is None or row.score is None else f"± {number(row.std)}"
+    spread = "" if row.std is None or row.score is None else f"± {format_number(row.std)}"
     reason = "" if row.reason is None else f"  {row.reason[:100]}"
     name = row.name
-    return f"{name:<20} {row.state:<9} {number(row.score):>10} {spread:<12} {clock(row.seconds):>12}{reason}"
+    score, seconds = format_number(row.score), format_duration(row.seconds)
+    return f"{name:<20} {row.state:<9} {score:>10} {spread:<12} {seconds:>12}{reason}"
 
 
 def _forecast(forecast: Forecast) -> str:
     end = time.strftime("%H:%M", time.localtime(time.time() + forecast.seconds))
-    return f"about {forecast.trials} trials in all, in {clock(forecast.seconds)} (at {end})"
+    return f"about {forecast.trials} trials in all, in {format_duration(forecast.seconds)} (at {end})"
 
 
 def _put_back(event: TrialPutBack) -> str:
-    needs, left = clock(event.seconds), clock(event.left)
+    needs, left = format_duration(event.seconds), format_duration(event.left)
     return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 

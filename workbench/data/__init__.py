@@ -1,29 +1,34 @@
-"""Sources -> Dataset. The checks here import nothing heavy; the rest loads when it is first asked for.
+"""Sources -> Dataset. `Dataset` and `peek` import nothing heavy; the rest loads on first use.
 
-dataset     the frozen Dataset that every source becomes
-header      the first line of a text table, read with the standard library
-checks      `peek`: what a study file says against the files it names
-columns     what a column holds, learnt on the training rows and imposed on the rows to predict
-clock       the columns of data.time -> moments, and steps of time between them
-windows     what rows are shown of their past
-target      raw target values -> task, classes, encoded y
-tables      tables on disk -> frames -> Dataset
-arrays      .npz and IDX -> Dataset
-npz, idx    files of arrays -> arrays, the large ones on disk
-padding     sequences of unequal lengths in one array
-long        a table with a row for each step of a sequence -> Dataset
-pixels      a table of pixels -> arrays
-folders     which files of a folder are images, and of which class
-decoding    image files -> one array, kept
-named       which images the values of a table's column name
-images      images in files -> Dataset
-pictures    a column of images in a frame
-mixed       a table that names images and has other columns beside them -> Dataset
-stored      an array that lies on disk
-cache       what was made of the data once
-remote      openml: and kaggle: -> frames and files
-sources     `load` and `truth`: one door for every source
-reader      rows to predict, read as the training rows were
+dataset          the frozen Dataset that every source becomes, and the Reader protocol
+csv_header       the first line of a text table, read with the standard library
+validation       `peek`: the study file checked against the files that it names
+source_digest    digests that say whether the sources are unchanged
+column_types     the kinds of columns, learnt on training rows and imposed on new rows
+timestamps       the columns of data.time -> moments and time steps
+lags             lag features: lags and window means of earlier rows
+target           raw target values -> task, classes, encoded y
+table_files      table files -> frames
+tables           frames -> Dataset, TableReader
+npz, idx         files of arrays -> arrays, large ones on disk
+array_files      a file of arrays of either form -> arrays in memory
+padding          sequences of unequal lengths in one array
+arrays           arrays -> Dataset, ArrayReader, ArrayTableReader
+pixel_table      tables of pixels -> Dataset, PixelReader
+long_reader      the layout of a long table's sequences, LongReader
+long_format      long tables (a row for each step of a sequence) -> Dataset
+image_folder     the image files of a folder, and their classes
+image_paths      the images that the values of a column name
+image_decoding   image files -> one array, cached
+image_dataset    image files -> Dataset, ImageReader
+image_column     a column of images in a frame
+multimodal       tables with image columns -> Dataset, MultimodalReader
+memmap           arrays on disk
+cache            derived data on disk
+remote           openml: and kaggle: -> frames and files
+sources          `load` and `load_answers`: the door to every source
+new_data         new rows of any form, opened for a reader
+reader_document  the stored document of a reader -> the reader
 """
 
 from __future__ import annotations
@@ -31,31 +36,41 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import Dataset, NewRows, Reader
 from workbench.data.validation import peek
 
 if TYPE_CHECKING:
     from workbench.data.column_types import kinds
-    from workbench.data.new_data import NewRows, Reader
+    from workbench.data.reader_document import reader_from_document
     from workbench.data.sources import load, load_answers
-    from workbench.data.tables import read_table
+    from workbench.data.table_files import read_table
     from workbench.data.target import infer_task
 
-__all__ = ["Dataset", "NewRows", "Reader", "infer_task", "kinds", "load", "load_answers", "peek", "read_table"]
+__all__ = [
+    "Dataset",
+    "NewRows",
+    "Reader",
+    "infer_task",
+    "kinds",
+    "load",
+    "load_answers",
+    "peek",
+    "read_table",
+    "reader_from_document",
+]
 
 _HEAVY = {
-    "NewRows": "new_data",
-    "Reader": "new_data",
     "infer_task": "target",
     "kinds": "column_types",
     "load": "sources",
-    "read_table": "tables",
     "load_answers": "sources",
+    "read_table": "table_files",
+    "reader_from_document": "reader_document",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs pandas when it is first asked for (PEP 562)."""
+    """Import modules that need pandas on first use (PEP 562)."""
     if name not in _HEAVY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)

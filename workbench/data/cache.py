@@ -1,4 +1,4 @@
-"""What was made of the data once and is kept: a folder for each thing made, there whole or not at all."""
+"""A cache of data that take long to derive: one folder per entry, which appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from typing import Any
 from workbench.errors import SourceError, WorkbenchError
 
 _DAY = 86_400
-# What was not used for so long is made again rather than kept, in seconds.
+# Seconds without use after which an entry is removed.
 _UNUSED = 7 * _DAY
 
 
 Tell = Callable[[str], object]
-"""Told in a line how far something is that takes long."""
+"""Receives a line of progress from a step that takes long."""
 
 
 def silent(_: str) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder whose entries are known by what they were made from."""
+    """A folder of entries that are identified by a digest of their inputs."""
 
     path: Path
     tell: Tell = silent
 
-    def entry(self, made_from: Any, make: Callable[[Path], None]) -> Path:
-        """Return the folder that `make` filled from the same earlier, or let it fill one now.
+    def entry(self, inputs: Any, make: Callable[[Path], None]) -> Path:
+        """Return the folder of an entry; `make` fills it unless it exists.
 
         Args:
-            made_from: what tells entries apart: anything that JSON can say.
-            make: fills the folder that it is given; when it raises, nothing stays.
+            inputs: what the entry is derived from; any JSON value.
+            make: fills the folder that it is given; if it raises, the folder is removed.
         """
-        words = json.dumps(made_from, sort_keys=True, default=str)
-        folder = self.path / hashlib.sha256(words.encode()).hexdigest()[:20]
+        key = json.dumps(inputs, sort_keys=True, default=str)
+        folder = self.path / hashlib.sha256(key.encode()).hexdigest()[:20]
         if not folder.is_dir():
             self._make(folder, make)
-        # What was used lately is not swept away.
+        # The modification time records the last use.
         with contextlib.suppress(OSError):
             os.utime(folder)
         return folder
 
     def sweep(self, unused: float = _UNUSED) -> int:
-        """Remove what was not used for so many seconds; return how many bytes that freed."""
+        """Remove the entries that were not used for `unused` seconds; return the bytes freed."""
         freed = 0
         for folder in self.path.iterdir() if self.path.is_dir() else ():
-            # A part is being filled, or whoever filled it was killed.
+            # A partial folder is being filled, or its process was killed.
             limit = max(unused, _DAY) if folder.suffix == ".part" else unused
             files = [file.stat() for file in folder.rglob("*")]
             if time.time() - max(each.st_mtime for each in (folder.stat(), *files)) > limit:
@@ -77,7 +77,7 @@ class Cache:
         except WorkbenchError:
             raise
         except OSError as error:
-            # Another process may have been faster, and made the same.
+            # Another process may have made the same entry first.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise self._unwritable(error) from error
         finally:
@@ -85,6 +85,6 @@ class Cache:
 
     def _unwritable(self, error: OSError) -> SourceError:
         return SourceError(
-            f"{self.path}: must take what is made of the data. Received: {error.strerror or error}. Make room, or "
+            f"{self.path}: must be writable, to cache derived data. Received: {error.strerror or error}. Make room, or "
             "choose another home with --home."
         )

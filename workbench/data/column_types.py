@@ -1,7 +1,7 @@
-"""What a column holds: learnt on the training rows, imposed on the rows to predict.
+"""The kinds of columns, learnt on training rows and imposed on new rows.
 
-Stored as float64 (number; boolean as 0 and 1), object (category and text) or datetime64[ns] (date), with NaN or
-NaT for what is missing or does not fit its column's kind.
+Columns are float64 (number; boolean as 0 and 1), object (category and text) or datetime64[ns] (date). Values that are
+missing or do not fit the kind are NaN or NaT.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from workbench.config import ColumnKind, StudyConfig
 from workbench.errors import ConfigError, DataError, format_list
 
-# How a missing number is written among numbers; among categories these stay what they are.
+# Markers of missing values among numbers; among categories they stay levels.
 _MARKERS = frozenset(
     ["?", "-", "--", ".", "*", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "unknown"]
 )
@@ -24,7 +24,7 @@ _PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _BOOLEAN = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "1": 1.0}
 _BOOLEAN |= {"false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0, "0": 0.0}
 
-# Tried in this order; the first that reads enough of a column wins, so 3/4/2020 alone is March 4.
+# Tried in this order; the first that reads enough of a column wins, so an ambiguous 3/4/2020 is March 4.
 _DATE_FORMATS = (
     "ISO8601",
     *(
@@ -53,63 +53,63 @@ _DATE_FORMATS = (
     "%a %b %d %H:%M:%S %Y",
 )
 _DATE_SHARE = 0.95
-# Scripts that are written without spaces have a word in each character.
+# In scripts without spaces each character counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
-# So many characters of a value tell what it is.
+# The characters of a value that are looked at to recognise text.
 _LONG = 500
 _EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 
 
 class FittedColumn(NamedTuple):
-    """What was learnt about a column."""
+    """The kind of a column, and the format of its dates if they are text."""
 
     kind: ColumnKind
     date_format: str | None = None
 
 
 def kinds(frame: pd.DataFrame) -> dict[str, ColumnKind]:
-    """Recognise what each column holds.
+    """Recognise the kind of each column.
 
-    Strings are numbers when all are, but for markers of missing values such as `?`; booleans when they are
-    true and false, yes and no, t and f or y and n; dates when 95 % of them are; text when most differ and they are
-    long; categories otherwise. Numbers stay numbers, 0 and 1 included.
+    Strings are numbers if all are, apart from markers of missing values such as `?`; booleans if they are true and
+    false, yes and no, t and f or y and n; dates if 95 % of them are; text if most differ and they are long; otherwise
+    categories. Numbers stay numbers, 0 and 1 included.
     """
-    return {str(name): _recognised(frame[name]).kind for name in frame.columns}
+    return {str(name): _recognise(frame[name]).kind for name in frame.columns}
 
 
 def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, FittedColumn]:
-    """Decide on training rows what each column is; `data.types` has the last word.
+    """Learn the kinds of columns on training rows; `data.types` overrides what is recognised.
 
     Raises:
-        ConfigError: `data.types` asks of a column what none of its values is.
+        ConfigError: no value of a column is of the kind that `data.types` sets.
     """
     types: Mapping[str, Any] = config.data.types
     learnt = {}
     for name in map(str, frame.columns):
         series = frame[name]
         if name not in types:
-            learnt[name] = _recognised(series)
+            learnt[name] = _recognise(series)
             continue
         learnt[name] = FittedColumn(
-            types[name], _date_format(texts(series), asked=True) if types[name] == "date" else None
+            types[name], _date_format(texts(series), requested=True) if types[name] == "date" else None
         )
-        if series.notna().any() and _imposed(series, learnt[name]).isna().all():
-            raise _misfit(config, name, series)
+        if series.notna().any() and _convert(series, learnt[name]).isna().all():
+            raise _kind_error(config, name, series)
     return learnt
 
 
 def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataFrame:
-    """Return the learnt columns, in their order, each as its kind; what does not fit becomes missing."""
-    return pd.DataFrame({name: _imposed(frame[name], column) for name, column in columns.items()})
+    """Convert the learnt columns, in their order, to their kinds; values that do not fit become missing."""
+    return pd.DataFrame({name: _convert(frame[name], column) for name, column in columns.items()})
 
 
 def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None:
-    """Refuse words in columns of numbers; a marker of a missing value is none.
+    """Refuse words, other than markers of missing values, in columns of numbers.
 
     `table` is the table's name, for messages.
 
     Raises:
-        DataError: a column has some.
+        DataError: a column has words.
     """
     for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
         distinct = texts(frame[name]).dropna().str.strip().unique()
@@ -117,36 +117,36 @@ def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None
         words = written[_numbers(written).isna()]
         if len(words):
             raise DataError(
-                f"{table}: column {name!r} must hold numbers, as in training. Received: {format_list(map(repr, words), 3)}. "
-                "Correct them, or leave them empty."
+                f"{table}: column {name!r} must hold numbers, as in training. Received: "
+                f"{format_list(map(repr, words), 3)}. Correct them, or leave them empty."
             )
 
 
 def texts(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return values as strings, blank ones as NaN; whole floats are written as integers."""
+    """Convert values to strings, blank ones to NaN, whole floats to the text of integers."""
     codes, values = pd.factorize(series)
     written = np.array([_text(value) for value in values] + [np.nan], dtype=object)
-    # factorize gives missing values the code -1, which picks the NaN at the end.
+    # factorize codes missing values as -1, which indexes the NaN at the end.
     return pd.Series(written[codes], index=series.index, dtype=object)
 
 
 def _text(value: Any) -> str | float:
-    """Write one value, the same way whether its column was read as integers or as floats."""
+    """Return the text of a value, the same for integers and whole floats."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     text = str(value)
     return text if text.strip() else np.nan
 
 
-def _misfit(config: StudyConfig, name: str, series: pd.Series[Any]) -> ConfigError:
+def _kind_error(config: StudyConfig, name: str, series: pd.Series[Any]) -> ConfigError:
     kind = config.data.types[name]
     few = format_list((repr(value) for value in series.dropna().unique()[:3].tolist()), 3)
     hint = f" Its values are like {few}. Try category, or leave it to be recognised."
     return config.error(f"data.types.{name}", "must be what the column holds", kind, hint)
 
 
-def _recognised(series: pd.Series[Any]) -> FittedColumn:
-    """Recognise one column by its dtype, else by its distinct strings."""
+def _recognise(series: pd.Series[Any]) -> FittedColumn:
+    """Recognise the kind of a column by its dtype, else by its distinct strings."""
     if pd.api.types.is_bool_dtype(series.dtype):
         return FittedColumn("boolean")
     if pd.api.types.is_numeric_dtype(series.dtype) or series.dtype.kind == "m":
@@ -168,7 +168,7 @@ def _recognised(series: pd.Series[Any]) -> FittedColumn:
 
 
 def _are_numbers(distinct: list[str]) -> bool:
-    """Tell whether all values are numbers, markers aside; a leading zero makes a code of a number."""
+    """Return whether all values but markers are numbers; a leading zero marks a code, not a number."""
     values = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
     if values.empty or _numbers(values[:200]).isna().any():
         return False
@@ -181,10 +181,10 @@ def _numbers(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _is_text(distinct: list[str], rows: int) -> bool:
-    """Tell whether strings are sentences: many of them, of several words, not mostly names and numbers.
+    """Return whether strings are sentences: many distinct ones, of several words, not mostly names and numbers.
 
-    A name or an address begins its words with capitals and digits, a sentence does not; what is long enough is a
-    text even so.
+    Names and addresses have words that start with capitals and digits; sentences mostly do not. Long strings count as
+    text in any case.
     """
     if len(distinct) <= min(rows / 2, 1000):
         return False
@@ -196,12 +196,12 @@ def _is_text(distinct: list[str], rows: int) -> bool:
     return several and (usual > 0.3 * count or count / len(words) > 15)
 
 
-def _date_format(strings: pd.Series[Any], *, asked: bool = False) -> str | None:
-    """Return the first format that reads enough of the values that are not missing.
+def _date_format(strings: pd.Series[Any], *, requested: bool = False) -> str | None:
+    """Return the first format that reads enough of the values.
 
-    Where the study file asks for dates, half are enough, and digits without separators may be dates too.
+    If the study file sets the kind to date, half of the values suffice, and digits without separators count as dates.
     """
-    share, looks = (0.5, r"\d") if asked else (_DATE_SHARE, r"\d[-/.:, ]+\w")
+    share, looks = (0.5, r"\d") if requested else (_DATE_SHARE, r"\d[-/.:, ]+\w")
     counts = strings.value_counts()
     distinct = pd.Series(counts.index, dtype=object).str.strip()
     head = distinct[:200]
@@ -217,20 +217,20 @@ def _date_format(strings: pd.Series[Any], *, asked: bool = False) -> str | None:
 
 
 def _dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
-    """Read strings as dates, in UTC without saying so; NaT for what does not fit."""
+    """Parse strings as naive UTC dates; NaT if they do not fit."""
     return pd.to_datetime(values, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
 
 
 def _nanoseconds(dates: pd.Series[Any]) -> pd.Series[Any]:
-    """Return datetime64[ns] in UTC; NaT beyond its range, where 9999-12-31 stands for never."""
+    """Convert to naive UTC datetime64[ns]; dates beyond its range, like 9999-12-31 for never, become NaT."""
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert(None)
     possible = dates.between(_EARLIEST, _LATEST, inclusive="left")
     return pd.Series(dates.where(possible).dt.as_unit("ns"))
 
 
-def _imposed(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
-    """Return one column as its kind."""
+def _convert(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
+    """Convert one column to its kind."""
     if column.kind == "number":
         return _as_numbers(series)
     if column.kind == "boolean":
@@ -245,7 +245,7 @@ def _imposed(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
 
 
 def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return float64, NaN for what is no number and for the infinite."""
+    """Convert to float64; infinite values and values that are not numbers become NaN."""
     if series.dtype.kind == "m":
         series = series.dt.total_seconds()
     if pd.api.types.is_numeric_dtype(series.dtype):
@@ -256,7 +256,7 @@ def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _by_value(strings: pd.Series[Any], read: Callable[[pd.Series[Any]], pd.Series[Any]]) -> pd.Series[Any]:
-    """Apply `read` to the distinct values, stripped, and put the answers where the values were."""
+    """Apply `read` to the distinct stripped values, and map each value to its result."""
     codes, values = pd.factorize(strings)
-    answers = read(pd.Series(values, dtype=object).str.strip())
-    return pd.Series(answers.array.take(codes, allow_fill=True), index=strings.index)
+    results = read(pd.Series(values, dtype=object).str.strip())
+    return pd.Series(results.array.take(codes, allow_fill=True), index=strings.index)

@@ -1,4 +1,4 @@
-"""The first line of a text table, read with the standard library alone."""
+"""The header of a text table, read with the standard library alone."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Form = Literal["text", "parquet", "npz", "idx"]
 SUFFIXES = ".csv, .tsv (also with .gz, .bz2, .xz, .zip), .parquet, .npz, IDX"
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
-# Enough rows behind the header to see which decimal sign is in use.
-_PEEKED = 1 << 16
+# Bytes after the header that show the decimal sign.
+_PEEK = 1 << 16
 
 
 class Header(NamedTuple):
-    """What the first bytes of a text table tell."""
+    """The column names and the dialect of a text table."""
 
     columns: tuple[str, ...]
     separator: str
@@ -34,7 +34,7 @@ class Header(NamedTuple):
 
 
 def form(path: Path) -> Form | None:
-    """Return what a file holds by its suffixes, or None for a suffix we do not read."""
+    """Return the form of a file by its suffixes; None if it cannot be read."""
     if re.search(r"(?i)[.-]idx\d-ubyte(\.gz)?$", path.name):
         return "idx"
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -52,39 +52,39 @@ def form(path: Path) -> Form | None:
 
 
 def is_arrays(path: Path) -> bool:
-    """Tell whether a file holds arrays, not a table."""
+    """Return whether a file holds arrays, not a table."""
     return form(path) in ("npz", "idx")
 
 
 def read_header(path: Path) -> Header:
-    """Read the column names of a .csv or .tsv file, compressed or not, and how it is written.
+    """Read the column names and the dialect of a .csv or .tsv file, compressed or not.
 
-    A column without a name is called `Unnamed: N`, as pandas does.
+    A column without a name is called `Unnamed: N`, as in pandas.
 
     Raises:
         SourceError: the file cannot be opened.
-        DataError: it is empty, not text, not what its suffix says, or names a column twice.
+        DataError: the file is empty, is not text, does not match its suffix, or names a column twice.
     """
     head = _head(path)
     if b"\0" in head:
         raise DataError(f"{path}: must be a UTF-8 text table. Received: bytes that are no text. Save it as CSV.")
-    text = _decoded(head)
+    text = _decode(head)
     separators = "\t" if ".tsv" in (suffix.lower() for suffix in path.suffixes) else ",;\t|"
-    row, separator = max(((_first_row(text, s), s) for s in separators), key=lambda found: len(found[0]))
+    row, separator = max(((_first_row(text, s), s) for s in separators), key=lambda candidate: len(candidate[0]))
     if not row:
         raise DataError(f"{path}: must start with a line of column names. Received: an empty file.")
     columns = tuple(name or f"Unnamed: {place}" for place, name in enumerate(row))
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}: column names must differ. Received: {twice!r} twice. Rename one of them.")
+    duplicate = next((name for name in columns if columns.count(name) > 1), None)
+    if duplicate is not None:
+        raise DataError(f"{path}: column names must differ. Received: {duplicate!r} twice. Rename one of them.")
     return Header(columns, separator, _decimal(text, separator))
 
 
 def _head(path: Path) -> bytes:
-    """Return the first line and some of what follows, decompressed."""
+    """Return the first line and the next bytes, decompressed."""
     try:
-        with _opened(path) as file:
-            return file.readline() + file.read(_PEEKED)
+        with _open(path) as file:
+            return file.readline() + file.read(_PEEK)
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: must be a file compressed as its suffix says. Received: {error}. Download it again."
@@ -94,8 +94,8 @@ def _head(path: Path) -> bytes:
         raise SourceError(f"{path}: cannot be read ({reason}). Check that it is there, and whole.") from error
 
 
-def _opened(path: Path) -> BinaryIO:
-    """Open a file for reading bytes, decompressed by its suffix."""
+def _open(path: Path) -> BinaryIO:
+    """Open a file for reading bytes; its suffix decides the decompression."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
         return cast(BinaryIO, gzip.open(path))
@@ -112,17 +112,17 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _decoded(head: bytes) -> str:
-    """Return UTF-8 text without its byte order mark, or Latin-1 where it is not UTF-8."""
+def _decode(head: bytes) -> str:
+    """Decode UTF-8 without its byte order mark, else Latin-1."""
     try:
-        # Not final: the last character may be cut in two.
+        # An incremental decoder accepts a truncated last character.
         return codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return head.decode("latin-1")
 
 
 def _first_row(text: str, separator: str) -> list[str]:
-    """Return the first line that is not empty, split."""
+    """Return the fields of the first line that is not empty."""
     try:
         return next((row for row in csv.reader(io.StringIO(text), delimiter=separator) if row), [])
     except csv.Error:
@@ -130,7 +130,7 @@ def _first_row(text: str, separator: str) -> list[str]:
 
 
 def _decimal(text: str, separator: str) -> str:
-    """Return the decimal sign: a comma where semicolons separate and numbers have commas and no points."""
+    """Return the decimal sign: a comma if fields are separated by semicolons and numbers have commas, no points."""
     edge = r'(?:^|[;"])-?\d+{}\d+(?=$|[;"\r\n])'
     commas = separator == ";" and re.search(edge.format(","), text, re.MULTILINE)
     points = re.search(edge.format(r"\."), text, re.MULTILINE)

@@ -1,26 +1,30 @@
-"""What every source becomes: rows to learn from, rows to predict, and what is known about them."""
+"""Dataset: the form that every source is read into, with the reader of new rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from workbench.array import Array
 from workbench.config import ColumnKind, SingleTask, TaskType
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
 
-    from workbench.data.lags import LagFeatures
-    from workbench.data.long_format import LongLayout
+    from workbench.data.cache import Cache
+    from workbench.data.image_decoding import ImageFormat
     from workbench.data.memmap import MemmapArray
 
 # Strings, so that naming the types loads neither library.
 Rows: TypeAlias = "pd.DataFrame | Array | MemmapArray"
+NewRows: TypeAlias = "str | os.PathLike[str] | pd.DataFrame | Array"
+"""Rows to predict: a file in the form of the training data, a frame, or an array of images or sequences."""
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
-"""What a row is; text: a table with a column of texts, whatever else it has; mixed: with images among its columns."""
+"""What a row is. text: a table with a text column; mixed: a table with image columns."""
 Class = str | int | float | bool
 
 
@@ -31,79 +35,118 @@ class Target:
     name: str
     task: SingleTask
     classes: tuple[Class, ...] | None = None
-    """The class that each number stands for; of two, the second is the positive one."""
+    """The class of each class number; in a binary task the second is the positive one."""
 
     @property
     def outputs(self) -> int:
-        """The width of its predictions: a column per class when there are more than two, else one."""
+        """The number of prediction columns: one per class for three classes or more, else one."""
         return len(self.classes) if self.classes is not None and len(self.classes) > 2 else 1
 
     def values(self, y: Array) -> Array:
-        """Return its column of `Dataset.y` as it was before it was encoded: labels, or values."""
+        """Decode its column of `Dataset.y` into labels or values."""
         import numpy as np
 
         return y if self.classes is None else np.array(self.classes, dtype=object)[y.astype(int)]
 
 
 def output_spans(targets: Sequence[Target]) -> list[slice]:
-    """Return which columns of predictions, (rows, outputs), belong to each of several targets."""
+    """Return the columns of predictions, (rows, outputs), that belong to each of several targets."""
     ends = accumulate(target.outputs for target in targets)
     return [slice(end - target.outputs, end) for target, end in zip(targets, ends, strict=True)]
 
 
+class NewData(NamedTuple):
+    """Rows to predict in the form that models take."""
+
+    x: Rows
+    ids: Array
+    """(rows,): the ids; row numbers if the rows have none."""
+
+
+class Reader(Protocol):
+    """Reads new rows in the form of the training rows; fitted by the loader, and stored as JSON.
+
+    `workbench.data.reader_document` restores one from its document.
+    """
+
+    @property
+    def id_column(self) -> str | None:
+        """The column or array of ids; new rows may lack it."""
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The columns with missing values in training, which a server's client may leave out."""
+
+    @property
+    def kinds(self) -> Mapping[str, ColumnKind]:
+        """The kind of each column of a table as models see it; empty for arrays."""
+
+    @property
+    def image_format(self) -> ImageFormat | None:
+        """The format that image files are decoded to; None if no images are decoded."""
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read rows to predict.
+
+        Args:
+            rows: a file, a frame or an array.
+            cache: keeps decoded images and large sequences on disk; without it they are held in memory.
+
+        Raises:
+            SourceError: the file cannot be opened.
+            DataError: the rows lack columns, or a column holds values that it must not hold.
+        """
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training set, and the rows to predict where there are any.
+    """The training rows, and the rows to predict if the study has some.
 
-    A table's columns are float64 (number, and boolean as 0 and 1), object (category and text), datetime64[ns] (date) or
-    `Pictures` (image); a missing value is NaN, or NaT. Images are (rows, height, width[, channels]),
-    sequences (rows, steps, channels), both float32 or uint8; large ones, and images in files, lie on disk (`MemmapArray`).
-    In a sequence NaN is a missing value; a step is padding when it and all later ones are NaN in all channels.
+    The columns of a table are float64 (number, and boolean as 0 and 1), object (category and text), datetime64[ns]
+    (date) or `ImageArray` (image); a missing value is NaN or NaT. Images are (rows, height, width[, channels]) and
+    sequences (rows, steps, channels), both float32 or uint8. Large arrays and decoded image files lie on disk
+    (`MemmapArray`). In a sequence NaN is a missing value; a step is padding if it and all later steps are NaN in all
+    channels.
     """
 
     kind: Kind
-    """What a row is."""
     task: TaskType
-    """What is asked about a row."""
     x: Rows
     """The features of the training rows."""
     y: Array
-    """(rows,): int64 class numbers, or float64 values; of several targets either, (rows, targets) float64."""
+    """(rows,): int64 class numbers, or float64 values; for several targets (rows, targets) float64."""
     ids: Array
-    """(rows,): unique names of the training rows."""
+    """(rows,): unique ids of the training rows."""
     target: str
-    """The name of what is predicted; of several targets, their names."""
+    """The name of the target, or the names of several."""
     id_name: str = "id"
-    """The name of the id column; ids are row numbers from 0 where there is none."""
+    """The name of the id column; without one, ids are row numbers from 0."""
     x_test: Rows | None = None
-    """The features of the rows to predict, in the same form as `x`."""
+    """The features of the rows to predict, in the form of `x`."""
     test_ids: Array | None = None
-    """(test rows,): unique names of the rows to predict."""
+    """(test rows,): unique ids of the rows to predict."""
     classes: tuple[Class, ...] | None = None
-    """The class that each number in `y` stands for; of a binary task, the second is the positive one."""
+    """The class of each number in `y`; in a binary task the second is the positive one."""
     targets: tuple[Target, ...] = ()
-    """Several targets, in the order of the columns of `y`; none where there is one."""
+    """Several targets in the order of the columns of `y`; empty for a single target."""
     columns: Mapping[str, ColumnKind] = field(default_factory=dict)
-    """A table's columns in the order of `x`, and what each is."""
-    date_formats: Mapping[str, str] = field(default_factory=dict)
-    """How the dates of a column are written, where they are text."""
-    windows: LagFeatures | None = None
-    """What a table's rows are shown of their past, in the last of the columns."""
+    """The kind of each column of a table, in the order of `x`."""
+    reader: Reader | None = None
+    """Reads new rows in the form of `x`; every loader sets it."""
     example: Rows | None = None
-    """A few training rows as they came, with their id where a column has it, without the target."""
-    pixels: tuple[str, ...] = ()
-    """Of images that came as a table, the columns of their pixels."""
-    long: LongLayout | None = None
-    """Of sequences that came as a long table, how it became these."""
+    """A few raw training rows with their id, without the target."""
     groups: Array | None = None
-    """(rows,): rows of one group must not be split over folds."""
+    """(rows,): rows of one group are not split over folds."""
     time: Array | None = None
-    """(rows,): what orders the rows; datetime64[ns], numbers, or strings that sort."""
+    """(rows,): orders the rows; datetime64[ns], numbers, or strings that sort."""
     weight: Array | None = None
     """(rows,): float64 sample weights for training."""
     fold_column: Array | None = None
-    """(rows,): the fold numbers that the user brought; float64, NaN where there is none."""
+    """(rows,): the user's fold numbers; float64, NaN for rows that only train."""
     sample: pd.DataFrame | None = None
     """The sample submission as read."""
     notes: tuple[str, ...] = ()
-    """What was left out or assumed, a sentence each."""
+    """What the loader left out or assumed, one sentence each."""

@@ -1,4 +1,4 @@
-"""IDX files, as MNIST's: images in one file, their labels in another beside it."""
+"""IDX files, the format of MNIST: images in one file, labels in another beside it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
 def read(path: Path) -> dict[str, Array]:
-    """Read x, and y from the file beside it that has `labels` in its name for `images`, where there is one.
+    """Read x, and y from the file of labels beside it if there is one.
 
     Raises:
         SourceError: a file cannot be opened.
-        DataError: it is not what its name says.
+        DataError: a file is not a whole IDX file.
     """
-    found = {"x": _array(path)}
-    beside = labels(path)
-    return found if beside is None else found | {"y": _array(beside)}
+    label_file = labels(path)
+    return {"x": _read_array(path)} | ({} if label_file is None else {"y": _read_array(label_file)})
 
 
 def labels(path: Path) -> Path | None:
-    """Return the file of the labels of a file of images: train-labels-idx1-ubyte of train-images-idx3-ubyte."""
+    """Return the file of labels of a file of images: train-labels-idx1-ubyte for train-images-idx3-ubyte."""
     name = re.sub(r"idx\d", "idx1", re.sub(r"(?i)images", "labels", path.name.removesuffix(".gz")))
     return next((file for file in (path.with_name(name), path.with_name(f"{name}.gz")) if file.is_file()), None)
 
 
-def _array(path: Path) -> Array:
-    """Read one file: two zeros, the type, the number of dimensions, each of them, and the values, big-endian."""
+def _read_array(path: Path) -> Array:
+    """Read one file: two zero bytes, the type, the number of dimensions, the dimensions, big-endian values."""
     content = _content(path)
     kind, dimensions = (content[2], content[3]) if len(content) >= 4 and not any(content[:2]) else (0, 0)
     start = 4 + 4 * dimensions

@@ -1,8 +1,8 @@
-"""Image files -> one array: all of one size and one kind of pixel, decoded once by many threads (Pillow).
+"""Image files -> one array of one size and pixel type, decoded once with Pillow in threads.
 
-Images are stretched to the size: padding them to one shape instead was no better for either of two kinds of padding
-(`clothing`, five folds, twice: histograms of gradients + SVM 0.576 stretched, 0.546 to 0.560 padded; extra trees 0.399
-and 0.390 to 0.397).
+Images are stretched to the size. Padding them to one shape was no better in either of two variants (data set
+`clothing`, five folds, two repeats; accuracy of HOG + SVM: 0.576 stretched, 0.546 to 0.560 padded; of extra trees:
+0.399 stretched, 0.390 to 0.397 padded).
 """
 
 from __future__ import annotations
@@ -35,32 +35,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Pixel = Literal["grey", "colour", "deep"]
 
-# Grows with every change that decodes a file to other pixels.
+# Increases with every change that decodes a file to other pixels.
 _VERSION = 1
-# The longer side of images whose size nobody set.
+# The longer side of images if the study file sets no size.
 _LONGEST = 128
 _GREY = frozenset({"1", "L", "LA", "La"})
 _DEEP = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-# Of 16 bits, what the step of 8 bits is.
+# One level of 8 bits on the scale of 16 bits.
 _STEP = 257
-# What is decoded between two writes, in bytes and in images.
+# The bytes and the least images that are decoded between two writes.
 _BLOCK, _FEWEST = 16 * 2**20, 16
+# Seconds between two lines of progress.
 _EVERY = 5.0
-_TURNED = (5, 6, 7, 8)
+# The EXIF tag of the orientation, and its values that swap height and width.
 _ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
 
 
 class ImageFormat(NamedTuple):
-    """How every image comes out."""
+    """The size and pixel type that every image is decoded to."""
 
     height: int
     width: int
     pixel: Pixel
-    """`grey` and `colour` are bytes, `deep` is float32: grey levels of more than 8 bits, 0 to 65535 as a rule."""
+    """`grey` and `colour` are bytes; `deep` is float32 for grey levels of more than 8 bits, usually 0 to 65535."""
 
     @classmethod
     def of(cls, x: Any) -> ImageFormat:
-        """Return the look that images have which came out like this."""
+        """Return the format of decoded images, (rows, height, width[, 3])."""
         height, width = x.shape[1:3]
         return cls(height, width, "colour" if x.ndim == 4 else "grey" if x.dtype == np.uint8 else "deep")
 
@@ -71,22 +73,22 @@ class ImageFormat(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """The type of a pixel's values."""
+        """The dtype of pixels."""
         return "float32" if self.pixel == "deep" else "uint8"
 
 
 class DecodedImages(NamedTuple):
-    """Images in an array."""
+    """Decoded images."""
 
     x: Array | MemmapArray
     look: ImageFormat
     kept: Array
-    """(files,): whether each file is in the array; a broken one is not."""
+    """(files,): whether each file is in the array; a broken file is not."""
     notes: tuple[str, ...]
 
 
 class ImageHeader(NamedTuple):
-    """What the head of a file tells."""
+    """The size and mode in the header of an image file."""
 
     height: int
     width: int
@@ -101,44 +103,45 @@ def decode(
     size: tuple[int, int] | None = None,
     skip: bool = False,
 ) -> DecodedImages:
-    """Decode images, or take what was decoded earlier.
+    """Decode images, or open the result of an earlier decoding in the cache.
 
     Args:
-        images: the files; they are known again by their places, sizes and times.
-        cache: where what was decoded is kept; without it the array is in memory.
-        look: how the images come out; what suits them unless given.
-        size: height and width, where no look is given.
-        skip: whether a broken file is left out.
+        images: the files; the cache identifies them by path, size and modification time.
+        cache: keeps the array on disk; without it the array is in memory.
+        look: the format to decode to. Default: chosen by the files.
+        size: height and width of a chosen format.
+        skip: whether broken files are left out instead of refused.
 
     Raises:
-        DataError: files are broken, and are not to be left out, or none is whole; they are named.
+        DataError: files are broken and not left out, or all are; the message names them.
         SourceError: a file cannot be opened.
     """
     if cache is None:
         blocks: list[Array] = []
         facts = _decode(images, look, size, skip=skip, append=blocks.append)
-        return _decoded(images, np.concatenate(blocks), facts)
+        return _describe(images, np.concatenate(blocks), facts)
 
-    def make(folder: Path) -> None:
+    def write(folder: Path) -> None:
         with memmap.NpyWriter(folder / "x.npy") as writer:
-            made = _decode(images, look, size, skip=skip, append=writer.append, tell=cache.tell)
-        (folder / "facts.json").write_text(json.dumps(made))
+            facts = _decode(images, look, size, skip=skip, append=writer.append, tell=cache.tell)
+        (folder / "facts.json").write_text(json.dumps(facts))
 
-    made_from = {"images": _identity(images), "look": look, "size": size, "skip": skip, "version": _VERSION}
-    folder = cache.entry(made_from, make)
+    inputs = {"images": _file_stats(images), "look": look, "size": size, "skip": skip, "version": _VERSION}
+    folder = cache.entry(inputs, write)
     facts = json.loads((folder / "facts.json").read_text())
-    return _decoded(images, MemmapArray(folder / "x.npy", digest=facts["digest"]), facts)
+    return _describe(images, MemmapArray(folder / "x.npy", digest=facts["digest"]), facts)
 
 
 def choose_format(images: ImageFiles, size: tuple[int, int] | None = None) -> ImageFormat:
-    """Return the look that suits images, by the heads of the files alone.
+    """Choose the format of images by the headers of the files.
 
     Raises:
-        DataError: none of them is whole.
+        DataError: all files are broken.
         SourceError: a file cannot be opened.
     """
     with ThreadPoolExecutor(_threads()) as pool:
-        return _suiting([seen for seen in pool.map(_head, images.files) if isinstance(seen, ImageHeader)], size, images)
+        headers = [each for each in pool.map(_read_header, images.files) if isinstance(each, ImageHeader)]
+        return _choose_format(headers, size, images)
 
 
 def _decode(
@@ -150,7 +153,7 @@ def _decode(
     append: Callable[[Array], None],
     tell: Tell = silent,
 ) -> dict[str, Any]:
-    """Give the pixels of all whole images to `append`, block by block; return what is to be known of them."""
+    """Pass the pixels of valid images to `append` block by block; return format, broken files, digest and sizes."""
     broken: dict[str, str] = {}
     remedy = (
         "Mend or remove them, or set data.corrupt: skip to learn from the others."
@@ -159,27 +162,27 @@ def _decode(
     )
     progress = _Progress(images, tell)
     with ThreadPoolExecutor(_threads()) as pool:
-        seen = [] if look else _sorted_out(images.files, pool.map(_head, images.files), broken)
+        headers = [] if look else _split_broken(images.files, pool.map(_read_header, images.files), broken)
         _check_whole(images, broken, remedy, skip=skip)
-        look = look or _suiting([head for _, head in seen], size, images)
-        words = hashlib.sha256(str(look).encode())
+        look = look or _choose_format([header for _, header in headers], size, images)
+        digest = hashlib.sha256(str(look).encode())
         files = [file for file in images.files if str(file) not in broken]
         step = max(_FEWEST, _BLOCK // (int(np.prod(look.shape)) * np.dtype(look.dtype).itemsize))
         for start in range(0, len(files), step):
             part = files[start : start + step]
-            whole = _sorted_out(part, pool.map(partial(_read, look=look), part), broken)
+            whole = _split_broken(part, pool.map(partial(_decode_file, look=look), part), broken)
             for _, each in whole:
-                words.update(each.digest)
+                digest.update(each.digest)
             if whole:
                 append(np.stack([each.pixels for _, each in whole]))
             progress(start + len(part))
     _check_whole(images, broken, remedy, skip=skip)
-    sizes = len({(head.height, head.width) for _, head in seen})
-    return {"look": look, "broken": list(broken), "digest": words.hexdigest()[:16], "sizes": sizes}
+    sizes = len({(header.height, header.width) for _, header in headers})
+    return {"look": look, "broken": list(broken), "digest": digest.hexdigest()[:16], "sizes": sizes}
 
 
-def _decoded(images: ImageFiles, x: Array | MemmapArray, facts: Mapping[str, Any]) -> DecodedImages:
-    """Return what was decoded, and say what was done to it."""
+def _describe(images: ImageFiles, x: Array | MemmapArray, facts: Mapping[str, Any]) -> DecodedImages:
+    """Return the decoded images with notes."""
     look, broken = ImageFormat(*facts["look"]), set(facts["broken"])
     notes = []
     if broken:
@@ -191,8 +194,8 @@ def _decoded(images: ImageFiles, x: Array | MemmapArray, facts: Mapping[str, Any
     return DecodedImages(x, look, kept, tuple(notes))
 
 
-def _sorted_out(files: Sequence[Path], results: Iterable[T | str], broken: dict[str, str]) -> list[tuple[Path, T]]:
-    """Return what is there of each file; a reason instead goes to `broken`."""
+def _split_broken(files: Sequence[Path], results: Iterable[T | str], broken: dict[str, str]) -> list[tuple[Path, T]]:
+    """Return the files with a result; a reason in place of a result goes to `broken`."""
     whole = []
     for file, result in zip(files, results, strict=True):
         if isinstance(result, str):
@@ -204,72 +207,72 @@ def _sorted_out(files: Sequence[Path], results: Iterable[T | str], broken: dict[
 
 def _check_whole(images: ImageFiles, broken: Mapping[str, str], remedy: str, *, skip: bool) -> None:
     if len(broken) == len(images.files) or (broken and not skip):
-        few = format_list((f"{_seen_from(images.folder, Path(f))} ({reason})" for f, reason in broken.items()), 5)
+        few = format_list((f"{_relative(images.folder, Path(f))} ({reason})" for f, reason in broken.items()), 5)
         raise DataError(f"{images.folder}: images must be whole. Received broken ones: {few}. {remedy}")
 
 
-def _suiting(seen: Sequence[ImageHeader], size: tuple[int, int] | None, images: ImageFiles) -> ImageFormat:
-    """Return the look that suits images: of the median height and width, both shrunk where one is long."""
-    if not seen:
+def _choose_format(headers: Sequence[ImageHeader], size: tuple[int, int] | None, images: ImageFiles) -> ImageFormat:
+    """Return a format for images: the median height and width, scaled down if one exceeds the limit."""
+    if not headers:
         raise DataError(f"{images.folder}: images must be whole. Received: none of {len(images.files)} is. Mend them.")
-    modes = {head.mode for head in seen}
+    modes = {header.mode for header in headers}
     pixel: Pixel = "grey" if modes <= _GREY else "deep" if modes <= _GREY | _DEEP else "colour"
     if size is None:
-        height, width = np.median([(head.height, head.width) for head in seen], axis=0)
+        height, width = np.median([(header.height, header.width) for header in headers], axis=0)
         shrink = min(1.0, _LONGEST / max(height, width))
         size = max(1, round(height * shrink)), max(1, round(width * shrink))
     return ImageFormat(*size, pixel)
 
 
-def _head(file: Path) -> ImageHeader | str:
-    """Return what the head of a file tells, or why it cannot be read."""
+def _read_header(file: Path) -> ImageHeader | str:
+    """Read the header of a file; return the reason if it cannot be read."""
     import PIL.Image
 
-    with _opened(file) as stream:
+    with _open(file) as stream:
         try:
             with PIL.Image.open(stream) as image:
                 width, height = image.size
                 if image.getexif().get(_ORIENTATION) in _TURNED:
                     width, height = height, width
                 return ImageHeader(height, width, image.mode)
-        except _broken() as error:
-            return _reason(error)
+        except _pillow_errors() as error:
+            return _describe_error(error)
 
 
 class _Pixels(NamedTuple):
     pixels: Array
     digest: bytes
-    """Of the file, not of the pixels: another version of Pillow may round otherwise."""
+    """A digest of the file, not of the pixels, because versions of Pillow may round differently."""
 
 
-def _read(file: Path, look: ImageFormat) -> _Pixels | str:
-    """Decode one image, or say why it cannot be decoded."""
+def _decode_file(file: Path, look: ImageFormat) -> _Pixels | str:
+    """Decode one image; return the reason if it cannot be decoded."""
     import PIL.Image
 
-    with _opened(file) as stream:
+    with _open(file) as stream:
         content = stream.read()
     try:
         with PIL.Image.open(io.BytesIO(content)) as image:
-            return _Pixels(_pixels(image, look), hashlib.sha256(content).digest())
-    except _broken() as error:
-        return _reason(error)
+            return _Pixels(_convert(image, look), hashlib.sha256(content).digest())
+    except _pillow_errors() as error:
+        return _describe_error(error)
 
 
-def _pixels(image: PIL.Image.Image, look: ImageFormat) -> Array:
-    """Return an image upright, opaque and stretched."""
+def _convert(image: PIL.Image.Image, look: ImageFormat) -> Array:
+    """Turn an image upright, flatten it and stretch it to the format."""
     import PIL.Image
     import PIL.ImageOps
 
     if look.pixel != "deep":
-        # A JPEG can be decoded at an eighth, a quarter or a half of its size, many times faster.
+        # JPEG decodes at 1/8, 1/4 or 1/2 of its size many times faster.
         image.draft(None, (2 * max(look[:2]), 2 * max(look[:2])))
     image = PIL.ImageOps.exif_transpose(image)
     if look.pixel == "deep":
-        image = PIL.Image.fromarray(_levels(image))
+        image = PIL.Image.fromarray(_grey_levels(image))
     elif image.mode in _DEEP:
-        image = PIL.Image.fromarray((_levels(image) / _STEP).clip(0, 255).astype("uint8"))
+        image = PIL.Image.fromarray((_grey_levels(image) / _STEP).clip(0, 255).astype("uint8"))
     else:
-        image = _opaque(image)
+        image = _flatten(image)
     image = image if look.pixel == "deep" else image.convert("RGB" if look.pixel == "colour" else "L")
     if image.size != (look.width, look.height):
         image = image.resize((look.width, look.height), PIL.Image.Resampling.BILINEAR)
@@ -279,15 +282,15 @@ def _pixels(image: PIL.Image.Image, look: ImageFormat) -> Array:
     return pixels
 
 
-def _levels(image: PIL.Image.Image) -> Array:
-    """Return grey levels as float32, those of 8 bits on the scale of 16."""
+def _grey_levels(image: PIL.Image.Image) -> Array:
+    """Return grey levels as float32; 8 bits are scaled to 16."""
     if image.mode in _DEEP:
         return np.asarray(image).astype("float32")
-    return np.asarray(_opaque(image).convert("L")).astype("float32") * _STEP
+    return np.asarray(_flatten(image).convert("L")).astype("float32") * _STEP
 
 
-def _opaque(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Return an image on white where it is transparent."""
+def _flatten(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Flatten a transparent image onto white."""
     import PIL.Image
 
     if not image.has_transparency_data:
@@ -296,33 +299,33 @@ def _opaque(image: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.alpha_composite(PIL.Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
-def _opened(file: Path) -> BinaryIO:
+def _open(file: Path) -> BinaryIO:
     try:
         return file.open("rb")
     except OSError as error:
         raise SourceError(f"{file}: cannot be read ({error.strerror}). Check that it is there, and who may.") from error
 
 
-def _broken() -> tuple[type[Exception], ...]:
-    """Return what Pillow raises where a file is not what it must be."""
+def _pillow_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions that Pillow raises for a broken file."""
     import PIL.Image
 
     shapeless = (SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error)
     return (OSError, *shapeless, PIL.Image.DecompressionBombError)
 
 
-def _reason(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     sentence = str(error).partition("<_io")[0].strip().rstrip(".:")
     return sentence or type(error).__name__
 
 
-def _identity(images: ImageFiles) -> list[Any]:
-    """Return what files are known again by without reading them."""
+def _file_stats(images: ImageFiles) -> list[Any]:
+    """Return path, size and modification time of each file."""
     stats = ((file, file.stat()) for file in images.files)
-    return [(_seen_from(images.folder, file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+    return [(_relative(images.folder, file), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
 
 
-def _seen_from(folder: Path, file: Path) -> str:
+def _relative(folder: Path, file: Path) -> str:
     return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.as_posix()
 
 
@@ -331,12 +334,12 @@ def _threads() -> int:
 
 
 class _Progress:
-    """Tells now and then how many images are decoded."""
+    """Reports every few seconds how many images are decoded."""
 
     def __init__(self, images: ImageFiles, tell: Tell) -> None:
-        self._images, self._tell, self._told = images, tell, time.monotonic()
+        self._images, self._tell, self._last = images, tell, time.monotonic()
 
     def __call__(self, done: int) -> None:
-        if time.monotonic() - self._told > _EVERY:
-            self._told = time.monotonic()
+        if time.monotonic() - self._last > _EVERY:
+            self._last = time.monotonic()
             self._tell(f"Decoding {self._images.folder.name}: {done:,} of {len(self._images.files):,} images")

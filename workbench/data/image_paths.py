@@ -1,4 +1,4 @@
-"""Which images of a folder the values of a table's column name, found by looking."""
+"""The images of a folder that the values of a column name, and the columns that name images."""
 
 from __future__ import annotations
 
@@ -13,54 +13,56 @@ from workbench.data import column_types, image_folder
 from workbench.data.image_folder import ImageFiles
 from workbench.errors import DataError, format_list
 
-# How many names are looked up to tell whether a column holds names of files, and how many must be there.
+# Distinct values that are looked up to decide whether a column names files, and the share that must exist.
 _TRIED, SHARE = 200, 0.5
 
 
 def name_column(frame: pd.DataFrame, index: ImageIndex) -> str | None:
-    """Return the column of a table whose values name images of a folder best; None where there is none.
+    """Return the column of a table whose values name images of a folder best; None if there is none.
 
-    Of columns that do so alike it is the one that names most.
+    Among columns with the same share of matches it is the one with the most distinct values.
     """
     shares = {str(column): index.share(frame[column]) for column in frame.columns}
     best = max(shares, key=lambda column: (shares[column], frame[column].nunique()))
     return best if shares[best] >= SHARE else None
 
 
-def name_columns(frame: pd.DataFrame, index: ImageIndex, asked: Collection[str] = ()) -> tuple[str, ...]:
+def name_columns(frame: pd.DataFrame, index: ImageIndex, declared: Collection[str] = ()) -> tuple[str, ...]:
     """Return all columns of a table that name images of a folder.
 
-    Only values with their files' suffixes show that a column is one of several: numbers alone may be counts. Without
-    any such column it is the one that names images best.
+    Several columns are accepted only if their values have the suffixes of files, because plain numbers may be counts.
+    Without such a column the one that names images best is returned.
 
     Args:
-        frame: the table, its values as they are written.
+        frame: the table, its values as written.
         index: the images of the folder.
-        asked: columns that the study file says are images.
+        declared: columns that the study file declares as images.
     """
     sure = [
-        c for c in map(str, frame.columns) if c in asked or (_suffixed(frame[c]) and index.share(frame[c]) >= SHARE)
+        c
+        for c in map(str, frame.columns)
+        if c in declared or (_has_suffixes(frame[c]) and index.share(frame[c]) >= SHARE)
     ]
     best = None if sure else name_column(frame, index)
     return tuple(sure) if best is None else (best,)
 
 
 class ImageIndex:
-    """The images of a folder by every way to write where they lie."""
+    """Looks up the images of a folder by path, file name, and either without suffix."""
 
     def __init__(self, images: ImageFiles) -> None:
-        """Look at the files' places."""
+        """Index the files."""
         self.folder = images.folder
-        # A whole path says more than a name, and a name more than one without its suffix.
+        # From the most specific key to the least; an ambiguous key maps to None.
         self._tiers: list[dict[str, Path | None]] = [{}, {}, {}, {}]
         for path, file in zip(image_folder.paths(images), images.files, strict=True):
             keys = path, file.name, str(PurePosixPath(path).with_suffix("")), file.stem
             for tier, key in zip(self._tiers, keys, strict=True):
                 tier[key] = None if key in tier else file
 
-    def find(self, word: str) -> Path | None:
-        """Return the image that a word means; the folders that it begins with may be others than here."""
-        parts = PurePosixPath(word.strip().replace("\\", "/")).parts
+    def find(self, text: str) -> Path | None:
+        """Return the image that a text names; leading folders of the text may be missing here."""
+        parts = PurePosixPath(text.strip().replace("\\", "/")).parts
         for start in range(len(parts)):
             tail = "/".join(parts[start:])
             for tier in self._tiers:
@@ -69,36 +71,36 @@ class ImageIndex:
         return None
 
     def alike(self, one: pd.Series[Any], other: pd.Series[Any]) -> bool:
-        """Tell whether two columns name the same image in every row."""
+        """Return whether two columns name the same image in every row."""
         pairs = zip(column_types.texts(one).fillna(""), column_types.texts(other).fillna(""), strict=True)
         found = ((self.find(a), self.find(b)) for a, b in pairs)
         return all(a == b and a is not None for a, b in found)
 
     def share(self, series: pd.Series[Any]) -> float:
-        """Return which share of the first distinct values name images."""
-        words = column_types.texts(series).dropna().unique()[:_TRIED]
-        return sum(self.find(word) is not None for word in words) / max(1, len(words))
+        """Return the share of the first distinct values that name images."""
+        texts = column_types.texts(series).dropna().unique()[:_TRIED]
+        return sum(self.find(text) is not None for text in texts) / max(1, len(texts))
 
 
 class NearbyImages:
-    """Images of rows to predict: where their names lead from the rows' own file, else those of a folder."""
+    """Looks up images of rows to predict: beside the rows' file, then in the training images' folder."""
 
     def __init__(self, beside: Path | None, folder: Path) -> None:
-        """Look beside the file of the rows, where there is one, then below `folder`, then below the current folder.
+        """Look beside the file of the rows if there is one, then below `folder`, then below the current folder.
 
-        Whoever writes a file names images wherever they are; rows without one, as a server is sent them, do not reach
-        beyond the two folders.
+        A file may name images anywhere; rows without a file, as a server receives them, cannot reach beyond the two
+        folders.
         """
         self.folder = folder
-        self._beside = beside
+        self._folder = beside
 
-    def find(self, word: str) -> Path | None:
-        """Return the image that a word means."""
-        places = [] if self._beside is None else [self._beside]
-        here = next((found for base in places if (found := _image(base / word))), None)
-        below = self._index.find(word) if here is None and self._index is not None else here
-        within = (Path.cwd() / word).resolve().is_relative_to(Path.cwd().resolve())
-        return _image(Path.cwd() / word) if below is None and within else below
+    def find(self, text: str) -> Path | None:
+        """Return the image that a text names."""
+        bases = [] if self._folder is None else [self._folder]
+        here = next((found for base in bases if (found := _image(base / text))), None)
+        below = self._index.find(text) if here is None and self._index is not None else here
+        within = (Path.cwd() / text).resolve().is_relative_to(Path.cwd().resolve())
+        return _image(Path.cwd() / text) if below is None and within else below
 
     @cached_property
     def _index(self) -> ImageIndex | None:
@@ -111,42 +113,42 @@ class NearbyImages:
 
 
 class ImageLocator(Protocol):
-    """Where images are looked for."""
+    """Looks up images by the texts that name them."""
 
     folder: Path
 
-    def find(self, word: str) -> Path | None:
-        """Return the image that a word means."""
+    def find(self, text: str) -> Path | None:
+        """Return the image that a text names."""
 
 
-def files(series: pd.Series[Any], places: ImageLocator, name: str, *, blank: bool = False) -> list[Path | None]:
+def files(series: pd.Series[Any], locator: ImageLocator, name: str, *, blank: bool = False) -> list[Path | None]:
     """Return the image that each value of a column names.
 
     Args:
         series: the column.
-        places: where images are looked for.
-        name: the table's, for messages.
+        locator: looks up the images.
+        name: the table's name, for messages.
         blank: whether a value may be missing; its image is None.
 
     Raises:
         DataError: a value names none, or more than one.
     """
-    words = column_types.texts(series).fillna("")
-    known = {word: places.find(word) if word else None for word in words.unique()}
-    lost = [word for word, file in known.items() if file is None and (word or not blank)]
+    texts = column_types.texts(series).fillna("")
+    known = {text: locator.find(text) if text else None for text in texts.unique()}
+    lost = [text for text, file in known.items() if file is None and (text or not blank)]
     if lost:
         raise DataError(
-            f"{name}: column {series.name!r} must name one image of {places.folder} in every row. Received: "
+            f"{name}: column {series.name!r} must name one image of {locator.folder} in every row. Received: "
             f"{format_list(map(repr, lost), 3)}, which are none, or more than one. Correct them."
         )
-    return [known[word] for word in words]
+    return [known[text] for text in texts]
 
 
 def _image(path: Path) -> Path | None:
     return path if image_folder.is_image(path) and path.is_file() else None
 
 
-def _suffixed(series: pd.Series[Any]) -> bool:
-    """Tell whether most of the first distinct values end as files of images do."""
-    words = column_types.texts(series).dropna().unique()[:_TRIED]
-    return sum(image_folder.is_image(Path(word)) for word in words) >= max(1, SHARE * len(words))
+def _has_suffixes(series: pd.Series[Any]) -> bool:
+    """Return whether most of the first distinct values have suffixes of image files."""
+    texts = column_types.texts(series).dropna().unique()[:_TRIED]
+    return sum(image_folder.is_image(Path(text)) for text in texts) >= max(1, SHARE * len(texts))

@@ -1,7 +1,7 @@
-"""What rows are shown of their own past: lags and window means in order of time, made without looking ahead.
+"""Lag features: lags and window means of earlier rows, computed without leakage from later ones.
 
-A row sees what was known when its own inputs were: its inputs, those of earlier rows of its series, and the target
-from `data.horizon` steps back. Nothing is fitted; only what a step is and which columns there are is learnt.
+A row uses what is known when its inputs are: its own inputs, those of earlier rows of its series, and the target from
+`data.horizon` steps back. Only the length of a time step and the list of columns are learnt on training rows.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from workbench.data.column_types import FittedColumn
 from workbench.data.timestamps import TimeColumns, TimeSteps
 from workbench.errors import DataError, format_list
 
-# A category with more levels than this is not followed through time.
+# Categories with more levels than this get no lag features.
 _MOST_LEVELS = 10
-# Two moments that are closer than this share of a step are the same.
+# Times that differ by less than this share of a step are equal.
 _SAME = 1e-4
 
 
 @dataclass(frozen=True)
 class LagFeatures:
-    """What a table's rows are shown beside their own columns, and the rows that new ones may look back at."""
+    """The lag features of a table, and the past rows that the features of new rows are computed from."""
 
     clock: TimeColumns
     steps: TimeSteps | None
-    """None where there is nothing to look back at, but the parts of a date to join."""
+    """None if the only new column is the date that is joined from its parts."""
     series: tuple[str, ...] = ()
-    """The columns that tell series apart."""
+    """The columns that identify a series."""
     lags: tuple[int, ...] = ()
     windows: tuple[int, ...] = ()
     horizon: int | None = None
     target: str = ""
     numbers: tuple[str, ...] = ()
-    """The columns whose earlier values are shown."""
+    """The numeric columns with lag features."""
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The categories whose levels are counted in windows."""
+    """The categories with the shares of their levels in windows."""
     kept: tuple[str, ...] = ()
     """The new columns that vary over the training rows."""
     last: float = 0.0
     """The step of the last training row."""
     past: Mapping[str, Any] = field(default_factory=dict)
-    """The last training rows that a later row may look back at, and all rows to predict: steps, series, values."""
+    """Steps, series and values of the training rows that new rows look back at, and of the rows to predict."""
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The columns without which rows have no past."""
+        """The time and series columns that rows must have."""
         return (*self.clock.names, *self.series)
 
     @property
     def kinds(self) -> dict[str, ColumnKind]:
-        """The new columns, and what each is."""
+        """The kind of each new column."""
         return {name: "date" if name == self._date else "number" for name in self.kept}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> LagFeatures:
-        """Return what `dataclasses.asdict` made of one, through JSON."""
+        """Return the features that `dataclasses.asdict` described, also after a round trip through JSON."""
         known: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
         }
@@ -72,56 +72,57 @@ class LagFeatures:
         known["levels"] = {name: tuple(levels) for name, levels in document["levels"].items()}
         return cls(**known)
 
-    def beside(self, raw: pd.DataFrame, x: pd.DataFrame, table: str) -> pd.DataFrame:
-        """Return `x` with the new columns, for rows that come after training.
+    def append_to(self, x: pd.DataFrame, raw: pd.DataFrame, table: str) -> pd.DataFrame:
+        """Append the new columns to the features of rows that come after training.
 
         Args:
-            raw: the rows as they came.
-            x: the same rows, each column as its kind.
+            x: the rows, each column as its kind.
+            raw: the same rows as they came.
             table: the table's name, for messages.
 
         Raises:
             DataError: a row has no time or series, or two have the same.
         """
-        rows = self._rows(raw, x, table)
+        rows = self._extract(raw, x, table)
         _check_once(rows, self, table)
         _check_horizon(self.horizon, rows, self.last, table)
-        past = _Rows.read(self.past, rows.moments.dtype) if self.past else rows.cut(np.zeros(len(x), dtype=bool))
-        # A row that is known already is given anew.
+        empty = rows.select(np.zeros(len(x), dtype=bool))
+        past = _LagInputs.read(self.past, rows.moments.dtype) if self.past else empty
+        # A new row replaces the past row of the same series and time.
         given = set(zip(rows.series, np.round(rows.steps, 3), strict=True))
         known = zip(past.series, np.round(past.steps, 3), strict=True)
-        past = past.cut(np.array([each not in given for each in known], dtype=bool))
-        made = self._made(past.joined(rows)).iloc[len(past.steps) :]
-        return self._joined(x, made, rows.moments)
+        past = past.select(np.array([each not in given for each in known], dtype=bool))
+        added = self._compute(past.concat(rows)).iloc[len(past.steps) :]
+        return self._append(x, added, rows.moments)
 
-    def _rows(self, raw: pd.DataFrame, x: pd.DataFrame, table: str, y: Array | None = None) -> _Rows:
-        """Return what is needed of some rows; without `y` their target is not known."""
+    def _extract(self, raw: pd.DataFrame, x: pd.DataFrame, table: str, y: Array | None = None) -> _LagInputs:
+        """Extract the inputs of the features from rows; without `y` their target is unknown."""
         moments = self.clock.moments(raw, table)
         steps = np.zeros(len(x)) if self.steps is None else self.steps.count(moments)
         values = {name: x[name].to_numpy() for name in (*self.numbers, *self.levels)}
         if self.horizon is not None:
             values[self.target] = np.full(len(x), np.nan) if y is None else np.asarray(y, dtype=np.float64)
-        return _Rows(steps, _series(raw, self.series, table), values, moments)
+        return _LagInputs(steps, _series(raw, self.series, table), values, moments)
 
-    def _made(self, rows: _Rows) -> pd.DataFrame:
-        """Return the new columns of all rows, those that look back."""
-        look = _Look(rows)
-        made: dict[str, Array] = {}
+    def _compute(self, rows: _LagInputs) -> pd.DataFrame:
+        """Compute the lag and window columns of all rows."""
+        lag_windows = _LagWindows(rows)
+        added: dict[str, Array] = {}
         for name in self.numbers:
-            made |= {f"{name} lag {lag}": look.lag(rows.values[name], lag) for lag in self.lags}
-            made |= {f"{name} mean {window}": look.mean(rows.values[name], window) for window in self.windows}
+            added |= {f"{name} lag {lag}": lag_windows.lag(rows.values[name], lag) for lag in self.lags}
+            added |= {f"{name} mean {window}": lag_windows.mean(rows.values[name], window) for window in self.windows}
         for name, levels in self.levels.items():
             values = pd.Series(rows.values[name], dtype=object)
             for level in levels:
                 shares = (values == level).astype("float64").where(values.notna()).to_numpy()
-                made |= {f"{name}={level} mean {window}": look.mean(shares, window) for window in self.windows}
+                added |= {f"{name}={level} mean {window}": lag_windows.mean(shares, window) for window in self.windows}
         if self.horizon is not None:
             known, ahead = rows.values[self.target], self.horizon
             lags = sorted({ahead, *(lag for lag in self.lags if lag > ahead)})
-            made |= {f"{self.target} lag {lag}": look.lag(known, lag) for lag in lags}
+            added |= {f"{self.target} lag {lag}": lag_windows.lag(known, lag) for lag in lags}
             for window in self.windows:
-                made[f"{self.target} mean {window} lag {ahead}"] = look.mean(known, window, ahead)
-        return pd.DataFrame(made, index=range(len(rows.steps)))
+                added[f"{self.target} mean {window} lag {ahead}"] = lag_windows.mean(known, window, ahead)
+        return pd.DataFrame(added, index=range(len(rows.steps)))
 
     @property
     def _date(self) -> str | None:
@@ -129,38 +130,38 @@ class LagFeatures:
 
     @property
     def _reach(self) -> int:
-        """The most steps that a row looks back."""
+        """The number of steps that a row looks back."""
         ahead = self.horizon or 0
         return max([ahead + 1, *(lag + 1 for lag in self.lags), *(ahead + window for window in self.windows)])
 
-    def _joined(self, x: pd.DataFrame, made: pd.DataFrame, moments: Array) -> pd.DataFrame:
+    def _append(self, x: pd.DataFrame, added: pd.DataFrame, moments: Array) -> pd.DataFrame:
         if self._date is not None:
-            made = made.assign(**{self._date: moments})
-        return pd.concat([x, made[list(self.kept)].set_axis(x.index)], axis=1)
+            added = added.assign(**{self._date: moments})
+        return pd.concat([x, added[list(self.kept)].set_axis(x.index)], axis=1)
 
 
 def uses_lags(config: StudyConfig) -> bool:
-    """Tell whether a study asks for the past of its rows."""
+    """Return whether a study has lag features."""
     return bool(config.data.lags or config.data.windows or config.data.horizon)
 
 
 class LaggedData(NamedTuple):
-    """A study's rows with what they are shown of their past."""
+    """A study's rows with their lag features."""
 
-    windows: LagFeatures | None
+    lags: LagFeatures | None
     x: pd.DataFrame
     x_test: pd.DataFrame | None
     notes: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> dict[str, ColumnKind]:
-        """The new columns, and what each is."""
-        return self.windows.kinds if self.windows else {}
+        """The kind of each new column."""
+        return self.lags.kinds if self.lags else {}
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The columns without which rows have no past."""
-        return self.windows.needs if self.windows else ()
+        """The time and series columns that rows must have."""
+        return self.lags.needs if self.lags else ()
 
 
 def add_lags(
@@ -174,132 +175,133 @@ def add_lags(
     learnt: Mapping[str, FittedColumn],
     names: tuple[str, str],
 ) -> LaggedData:
-    """Make the new columns that a study asks for, of training rows and rows to predict together.
+    """Add the lag features of a study to training rows and rows to predict.
 
     Args:
         config: the study file.
         train: the training rows as they came.
-        test: the rows to predict as they came, where there are any.
+        test: the rows to predict as they came, if the study has some.
         x: the training rows, each column as its kind.
         y: their target.
-        task: what is asked of it.
-        learnt: what the columns of `x` hold.
+        task: the task of the target.
+        learnt: the kinds of the columns of `x`.
         names: the tables' names, for messages.
 
     Raises:
-        ConfigError: the target's past is asked for where it cannot be shown.
-        DataError: a row has no time or series, two rows of a series have the same time, or new names are taken.
+        ConfigError: lags of the target do not go with the task or the folds.
+        DataError: a row has no time or series, two rows of a series have the same time, or a new name is taken.
     """
     _check(config, task)
     x_test = None if test is None else column_types.impose(test, learnt)
     if not uses_lags(config) and len(config.data.time) < 2:
         return LaggedData(None, x, x_test)
-    windows = _learn(config, train, x, learnt, names[0])
-    rows = windows._rows(train, x, names[0], y)
+    features = _learn(config, train, x, learnt, names[0])
+    rows = features._extract(train, x, names[0], y)
     count, last = len(x), float(rows.steps.max())
     first = last
     if test is not None and x_test is not None:
-        new = windows._rows(test, x_test, names[1])
-        _check_horizon(windows.horizon, new, last, names[1])
-        rows, first = rows.joined(new), min(last, float(new.steps.min()))
-    _check_once(rows, windows, " and ".join(filter(None, names)))
-    made = windows._made(rows)
-    _check_free([*made, *filter(None, [windows._date])], train, names[0])
-    varied = [str(name) for name in made if made[name][:count].nunique(dropna=False) > 1]
-    windows = replace(
-        windows,
-        kept=(*varied, *filter(None, [windows._date])),
+        new = features._extract(test, x_test, names[1])
+        _check_horizon(features.horizon, new, last, names[1])
+        rows, first = rows.concat(new), min(last, float(new.steps.min()))
+    _check_once(rows, features, " and ".join(filter(None, names)))
+    added = features._compute(rows)
+    _check_free([*added, *filter(None, [features._date])], train, names[0])
+    varied = [str(name) for name in added if added[name][:count].nunique(dropna=False) > 1]
+    features = replace(
+        features,
+        kept=(*varied, *filter(None, [features._date])),
         last=last,
-        past=rows.cut(rows.steps > first - windows._reach).written() if windows.steps else {},
+        past=rows.select(rows.steps > first - features._reach).to_lists() if features.steps else {},
     )
     if x_test is not None:
-        x_test = windows._joined(x_test, made[count:], rows.moments[count:])
+        x_test = features._append(x_test, added[count:], rows.moments[count:])
     return LaggedData(
-        windows, windows._joined(x, made[:count], rows.moments[:count]), x_test, _notes(windows, len(varied))
+        features, features._append(x, added[:count], rows.moments[:count]), x_test, _note(features, len(varied))
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """What the past is made of, row by row."""
+class _LagInputs:
+    """The inputs of lag features by row."""
 
     steps: Array
     series: Array
     values: Mapping[str, Array]
     moments: Array
 
-    def joined(self, later: _Rows) -> _Rows:
+    def concat(self, later: _LagInputs) -> _LagInputs:
         values = {name: np.concatenate([own, later.values[name]]) for name, own in self.values.items()}
         steps, series = np.concatenate([self.steps, later.steps]), np.concatenate([self.series, later.series])
-        return _Rows(steps, series, values, np.concatenate([self.moments, later.moments]))
+        return _LagInputs(steps, series, values, np.concatenate([self.moments, later.moments]))
 
-    def cut(self, rows: Array) -> _Rows:
+    def select(self, rows: Array) -> _LagInputs:
         values = {name: own[rows] for name, own in self.values.items()}
-        return _Rows(self.steps[rows], self.series[rows], values, self.moments[rows])
+        return _LagInputs(self.steps[rows], self.series[rows], values, self.moments[rows])
 
-    def written(self) -> dict[str, Any]:
-        """Return steps, series and values as plain lists."""
+    def to_lists(self) -> dict[str, Any]:
+        """Return steps, series and values as lists, for JSON."""
         values = {name: own.tolist() for name, own in self.values.items()}
         return {"steps": self.steps.tolist(), "series": self.series.tolist(), "values": values}
 
     @classmethod
-    def read(cls, known: Mapping[str, Any], dtype: Any) -> _Rows:
-        """Return what `written` made; when the rows were is told by their steps alone, not by moments of `dtype`."""
+    def read(cls, known: Mapping[str, Any], dtype: Any) -> _LagInputs:
+        """Restore what `to_lists` returned; steps hold the times, and moments of `dtype` are empty."""
         steps = np.array(known["steps"], dtype=np.float64)
         values = {
-            name: np.array(own) if _plain(own) else np.array(own, dtype=object) for name, own in known["values"].items()
+            name: np.array(column) if _has_no_text(column) else np.array(column, dtype=object)
+            for name, column in known["values"].items()
         }
         return cls(steps, np.array(known["series"], dtype=object), values, np.zeros(len(steps), dtype))
 
 
-class _Look:
-    """Rows in order of series and time, and how far each sees."""
+class _LagWindows:
+    """Rows sorted by series and time, with the window of earlier rows of each."""
 
-    def __init__(self, rows: _Rows) -> None:
+    def __init__(self, rows: _LagInputs) -> None:
         codes = pd.factorize(rows.series)[0]
         self._order = np.lexsort((rows.steps, codes))
         self._steps = rows.steps[self._order]
         starts = np.flatnonzero(np.diff(codes[self._order], prepend=-1))
-        self._series = list(zip(starts, [*starts[1:], len(codes)], strict=True))
+        self._spans = list(zip(starts, [*starts[1:], len(codes)], strict=True))
         self._ends: dict[int, Array] = {}
 
     def lag(self, values: Array, lag: int) -> Array:
-        """Return for each row the newest value from `lag` steps back and less than one step more; NaN without."""
-        ends, starts, own = self._upto(lag), self._upto(lag + 1), values[self._order]
-        return self._back(np.where(ends > starts, own[ends - 1], np.nan))
+        """Return for each row the newest value from `lag` to less than `lag` + 1 steps back; NaN without one."""
+        ends, starts, own = self._count_until(lag), self._count_until(lag + 1), values[self._order]
+        return self._unsort(np.where(ends > starts, own[ends - 1], np.nan))
 
     def mean(self, values: Array, window: int, lag: int = 0) -> Array:
-        """Return for each row the mean over `window` steps that end `lag` steps back; NaN where nothing is known."""
-        ends, starts, own = self._upto(lag), self._upto(lag + window), values[self._order]
+        """Return for each row the mean over the `window` steps that end `lag` steps back; NaN without values."""
+        ends, starts, own = self._count_until(lag), self._count_until(lag + window), values[self._order]
         sums = np.concatenate([[0.0], np.nancumsum(own)])
         counts = np.concatenate([[0], np.cumsum(~np.isnan(own))])
         count = counts[ends] - counts[starts]
         means = np.full(len(own), np.nan)
         np.divide(sums[ends] - sums[starts], count, out=means, where=count > 0)
-        # Running sums round by what went before; in single precision a mean is the same after any past.
-        return self._back(means.astype(np.float32).astype(np.float64))
+        # Running sums round depending on earlier rows; single precision makes a mean independent of them.
+        return self._unsort(means.astype(np.float32).astype(np.float64))
 
-    def _upto(self, lag: int) -> Array:
-        """Return for each sorted row how many come before the moment `lag` steps back, that moment included."""
+    def _count_until(self, lag: int) -> Array:
+        """Return for each sorted row the number of rows up to and including the time `lag` steps back."""
         if lag not in self._ends:
             ends = np.empty(len(self._steps), dtype=np.int64)
-            for start, end in self._series:
+            for start, end in self._spans:
                 own = self._steps[start:end]
                 ends[start:end] = start + np.searchsorted(own, own - lag + _SAME, side="right")
             self._ends[lag] = ends
         return self._ends[lag]
 
-    def _back(self, made: Array) -> Array:
-        """Return values of sorted rows in the rows' own order."""
-        back = np.empty(len(made))
-        back[self._order] = made
+    def _unsort(self, added: Array) -> Array:
+        """Return values of sorted rows in the original order."""
+        back = np.empty(len(added))
+        back[self._order] = added
         return back
 
 
 def _learn(
     config: StudyConfig, raw: pd.DataFrame, x: pd.DataFrame, learnt: Mapping[str, FittedColumn], table: str
 ) -> LagFeatures:
-    """Return what is to be made; nothing is made yet."""
+    """Learn the time step and the columns with lag features; none is computed yet."""
     data = config.data
     clock = TimeColumns.of(config, raw, table)
     if not uses_lags(config):
@@ -321,7 +323,7 @@ def _learn(
 
 
 def _check(config: StudyConfig, task: TaskType) -> None:
-    """Refuse the target's past where it cannot be shown, or where later rows could train what predicts earlier ones."""
+    """Refuse lags of the target without a regression, or with folds that train on rows after the validation rows."""
     if config.data.horizon is None:
         return
     if task != "regression":
@@ -332,7 +334,7 @@ def _check(config: StudyConfig, task: TaskType) -> None:
 
 
 def _series(raw: pd.DataFrame, names: Sequence[str], table: str) -> Array:
-    """Return the name of each row's series."""
+    """Return the series of each row."""
     found = np.full(len(raw), "", dtype=object)
     for name in names:
         words = column_types.texts(raw[name])
@@ -345,11 +347,11 @@ def _series(raw: pd.DataFrame, names: Sequence[str], table: str) -> Array:
     return found
 
 
-def _check_once(rows: _Rows, windows: LagFeatures, table: str) -> None:
-    """Refuse rows of one series and one time: none of them is the other's past."""
-    if windows.steps is None:
+def _check_once(rows: _LagInputs, features: LagFeatures, table: str) -> None:
+    """Refuse two rows of one series at one time, because neither is the other's past."""
+    if features.steps is None:
         return
-    series = windows.series
+    series = features.series
     codes = pd.factorize(rows.series)[0]
     order = np.lexsort((rows.steps, codes))
     same = (np.diff(codes[order]) == 0) & (np.diff(rows.steps[order]) < _SAME)
@@ -363,8 +365,8 @@ def _check_once(rows: _Rows, windows: LagFeatures, table: str) -> None:
         )
 
 
-def _check_horizon(horizon: int | None, rows: _Rows, last: float, table: str) -> None:
-    """Refuse rows further ahead than the target is known for."""
+def _check_horizon(horizon: int | None, rows: _LagInputs, last: float, table: str) -> None:
+    """Refuse rows more than `horizon` steps after the last training row."""
     ahead = float(rows.steps.max()) - last
     if horizon is not None and ahead > horizon + _SAME:
         raise DataError(
@@ -374,20 +376,21 @@ def _check_horizon(horizon: int | None, rows: _Rows, last: float, table: str) ->
 
 
 def _check_free(names: Sequence[Any], train: pd.DataFrame, table: str) -> None:
-    """Refuse columns that have the names of new ones."""
+    """Refuse columns with the names of lag features."""
     taken = [str(name) for name in names if name in train]
     if taken:
         raise DataError(
-            f"{table}: columns must not have the names of new ones. Received: {format_list(map(repr, taken))}. Rename them."
+            f"{table}: columns must not have the names of new ones. Received: {format_list(map(repr, taken))}. "
+            "Rename them."
         )
 
 
-def _notes(windows: LagFeatures, made: int) -> tuple[str, ...]:
-    if windows.steps is None:
+def _note(features: LagFeatures, added: int) -> tuple[str, ...]:
+    if features.steps is None:
         return ()
-    shown = len(windows.numbers) + len(windows.levels)
-    return (f"{shown} columns are followed through time in steps of {windows.steps}: {made} new columns",)
+    shown = len(features.numbers) + len(features.levels)
+    return (f"{shown} columns are followed through time in steps of {features.steps}: {added} new columns",)
 
 
-def _plain(values: Sequence[Any]) -> bool:
+def _has_no_text(values: Sequence[Any]) -> bool:
     return not any(isinstance(value, str) for value in values)

@@ -1,50 +1,104 @@
-"""A table that names images and has other columns beside them -> Dataset."""
+"""Tables with image columns and other features -> Dataset, and the reader of new tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.config import StudyConfig
-from workbench.data import image_dataset, image_decoding, image_folder, image_paths, tables, validation
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import (
+    image_dataset,
+    image_decoding,
+    image_folder,
+    image_paths,
+    new_data,
+    table_files,
+    tables,
+    validation,
+)
 from workbench.data.cache import Cache
+from workbench.data.column_types import FittedColumn
 from workbench.data.csv_header import form, read_header
-from workbench.data.dataset import Dataset
+from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import DecodedImages, ImageFormat
 from workbench.data.image_folder import ImageFiles
+from workbench.data.tables import TableReader
 from workbench.errors import DataError, did_you_mean, format_list
 
 
 class ImageTable(NamedTuple):
-    """A table that names images."""
+    """A table with image columns."""
 
     frame: pd.DataFrame
-    """As read, each row's images by what the table calls them."""
-    pictured: tuple[str, ...]
-    """The columns that name images."""
+    """The table as read, with the names of images."""
+    image_columns: tuple[str, ...]
+    """The image columns."""
     names: tuple[str, ...]
-    """Columns that name the same images otherwise, as 7 beside 7.png: they tell nothing more."""
+    """Columns that name the same images in another form, as 7 features 7.png; they are no features."""
     name: str
-    """What messages call it."""
-    places: image_paths.ImageLocator
-    """Where the images are looked for."""
+    """The table's name, for messages."""
+    locator: image_paths.ImageLocator
+    """Looks up the images."""
 
 
 class DecodedTable(NamedTuple):
-    """What the rows of a table show."""
+    """The decoded image columns of a table."""
 
     columns: Mapping[str, ImageArray]
-    """Of every row that is kept."""
+    """The image columns of the rows that are kept."""
     decoded: DecodedImages
     kept: Array
-    """(rows,): whether each row is kept; one with a broken image is not."""
+    """(rows,): whether each row is kept; a row with a broken image is not."""
+
+
+@dataclass(frozen=True)
+class MultimodalReader:
+    """Reads new tables with image columns and other features."""
+
+    table: TableReader
+    """Reads the other features; its optional columns include those of images."""
+    image_columns: tuple[str, ...]
+    image_format: ImageFormat
+    images: str
+    """The folder of the images that the table names; files features new rows come first."""
+
+    @property
+    def id_column(self) -> str | None:
+        """The column of ids."""
+        return self.table.id_column
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The columns with missing values in training."""
+        return self.table.optional
+
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """The kind of each column."""
+        images: dict[str, ColumnKind] = dict.fromkeys(self.image_columns, "image")
+        return self.table.kinds | images
+
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read a table and decode its images; see `Reader.read`."""
+        exact = [*([self.id_column] if self.id_column else []), *self.image_columns]
+        name, frame, folder = new_data.open_table(rows, source=self.table.source, exact=exact)
+        x, ids = self.table.impose(frame, name, self.image_columns)
+        locator = image_paths.NearbyImages(folder, Path(self.images))
+        named = ImageTable(frame, self.image_columns, (), name, locator)
+        x = x.assign(**decode_columns(named, cache, look=self.image_format).columns)
+        return NewData(self.table.add_lags(frame, x, name), ids)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        table, columns = self.table.document(), dict.fromkeys(self.image_columns, FittedColumn("image"))
+        return table | {"columns": table["columns"] | columns, "look": self.image_format, "images": self.images}
 
 
 def load_multimodal(
@@ -55,38 +109,38 @@ def load_multimodal(
     sample: pd.DataFrame | None = None,
     cache: Cache | None = None,
 ) -> Dataset:
-    """Read a table that names images; with no other features beside them it is one of images alone.
+    """Read a table with image columns; without other features it becomes a Dataset of images.
 
     Args:
         config: the study file.
         train: the table.
-        test: a table of the same columns; or a folder of images, which leaves the other columns out.
+        test: a table of the same columns; or a folder of images, for which the other columns are left out.
         sample: the sample submission.
-        cache: where what is decoded is kept.
+        cache: keeps the decoded images.
 
     Raises:
         ConfigError: a key names a column that is not there.
         SourceError: a file cannot be opened.
-        DataError: table and files do not go together, or images are broken.
+        DataError: table and files do not match, or images are broken.
     """
-    table = None if test is not None and test.is_dir() else _table(config, train)
-    beside = [] if table is None else _beside(config, table)
-    rows = _to_predict(config, test, table) if test is not None and table is not None and beside else None
-    if table is None or not beside or (rows is not None and not any(name in rows.frame for name in beside)):
+    table = None if test is not None and test.is_dir() else _read_train(config, train)
+    features = [] if table is None else _other_features(config, table)
+    rows = _read_test(config, test, table) if test is not None and table is not None and features else None
+    if table is None or not features or (rows is not None and not any(name in rows.frame for name in features)):
         return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
     validation.check_no_past(config, "mixed")
     if rows is not None:
-        _check_pictured(rows, table)
-    asked = _without(_identified(config, table, rows), table)
-    called = (table.name, "" if test is None else test.name)
-    # What is wrong with the rows is said before any image is decoded.
-    dataset = tables.build(asked, table.frame, None if rows is None else rows.frame, names=called, sample=sample)
-    shown = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
-    frame = table.frame[shown.kept].reset_index(drop=True)
-    if not shown.kept.all():
-        dataset = tables.build(asked, frame, None if rows is None else rows.frame, names=called, sample=sample)
-    asked_for = None if rows is None else decode_columns(rows, cache, look=shown.decoded.look)
-    return _joined(dataset, frame, shown, asked_for)
+        _check_image_columns(rows, table)
+    table_config = _without_images(_with_image_id(config, table, rows), table)
+    names = (table.name, "" if test is None else test.name)
+    # Errors in the rows are raised before any image is decoded, which takes long.
+    dataset = tables.build(table_config, table.frame, None if rows is None else rows.frame, names=names, sample=sample)
+    decoded = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
+    frame = table.frame[decoded.kept].reset_index(drop=True)
+    if not decoded.kept.all():
+        dataset = tables.build(table_config, frame, None if rows is None else rows.frame, names=names, sample=sample)
+    test_images = None if rows is None else decode_columns(rows, cache, look=decoded.decoded.look)
+    return _add_images(config, dataset, frame, decoded, test_images)
 
 
 def decode_columns(
@@ -97,115 +151,128 @@ def decode_columns(
     size: tuple[int, int] | None = None,
     skip: bool = False,
 ) -> DecodedTable:
-    """Decode the images that a table names, each once, whatever columns and rows name it.
+    """Decode the images that a table names, each once even if several rows or columns name it.
 
     Args:
         table: the table.
-        cache: where what was decoded is kept.
-        look: how images come out; what suits them all unless given.
-        size: height and width, where no look is given.
-        skip: whether rows with a broken image are left out.
+        cache: keeps the decoded images.
+        look: the format to decode to. Default: chosen by the files.
+        size: height and width of a chosen format.
+        skip: whether rows with a broken image are left out instead of refused.
 
     Raises:
         DataError: a value names no image, or images are broken.
         SourceError: a file cannot be opened.
     """
-    found = {
-        name: image_paths.files(table.frame[name], table.places, table.name, blank=True) for name in table.pictured
+    by_column = {
+        name: image_paths.files(table.frame[name], table.locator, table.name, blank=True)
+        for name in table.image_columns
     }
-    each = dict.fromkeys(file for files in found.values() for file in files if file is not None)
-    if not each and look is None:
+    distinct = dict.fromkeys(file for files in by_column.values() for file in files if file is not None)
+    if not distinct and look is None:
         raise DataError(
-            f"{table.name}: columns {format_list(table.pictured)} must name images. Received: none. Name some."
+            f"{table.name}: columns {format_list(table.image_columns)} must name images. Received: none. Name some."
         )
-    if not each and look is not None:
+    if not distinct and look is not None:
         blank = np.zeros((0, *look.shape), look.dtype)
         decoded = DecodedImages(blank, look, np.zeros(0, dtype=bool), ())
     else:
-        decoded = image_decoding.decode(
-            ImageFiles(table.places.folder, tuple(each)), cache, look=look, size=size, skip=skip
-        )
-    numbers: dict[Path | None, int] = {None: -1}
-    numbers |= dict(zip(each, np.where(decoded.kept, np.cumsum(decoded.kept) - 1, -2).tolist(), strict=True))
-    places = {name: np.array([numbers[file] for file in files], dtype=np.int64) for name, files in found.items()}
-    kept = np.all([column != -2 for column in places.values()], axis=0)
-    return DecodedTable({name: ImageArray(decoded.x, column[kept]) for name, column in places.items()}, decoded, kept)
+        images = ImageFiles(table.locator.folder, tuple(distinct))
+        decoded = image_decoding.decode(images, cache, look=look, size=size, skip=skip)
+    # -1 is a row without an image, -2 one whose image is broken.
+    index: dict[Path | None, int] = {None: -1}
+    index |= dict(zip(distinct, np.where(decoded.kept, np.cumsum(decoded.kept) - 1, -2).tolist(), strict=True))
+    indices = {name: np.array([index[file] for file in files], dtype=np.int64) for name, files in by_column.items()}
+    kept = np.all([column != -2 for column in indices.values()], axis=0)
+    return DecodedTable({name: ImageArray(decoded.x, column[kept]) for name, column in indices.items()}, decoded, kept)
 
 
-def _table(config: StudyConfig, path: Path) -> ImageTable:
-    """Return the training table and the columns in it that name images."""
+def _read_train(config: StudyConfig, path: Path) -> ImageTable:
+    """Read the training table and find its image columns."""
     data = config.data
     folder = validation.find_file(config, "data.images", str(data.images), folder=True)
     index = image_paths.ImageIndex(image_folder.list_recursively(folder, f"{config.file}: data.images"))
-    as_text = tables.read_table(path, read_header(path).columns if form(path) == "text" else ())
+    as_text = table_files.read_table(path, read_header(path).columns if form(path) == "text" else ())
     targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
     others = {*targets, data.weight, config.folds.column, *data.drop}
     others |= {name for name, kind in data.types.items() if kind != "image"}
-    asked = [name for name, kind in data.types.items() if kind == "image"]
+    declared = [name for name, kind in data.types.items() if kind == "image"]
     left = as_text[[name for name in as_text.columns if name not in others]]
-    pictured = image_paths.name_columns(left, index, asked) if len(left.columns) else ()
-    exact = [*pictured, *([data.id] if data.id else [])]
-    rest = [name for name in left.columns if name not in pictured]
-    names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in pictured))
-    return ImageTable(tables.read_table(path, exact), pictured, names, path.name, index)
+    image_columns = image_paths.name_columns(left, index, declared) if len(left.columns) else ()
+    exact = [*image_columns, *([data.id] if data.id else [])]
+    rest = [name for name in left.columns if name not in image_columns]
+    names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in image_columns))
+    return ImageTable(table_files.read_table(path, exact), image_columns, names, path.name, index)
 
 
-def _beside(config: StudyConfig, table: ImageTable) -> list[str]:
-    """Return the columns beside the images that could tell something."""
-    known = {*config.data.targets, *table.pictured, *table.names, *validation.not_features(config), *config.data.time}
-    names = [name for name in map(str, table.frame.columns) if name not in known and not validation.is_unnamed(name)]
-    return [name for name in names if table.pictured and table.frame[name].nunique(dropna=False) > 1]
+def _other_features(config: StudyConfig, table: ImageTable) -> list[str]:
+    """Return the features beside the images: columns that vary and have no other use."""
+    used = {*config.data.targets, *config.data.time, *validation.not_features(config)}
+    used |= {*table.image_columns, *table.names}
+    names = [name for name in map(str, table.frame.columns) if name not in used and not validation.is_unnamed(name)]
+    return [name for name in names if table.image_columns and table.frame[name].nunique(dropna=False) > 1]
 
 
-def _to_predict(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
-    """Return the table of rows to predict."""
-    exact = [*train.pictured, *([config.data.id] if config.data.id else [])]
-    frame = tables.read_table(test, exact)
-    return ImageTable(frame, train.pictured, train.names, test.name, train.places)
+def _read_test(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
+    """Read the table of rows to predict."""
+    exact = [*train.image_columns, *([config.data.id] if config.data.id else [])]
+    frame = table_files.read_table(test, exact)
+    return ImageTable(frame, train.image_columns, train.names, test.name, train.locator)
 
 
-def _identified(config: StudyConfig, train: ImageTable, test: ImageTable | None) -> StudyConfig:
-    """Return the study with a column of images as its id where none is named and one names every row once."""
+def _with_image_id(config: StudyConfig, train: ImageTable, test: ImageTable | None) -> StudyConfig:
+    """Return the study with an image column as its id if it names none and the column is unique."""
     frames = [train.frame, *([] if test is None else [test.frame])]
-    naming = [name for name in train.pictured if all(f[name].notna().all() and f[name].is_unique for f in frames)]
+    naming = [name for name in train.image_columns if all(f[name].notna().all() and f[name].is_unique for f in frames)]
     if config.data.id is not None or not naming:
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"id": naming[0]})})
 
 
-def _check_pictured(rows: ImageTable, train: ImageTable) -> None:
-    """Refuse rows to predict without a column of images that the training rows have."""
-    lacks = [column for column in train.pictured if column not in rows.frame]
+def _check_image_columns(rows: ImageTable, train: ImageTable) -> None:
+    """Refuse rows to predict that lack an image column of the training rows."""
+    lacks = [column for column in train.image_columns if column not in rows.frame]
     if lacks:
         hint = did_you_mean(lacks[0], list(map(str, rows.frame.columns)))
         raise DataError(
-            f"{rows.name} must have the columns of images of {train.name}. It lacks {format_list(map(repr, lacks))}.{hint} "
-            "Add them."
+            f"{rows.name} must have the columns of images of {train.name}. It lacks "
+            f"{format_list(map(repr, lacks))}.{hint} Add them."
         )
 
 
-def _without(config: StudyConfig, table: ImageTable) -> StudyConfig:
-    """Return the study of the other columns alone."""
-    data, apart = config.data, validation.not_features(config)
-    drop = (*data.drop, *(name for name in (*table.pictured, *table.names) if name not in apart))
+def _without_images(config: StudyConfig, table: ImageTable) -> StudyConfig:
+    """Return the study without the image columns."""
+    data, unused = config.data, validation.not_features(config)
+    drop = (*data.drop, *(name for name in (*table.image_columns, *table.names) if name not in unused))
     types = {name: kind for name, kind in data.types.items() if kind != "image"}
     return config.model_copy(update={"data": data.model_copy(update={"drop": drop, "types": types})})
 
 
-def _joined(dataset: Dataset, frame: pd.DataFrame, shown: DecodedTable, asked: DecodedTable | None) -> Dataset:
-    """Return the dataset of the other columns with the images behind them."""
-    x: Any = dataset.x
-    x_test: Any = dataset.x_test
-    blanks = {name: int(column.isna().sum()) for name, column in shown.columns.items()}
+def _add_images(
+    config: StudyConfig, dataset: Dataset, frame: pd.DataFrame, train: DecodedTable, test: DecodedTable | None
+) -> Dataset:
+    """Append the image columns to the dataset of the other columns."""
+    x, x_test, example = (cast(pd.DataFrame, rows) for rows in (dataset.x, dataset.x_test, dataset.example))
+    blanks = {name: int(column.isna().sum()) for name, column in train.columns.items()}
     notes = [f"{count} rows name no image in {name!r}: theirs is blank" for name, count in blanks.items() if count]
-    example: Any = dataset.example
-    missing = [name for name in shown.columns if name not in example]
+    missing = [name for name in train.columns if name not in example]
+    example = example.assign(**{name: frame[name].head(len(example)) for name in missing})
+    table = cast(TableReader, dataset.reader)
+    optional = (*table.optional, *(name for name, count in blanks.items() if count))
+    id_column = dataset.id_name if dataset.id_name in example else None
+    reader = MultimodalReader(
+        replace(table, kind="mixed", optional=optional, id_column=id_column),
+        tuple(train.columns),
+        train.decoded.look,
+        str(config.resolve(str(config.data.images))),
+    )
     return replace(
         dataset,
         kind="mixed",
-        x=x.assign(**shown.columns),
-        x_test=None if asked is None else x_test.assign(**asked.columns),
-        columns={**dataset.columns, **dict.fromkeys(shown.columns, "image")},
-        example=example.assign(**{name: frame[name].head(len(example)) for name in missing}),
-        notes=(*dataset.notes, *shown.decoded.notes, *notes),
+        x=x.assign(**train.columns),
+        x_test=None if test is None else x_test.assign(**test.columns),
+        columns={**dataset.columns, **dict.fromkeys(train.columns, "image")},
+        reader=reader,
+        example=example,
+        notes=(*dataset.notes, *train.decoded.notes, *notes),
     )

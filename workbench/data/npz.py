@@ -1,4 +1,4 @@
-"""The arrays of an .npz file: in memory, large images and sequences aside, which are put on disk."""
+"""The arrays of an .npz file; large images and sequences are extracted to disk."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from workbench.data.cache import Cache
 from workbench.errors import DataError, SourceError
 
 _LARGE = memmap.LARGE
-# What is read at a time.
+# Bytes that are read at a time.
 _BLOCK = 16 * 2**20
 
 
 class ArrayHeader(NamedTuple):
-    """What the first bytes of an array tell."""
+    """The header of an array."""
 
     shape: tuple[int, ...]
     fortran: bool
     dtype: np.dtype[Any]
     names: tuple[str, ...] = ()
-    """All arrays of the file."""
+    """The names of all arrays of the file."""
 
     @property
     def ndim(self) -> int:
@@ -38,12 +38,12 @@ class ArrayHeader(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the values take."""
+        """The bytes of the values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
-    def liftable(self) -> bool:
-        """Whether the values are large images or sequences that can be read row by row."""
+    def extractable(self) -> bool:
+        """Whether the array is large and can be extracted row by row: images or sequences in C order."""
         return self.nbytes > _LARGE and self.ndim in (3, 4) and not self.fortran and self.dtype.kind in "biuf"
 
 
@@ -52,18 +52,18 @@ def read(path: Path) -> dict[str, Array]:
 
     Raises:
         SourceError: the file cannot be opened.
-        DataError: it holds what is not plain arrays.
+        DataError: the file holds something other than plain arrays.
     """
-    with _errors(path), np.load(path, allow_pickle=False) as archive:
+    with _translate_errors(path), np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def head(path: Path) -> ArrayHeader | None:
-    """Return the head of x; None where there is no x, or the file is none that `read` could read."""
+    """Return the header of x; None if there is no x, or the file cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
             names = tuple(name.removesuffix(".npy") for name in archive.namelist())
-            return _head(stream)._replace(names=names)
+            return _read_array_header(stream)._replace(names=names)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -71,73 +71,73 @@ def head(path: Path) -> ArrayHeader | None:
 def extract_to_disk(
     path: Path, cache: Cache, *, sequence: bool = False, ragged: bool = False, steps: int | None = None
 ) -> dict[str, Any]:
-    """Return the arrays of a file, x as bytes or float32 that lie on disk, where they are put once.
+    """Return the arrays of a file, with x extracted to disk once, as bytes or float32.
 
     Args:
         path: the file.
-        cache: where x is put.
-        sequence: whether x is sequences, which may have missing values.
-        ragged: whether the array `lengths` says how long each of them is.
-        steps: how many steps sequences are padded to, or cut at; as many as they have unless given.
+        cache: where x is extracted to.
+        sequence: whether x holds sequences, which may have missing values.
+        ragged: whether the array `lengths` holds the number of real steps of each sequence.
+        steps: the number of steps that sequences are padded to or cut at. Default: unchanged.
 
     Raises:
         SourceError: the file cannot be opened.
-        DataError: it holds what is not plain arrays, x has values that it must not have, or lengths do not fit it.
+        DataError: the file holds something other than plain arrays, x has unusable values, or lengths do not fit x.
     """
-    with _errors(path), np.load(path, allow_pickle=False) as archive:
+    with _translate_errors(path), np.load(path, allow_pickle=False) as archive:
         beside = {name: archive[name] for name in archive.files if name != "x"}
-    known, stat = head(path), path.stat()
-    ends = padding.lengths(beside["lengths"], known.shape, path.name) if ragged and known else None
-    made_from = {"npz": path.name, "size": stat.st_size, "time": stat.st_mtime_ns, "sequence": sequence}
-    made_from |= {"ragged": ragged, "steps": steps}
+    header, stat = head(path), path.stat()
+    ends = padding.lengths(beside["lengths"], header.shape, path.name) if ragged and header else None
+    inputs = {"npz": path.name, "size": stat.st_size, "time": stat.st_mtime_ns, "sequence": sequence}
+    inputs |= {"ragged": ragged, "steps": steps}
 
-    def lift(folder: Path) -> None:
-        memmap.save_blocks(folder, known.shape[0] if known else 0, _blocks(path, sequence, ends, steps))
+    def extract(folder: Path) -> None:
+        memmap.save_blocks(folder, header.shape[0] if header else 0, _blocks(path, sequence, ends, steps))
 
-    return {"x": memmap.open_saved(cache.entry(made_from, lift)), **beside}
+    return {"x": memmap.open_saved(cache.entry(inputs, extract)), **beside}
 
 
 def _blocks(path: Path, sequence: bool, ends: Array | None, steps: int | None) -> Iterator[Array]:
-    """Yield x some megabytes at a time, as it is put on disk."""
-    unfit, start = 0, 0
-    with _errors(path), zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
-        known = _head(stream)
-        row = known.nbytes // known.shape[0]
+    """Yield x some megabytes at a time, in the form that is written to disk."""
+    unusable, start = 0, 0
+    with _translate_errors(path), zipfile.ZipFile(path) as archive, archive.open("x.npy") as stream:
+        header = _read_array_header(stream)
+        row = header.nbytes // header.shape[0]
         while content := stream.read(max(1, _BLOCK // row) * row):
-            block = np.frombuffer(content, known.dtype).reshape(-1, *known.shape[1:])
+            block = np.frombuffer(content, header.dtype).reshape(-1, *header.shape[1:])
             own = None if ends is None else ends[start : start + len(block)]
             start += len(block)
-            unfit += count_unusable(block, sequence, own)
+            unusable += count_unusable(block, sequence, own)
             if sequence:
                 yield padding.to_padded(block, lengths=own, steps=steps)
             else:
                 yield block if block.dtype == np.uint8 else block.astype("float32")
-    if unfit:
-        raise non_finite_error(path.name, unfit, sequence)
+    if unusable:
+        raise non_finite_error(path.name, unusable, sequence)
 
 
 def count_unusable(x: Array, sequence: bool, ends: Array | None = None) -> int:
-    """Return how many values are infinite, or missing where nothing may be; what padding replaces does not count."""
+    """Count values that are infinite, or missing outside sequences; padded steps do not count."""
     if x.dtype.kind != "f":
         return 0
     bad = np.isinf(x.astype("float32")) if sequence else ~np.isfinite(x.astype("float32"))
     return int((bad if ends is None else bad[padding.real_steps(x.shape[1], ends)]).sum())
 
 
-def non_finite_error(name: str, unfit: int, sequence: bool = False) -> DataError:
-    """Return the error for an x with so many values that cannot be used."""
+def non_finite_error(name: str, unusable: int, sequence: bool = False) -> DataError:
+    """Return the error for an x with `unusable` unusable values."""
     if sequence:
         return DataError(
-            f"{name}: x must be finite, or NaN where a value is missing. Received: {unfit} values that are infinite. "
-            "Correct them."
+            f"{name}: x must be finite, or NaN where a value is missing. Received: {unusable} values that are "
+            "infinite. Correct them."
         )
     return DataError(
-        f"{name}: x must be finite. Received: {unfit} values that are not. Fill them. (Sequences may lack values; if "
-        "these are some, set data.types to {x: sequence}.)"
+        f"{name}: x must be finite. Received: {unusable} values that are not. Fill them. (Sequences may lack values; "
+        "if these are some, set data.types to {x: sequence}.)"
     )
 
 
-def _head(stream: IO[bytes]) -> ArrayHeader:
+def _read_array_header(stream: IO[bytes]) -> ArrayHeader:
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -146,8 +146,8 @@ def _head(stream: IO[bytes]) -> ArrayHeader:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    """Say in our own sentence why a file cannot be read."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Raise errors of reading with the name of the file and a remedy."""
     try:
         yield
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""Sources beyond this machine: openml: gives a frame, kaggle: gives files. Their libraries load when asked."""
+"""Remote sources: openml: returns a frame, kaggle: returns files. Their libraries load on first use."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Files(NamedTuple):
 
 
 def openml(name: str, *, fetch: Callable[..., Any] | None = None) -> tuple[pd.DataFrame, str | None]:
-    """Download an OpenML data set by number or name; return its frame and its target, if it has just one.
+    """Download an OpenML data set by number or name; return its frame, and its target if it has one target.
 
-    `fetch` stands in for scikit-learn's `fetch_openml`.
+    `fetch` replaces scikit-learn's `fetch_openml`.
 
     Raises:
         SourceError: there is no network, or no such data set.
@@ -46,7 +46,7 @@ def openml(name: str, *, fetch: Callable[..., Any] | None = None) -> tuple[pd.Da
         fetch = fetch_openml
     which = {"data_id": int(name)} if name.isdigit() else {"name": name, "version": "active"}
     try:
-        # The error that follows a failed retry says as much.
+        # The error after a failed retry repeats this warning.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="A network error occurred")
             bunch = fetch(**which, as_frame=True, parser="auto", n_retries=1, delay=0.5)
@@ -60,30 +60,30 @@ def openml(name: str, *, fetch: Callable[..., Any] | None = None) -> tuple[pd.Da
 
 
 def check_kaggle(name: str, *, find: Callable[[str], object] = find_spec) -> None:
-    """Refuse a kaggle: source that cannot work: no package, or neither a key nor an earlier download.
+    """Refuse a kaggle: source without the package, or with neither a key nor an earlier download.
 
-    `find` tells whether a package is installed.
+    `find` returns whether a package is installed.
 
     Raises:
-        SourceError: naming what is missing and how to get it.
+        SourceError: the package or the key is missing.
     """
     if find("kagglehub") is None:
         raise SourceError(f"kaggle:{name} needs the package kagglehub, which is not installed. {_INSTALL}")
-    if not _has_key() and not _downloaded(name.partition("/")[0]):
+    if not _has_key() and not _is_downloaded(name.partition("/")[0]):
         raise SourceError(f"kaggle:{name} needs a Kaggle key, and none was found. {_KEY}")
 
 
 def kaggle(name: str, *, download: Callable[[str], str] | None = None) -> Files:
     """Download a competition, `NAME` or `NAME/FILE`, and find train, test and sample submission in it.
 
-    `download` stands in for kagglehub's `competition_download`: a competition's name -> its folder.
+    `download` replaces kagglehub's `competition_download`: a competition's name -> its folder.
 
     Raises:
         SourceError: no package, key, network or permission, or no such competition.
-        DataError: the competition has no file that we can train on.
+        DataError: the competition has no training file that can be read.
     """
     competition, _, file = name.partition("/")
-    folder = Path(_fetched(competition, download or _downloader(name)))
+    folder = Path(_download(competition, download or _downloader(name)))
     found = sorted(
         (path for path in folder.rglob("*") if path.is_file() and form(path) is not None),
         key=lambda path: (len(path.parts), path.name),
@@ -114,21 +114,21 @@ def _downloader(name: str) -> Callable[[str], str]:
     return competition_download  # type: ignore[no-any-return]
 
 
-def _fetched(competition: str, download: Callable[[str], str]) -> str:
-    """Return the competition's folder, every way to fail said in a sentence."""
+def _download(competition: str, download: Callable[[str], str]) -> str:
+    """Download a competition and return its folder; errors become a SourceError."""
     refused: tuple[type[Exception], ...] = (ValueError, *_kagglehub_errors())
     try:
         return download(competition)
     except OSError as error:
-        # requests' errors are OSErrors; those with a response came from Kaggle itself.
+        # The errors of requests are OSErrors; those with a response come from Kaggle.
         status = getattr(getattr(error, "response", None), "status_code", None)
-        raise SourceError(_refusal(competition, status)) from error
+        raise SourceError(_explain_refusal(competition, status)) from error
     except refused as error:
         raise SourceError(f"kaggle:{competition} cannot be read ({type(error).__name__}). {_KEY}") from error
 
 
 def _kagglehub_errors() -> tuple[type[Exception], ...]:
-    """Return kagglehub's errors about keys and names, which share no base."""
+    """Return kagglehub's errors about keys and names, which have no common base class."""
     if find_spec("kagglehub") is None:
         return ()
     from kagglehub import exceptions
@@ -136,7 +136,7 @@ def _kagglehub_errors() -> tuple[type[Exception], ...]:
     return exceptions.UnauthenticatedError, exceptions.CredentialError, exceptions.NotFoundError
 
 
-def _refusal(competition: str, status: int | None) -> str:
+def _explain_refusal(competition: str, status: int | None) -> str:
     start = f"kaggle:{competition} cannot be downloaded"
     if status == 401:
         return f"{start}: Kaggle does not know the key. {_KEY}"
@@ -150,7 +150,7 @@ def _refusal(competition: str, status: int | None) -> str:
 
 
 def _has_key() -> bool:
-    """Tell whether there is a key where kagglehub looks for one; its value is never read here."""
+    """Return whether there is a key where kagglehub looks for one, without reading its value."""
     environment = os.environ
     if environment.get("KAGGLE_API_TOKEN") or (environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")):
         return True
@@ -158,8 +158,8 @@ def _has_key() -> bool:
     return any((folder / name).is_file() for name in ("kaggle.json", "access_token"))
 
 
-def _downloaded(competition: str) -> bool:
-    """Tell whether kagglehub has the competition from an earlier time; then it asks for no key."""
+def _is_downloaded(competition: str) -> bool:
+    """Return whether kagglehub has downloaded the competition before; then it needs no key."""
     cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
     folder = cache / "competitions" / competition
     return folder.is_dir() and any(folder.iterdir())

@@ -1,8 +1,7 @@
-"""One door for every source: `load` gives the Dataset, `truth` what a scorer may look at once, at the end."""
+"""The door to every source: `load` reads the Dataset, `load_answers` the targets that a sklearn: source holds out."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from workbench.data import (
     multimodal,
     pixel_table,
     remote,
+    table_files,
     tables,
     target,
     validation,
@@ -27,17 +27,17 @@ from workbench.data.csv_header import is_arrays
 from workbench.data.dataset import Dataset
 from workbench.errors import DataError
 
-# The rows that a sklearn: source sets apart, always the same.
-_APART = 0.2
+# The share of rows that a sklearn: source holds out, with a fixed seed.
+_HELD_OUT = 0.2
 _SEED = 0
 
 
 def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
-    """Read what a study file asks for.
+    """Read the data of a study, with the reader of new rows.
 
     Args:
         config: the study file.
-        cache: where images that were decoded, and large arrays, are kept; without it they are held in memory.
+        cache: keeps decoded images and large arrays on disk; without it they are held in memory.
 
     Raises:
         ConfigError: a key names something that is not there.
@@ -46,41 +46,41 @@ def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
     """
     scheme, name = validation.source(config)
     if scheme == "kaggle":
-        return _kaggle(config, name, cache)
-    sample = _sample(config, _file(config, "data.sample_submission", config.data.sample_submission))
+        return _load_kaggle(config, name, cache)
+    sample = _read_sample(config, _find_optional(config, "data.sample_submission", config.data.sample_submission))
     if scheme == "sklearn":
-        return _sklearn(config, name, sample)
-    test = _file(config, "data.test", config.data.test, folder=None)
+        return _load_sklearn(config, name, sample)
+    test = _find_optional(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
-        return _openml(config, name, test, sample)
+        return _load_openml(config, name, test, sample)
     train = validation.find_file(config, "data.train", name, folder=None)
-    return _from_files(config, train, test, sample, cache)
+    return _load_files(config, train, test, sample, cache)
 
 
 def load_answers(config: StudyConfig) -> tuple[Array, Array] | None:
-    """Return ids and encoded targets of the rows that a sklearn: source sets apart; None for other sources.
+    """Return ids and encoded targets of the rows that a sklearn: source holds out; None for other sources.
 
-    For a scorer, once, when a study is at its end: no search and no blend may see it.
+    They score a study once, at its end; no search and no ensemble may use them.
     """
     scheme, name = validation.source(config)
     if scheme != "sklearn":
         return None
-    rows = _rows(name)
-    known = target.encode(
-        rows.y[rows.train], name="target", task=target.single_task(config.task), positive=config.data.positive
+    bundled = _load_bundled(name)
+    encoded = target.encode(
+        bundled.y[bundled.train], name="target", task=target.single_task(config.task), positive=config.data.positive
     )
-    return rows.test, target.codes(rows.y[rows.test], known.classes)
+    return bundled.test, target.codes(bundled.y[bundled.test], encoded.classes)
 
 
 def _check_form(test: Path | None, train: str, *, arrays: bool) -> None:
-    """Refuse a table where the study has arrays, and arrays where it has a table."""
+    """Refuse a test file that is a table if the training data are arrays, and the other way round."""
     if test is not None and (test.is_dir() or is_arrays(test) != arrays):
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
 
-class _Rows(NamedTuple):
-    """A data set of scikit-learn, and the numbers of the rows that train and test get."""
+class _BundledDataset(NamedTuple):
+    """A data set of scikit-learn, with the row numbers of train and test."""
 
     x: Array
     y: Array
@@ -89,8 +89,8 @@ class _Rows(NamedTuple):
     test: Array
 
 
-def _rows(name: str) -> _Rows:
-    """Load a data set that ships with scikit-learn, and set a fifth apart, in equal shares of the classes."""
+def _load_bundled(name: str) -> _BundledDataset:
+    """Load a data set that ships with scikit-learn and hold out a fifth of its rows, stratified by class."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
@@ -99,11 +99,11 @@ def _rows(name: str) -> _Rows:
     numbers, digits = name == "diabetes", name == "digits"
     train, test = train_test_split(
         np.arange(len(bunch.target)),
-        test_size=_APART,
+        test_size=_HELD_OUT,
         random_state=_SEED,
         stratify=None if numbers else bunch.target,
     )
-    return _Rows(
+    return _BundledDataset(
         x=bunch.images.astype("float32") if digits else bunch.data,
         y=bunch.target if numbers or digits else bunch.target_names[bunch.target],
         features=list(bunch.feature_names),
@@ -112,36 +112,36 @@ def _rows(name: str) -> _Rows:
     )
 
 
-def _sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
-    rows, source = _rows(name), config.data.train
+def _load_sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
+    bundled, source = _load_bundled(name), config.data.train
+    x, y, train, test = bundled.x, bundled.y, bundled.train, bundled.test
     names = (source, f"{source} (test)")
-    if rows.x.ndim > 2:
+    if x.ndim > 2:
         id_name = config.data.id or "id"
-        train = {"x": rows.x[rows.train], "y": rows.y[rows.train], id_name: rows.train}
-        apart = {"x": rows.x[rows.test], id_name: rows.test}
-        return arrays.build(config, train, apart, names=names, target_name="target", sample=sample)
-    config = _completed(config, target=config.data.target or "target", id=config.data.id or "id")
+        train_arrays, test_arrays = {"x": x[train], "y": y[train], id_name: train}, {"x": x[test], id_name: test}
+        return arrays.build(config, train_arrays, test_arrays, names=names, target_name="target", sample=sample)
+    config = _with_data(config, target=config.data.target or "target", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
     for key, column in (("data.target", label), ("data.id", id_name)):
-        if column in rows.features:
+        if column in bundled.features:
             raise config.error(key, "must not be a feature; the source knows its own", column, " Remove it.")
-    frame = pd.DataFrame(rows.x, columns=rows.features).assign(**{id_name: np.arange(len(rows.y))})
-    train_rows = frame.iloc[rows.train].assign(**{label: rows.y[rows.train]}).reset_index(drop=True)
-    test_rows = frame.iloc[rows.test].reset_index(drop=True)
+    frame = pd.DataFrame(x, columns=bundled.features).assign(**{id_name: np.arange(len(y))})
+    train_rows = frame.iloc[train].assign(**{label: y[train]}).reset_index(drop=True)
+    test_rows = frame.iloc[test].reset_index(drop=True)
     return tables.build(config, train_rows, test_rows, names=names, sample=sample)
 
 
-def _openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
-    frame, known = remote.openml(name)
-    config = _completed(config, target=config.data.target or known)
+def _load_openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
+    frame, target_name = remote.openml(name)
+    config = _with_data(config, target=config.data.target or target_name)
     exact = [config.data.id] if config.data.id else []
     _check_form(test, config.data.train, arrays=False)
-    rows = tables.read_table(test, exact) if test else None
+    rows = table_files.read_table(test, exact) if test else None
     return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
 
 
-def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
-    """Load a competition's files; what the study file names replaces what was found."""
+def _load_kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
+    """Load a competition's files; files that the study file names replace those of the competition."""
     files, data = remote.kaggle(name), config.data
     folder = files.train.parent
     test, sample = files.test, files.sample
@@ -151,21 +151,21 @@ def _kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
         sample = _competition_file(config, folder, "data.sample_submission", data.sample_submission)
     if data.images is not None:
         inside = folder / data.images
-        config = _completed(config, images=str(inside) if inside.is_dir() else data.images)
-    return _from_files(config, files.train, test, _sample(config, sample), cache)
+        config = _with_data(config, images=str(inside) if inside.is_dir() else data.images)
+    return _load_files(config, files.train, test, _read_sample(config, sample), cache)
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
-    """Return a file of the competition, or else one that lies here."""
+    """Return the competition's file of this name, else the local one."""
     inside = folder / value
     return inside if inside.exists() else validation.find_file(config, key, value)
 
 
-def _from_files(
+def _load_files(
     config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
 ) -> Dataset:
     if validation.is_long(config):
-        return long_format.load_long(config, train, test, _labels(config, train), sample=sample, cache=cache)
+        return long_format.load_long(config, train, test, _find_labels(config, train), sample=sample, cache=cache)
     if config.data.images is not None and not train.is_dir():
         return multimodal.load_multimodal(config, train, test, sample=sample, cache=cache)
     if train.is_dir():
@@ -174,42 +174,28 @@ def _from_files(
     if is_arrays(train):
         return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
     if pixel_table.is_requested(config):
-        return _pixels(config, train, test, sample)
+        return pixel_table.load_pixels(config, train, test, sample=sample)
     return tables.load_tables(config, train, test, sample=sample)
 
 
-def _pixels(config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
-    """Load a table whose columns are the pixels of images."""
-    exact = [config.data.id] if config.data.id else []
-    frame = tables.read_table(train, exact)
-    validation.check_columns(config, list(map(str, frame.columns)), train.name)
-    names = pixel_table.names(config, frame)
-    rows = None if test is None else tables.read_table(test, exact)
-    called = (train.name, test.name if test else "")
-    x = pixel_table.arrays(frame, called[0], names)
-    x_test = None if rows is None else pixel_table.arrays(rows, called[1], names)
-    dataset = arrays.build(_completed(config, drop=()), x, x_test, names=called, sample=sample)
-    return replace(dataset, pixels=tuple(names))
+def _find_labels(config: StudyConfig, train: Path) -> Path | None:
+    """Return the table of labels: the one beside the training table, else the local one."""
+    name = config.data.labels
+    return None if name is None else _competition_file(config, train.parent, "data.labels", name)
 
 
-def _labels(config: StudyConfig, train: Path) -> Path | None:
-    """Return the table of labels: one beside the training table of a competition, or one that lies here."""
-    named = config.data.labels
-    return None if named is None else _competition_file(config, train.parent, "data.labels", named)
-
-
-def _file(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
+def _find_optional(config: StudyConfig, key: str, value: str | None, *, folder: bool | None = False) -> Path | None:
     return None if value is None else validation.find_file(config, key, value, folder=folder)
 
 
-def _sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
-    """Read the sample submission; its ids stay as they are written."""
+def _read_sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
+    """Read the sample submission, with ids as written."""
     if path is None:
         return None
     exact = [config.data.id] if config.data.id else []
-    return tables.read_table(path, exact)
+    return table_files.read_table(path, exact)
 
 
-def _completed(config: StudyConfig, **known: Any) -> StudyConfig:
-    """Return the study with what its source knows without being told."""
-    return config.model_copy(update={"data": config.data.model_copy(update=known)})
+def _with_data(config: StudyConfig, **keys: Any) -> StudyConfig:
+    """Return the study with these keys of `data` replaced."""
+    return config.model_copy(update={"data": config.data.model_copy(update=keys)})

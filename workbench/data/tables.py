@@ -1,11 +1,9 @@
-"""Tables on disk -> frames -> Dataset."""
+"""Tables -> Dataset, and the reader of new tables."""
 
 from __future__ import annotations
 
-import lzma
-import warnings
-import zlib
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,43 +11,77 @@ import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.config import StudyConfig
-from workbench.data import column_types, lags, target, validation
-from workbench.data.csv_header import COMPRESSIONS, SUFFIXES, Header, form, read_header
-from workbench.data.dataset import Dataset
+from workbench.config import ColumnKind, StudyConfig
+from workbench.data import column_types, lags, new_data, table_files, target, validation
+from workbench.data.cache import Cache
+from workbench.data.column_types import FittedColumn
+from workbench.data.dataset import Dataset, Kind, NewData, NewRows
+from workbench.data.lags import LagFeatures
 from workbench.data.timestamps import TimeColumns
-from workbench.errors import DataError, SourceError, format_list
-
-# "None" is a level of many a category and not among them; a number's column has its own markers.
-_MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null"]
+from workbench.errors import DataError, format_list
 
 
-def read_table(path: str | Path, exact: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a .csv, .tsv (compressed or not) or .parquet file.
+@dataclass(frozen=True)
+class TableReader:
+    """Reads new tables with the column kinds that were learnt on the training rows."""
 
-    `exact` names columns whose values must come out as they were written: integers where all are plain ones,
-    strings otherwise, so that an id 007 stays one.
+    kind: Kind
+    source: str
+    """The name of the training data, for messages."""
+    id_column: str | None
+    columns: Mapping[str, FittedColumn]
+    """The raw feature columns in the order in which models take them."""
+    numbers: tuple[str, ...]
+    """The columns in which a word is an error; columns that `data.types` sets to number are not among them."""
+    optional: tuple[str, ...]
+    lags: LagFeatures | None = None
+    image_format = None
 
-    Raises:
-        SourceError: the file cannot be opened.
-        DataError: it is not a table, or has no rows.
-    """
-    return read_with_notes(Path(path), exact)[0]
+    @property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """The kind of each column as models see it, lag features included."""
+        derived = self.lags.kinds if self.lags else {}
+        return {name: column.kind for name, column in self.columns.items()} | derived
 
+    def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
+        """Read a table; see `Reader.read`."""
+        exact = [self.id_column] if self.id_column else []
+        raw = new_data.open_table(rows, source=self.source, exact=exact)
+        return self.read_frame(raw.frame, raw.name)
 
-def read_with_notes(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a table as `read_table` does; return also what was assumed, a sentence each."""
-    kind = form(path)
-    if kind not in ("text", "parquet"):
-        raise DataError(f"{path}: must be a table. Received: a file named {path.name!r}. Known: {SUFFIXES}.")
-    notes: tuple[str, ...] = ()
-    if kind == "parquet":
-        frame = _read_parquet(path)
-    else:
-        frame, notes = _read_text(path, read_header(path), list(exact))
-    if frame.empty:
-        raise DataError(f"{path}: must have rows. Received: a table of {len(frame.columns)} columns and no rows.")
-    return frame, notes
+    def read_frame(self, frame: pd.DataFrame, name: str) -> NewData:
+        """Read a frame called `name` in messages.
+
+        Raises:
+            DataError: columns are missing, or hold values that they must not hold.
+        """
+        x, row_ids = self.impose(frame, name)
+        return NewData(self.add_lags(frame, x, name), row_ids)
+
+    def impose(self, frame: pd.DataFrame, name: str, more: tuple[str, ...] = ()) -> tuple[pd.DataFrame, Array]:
+        """Return the feature columns, each as its kind, and the ids; the frame must also have the columns `more`."""
+        needed = [*(self.lags.needs if self.lags else ()), *self.columns, *more]
+        new_data.check_columns(frame, needed, name=name, source=self.source)
+        column_types.check_numbers(frame, self.numbers, name)
+        id_column = self.id_column if self.id_column in frame else None
+        return column_types.impose(frame, self.columns), ids(frame, id_column, name)
+
+    def add_lags(self, frame: pd.DataFrame, x: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Append the lag features, if the study has some, to the features of a raw frame."""
+        return x if self.lags is None else self.lags.append_to(x, frame, name)
+
+    def document(self) -> dict[str, Any]:
+        """Return the reader as JSON values."""
+        return new_data.make_document(
+            kind=self.kind,
+            source=self.source,
+            npz=False,
+            id_column=self.id_column,
+            columns=dict(self.columns),
+            numbers=self.numbers,
+            optional=self.optional,
+            windows=self.lags,
+        )
 
 
 def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
@@ -61,8 +93,8 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         DataError: a table cannot be learnt from.
     """
     exact = [config.data.id] if config.data.id else []
-    frame, notes = read_with_notes(train, exact)
-    rows = read_with_notes(test, exact)[0] if test else None
+    frame, notes = table_files.read_with_notes(train, exact)
+    rows = table_files.read_table(test, exact) if test else None
     return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
 
 
@@ -75,9 +107,9 @@ def build(
     sample: pd.DataFrame | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Build a Dataset from frames; what columns are is decided on the training rows alone.
+    """Build a Dataset from frames; the kinds of columns are learnt on the training rows alone.
 
-    `names` are the tables' names for messages.
+    `names` are the names of both tables, for messages.
 
     Raises:
         ConfigError: a key names a column that is not there.
@@ -87,34 +119,59 @@ def build(
     targets = validation.check_columns(config, list(map(str, train.columns)), names[0])
     if test is not None:
         validation.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
-    asked = target.encode_targets(config, train)
-    apart = {*targets, *validation.not_features(config)}
-    features = train[[name for name in train.columns if name not in apart and not validation.is_unnamed(name)]]
+    encoded = target.encode_targets(config, train)
+    excluded = {*targets, *validation.not_features(config)}
+    features = train[[name for name in train.columns if name not in excluded and not validation.is_unnamed(name)]]
     learnt = column_types.learn(features, config)
-    x, dropped = informative(column_types.impose(features, learnt), names[0])
+    x, dropped = drop_uninformative(column_types.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
-    kinds = {name: column.kind for name, column in learnt.items()}
-    shown = lags.add_lags(config, train, test, x, y=asked.y, task=asked.task, learnt=learnt, names=names)
+    lagged = lags.add_lags(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
+    id_columns, id_name = [data.id] if data.id else [], data.id or "id"
+    example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head()
+    reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None)
     return Dataset(
-        kind="text" if "text" in kinds.values() else "table",
-        x=shown.x,
+        kind=reader.kind,
+        x=lagged.x,
         ids=ids(train, data.id, names[0]),
-        x_test=shown.x_test,
+        x_test=lagged.x_test,
         test_ids=None if test is None else ids(test, data.id, names[1]),
-        id_name=data.id or "id",
-        columns=kinds | shown.kinds,
-        windows=shown.windows,
-        date_formats={name: column.date_format for name, column in learnt.items() if column.date_format},
-        example=train[list(dict.fromkeys([*([data.id] if data.id else []), *shown.needs, *learnt]))].head(),
+        id_name=id_name,
+        columns=reader.kinds,
+        reader=reader,
+        example=example,
         sample=sample,
-        notes=(*notes, *_unnamed_notes(train), *dropped, *shown.notes),
-        **asked._asdict(),
+        notes=(*notes, *_note_unnamed(train), *dropped, *lagged.notes),
+        **encoded._asdict(),
         **roles(config, train, names[0]),
     )
 
 
+def _fit_reader(
+    config: StudyConfig,
+    x: pd.DataFrame,
+    learnt: Mapping[str, FittedColumn],
+    lag_features: LagFeatures | None,
+    id_column: str | None,
+) -> TableReader:
+    """Return the reader of new rows for training features `x` of the kinds `learnt`."""
+    return TableReader(
+        kind="text" if any(column.kind == "text" for column in learnt.values()) else "table",
+        source=Path(config.data.train).name,
+        id_column=id_column,
+        columns=learnt,
+        numbers=strict_numbers(learnt, config),
+        optional=tuple(name for name in learnt if x[name].isna().any()),
+        lags=lag_features,
+    )
+
+
+def strict_numbers(columns: Mapping[str, FittedColumn], config: StudyConfig) -> tuple[str, ...]:
+    """Return the columns of new rows in which a word is an error: numbers that `data.types` does not name."""
+    return tuple(name for name, each in columns.items() if each.kind == "number" and name not in config.data.types)
+
+
 class Roles(TypedDict):
-    """What stands beside features and target, by the names that Dataset gives it."""
+    """The fields of `Dataset` that are neither features nor target."""
 
     groups: Array | None
     time: Array | None
@@ -123,10 +180,10 @@ class Roles(TypedDict):
 
 
 def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
-    """Return what the study file names beside features and target.
+    """Return groups, time, weights and fold numbers as the study file names their columns.
 
     Raises:
-        DataError: values are missing, or are no numbers where numbers are needed.
+        DataError: values are missing, or are not numbers where numbers are needed.
     """
 
     def role(key: str, column: str | None) -> Array | None:
@@ -141,14 +198,14 @@ def roles(config: StudyConfig, frame: pd.DataFrame, name: str) -> Roles:
 
 
 def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> Array:
-    """Return one column beside the features, checked for its use."""
-    alone = series.to_frame()
+    """Return one of these columns, checked."""
+    column = series.to_frame()
     number = {str(series.name): column_types.FittedColumn("number")}
     if key == "data.group":
         values = series if series.dtype.kind in "iub" else column_types.texts(series)
     else:
-        values = column_types.impose(alone, number).iloc[:, 0]
-    # An empty cell among fold numbers means always training; a word means a mistake.
+        values = column_types.impose(column, number).iloc[:, 0]
+    # An empty fold number marks a row that only trains; a word is an error.
     unfit = values.isna() & (series.notna() if key == "folds.column" else True)
     if unfit.any():
         wanted = "have a value" if key == "data.group" else "be a finite number"
@@ -165,10 +222,10 @@ def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> A
 
 
 def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
-    """Return the rows' names: integers or strings; row numbers where no column names them.
+    """Return the ids of rows, integers or strings; row numbers without an id column.
 
     Raises:
-        DataError: a name is missing, or there twice.
+        DataError: an id is missing, or occurs twice.
     """
     if column is None:
         return np.arange(len(frame))
@@ -178,22 +235,22 @@ def ids(frame: pd.DataFrame, column: str | None, name: str) -> Array:
             f"{name}: column {column!r} (data.id) must have a value in every row. Received: "
             f"{int(series.isna().sum())} rows without. Fill them, or remove data.id."
         )
-    twice = series[series.duplicated()].unique()
-    if len(twice):
+    duplicates = series[series.duplicated()].unique()
+    if len(duplicates):
         raise DataError(
             f"{name}: column {column!r} (data.id) must name each row once. Received twice or more: "
-            f"{format_list(map(repr, twice.tolist()), 5)}. Remove the repeated rows, or set another data.id."
+            f"{format_list(map(repr, duplicates.tolist()), 5)}. Remove the repeated rows, or set another data.id."
         )
     if series.dtype.kind == "f" and (series % 1 == 0).all():
         series = series.astype("int64")
     return series.to_numpy() if series.dtype.kind in "iu" else column_types.texts(series).to_numpy()
 
 
-def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Leave out columns that are empty or constant; say which. `name` is the table's, for messages.
+def drop_uninformative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Drop columns that are empty or constant, with a note on each; `name` is the table's, for messages.
 
     Raises:
-        DataError: none is left.
+        DataError: no column is left.
     """
     empty = [column for column in x.columns if x[column].isna().all()]
     constant = [column for column in x.columns if column not in empty and x[column].nunique(dropna=False) == 1]
@@ -207,67 +264,5 @@ def informative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[str, ..
     return kept, (*notes, *(f"dropped {column!r}: constant" for column in constant))
 
 
-def _unnamed_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+def _note_unnamed(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(f"dropped {name!r}: a column without a name" for name in frame.columns if validation.is_unnamed(name))
-
-
-def _read_text(path: Path, header: Header, exact: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a .csv or .tsv file as UTF-8, else as Latin-1, and note that."""
-    options: dict[str, Any] = {
-        "sep": header.separator,
-        "decimal": header.decimal,
-        "compression": COMPRESSIONS.get(path.suffix.lower()),
-        "keep_default_na": False,
-        "na_values": _MISSING,
-        "low_memory": False,
-        "index_col": False,
-        "dtype": {name: "str" for name in exact if name in header.columns},
-    }
-    notes: tuple[str, ...] = ()
-    try:
-        # Without this, pandas cuts off what stands in a row behind its last column.
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            try:
-                frame = pd.read_csv(path, encoding="utf-8-sig", **options)
-            except UnicodeDecodeError:
-                frame = pd.read_csv(path, encoding="latin-1", **options)
-                notes = (f"read {path.name} as Latin-1: it is not UTF-8",)
-    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(
-            f"{path}: must be a table with {len(header.columns)} columns in every row. Received: "
-            f"{str(error).strip().rstrip('.')}. Correct the file."
-        ) from error
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
-    for name in options["dtype"]:
-        frame[name] = as_written(frame[name])
-    return frame, notes
-
-
-def as_written(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return strings as integers where each is the plain writing of one, else as they are."""
-    if series.notna().all() and series.str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
-        return series.astype("int64")
-    return series
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read a .parquet file; an index with a name becomes a column."""
-    try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}). Check data.train and data.test.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: must be a Parquet file. Received: {error}. Write it again.") from error
-    frame = frame.reset_index(drop=frame.index.names == [None])
-    frame.columns = frame.columns.map(str)
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{path}: column names must differ. Received: {twice!r} twice. Rename one of them.")
-    for name in (name for name in frame if frame[name].dtype == object):
-        nested = frame[name].map(lambda value: isinstance(value, (list, dict, np.ndarray)))
-        if nested.any():
-            raise DataError(
-                f"{path}: column {name!r} must hold single values. Received: lists or structures. Unfold them."
-            )
-    return frame

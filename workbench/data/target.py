@@ -1,4 +1,4 @@
-"""Raw target values -> task, classes, and the numbers that models are trained on; of one target, or of several."""
+"""Raw target values -> task, classes, and the numbers that models are trained on, for one target or several."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Class, Target
 from workbench.errors import DataError, did_you_mean, format_list
 
-# Whole numbers of more values than this are amounts, not classes.
+# Whole numbers with more distinct values than this are amounts, not classes.
 _MOST_NUMBERED_CLASSES = 20
 _YES = dict.fromkeys(("true", "yes", "t", "y", "1"), True) | dict.fromkeys(("false", "no", "f", "n", "0"), False)
 
 
 class EncodedTarget(NamedTuple):
-    """What is predicted: `y` is int64 class numbers, or float64 values where `classes` is None."""
+    """An encoded target: `y` is int64 class numbers, or float64 values if `classes` is None."""
 
     task: SingleTask
     classes: tuple[Class, ...] | None
@@ -25,7 +25,7 @@ class EncodedTarget(NamedTuple):
 
 
 class TargetColumns(NamedTuple):
-    """What a study predicts, by the names that Dataset gives it."""
+    """The fields of `Dataset` that describe the target."""
 
     target: str
     task: TaskType
@@ -38,7 +38,7 @@ def encode_targets(config: StudyConfig, frame: pd.DataFrame) -> TargetColumns:
     """Encode the target of a study, or its several targets.
 
     Args:
-        config: names the targets, and says of some what they are.
+        config: the study file.
         frame: (rows,) the columns of the targets.
 
     Raises:
@@ -51,28 +51,28 @@ def encode_targets(config: StudyConfig, frame: pd.DataFrame) -> TargetColumns:
             raise config.error("task", "must go with a list of columns as data.target", task, " Remove it.")
         one = encode(frame[names[0]], name=names[0], task=single_task(task), positive=config.data.positive)
         return TargetColumns(names[0], one.task, one.y, one.classes)
-    asked: SingleTask | None = "binary" if task == "multilabel" else single_task(task)
-    found = []
+    shared_task: SingleTask | None = "binary" if task == "multilabel" else single_task(task)
+    encoded = []
     for name in names:
         own = config.targets.get(name)
-        options = (asked, None) if own is None else (own.task or asked, own.positive)
-        found.append(encode(frame[name], name=name, task=options[0], positive=options[1]))
-    targets = tuple(Target(name, each.task, each.classes) for name, each in zip(names, found, strict=True))
-    binary = all(each.task == "binary" for each in found)
-    y = np.column_stack([each.y.astype("float64") for each in found])
+        options = (shared_task, None) if own is None else (own.task or shared_task, own.positive)
+        encoded.append(encode(frame[name], name=name, task=options[0], positive=options[1]))
+    targets = tuple(Target(name, each.task, each.classes) for name, each in zip(names, encoded, strict=True))
+    binary = all(each.task == "binary" for each in encoded)
+    y = np.column_stack([each.y.astype("float64") for each in encoded])
     return TargetColumns(", ".join(names), "multilabel" if binary else "multitarget", y, None, targets)
 
 
 def single_task(task: TaskType | None) -> SingleTask | None:
-    """Return the task of one target; None where it is to be inferred."""
+    """Return the task of a single target; None if it is to be inferred."""
     return None if task is None or task == "multilabel" or task == "multitarget" else task
 
 
 def infer_task(values: Any) -> SingleTask:
     """Infer the task from target values.
 
-    Fractions are regression; so are more than 20 distinct whole numbers, unless they run from 0 or 1 without a gap
-    and none is rare, as labels do. Everything else is classes, binary when there are two.
+    Fractions are regression. More than 20 distinct whole numbers are regression, unless they run from 0 or 1 without a
+    gap and none is rare, as labels do. Everything else is classes, binary if there are two.
     """
     plain = _plain(values)
     distinct, counts = np.unique(plain, return_counts=True)
@@ -88,8 +88,11 @@ def infer_task(values: Any) -> SingleTask:
 def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: Class | None = None) -> EncodedTarget:
     """Encode a target.
 
-    `name` is the target's, for messages; `task` is inferred when it is None. Classes are sorted; `positive` names
-    the class of a binary target that comes last instead.
+    Args:
+        values: the raw values.
+        name: the name of the target, for messages.
+        task: the task. Default: inferred.
+        positive: the class of a binary target that comes last. Default: the last in sorted order.
 
     Raises:
         DataError: values are missing, infinite or dates, there is one class only, the task does not suit the
@@ -113,13 +116,13 @@ def encode(values: Any, *, name: str, task: SingleTask | None = None, positive: 
     if positive is not None:
         if chosen != "binary":
             raise DataError(_positive_needs_binary(name, positive, chosen))
-        last = _match(positive, classes, name)
+        last = _find_class(positive, classes, name)
         classes = (*(each for each in classes if each != last), last)
     return EncodedTarget(chosen, classes, codes(plain, classes))
 
 
 def codes(values: Any, classes: tuple[Class, ...] | None) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return class numbers, int64, -1 for what is no class; or the values, float64, where there are no classes."""
+    """Return class numbers, int64, -1 for unknown classes; without classes the values, float64."""
     plain = _plain(values)
     if classes is None:
         return plain.astype("float64")
@@ -127,7 +130,7 @@ def codes(values: Any, classes: tuple[Class, ...] | None) -> np.ndarray[Any, np.
 
 
 def _plain(values: Any) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return a NumPy array of booleans, numbers (integers where all are whole) or strings."""
+    """Return a NumPy array of booleans, numbers (integers if all are whole) or strings."""
     series = pd.Series(values).dropna()
     if isinstance(series.dtype, pd.CategoricalDtype) or series.dtype == object:
         series = series.astype(object).infer_objects()
@@ -183,8 +186,8 @@ def _positive_needs_binary(name: str, positive: Class, task: SingleTask) -> str:
     )
 
 
-def _match(positive: Class, classes: tuple[Class, ...], name: str) -> Class:
-    """Return the class that `positive` means: equal, or the same as text, or YAML's yes for true."""
+def _find_class(positive: Class, classes: tuple[Class, ...], name: str) -> Class:
+    """Return the class that `positive` names: equal, equal as text, or equal as a truth value."""
     by_text = {str(each).strip().lower(): each for each in reversed(classes)}
     wanted = str(positive).strip().lower()
     if wanted in by_text:

@@ -1,4 +1,4 @@
-"""When rows were: a column, or the parts of a date, as moments; and how many steps lie between them."""
+"""The times of rows, from one column or the parts of a date, and the time steps between them."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _SECONDS = {"hour": 3600, "minute": 60, "second": 1}
 
 @dataclass(frozen=True)
 class TimeColumns:
-    """How the columns of `data.time` are read; with one column that sorts, its values are the moments."""
+    """The columns of `data.time`: one column that sorts, or the parts of a date."""
 
     names: tuple[str, ...]
     """The columns: one, or the parts of a date from the largest down."""
     first: FittedColumn
-    """What the first of them holds."""
+    """The kind of the first column."""
 
     @classmethod
     def of(cls, config: StudyConfig, frame: pd.DataFrame, table: str) -> TimeColumns:
-        """Learn from training rows how `data.time` is written.
+        """Learn the format of `data.time` on training rows.
 
         Args:
             config: the study file, with `data.time`.
@@ -45,7 +45,7 @@ class TimeColumns:
             table: the table's name, for messages.
 
         Raises:
-            DataError: the columns are not the parts of a date.
+            DataError: the columns are not the parts of a date in order.
         """
         names = config.data.time
         first = column_types.learn(frame[[names[0]]], config)[names[0]]
@@ -59,7 +59,7 @@ class TimeColumns:
         return cls(names, first)
 
     def moments(self, frame: pd.DataFrame, table: str) -> Array:
-        """Return (rows,) datetime64[ns], numbers, or strings that sort.
+        """Return the times of rows, (rows,) datetime64[ns], numbers, or strings that sort.
 
         Raises:
             DataError: a row has none.
@@ -80,7 +80,7 @@ class TimeColumns:
         return self._dates(frame, table)
 
     def _dates(self, frame: pd.DataFrame, table: str) -> Array:
-        """Return the dates that year, month and what follows make; the first of what is not there."""
+        """Return the dates of year, month and further parts; missing parts are the first of their kind."""
         parts = dict(zip(_PARTS, self.names, strict=False))
         amounts = {"month": 1, "day": 1} | {part: _part(frame[name], part, table) for part, name in parts.items()}
         dates = pd.to_datetime(pd.DataFrame(amounts, index=frame.index), errors="coerce")
@@ -90,20 +90,20 @@ class TimeColumns:
 
 @dataclass(frozen=True)
 class TimeSteps:
-    """What one step of time is, and where steps are counted from."""
+    """The length of a time step, and the origin that steps are counted from."""
 
     unit: Literal["number", "time", "month", "month end"]
-    """Numbers, nanoseconds, or months where every moment is the same one of its month, or on the last day."""
+    """Numbers, nanoseconds, or months if every time is the same day of its month, or the last day."""
     origin: float
     size: float
-    """How much of the unit a step is: the median distance of two moments that follow each other."""
+    """The length of a step in the unit: the median distance of consecutive times."""
 
     @classmethod
     def of(cls, moments: Array, table: str) -> TimeSteps:
-        """Learn from the moments of training rows.
+        """Learn the time step on training rows.
 
         Raises:
-            DataError: they are neither dates nor numbers, or are all the same.
+            DataError: the times are neither dates nor numbers, or are all equal.
         """
         if moments.dtype.kind not in "Mf":
             raise DataError(
@@ -118,20 +118,20 @@ class TimeSteps:
         return cls(unit, float(distinct[0]), float(distances[len(distances) // 2]))
 
     def count(self, moments: Array) -> Array:
-        """Return (rows,) how many steps each moment is from the origin; between two steps a fraction."""
+        """Return the distance of each time from the origin in steps, (rows,) with fractions."""
         origin = int(self.origin) if self.unit == "time" else self.origin
         counted: Array = (_amounts(moments, self.unit) - origin) / self.size
         return counted
 
     def __str__(self) -> str:
-        """Say what a step is."""
+        """Return the length of a step as text."""
         if self.unit == "time":
             return str(pd.Timedelta(int(self.size), unit="ns")).removeprefix("0 days ")
         return f"{self.size:g} {'in data.time' if self.unit == 'number' else 'months'}"
 
 
 def _part(series: pd.Series[Any], part: str, table: str) -> pd.Series[Any]:
-    """Return a part of dates, checked."""
+    """Return a checked part of dates."""
     name, (least, most) = str(series.name), _PARTS[part]
     values = column_types.impose(series.to_frame(), {name: FittedColumn("number")})[name]
     _check(~(values.between(least, most) & (values % 1 == 0)), name, f"be the {part}, {least} to {most},", table)
@@ -147,7 +147,7 @@ def _check(unfit: pd.Series[bool], name: str, wanted: str, table: str) -> None:
 
 
 def _unit(moments: Array) -> str:
-    """Return months where all dates are the same day of their months, or the last, at the same time of day."""
+    """Return a unit of months if all dates are the same day of the month, or its last, at the same time of day."""
     dates = pd.DatetimeIndex(np.unique(moments))
     if len(dates) < 2 or (dates != dates.normalize() + (dates[0] - dates[0].normalize())).any():
         return "time"
@@ -155,12 +155,12 @@ def _unit(moments: Array) -> str:
 
 
 def _amounts(moments: Array, unit: str) -> Array:
-    """Return moments as numbers of their unit: int64 nanoseconds lose nothing."""
+    """Convert times to numbers of their unit; int64 nanoseconds are exact."""
     if unit == "number":
         return moments
     if unit == "time":
         return moments.astype("datetime64[ns]").astype(np.int64)
     dates = pd.DatetimeIndex(moments) + pd.Timedelta(days=int(unit == "month end"))
-    # A day that is not the usual one of its month is a fraction further, so that order is kept.
+    # Other days of the month become fractions, which keeps the order.
     days = (dates - dates.to_period("M").to_timestamp()) / pd.Timedelta(days=32)
     return (dates.year * 12 + dates.month + days).to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""What a study file says about data, held against the files it names. Only the standard library loads."""
+"""Checks of a study file's data section against the files that it names, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SCHEMES = ("sklearn", "openml", "kaggle")
 
 
 def peek(config: StudyConfig) -> None:
-    """Refuse a study whose files or columns are not there, before anything heavy loads.
+    """Refuse a study whose files or columns do not exist, before anything heavy loads.
 
-    Columns are read from the headers of text tables; other forms are checked by `load`.
+    Columns are read from the headers of text tables; `load` checks other forms.
 
     Raises:
-        ConfigError: a key names something that is not there, or that does not go with the source.
+        ConfigError: a key names something that does not exist, or that does not go with the source.
         SourceError: a file is missing, or a remote source cannot be used.
         DataError: a header is broken, or the test file lacks columns.
     """
@@ -35,7 +35,7 @@ def peek(config: StudyConfig) -> None:
     if scheme == "sklearn":
         _check_sklearn(config, name)
     elif scheme == "kaggle":
-        _needed_targets(config, "")
+        _require_targets(config, "")
         remote.check_kaggle(name)
     elif not scheme:
         _check_files(config)
@@ -67,11 +67,11 @@ def source(config: StudyConfig) -> tuple[str, str]:
 
 
 def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None = False) -> Path:
-    """Return the file that `key` names; with `folder`, the folder; where that is None, one or the other.
+    """Return the file that `key` names; with `folder`, the folder; with `folder=None`, either.
 
     Raises:
-        SourceError: it is not there.
-        ConfigError: it is a folder and must be a file, or the other way round, or has a suffix that we do not read.
+        SourceError: it does not exist.
+        ConfigError: it is a folder instead of a file, or the other way round, or its suffix is unknown.
     """
     path = config.resolve(value)
     if not path.exists():
@@ -97,10 +97,10 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
     `train` is the table's name, for messages.
 
     Raises:
-        ConfigError: a column is missing, or one column is asked to be two things.
+        ConfigError: a column is missing, or a column has two uses that exclude each other.
     """
-    targets = _needed_targets(config, f" Columns of {train}: {format_list(columns)}.")
-    for key, column in _named(config):
+    targets = _require_targets(config, f" Columns of {train}: {format_list(columns)}.")
+    for key, column in _columns_by_key(config):
         if column not in columns:
             raise _no_column(config, key, column, columns, train)
         if column in targets and not key.startswith("data.target"):
@@ -124,10 +124,10 @@ def check_long(
         config: the study file.
         columns: those of the long table.
         train: its name, for messages.
-        labels: the columns and the name of the table of labels, where there is one.
+        labels: the columns and the name of the table of labels, if there is one.
 
     Raises:
-        ConfigError: a key is missing, a column is missing, or one column is asked to be two things.
+        ConfigError: a key is missing, a column is missing, or a column has two uses that exclude each other.
     """
     data = config.data
     if data.steps is None:
@@ -135,13 +135,13 @@ def check_long(
     if data.id is None:
         hint = " Set data.id to the column whose equal values are one sequence."
         raise config.error("data.steps", "must go with data.id", data.steps, hint)
-    told, place = labels or ((), "")
-    targets = check_columns(config, [*columns, *told], f"{train} or {place}" if labels else train)
+    label_columns, label_name = labels or ((), "")
+    targets = check_columns(config, [*columns, *label_columns], f"{train} or {label_name}" if labels else train)
     for key, column, found, where in (
         ("data.id", data.id, columns, train),
         ("data.steps", data.steps, columns, train),
-        *([("data.id", data.id, told, place)] if labels else []),
-        *([("data.target", target, told, place) for target in targets] if labels else []),
+        *([("data.id", data.id, label_columns, label_name)] if labels else []),
+        *([("data.target", target, label_columns, label_name) for target in targets] if labels else []),
     ):
         if column not in found:
             raise _no_column(config, key, column, found, where)
@@ -177,10 +177,10 @@ def check_test(
 
 
 def check_no_past(config: StudyConfig, kind: str) -> None:
-    """Refuse what looks back at earlier rows where rows are no table's.
+    """Refuse lag features for data that are not a table.
 
     Raises:
-        ConfigError: the study asks for it.
+        ConfigError: the study file sets some.
     """
     for key in ("lags", "windows", "horizon"):
         if getattr(config.data, key):
@@ -188,36 +188,36 @@ def check_no_past(config: StudyConfig, kind: str) -> None:
 
 
 def not_features(config: StudyConfig) -> set[str]:
-    """Return the columns that never become features, the target aside."""
+    """Return the columns other than the target that are not features."""
     data = config.data
     return {name for name in (data.id, data.group, data.weight, config.folds.column, *data.drop) if name}
 
 
 def is_unnamed(column: str) -> bool:
-    """Tell whether a column has no name of its own, as a row index saved by pandas."""
+    """Return whether a column has no name, like a row index that pandas saved."""
     return column.startswith("Unnamed: ")
 
 
 def types_of_columns(config: StudyConfig) -> dict[str, str]:
-    """Return what the study file says of columns; that x is an image is said of all of them together."""
+    """Return the kinds that the study file sets for columns; `x: image` is about all columns together."""
     return {name: kind for name, kind in config.data.types.items() if (name, kind) != ("x", "image")}
 
 
-def _named(config: StudyConfig) -> Iterator[tuple[str, str]]:
+def _columns_by_key(config: StudyConfig) -> Iterator[tuple[str, str]]:
     """Yield each key that names a column, and the column."""
     data = config.data
     single = {"id": data.id, "group": data.group, "weight": data.weight, "steps": data.steps}
     yield from ((f"data.{key}", column) for key, column in single.items() if column is not None)
     lists = {"data.target": data.targets, "data.time": data.time, "data.series": data.series}
     for key, columns in lists.items():
-        places = [key] if len(columns) == 1 else [f"{key}[{place}]" for place in range(len(columns))]
+        places = [key] if len(columns) == 1 else [f"{key}[{number}]" for number in range(len(columns))]
         yield from zip(places, columns, strict=True)
-    yield from ((f"data.drop[{place}]", column) for place, column in enumerate(data.drop))
+    yield from ((f"data.drop[{number}]", column) for number, column in enumerate(data.drop))
     yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
     if config.folds.column is not None:
         yield "folds.column", config.folds.column
     for number, columns in enumerate(config.training.shared):
-        yield from ((f"training.shared[{number}][{place}]", column) for place, column in enumerate(columns))
+        yield from ((f"training.shared[{number}][{position}]", column) for position, column in enumerate(columns))
 
 
 def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[str], train: str) -> ConfigError:
@@ -226,18 +226,18 @@ def _no_column(config: StudyConfig, key: str, column: str, columns: Collection[s
 
 
 def is_long(config: StudyConfig) -> bool:
-    """Tell whether the study file says that its table has a row for each step of a sequence."""
+    """Return whether the study file describes a table with a row for each step of a sequence."""
     return config.data.steps is not None or config.data.labels is not None
 
 
-def _needed_targets(config: StudyConfig, hint: str) -> tuple[str, ...]:
+def _require_targets(config: StudyConfig, hint: str) -> tuple[str, ...]:
     if not config.data.targets:
         raise ConfigError(f"{config.file}: data.target is missing. Set it to the column to predict.{hint}")
     return config.data.targets
 
 
 def _check_targets(config: StudyConfig, scheme: str) -> None:
-    """Refuse what is said of a target that there is not, and what goes with a single one."""
+    """Refuse settings of unknown targets, and settings that need a single target."""
     data, several = config.data, isinstance(config.data.target, tuple)
     for name in config.targets:
         if not several:
@@ -262,7 +262,7 @@ def _check_sklearn(config: StudyConfig, name: str) -> None:
 
 
 def _check_files(config: StudyConfig) -> None:
-    """Check the files of train and test, the headers of those that are text, and what lies in folders."""
+    """Check the files of train and test: headers of text tables, and the images of folders."""
     train = find_file(config, "data.train", config.data.train, folder=None)
     test = None if config.data.test is None else find_file(config, "data.test", config.data.test, folder=None)
     if is_long(config):
@@ -276,7 +276,7 @@ def _check_files(config: StudyConfig) -> None:
         return
     columns = read_header(train).columns
     targets = check_columns(config, columns, train.name)
-    # A table of images to predict needs no more than their names, which are looked for when it is read.
+    # A table of images to predict needs only a column of names, which is found when the table is read.
     if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
         found = read_header(test).columns
         check_test(config, columns, found, train=train.name, test=test.name, targets=targets)
@@ -294,14 +294,14 @@ def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> No
     if form(train) != "text" or (labels is not None and form(labels) != "text"):
         return
     columns = read_header(train).columns
-    told = None if labels is None else (read_header(labels).columns, labels.name)
-    targets = check_long(config, columns, train.name, told)
+    label_columns = None if labels is None else (read_header(labels).columns, labels.name)
+    targets = check_long(config, columns, train.name, label_columns)
     if test is not None and form(test) == "text":
         check_test(config, columns, read_header(test).columns, train=train.name, test=test.name, targets=targets)
 
 
 def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
-    """Check that there are images where the study file says that there are."""
+    """Check that the folders of images hold images."""
     if config.data.images is None:
         image_folder.list_by_class(train, f"{config.file}: data.train")
         if test is not None and not test.is_dir():

@@ -1,4 +1,4 @@
-"""The view of a table with texts for models that take sparse matrices: a column for each word or run of units."""
+"""The preprocessor of a table with texts for models of sparse matrices: tf-idf of the texts, and the other columns."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 
-from workbench.features.preprocessors import Columns
+from workbench.features.preprocessors import ColumnKinds
 from workbench.features.text_statistics import TextStatistics
 from workbench.features.tfidf import Tfidf
 
 
 class ExplicitZeros(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A dense matrix -> a sparse one that stores its zeros too, for trees take what is not stored for missing."""
+    """A dense matrix -> a sparse one that stores zeros too, since boosted trees read an absent entry as missing."""
 
     def fit(self, x: np.ndarray, y: Any = None) -> ExplicitZeros:
-        """Learn nothing."""
+        """Return the transformer; there is nothing to fit."""
         return self
 
     def transform(self, x: np.ndarray) -> csr_matrix:
-        """Return the matrix, every value of it stored."""
+        """Return the matrix with every value stored."""
         rows, columns = x.shape
-        places = np.tile(np.arange(columns, dtype=np.int32), rows)
-        return csr_matrix((np.ravel(x), places, np.arange(rows + 1) * columns), shape=x.shape)
+        indices = np.tile(np.arange(columns, dtype=np.int32), rows)
+        return csr_matrix((np.ravel(x), indices, np.arange(rows + 1) * columns), shape=x.shape)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to fit."""
@@ -35,21 +35,23 @@ class ExplicitZeros(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
 
 
 def sparse_preprocessor(
-    columns: Columns, grams: Sequence[Tfidf], *, beside: Any | None, looks: bool
+    columns: ColumnKinds, vectorizers: Sequence[Tfidf], *, remainder: Any | None, statistics: bool
 ) -> ColumnTransformer:
-    """Return the unfitted view.
+    """Return the unfitted preprocessor.
 
     Args:
         columns: the kind of each column; some are text.
-        grams: what is counted in each column of text.
-        beside: the unfitted view of the other columns; None to leave them out.
-        looks: whether it is told how texts look, too.
+        vectorizers: the vectorizers of each column of text.
+        remainder: the unfitted preprocessor of the other columns; None to drop them.
+        statistics: whether to add `TextStatistics` of each column of text.
     """
     names = [name for name, kind in columns.items() if kind == "text"]
     rest = [name for name in columns if name not in names]
     blocks: list[tuple[str, Any, Any]] = [
-        (f"{name} {number}", clone(each), name) for name in names for number, each in enumerate(grams)
+        (f"{name} {number}", clone(vectorizer), name) for name in names for number, vectorizer in enumerate(vectorizers)
     ]
-    blocks += [(f"{name} looks", make_pipeline(TextStatistics(), ExplicitZeros()), name) for name in names if looks]
-    blocks += [("beside", make_pipeline(beside, ExplicitZeros()), rest)] if rest and beside is not None else []
+    if statistics:
+        blocks += [(f"{name} looks", make_pipeline(TextStatistics(), ExplicitZeros()), name) for name in names]
+    if rest and remainder is not None:
+        blocks.append(("beside", make_pipeline(remainder, ExplicitZeros()), rest))
     return ColumnTransformer(blocks, sparse_threshold=1, verbose_feature_names_out=False)

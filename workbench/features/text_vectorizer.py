@@ -1,4 +1,4 @@
-"""Texts -> rows of word numbers for nets with an embedding; the vocabulary is that of the fold's training rows."""
+"""Texts -> sequences of word indices for nets with an embedding; the vocabulary is that of the fold's training rows."""
 
 from __future__ import annotations
 
@@ -15,69 +15,76 @@ import pandas as pd
 
 from workbench.config import ColumnKind
 from workbench.features import persistence
-from workbench.features.preprocessors import Scaling, dense_preprocessor
+from workbench.features.preprocessors import NumberScaling, dense_preprocessor
 from workbench.features.tokenizer import split_words, texts
 
 PADDING, UNKNOWN, START = 0, 1, 2
-"""What a row is filled up with (to be masked), what was not in training, and what each column's text begins with."""
+"""Reserved indices: padding (to be masked), a word that is not in the vocabulary, and the start of a column's text."""
 _RESERVED = 3
-# A word is read from the first so many characters of a text for each step that the net takes.
-_CHARACTERS_A_STEP = 20
+_MAX_VOCABULARY = 20_000
+# Characters that are read of a text for each word that it may have.
+_CHARACTERS_PER_WORD = 20
+# This share of the texts is read whole, if `max_length` permits.
+_WHOLE_TEXTS = 0.95
+_FILE, _REMAINDER_FILE = "tokens.json", "beside.skops"
 
 
 @dataclass(frozen=True)
 class TextVectorizer:
-    """A fitted view of a table with texts."""
+    """A fitted preprocessor of a table with texts."""
 
     lengths: Mapping[str, int]
-    """The columns of text, and how many words of each are read."""
+    """The columns of text, and the number of words that are read of each."""
     vocabulary: tuple[str, ...]
-    """The words, most frequent first; the first one's number is 3."""
-    beside: Any | None
-    """Numbers, categories and dates -> (rows, values) float32; None where there are none."""
+    """The words, most frequent first; the index of the first is 3."""
+    remainder: Any | None
+    """The fitted preprocessor of the other columns -> (rows, values) float32; None without other columns."""
 
     @property
-    def levels(self) -> int:
-        """How many numbers there are, the reserved ones included."""
+    def vocabulary_size(self) -> int:
+        """The number of indices, the reserved ones included."""
         return len(self.vocabulary) + _RESERVED
 
     @property
     def steps(self) -> int:
-        """How long a row is: the words of each column, and what marks its start."""
+        """The length of a row: the words of each column, and the index of its start."""
         return sum(length + 1 for length in self.lengths.values())
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {word: number for number, word in enumerate(self.vocabulary, _RESERVED)}
+    def _indices(self) -> dict[str, int]:
+        return {word: index for index, word in enumerate(self.vocabulary, _RESERVED)}
 
     def transform(self, x: pd.DataFrame) -> list[np.ndarray]:
-        """Return word numbers, (rows, steps) int32, filled up at the end; and what stands beside, where it does."""
-        codes = np.full((len(x), self.steps), PADDING, dtype=np.int32)
+        """Return word indices, (rows, steps) int32, padded at the end; and the other columns, if there are any."""
+        indices = np.full((len(x), self.steps), PADDING, dtype=np.int32)
         columns = [texts(x[name]) for name in self.lengths]
         for row, parts in enumerate(zip(*columns, strict=True)):
-            numbers = [number for part, length in zip(parts, self.lengths.values(), strict=True)
-                       for number in self._read(part, length)]  # fmt: skip
-            codes[row, : len(numbers)] = numbers
-        return [codes] if self.beside is None else [codes, np.asarray(self.beside.transform(x))]
+            row_indices = [
+                index
+                for text, length in zip(parts, self.lengths.values(), strict=True)
+                for index in self._encode(text, length)
+            ]
+            indices[row, : len(row_indices)] = row_indices
+        return [indices] if self.remainder is None else [indices, np.asarray(self.remainder.transform(x))]
 
-    def _read(self, text: str, length: int) -> list[int]:
-        found = split_words(text, length * _CHARACTERS_A_STEP)[:length]
-        return [START, *(self._numbers.get(word, UNKNOWN) for word in found)]
+    def _encode(self, text: str, length: int) -> list[int]:
+        words = split_words(text, length * _CHARACTERS_PER_WORD)[:length]
+        return [START, *(self._indices.get(word, UNKNOWN) for word in words)]
 
     def save(self, folder: Path) -> None:
-        """Write `tokens.json`, and `beside.skops` where something stands beside."""
-        facts = {"lengths": dict(self.lengths), "vocabulary": self.vocabulary}
-        (folder / "tokens.json").write_text(json.dumps(facts), encoding="utf-8")
-        if self.beside is not None:
-            persistence.save(self.beside, folder / "beside.skops")
+        """Write `tokens.json`, and `beside.skops` if there are other columns."""
+        fields = {"lengths": dict(self.lengths), "vocabulary": self.vocabulary}
+        (folder / _FILE).write_text(json.dumps(fields), encoding="utf-8")
+        if self.remainder is not None:
+            persistence.save(self.remainder, folder / _REMAINDER_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> TextVectorizer:
-        """Read what `save` wrote."""
-        facts = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-        file = folder / "beside.skops"
-        beside = persistence.load(file) if file.exists() else None
-        return cls(facts["lengths"], tuple(facts["vocabulary"]), beside)
+        """Return the vectorizer that `save` wrote to a folder."""
+        fields = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        file = folder / _REMAINDER_FILE
+        remainder = persistence.load(file) if file.exists() else None
+        return cls(fields["lengths"], tuple(fields["vocabulary"]), remainder)
 
 
 def fit_text_vectorizer(
@@ -85,44 +92,51 @@ def fit_text_vectorizer(
     x: pd.DataFrame,
     y: np.ndarray,
     *,
-    numbers: Scaling,
+    numbers: NumberScaling,
     classes: int,
     seed: int,
-    most: int = 20_000,
-    longest: int = 256,
-    labelled: bool = True,
+    max_length: int = 256,
+    target_encoding: bool = True,
 ) -> tuple[TextVectorizer, list[np.ndarray]]:
-    """Return the fitted view of a net that reads, and the training rows in it.
+    """Fit the preprocessor, and return it with the transformed training rows.
 
     Args:
         columns: the kind of each column; some are text.
         x: the fold's training rows.
-        y: their targets, which long categories are told by.
-        numbers: how the numbers beside are scaled.
+        y: their targets, for target encoding.
+        numbers: how the numbers among the other columns are scaled.
         classes: the number of classes, 0 for regression.
-        seed: of the folds inside target encoding.
-        most: how many words the vocabulary may hold; words of one row alone are not in it, unless all are.
-        longest: how many steps a row may have; 19 of 20 texts are read whole where that is enough for them.
-        labelled: whether long categories are told by the target.
+        seed: of the folds of target encoding.
+        max_length: the largest number of steps of a row; up to there, 95 % of the texts are read whole.
+        target_encoding: whether categories with many levels are encoded by means of the target.
     """
     names = [name for name, kind in columns.items() if kind == "text"]
     rest = {name: kind for name, kind in columns.items() if kind != "text"}
-    read = {name: [split_words(text, longest * _CHARACTERS_A_STEP) for text in texts(x[name])] for name in names}
-    rows = Counter(word for column in read.values() for found in column for word in set(found))
-    least = 2 if max(rows.values(), default=0) > 1 else 1
-    # Sorted by word among equals, so that the order of the rows does not matter.
-    ranked = sorted((-count, word) for word, count in rows.items() if count >= least)[:most]
-    beside = (
-        dense_preprocessor(rest, x, numbers=numbers, classes=classes, seed=seed, labelled=labelled) if rest else None
-    )
-    # Before the view holds it: a training row's means must be those of other rows, which only fit_transform gives.
-    matrix = [] if beside is None else [np.asarray(beside.fit_transform(x, y))]
-    reader = TextVectorizer(_lengths(read, longest), tuple(word for _, word in ranked), None)
-    return replace(reader, beside=beside), [*reader.transform(x), *matrix]
+    words = {name: [split_words(text, max_length * _CHARACTERS_PER_WORD) for text in texts(x[name])] for name in names}
+    remainder = None
+    if rest:
+        remainder = dense_preprocessor(
+            rest, x, numbers=numbers, classes=classes, seed=seed, target_encoding=target_encoding
+        )
+    # fit_transform, not fit: the target means of a training row must be those of other rows.
+    matrix = [] if remainder is None else [np.asarray(remainder.fit_transform(x, y))]
+    vectorizer = TextVectorizer(_share_length(words, max_length), _select_vocabulary(words), None)
+    return replace(vectorizer, remainder=remainder), [*vectorizer.transform(x), *matrix]
 
 
-def _lengths(read: Mapping[str, list[list[str]]], longest: int) -> dict[str, int]:
-    """Return how many words of each column are read; where all together are too many, each gives its share."""
-    wanted = {name: max(1, int(np.quantile([len(found) for found in column], 0.95))) for name, column in read.items()}
-    share = min(1.0, (longest - len(wanted)) / sum(wanted.values()))
+def _select_vocabulary(words: Mapping[str, list[list[str]]]) -> tuple[str, ...]:
+    """Return the most frequent words of all columns, without those of a single row unless all are."""
+    rows = Counter(word for column in words.values() for text in column for word in set(text))
+    min_rows = 2 if max(rows.values(), default=0) > 1 else 1
+    # Ties are sorted by word, so that the order of the rows does not matter.
+    ranked = sorted((-count, word) for word, count in rows.items() if count >= min_rows)
+    return tuple(word for _, word in ranked[:_MAX_VOCABULARY])
+
+
+def _share_length(words: Mapping[str, list[list[str]]], max_length: int) -> dict[str, int]:
+    """Return the number of words to read of each column; beyond `max_length` all are cut by the same factor."""
+    wanted = {
+        name: max(1, int(np.quantile([len(text) for text in column], _WHOLE_TEXTS))) for name, column in words.items()
+    }
+    share = min(1.0, (max_length - len(wanted)) / sum(wanted.values()))
     return {name: max(1, int(length * share)) for name, length in wanted.items()}

@@ -1,4 +1,4 @@
-"""How texts are cut into words, the same for every view of them."""
+"""The tokenizer that all features of texts share: texts as strings, normalised and split into words."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 import numpy as np
 
-# Scripts that are written without spaces: a character is a word.
+# In scripts without spaces each character is a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# Marks and emojis are words too: spam shouts, and a face says more than a sentence.
+# Punctuation marks and emojis are words too: they carry tone.
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 
 
 def texts(column: Iterable[object]) -> list[str]:
-    """Return a column of texts as strings, empty where a text is missing."""
+    """Return a column of texts as strings; a missing text is empty."""
     return [text if isinstance(text, str) else "" for text in column]
 
 
-def normalize_text(text: str, most: int) -> str:
-    """Return the first `most` characters of a text in small letters, each character in its usual form (NFKC)."""
-    return unicodedata.normalize("NFKC", text[:most]).lower()
+def normalize_text(text: str, max_characters: int) -> str:
+    """Return the beginning of a text in lower case and in Unicode's NFKC form."""
+    return unicodedata.normalize("NFKC", text[:max_characters]).lower()
 
 
-def split_words(text: str, most: int) -> list[str]:
-    """Return the words among the first `most` characters of a text: runs of letters and digits, and single marks."""
-    return _WORD.findall(normalize_text(text, most))
+def split_words(text: str, max_characters: int) -> list[str]:
+    """Return the words in the beginning of a text: runs of letters and digits, and single marks."""
+    return _WORD.findall(normalize_text(text, max_characters))
 
 
 def columns_with_text(x: Any, names: Iterable[str]) -> list[str]:
-    """Return the columns that hold any text; of the others there is no vocabulary to learn."""
+    """Return the columns that hold any text; the others have no vocabulary."""
     return [name for name in names if np.any([bool(text.strip()) for text in texts(x[name])])]

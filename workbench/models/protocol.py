@@ -1,7 +1,7 @@
-"""What a family is: a module with `fit(hp, problem, train, valid, setting)` and `load(folder)`.
+"""The contract of a family: a module with `fit(hp, problem, train, valid, context)` and `load(folder)`.
 
-Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows;
-one that learns without labels sees the features of all rows, if it says so in its entry.
+Think twice before adding to this contract. A family never sees the metric, the folds, the ids or the test rows; one
+that learns without labels sees the features of all rows, if its entry in the registry says so.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import pandas as pd
 
 from workbench.config import ColumnKind, TaskType, TrainingConfig
 
-# Of so many targets at most, each one's loss is told of every epoch.
-_TOLD = 12
+# With more targets than this, their own losses are not reported at every epoch.
+_MAX_REPORTED_TARGETS = 12
 Inputs = pd.DataFrame | np.ndarray
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned, the same for every fold."""
+    """The learning problem, the same for every fold."""
 
     kind: Literal["table", "text", "image", "sequence", "mixed"]
     task: TaskType
@@ -34,27 +34,29 @@ class Problem:
     columns: Mapping[str, ColumnKind]
     """The kind of each column of a table; empty otherwise."""
     loss: Loss
-    """What training minimises: it follows from the study's metric."""
+    """The loss that training minimises; it follows from the study's metric."""
     targets: tuple[Problem, ...] = ()
-    """Several targets, each as if it were the only one, in the order of the columns of `Rows.y`; none where there is
-    one. Only families whose entry says that they are `joint` are asked for several at once; `classes` is 0 then."""
+    """With several targets, the problem of each, in the order of the columns of `Rows.y`; empty with one target. Only
+    families whose entry is `joint` receive several targets at once; `classes` is 0 then."""
     name: str = ""
-    """Which of several targets it is."""
+    """The name of the target, if it is one of several."""
     weight: float = 1.0
-    """How much its loss counts beside those of the others."""
+    """The weight of the target's loss among those of the others."""
 
     @property
     def outputs(self) -> int:
-        """The width of a prediction: a column per class when there are more than two, else one; several in a row."""
+        """The width of a prediction: a column for each of more than two classes, else one; targets side by side."""
         return sum(target.outputs for target in self.targets) or (self.classes if self.classes > 2 else 1)
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """The names of several targets as single words, where they are so few that each one's loss is told."""
-        return tuple(re.sub(r"\W", "_", target.name) for target in self.targets) if len(self.targets) <= _TOLD else ()
+    def reported_targets(self) -> tuple[str, ...]:
+        """The names of the targets whose losses are reported, as single words; empty if there are too many targets."""
+        if len(self.targets) > _MAX_REPORTED_TARGETS:
+            return ()
+        return tuple(re.sub(r"\W", "_", target.name) for target in self.targets)
 
-    def parts(self) -> Iterator[tuple[Problem, slice]]:
-        """Yield every target with its columns of predictions; a single one is its own."""
+    def iter_targets(self) -> Iterator[tuple[Problem, slice]]:
+        """Yield the problem of each target with its columns of the predictions; a single target yields itself."""
         start = 0
         for target in self.targets or (self,):
             yield target, slice(start, start + target.outputs)
@@ -63,72 +65,72 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of the data: inputs, targets (class indices or values), and weights where there are any.
+    """Rows of the data: inputs, targets (class indices or values), and optional weights of the rows.
 
     Several targets are (rows, targets) float64.
     """
 
     x: Inputs
     y: np.ndarray
-    weight: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
 
 
 class ProgressCallback(Protocol):
-    """Who is told how training goes."""
+    """A callable that receives the losses of a training as it goes on."""
 
     def __call__(
         self, epoch: int, losses: Mapping[str, float], progress: float | None = None, of: int | None = None
     ) -> None:
-        """Take the losses of an epoch; whatever it raises must be let through.
+        """Receive the losses of an epoch; the family must not catch what this raises.
 
         Args:
             epoch: the epoch or boosting round, from 0.
-            losses: as in {'loss': 0.3, 'val_loss': 0.4}.
-            progress: where this model stands on a scale on which models of the family can be compared; the number of
-                epochs trained unless given. Boosted trees say rounds times learning rate.
-            of: how many epochs there will be, where that is settled.
+            losses: the losses by name, as in {'loss': 0.3, 'val_loss': 0.4}.
+            progress: the position on a scale on which models of the family can be compared; by default the number of
+                epochs. Boosted trees report rounds × learning rate.
+            of: the number of epochs in all, if it is known.
         """
 
 
 @dataclass(frozen=True)
 class UnlabeledFeatures:
-    """What the folds of a trial have in common: every row's features, of training, validation and test alike."""
+    """The features of every training, validation and test row, which the folds of a trial have in common."""
 
     x: Inputs
     seed: int
-    """The trial's; those of its folds differ."""
+    """The trial's seed; the seeds of its folds differ."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """What a family has made of them, kept from one fold of the trial to the next."""
+    """The results that a family keeps from one fold of the trial to the next."""
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """How a model is to be trained here and now."""
+    """The circumstances of one training, which do not belong to the problem or to the hyperparameters."""
 
     seed: int
     threads: int
-    watch: ProgressCallback
+    on_epoch: ProgressCallback
     epochs: int = 100
-    """The most epochs that a net is trained for."""
+    """The largest number of epochs of a net."""
     length: int | None = None
-    """Without validation rows, the epochs or boosting rounds to train for, no more and no fewer."""
+    """Without validation rows, the exact number of epochs or boosting rounds."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """What the study file says about the training of nets, its paths absolute."""
+    """The study file's options for nets, with absolute paths."""
     name: str = ""
-    """What logs of this training are called, a path below the user's folder for them."""
+    """The name of this training in logs: a path below the user's folder for them."""
     unlabelled: UnlabeledFeatures | None = None
-    """For a family whose entry asks for it; without it the family makes do with the rows to learn from."""
+    """For a family whose entry is `unlabelled`; without it the family uses the training rows alone."""
     cache: Path | None = None
-    """Where what is made of the rows once, and takes long, may be kept for other trials."""
+    """A folder for results that are expensive to compute and that other trials can use."""
 
 
 class Model(Protocol):
-    """A fitted fold model."""
+    """A model that was fitted on the training rows of a fold."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,), as float64.
 
-        Of several targets (rows, outputs), the columns of each beside each other.
+        With several targets, (rows, outputs): the columns of the targets side by side.
         """
 
     def save(self, folder: Path) -> None:
@@ -136,18 +138,18 @@ class Model(Protocol):
 
 
 class Family(Protocol):
-    """A module of this folder."""
+    """A module in one of the folders of families."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
         """Train one model.
 
         Args:
             hp: the search space; every call declares a hyperparameter and returns its value.
-            problem: what is to be learned.
-            train: the rows to learn from; whatever is fitted is fitted on these.
-            valid: the fold's validation rows, for early stopping and curves only; None where `train` is all there is.
-            setting: seed, threads, whom to tell of every epoch, and how long to train without validation rows.
+            problem: the learning problem.
+            train: the rows to learn from; all preprocessing is fitted on these.
+            valid: the fold's validation rows, for early stopping and curves only; None if `train` holds all rows.
+            context: seed, threads, the callback for losses, and the length of training without validation rows.
         """
 
     def load(self, folder: Path) -> Model:
-        """Read what the model's `save` wrote."""
+        """Return the model that its `save` wrote to a folder."""

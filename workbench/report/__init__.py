@@ -1,23 +1,25 @@
-"""Figures and the one-page story of a study. The only room that plots.
+"""The report of a study: figures and one page, HTML or Markdown. The only package that plots.
 
-story    what a report tells, gathered by the conductor: numbers and words, nothing drawn
-figures  one file a figure: computed from the story first, drawn second
-drawing  how every figure looks: sizes, inks that read in grey, SVG and PNG
-pictures the figures drawn, for a page and for a file
-answer   what is asked, and what the answer is worth, in sentences
-tables   the report's tables, whatever form it takes
-advice   what to do next, each with its reason
-words    how numbers are said
-ranking  rows by falling probability, for ROC and precision–recall curves
-cloud    many rows as points, or counted in cells
-window   which stretch of the scores is shown
-notes    what a figure leaves out, in words
-page     the story as one self-contained HTML page
-markdown the story for a repository
+report_data      the input: numbers and text, gathered by `study`, nothing drawn
+figures          one file a figure: numbers first, drawing second
+render           figures as SVG for a page and as PNG for a file
+summary          the task, the key results and what is proven about them, in sentences
+recommendations  what to do next, each with its reason
+report_tables    the tables, whatever the format
+trial_columns    columns of the leaderboard, shared with the console
+page             the report as one self-contained HTML page
+markdown         the report for a repository
+formatting       numbers, durations and lists as text
+captions         sentences on what a figure leaves out
+plot_style       sizes, colours, markers and other parts that figures share
+figure_export    SVG, PNG and the style sheet of the colours
+axis_limits      axis limits for scores
+density_scatter  many rows as points or as counts
+ranking          ROC and precision–recall curves from predicted probabilities
 """
 
 from __future__ import annotations
 
-from workbench.report.report_data import Architecture, Curves, Recipe, ReportData, StudyFacts
+from workbench.report.report_data import Architecture, Curves, Recipe, ReportData, StudyDescription
 
-__all__ = ["Architecture", "Curves", "Recipe", "ReportData", "StudyFacts"]
+__all__ = ["Architecture", "Curves", "Recipe", "ReportData", "StudyDescription"]

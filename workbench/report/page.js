@@ -1,4 +1,4 @@
-// Lets a table be sorted by a column: its head becomes a button. Without this the table is read as it is.
+// Makes tables sortable: each heading becomes a button. Without this script the tables are still readable.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];

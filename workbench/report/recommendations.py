@@ -1,34 +1,38 @@
-"""What to do next: rules that look at a story, each with its reason and a command or a line to change.
+"""What to do next: rules that check a study; each recommendation has a reason and a command or a line to change.
 
-A rule is a function that returns its advice, or None where it has nothing to say. To add one: the function, and its
-name in `_RULES`, the most pressing first.
+A rule is a function that returns a recommendation, or None where its condition does not hold. To add one: the function,
+and its name in `_RULES`, the most urgent first.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench import models
-from workbench.report.formatting import command, count_noun, listing
+from workbench.report.formatting import count_noun, format_command, join_words
 from workbench.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord
 
-# A family is only searched when it has had so many trials: TPE learns from the seventh on.
-_TRIALS_A_FAMILY = 12
-# Of a search with fewer trials its course says nothing yet.
-_LEAST_TRIALS = 20
-_HEAVY = 0.8
-# The share of a range at either end that counts as its edge.
-_EDGE = 0.05
-# How far stated and true shares may be apart, in standard errors and as such, in this many of ten bins.
-_ERRORS, _APART, _BINS = 3.0, 0.03, 2
+# TPE models the scores from a family's seventh trial on; below this many trials it has hardly had an effect.
+_TRIALS_PER_FAMILY = 12
+# The course of a search says nothing before this many trials.
+_MIN_TRIALS = 20
+_DOMINANT_WEIGHT = 0.8
+_MANY_FAILED, _MANY_PRUNED = 0.2, 0.8
+# The share of a range at either end that counts as its boundary.
+_BOUNDARY = 0.05
+# Probabilities are off where this many of ten bins deviate by more than so many standard errors, and by more than this
+# difference.
+_DEVIATING_BINS, _STANDARD_ERRORS, _DIFFERENCE = 2, 3.0, 0.03
+_BINS, _MIN_ROWS_PER_BIN = 10, 30
+_MAX_REASON = 160
 
 
 @dataclass(frozen=True)
@@ -38,294 +42,293 @@ class Recommendation:
     title: str
     reason: str
     where: str
-    """Where the line below belongs: a shell, or a place in the study file."""
+    """The place of the line below: a shell, or a part of the study file."""
     line: str
 
 
 Rule = Callable[[ReportData], Recommendation | None]
 
 
-def recommend(story: ReportData) -> list[Recommendation]:
-    """Return what to do next, the most pressing first."""
-    return [found for rule in _RULES if (found := rule(story)) is not None]
+def recommend(data: ReportData) -> list[Recommendation]:
+    """Return what to do next, the most urgent first."""
+    return [recommendation for rule in _RULES if (recommendation := rule(data)) is not None]
 
 
-def nothing_complete(story: ReportData) -> Recommendation | None:
-    """No trial but the baseline is complete."""
-    if _searched(story) or _failures(story):
+def check_complete_trials(data: ReportData) -> Recommendation | None:
+    """Recommend a run where no trial but the baseline is complete and none failed."""
+    if _select(data, "complete") or _select(data, "failed"):
         return None
-    reason = "No trial but the baseline has run to its end yet, so there is nothing to choose from."
-    return Recommendation("Let it run", reason, "Run", command("run", story.question.file, "--minutes 10"))
+    reason = "No trial but the baseline is complete yet, so there is nothing to choose from."
+    return Recommendation("Let it run", reason, "Run", format_command("run", data.study.file, "--minutes 10"))
 
 
-def failing(story: ReportData) -> Recommendation | None:
-    """A fifth of the trials or more failed."""
-    failed = _failures(story)
-    if not failed or len(failed) < 0.2 * len(_own(story)):
+def check_failures(data: ReportData) -> Recommendation | None:
+    """Recommend a remedy for the most frequent failure where a fifth of the trials or more failed."""
+    failed, total = _select(data, "failed"), len(_exclude_baseline(data))
+    if not failed or len(failed) < _MANY_FAILED * total:
         return None
-    reason, times = Counter(_short(row.reason) for row in failed).most_common(1)[0]
-    families = listing(sorted({row.family for row in failed}))
-    said = f"{len(failed)} of {count_noun(len(_own(story)), 'trial')} failed ({families}), mostly ({times}): {reason}"
-    if reason.startswith("out of time"):
-        return Recommendation(
-            "Give trials more time", said, "In the study file", "search: {trial_seconds: …}  # raise it"
-        )
-    if "memory" in reason:
-        return Recommendation(
-            "Trials need more memory", said, "In the study file", "search: {workers: 1}  # fewer at a time"
-        )
+    cause, count = Counter(_shorten(trial.reason) for trial in failed).most_common(1)[0]
+    families = join_words(sorted({trial.family for trial in failed}))
+    reason = f"{len(failed)} of {count_noun(total, 'trial')} failed ({families}), mostly ({count}): {cause}"
+    if cause.startswith("out of time"):
+        line = "search: {trial_seconds: …}  # raise it"
+        return Recommendation("Give trials more time", reason, "In the study file", line)
+    if "memory" in cause:
+        line = "search: {workers: 1}  # fewer at a time"
+        return Recommendation("Trials need more memory", reason, "In the study file", line)
     where = "Read log.txt of a failed trial among its artifacts"
-    return Recommendation("Find out why trials fail", said, where, "workbench ui")
+    return Recommendation("Find out why trials fail", reason, where, "workbench ui")
 
 
-def unreached(story: ReportData) -> Recommendation | None:
-    """A family of the study file had no trial yet."""
-    missing = [name for name in story.question.families if name not in story.families]
-    if not missing or not story.trials:
+def check_unsearched_families(data: ReportData) -> Recommendation | None:
+    """Recommend a longer run where a family of the study file has no trial yet."""
+    missing = [name for name in data.study.families if name not in data.trials_by_family]
+    if not missing or not data.trials:
         return None
-    reason = f"{listing(missing)} had no trial yet: the budget was spent before {_their(missing)} turn."
-    return Recommendation("Reach every family", reason, "Run", command("run", story.question.file, "--minutes 10"))
+    pronoun = "its" if len(missing) == 1 else "their"
+    reason = f"{join_words(missing)} had no trial yet: the budget was spent before {pronoun} turn."
+    return Recommendation("Reach every family", reason, "Run", format_command("run", data.study.file, "--minutes 10"))
 
 
-def no_ensemble(story: ReportData) -> Recommendation | None:
-    """There are models to blend and no ensemble of them."""
-    if story.ensemble is not None or not _searched(story):
+def check_missing_ensemble(data: ReportData) -> Recommendation | None:
+    """Recommend an ensemble where there are models to blend and none has been made."""
+    if data.ensemble is not None or not _select(data, "complete"):
         return None
-    reason = f"{count_noun(len(story.complete), 'complete trial')} could be blended; nothing has been yet."
-    return Recommendation("Make an ensemble", reason, "Run", command("ensemble", story.question.file))
+    reason = f"{count_noun(len(data.complete_trials), 'complete trial')} could be blended; nothing has been yet."
+    return Recommendation("Make an ensemble", reason, "Run", format_command("ensemble", data.study.file))
 
 
-def behind(story: ReportData) -> Recommendation | None:
-    """By the honest scores the best single model is ahead of the ensemble."""
-    document = story.ensemble
-    if document is None or document["candidates"] < 2 or document["method"] == "best":
+def check_single_model_ahead(data: ReportData) -> Recommendation | None:
+    """Recommend the best single model where its cross-fitted score is better than the ensemble's."""
+    ensemble = data.ensemble
+    if ensemble is None or ensemble.candidates < 2 or ensemble.method == "best":
         return None
-    best = document["rivals"]["best"]
-    if best["gain"] >= 0:
+    best = ensemble.baselines["best"]
+    if best.gain >= 0:
         return None
     reason = (
-        f"On rows that the weights have not seen, the best single model is ahead by {-best['gain']:.2g} "
-        f"{document['metric']}: the ensemble fits its weights to chance."
+        f"On rows that the weights were not fitted to, the best single model is ahead by {-best.gain:.2g} "
+        f"{ensemble.metric}: the ensemble's weights are overfitted."
     )
-    line = command("ensemble", story.question.file, "--method best")
+    line = format_command("ensemble", data.study.file, "--method best")
     return Recommendation("Take the best single model", reason, "Run, then submit again", line)
 
 
-def within_noise(story: ReportData) -> Recommendation | None:
-    """The ensemble's gain is above zero and not above its standard error."""
-    document = story.ensemble
-    if document is None or document["candidates"] < 2:
+def check_gain_within_noise(data: ReportData) -> Recommendation | None:
+    """Recommend more folds where the ensemble's gain is positive and not above its standard error."""
+    ensemble = data.ensemble
+    if ensemble is None or ensemble.candidates < 2:
         return None
-    best = document["rivals"]["best"]
-    if best["gain_se"] is None or not 0 <= best["gain"] <= best["gain_se"]:
-        return None
-    reason = (
-        f"The gain over the best single model ({best['gain']:+.2g} ± {best['gain_se']:.2g}) is within the noise of "
-        "the rows. Dealing them repeatedly makes scores steadier. Folds belong to a study's identity, so it needs "
-        "another name."
-    )
-    return Recommendation("Measure more finely", reason, "In a study file of another name", _folds(story))
-
-
-def optimistic(story: ReportData) -> Recommendation | None:
-    """The ensemble's own score is better than the honest one by more than a standard error."""
-    document = story.ensemble
-    if document is None or document["honest_se"] is None or document["optimism"] <= document["honest_se"]:
+    best = ensemble.baselines["best"]
+    if best.gain_se is None or not 0 <= best.gain <= best.gain_se:
         return None
     reason = (
-        f"On its own rows the ensemble looks better by {document['optimism']:.2g} {document['metric']} than on others "
-        f"(standard error {document['honest_se']:.2g}): its weights, or its choice of members, fit chance. Fewer "
-        "members have less to fit."
+        f"The gain over the best single model ({best.gain:+.2g} ± {best.gain_se:.2g}) is within the noise of the "
+        "rows. More folds or repeats make scores steadier. Folds belong to a study's identity, so this needs another "
+        "name."
     )
-    fewer = max(2, len(document["members"]) // 2)
-    line = command("ensemble", story.question.file, f"--members {fewer}")
+    return Recommendation("Measure more finely", reason, "In a study file of another name", _suggest_folds(data))
+
+
+def check_optimism(data: ReportData) -> Recommendation | None:
+    """Recommend fewer members where the ensemble's own score is optimistic by more than a standard error."""
+    ensemble = data.ensemble
+    if ensemble is None or ensemble.honest_se is None or ensemble.optimism <= ensemble.honest_se:
+        return None
+    reason = (
+        f"On the rows that its weights were fitted to, the ensemble scores better by {ensemble.optimism:.2g} "
+        f"{ensemble.metric} than on others (standard error {ensemble.honest_se:.2g}): its weights, or its choice of "
+        "members, are overfitted. With fewer members there is less to fit."
+    )
+    fewer = max(2, len(ensemble.members) // 2)
+    line = format_command("ensemble", data.study.file, f"--members {fewer}")
     return Recommendation("Do not trust the ensemble's own score", reason, "Run, and compare the honest scores", line)
 
 
-def one_sided(story: ReportData) -> Recommendation | None:
-    """Nearly all weight is on one family, and there are others that could be tried."""
-    document = story.ensemble
-    if document is None:
+def check_dominant_family(data: ReportData) -> Recommendation | None:
+    """Recommend further families where one family has nearly all weight and others could be tried."""
+    if data.ensemble is None:
         return None
     weights: Counter[str] = Counter()
-    for member in document["members"]:
-        weights[member["family"]] += member["weight"]
-    (family, weight), asked = weights.most_common(1)[0], story.question
+    for member in data.ensemble.members:
+        weights[member.family] += member.weight  # type: ignore[assignment]
+    (family, weight), study = weights.most_common(1)[0], data.study
     others = [
         name
         for name, entry in models.FAMILIES.items()
-        if name not in (*asked.families, *story.families, models.BASELINE)
-        and asked.tasks <= set(entry.tasks) and entry.suits(asked.kind, "text" in asked.columns.values())
+        if name not in (*study.families, *data.trials_by_family, models.BASELINE)
+        and study.tasks <= set(entry.tasks) and entry.suits(study.kind, "text" in study.columns.values())
         and entry.installed
     ]  # fmt: skip
-    if weight < _HEAVY or not others:
+    if weight < _DOMINANT_WEIGHT or not others:
         return None
-    reason = f"{weight:.0%} of the weight rests on {family}. An ensemble lives of models that err on other rows."
-    line = f"families: [{', '.join([*asked.families, *others])}]"
+    reason = f"{weight:.0%} of the weight is on {family}. An ensemble gains from models that are wrong on other rows."
+    line = f"families: [{', '.join([*study.families, *others])}]"
     return Recommendation("Add families unlike those you have", reason, "In the study file, then run", line)
 
 
-def young(story: ReportData) -> Recommendation | None:
-    """Families had too few trials for a sampler to have learnt much."""
-    families = {row.family for row in _own(story)}
-    tried = [row for row in _own(story) if row.state != "failed"]
-    if not _searched(story) or len(tried) >= _TRIALS_A_FAMILY * len(families):
+def check_trial_count(data: ReportData) -> Recommendation | None:
+    """Recommend more trials where families have had too few for a sampler to learn from."""
+    families = {trial.family for trial in _exclude_baseline(data)}
+    trials = [trial for trial in _exclude_baseline(data) if trial.state != "failed"]
+    if not _select(data, "complete") or len(trials) >= _TRIALS_PER_FAMILY * len(families):
         return None
+    number = "one family" if len(families) == 1 else f"{len(families)} families"
     reason = (
-        f"{count_noun(len(tried), 'trial')} over {'one family' if len(families) == 1 else f'{len(families)} families'} "
-        "are little more than known-good defaults and a few random draws."
+        f"{count_noun(len(trials), 'trial')} over {number} are little more than known-good defaults and a few "
+        "random draws."
     )
-    line = command("run", story.question.file, f"--trials {_TRIALS_A_FAMILY * len(families) + 1}")
+    line = format_command("run", data.study.file, f"--trials {_TRIALS_PER_FAMILY * len(families) + 1}")
     return Recommendation("Search for longer", reason, "Run", line)
 
 
-def improving(story: ReportData) -> Recommendation | None:
-    """The best trial is among the last quarter to end."""
-    order = _in_order(story)
-    if len(order) < _LEAST_TRIALS or young(story) is not None:
+def check_recent_improvement(data: ReportData) -> Recommendation | None:
+    """Recommend more trials where the best trial is among the last quarter to end."""
+    trials = _sort_by_end(data)
+    if len(trials) < _MIN_TRIALS or check_trial_count(data) is not None:
         return None
-    late = order[-(len(order) // 4) :]
-    best = story.complete[0]
+    late = trials[-(len(trials) // 4) :]
+    best = data.complete_trials[0]
     if best not in late:
         return None
-    before = [row for row in order if row not in late and row.score is not None and row.state == "complete"]
+    before = [trial for trial in trials if trial not in late and trial.score is not None and trial.state == "complete"]
     if not before or best.score is None:
         return None
-    gain = min(story.sign * (row.score or 0.0) for row in before) - story.sign * best.score
+    gain = min(data.sign * (trial.score or 0.0) for trial in before) - data.sign * best.score
     if gain <= 0:
         return None
-    reason = f"The last quarter of the trials still improved the best score, by {gain:.2g} {story.question.metric}."
-    line = command("run", story.question.file, f"--trials {len(story.trials) + len(story.trials) // 2}")
+    reason = f"The last quarter of the trials still improved the best score, by {gain:.2g} {data.study.metric}."
+    line = format_command("run", data.study.file, f"--trials {len(data.trials) + len(data.trials) // 2}")
     return Recommendation("It is still getting better", reason, "Run", line)
 
 
-def levelled(story: ReportData) -> Recommendation | None:
-    """The last half of the trials brought nothing better."""
-    order = _in_order(story)
-    if len(order) < 2 * _LEAST_TRIALS or young(story) is not None or story.complete[0] not in order[: len(order) // 2]:
+def check_plateau(data: ReportData) -> Recommendation | None:
+    """Recommend other models where the last half of the trials found nothing better."""
+    trials = _sort_by_end(data)
+    if len(trials) < 2 * _MIN_TRIALS or check_trial_count(data) is not None:
+        return None
+    best = data.complete_trials[0]
+    if best not in trials[: len(trials) // 2]:
         return None
     reason = (
-        f"The best trial, {story.complete[0].name}, was found in the first half of {len(order)} trials. More of the "
-        "same will hardly help; other features, other families or predictions made elsewhere may."
+        f"The best trial, {best.name}, was found in the first half of {len(trials)} trials. More "
+        "of the same will hardly help; other features, other families or predictions made elsewhere may."
     )
-    return Recommendation(
-        "The search has levelled off", reason, "Run", command("folds", story.question.file, "-o folds.csv")
-    )
+    line = format_command("folds", data.study.file, "-o folds.csv")
+    return Recommendation("The search has levelled off", reason, "Run", line)
 
 
-def edge(story: ReportData) -> Recommendation | None:
-    """The three best trials of one of the best two families are all at the same end of a range."""
-    for family, rows in list(story.families.items())[:2]:
-        best = [story.places.get(row.key, {}) for row in rows if row.state == "complete"][:3]
-        for name in dict.fromkeys(name for place in best for name in place):
-            places = [place.get(name, 0.5) for place in best]
-            low, high = max(places) <= _EDGE, min(places) >= 1 - _EDGE
+def check_range_boundary(data: ReportData) -> Recommendation | None:
+    """Recommend a wider range where the three best trials of one of the best two families are at the same end of it."""
+    for family, trials in list(data.trials_by_family.items())[:2]:
+        best = [data.relative_positions.get(trial.key, {}) for trial in trials if trial.state == "complete"][:3]
+        for name in dict.fromkeys(name for positions in best for name in positions):
+            positions = [each.get(name, 0.5) for each in best]
+            low, high = max(positions) <= _BOUNDARY, min(positions) >= 1 - _BOUNDARY
             if len(best) == 3 and (low or high):
                 end = "lower" if low else "upper"
                 reason = f"The three best trials of {family} all have {name} at the {end} end of its range."
                 line = f"hp.…({name!r}, …)  # widen it {'downward' if low else 'upward'}"
-                return Recommendation(f"Widen the range of {name}", reason, f"In {_file(family)}, then run", line)
+                where = f"In {_source_file(family)}, then run"
+                return Recommendation(f"Widen the range of {name}", reason, where, line)
     return None
 
 
-def pruned_away(story: ReportData) -> Recommendation | None:
-    """Nearly all trials were pruned."""
-    own = _own(story)
-    pruned = sum(row.state == "pruned" for row in own)
-    if len(own) < _LEAST_TRIALS or pruned < 0.8 * len(own):
+def check_pruning(data: ReportData) -> Recommendation | None:
+    """Recommend a more patient pruner where nearly all trials were pruned."""
+    total, pruned = len(_exclude_baseline(data)), len(_select(data, "pruned"))
+    if total < _MIN_TRIALS or pruned < _MANY_PRUNED * total:
         return None
     reason = (
-        f"{pruned} of {len(own)} trials were pruned, so few are left to blend. A pruner that waits longer leaves more "
-        "models that are good in another way."
+        f"{pruned} of {total} trials were pruned, so few are left to blend. A pruner that waits longer leaves more "
+        "models, and more diverse ones."
     )
     return Recommendation("Prune less", reason, "In the study file, then run", "search: {pruner: wilcoxon}")
 
 
-def uncalibrated(story: ReportData) -> Recommendation | None:
-    """The ensemble's probabilities are not the shares that come true."""
-    document, oof = story.ensemble, story.oof
-    if document is None or oof is None or story.question.task == "regression" or story.question.targets:
+def check_calibration(data: ReportData) -> Recommendation | None:
+    """Recommend a stack where the ensemble's probabilities differ from the observed frequencies."""
+    ensemble, oof = data.ensemble, data.oof
+    if ensemble is None or oof is None or data.study.task == "regression" or data.study.targets:
         return None
-    # Ranks are no probabilities, and a stack is the remedy.
-    if document["method"] in ("rank", "stack") or oof.min() < 0 or oof.max() > 1 + 1e-6:
+    # Ranks are not probabilities, and a stack is the remedy itself.
+    if not ensemble.predicts_probabilities or ensemble.is_calibrated or oof.min() < 0 or oof.max() > 1 + 1e-6:
         return None
-    said = oof if oof.ndim == 1 else oof.max(axis=1)
-    true = story.y == 1 if oof.ndim == 1 else oof.argmax(axis=1) == story.y
-    # A row that is dealt repeatedly is one row all the same.
-    dealt = max(1.0, len(said) / story.question.rows)
-    bins = [part for part in np.array_split(np.argsort(said, kind="stable"), 10) if len(part) >= 30]
-    means = np.array([said[part].mean() for part in bins])
-    gaps = np.array([true[part].mean() for part in bins]) - means
-    errors = np.sqrt(np.maximum(means * (1 - means), 1e-4) * dealt / np.array([len(part) for part in bins]))
-    off = (np.abs(gaps) > _ERRORS * errors) & (np.abs(gaps) > _APART)
-    if off.sum() < _BINS:
+    predicted = oof if oof.ndim == 1 else oof.max(axis=1)
+    correct = data.y == 1 if oof.ndim == 1 else oof.argmax(axis=1) == data.y
+    # The predictions of one row in several repeats are not independent.
+    repeats = max(1.0, len(predicted) / data.study.rows)
+    bins = [
+        part for part in np.array_split(np.argsort(predicted, kind="stable"), _BINS) if len(part) >= _MIN_ROWS_PER_BIN
+    ]
+    means = np.array([predicted[part].mean() for part in bins])
+    gaps = np.array([correct[part].mean() for part in bins]) - means
+    errors = np.sqrt(np.maximum(means * (1 - means), 1e-4) * repeats / np.array([len(part) for part in bins]))
+    off = (np.abs(gaps) > _STANDARD_ERRORS * errors) & (np.abs(gaps) > _DIFFERENCE)
+    if off.sum() < _DEVIATING_BINS:
         return None
     worst = bins[int(np.argmax(np.abs(gaps) * off))]
     reason = (
-        f"Where the ensemble says {said[worst].mean():.0%}, it is so in {true[worst].mean():.0%} of {len(worst)} rows. "
-        f"A stack corrects that{'' if document['metric'] == 'log_loss' else '; so does log loss as the metric'}."
+        f"Where the ensemble predicts {predicted[worst].mean():.0%}, the observed frequency is "
+        f"{correct[worst].mean():.0%} of {len(worst)} rows. A stack corrects "
+        f"that{'' if ensemble.metric == 'log_loss' else '; so does log loss as the metric'}."
     )
-    line = command("ensemble", story.question.file, "--method stack")
+    line = format_command("ensemble", data.study.file, "--method stack")
     return Recommendation("Probabilities are off", reason, "Run, and compare the honest scores", line)
 
 
 _RULES: tuple[Rule, ...] = (
-    nothing_complete,
-    failing,
-    unreached,
-    no_ensemble,
-    behind,
-    young,
-    improving,
-    edge,
-    one_sided,
-    optimistic,
-    within_noise,
-    uncalibrated,
-    pruned_away,
-    levelled,
+    check_complete_trials,
+    check_failures,
+    check_unsearched_families,
+    check_missing_ensemble,
+    check_single_model_ahead,
+    check_trial_count,
+    check_recent_improvement,
+    check_range_boundary,
+    check_dominant_family,
+    check_optimism,
+    check_gain_within_noise,
+    check_calibration,
+    check_pruning,
+    check_plateau,
 )
 
 
-def _own(story: ReportData) -> list[TrialRecord]:
-    """Return the finished trials but the baseline's."""
-    return [row for row in story.trials if row.family != models.BASELINE]
+def _exclude_baseline(data: ReportData) -> list[TrialRecord]:
+    """Return the finished trials without the baseline's."""
+    return [trial for trial in data.trials if trial.family != models.BASELINE]
 
 
-def _searched(story: ReportData) -> list[TrialRecord]:
-    return [row for row in _own(story) if row.state == "complete"]
+def _select(data: ReportData, state: str) -> list[TrialRecord]:
+    """Return the finished trials in a state, without the baseline's."""
+    return [trial for trial in _exclude_baseline(data) if trial.state == state]
 
 
-def _failures(story: ReportData) -> list[TrialRecord]:
-    return [row for row in _own(story) if row.state == "failed"]
+def _sort_by_end(data: ReportData) -> list[TrialRecord]:
+    """Return the trials without the baseline's, in the order in which they ended."""
+    trials = [trial for trial in _exclude_baseline(data) if trial.key in data.end_times]
+    return sorted(trials, key=lambda trial: data.end_times[trial.key])
 
 
-def _in_order(story: ReportData) -> list[TrialRecord]:
-    """Return the trials but the baseline's in the order in which they ended."""
-    return sorted((row for row in _own(story) if row.key in story.ended), key=lambda row: story.ended[row.key])
-
-
-def _folds(story: ReportData) -> str:
-    """Return the line that asks more of the folds: rows dealt thrice as often, or more folds where that cannot be."""
-    kind, _, rest = story.question.folds.partition(", ")
+def _suggest_folds(data: ReportData) -> str:
+    """Return the line of a study file with three times the repeats, or twice the folds where repeats are impossible."""
+    kind, _, rest = data.study.folds.partition(", ")
     folds, _, repeats = rest.partition(" folds × ")
     if kind in ("kfold", "stratified"):
         return f"folds: {{kind: {kind}, folds: {folds}, repeats: {3 * int(repeats)}}}"
     if kind in ("group", "group_stratified", "time"):
         return f"folds: {{kind: {kind}, folds: {2 * int(folds)}}}"
-    plain = story.question.tasks == {"regression"}
-    return f"folds: {{kind: {'kfold' if plain else 'stratified'}, folds: 5, repeats: 3}}"
+    kind = "kfold" if data.study.tasks == {"regression"} else "stratified"
+    return f"folds: {{kind: {kind}, folds: 5, repeats: 3}}"
 
 
-def _file(family: str) -> str:
-    """Return the file in which a family asks for its hyperparameters."""
-    return family.rpartition(":")[0] or f"workbench/models/{family}.py"
+def _source_file(family: str) -> str:
+    """Return the file that defines a family's hyperparameters."""
+    entry = models.FAMILIES.get(family)
+    return entry.module_name.replace(".", "/") + ".py" if entry else family.rpartition(":")[0] or family
 
 
-def _short(reason: str | None) -> str:
-    words = " ".join((reason or "no reason given").split())
-    return words if len(words) <= 160 else f"{words[:159]}…"
-
-
-def _their(names: Sequence[str]) -> str:
-    return "its" if len(names) == 1 else "their"
+def _shorten(reason: str | None) -> str:
+    text = " ".join((reason or "no reason given").split())
+    return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}…"

@@ -1,4 +1,4 @@
-"""The figures of a story, drawn: for a page and for a file."""
+"""Figures as SVG for a page and as PNG for a file."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workbench.report import figures, plot_style
+from workbench.report import figure_export, figures
 from workbench.report.figures import Group
 from workbench.report.report_data import ReportData
 
 
 @dataclass(frozen=True)
 class RenderedFigure:
-    """A figure in both its forms."""
+    """A figure as SVG and as PNG."""
 
     name: str
+    """The stem of its file; unique in a report."""
     title: str
     caption: str
     group: Group
     svg: str
-    """To be put into a page."""
+    """An element to put into a page."""
     png: bytes
 
 
 def render_figures(
-    story: ReportData, group: Group | None = None, *, until: float | None = None
+    data: ReportData, group: Group | None = None, *, until: float | None = None
 ) -> Iterator[RenderedFigure]:
     """Yield the figures that have something to show.
 
     Args:
-        story: what to tell.
-        group: of figures, all unless given.
-        until: when to begin no further one, in seconds of `time.monotonic`.
+        data: the study.
+        group: restricts the figures to those of a group.
+        until: the time after which no further figure begins, in seconds of `time.monotonic`.
     """
-    for entry, figure in figures.draw_figures(story, figures.names(group)):
-        svg, png = plot_style.svg(figure), plot_style.png(figure)
-        yield RenderedFigure(entry.file, entry.title, entry.caption, entry.group, svg, png)
+    for entry, figure in figures.draw_figures(data, figures.list_names(group)):
+        svg, png = figure_export.to_svg(figure), figure_export.to_png(figure)
+        yield RenderedFigure(entry.file_name, entry.title, entry.caption, entry.group, svg, png)
         if until is not None and time.monotonic() > until:
             return

@@ -1,4 +1,4 @@
-"""What a report tells, gathered by the conductor: the question, every trial, the ensemble, what figures need."""
+"""The input of a report: the study, its trials, the newest ensemble and what the figures need."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from workbench.data.dataset import Target, output_spans
 if TYPE_CHECKING:
     import numpy as np
 
+    from workbench.ensemble import EnsembleResult
     from workbench.models.nn.inspection import ImageInspection
     from workbench.search.storage import TrialRecord
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
-"""By (repeat, fold): losses by epoch or boosting round; `epoch` holds the numbers, from 0."""
+"""Losses by epoch or boosting round, by (repeat, fold); `epoch` holds the numbers of the epochs, from 0."""
 
 
 @dataclass(frozen=True)
-class StudyFacts:
-    """What a study asks."""
+class StudyDescription:
+    """The task of a study, its data and its folds."""
 
-    study: str
+    name: str
     target: str
     task: TaskType
     metric: str
@@ -36,133 +37,137 @@ class StudyFacts:
     rows: int
     test_rows: int | None
     folds: str
-    """In words, as in `stratified, 5 folds × 1`."""
+    """The splitter, as in `stratified, 5 folds × 1`."""
     fold_hash: str
     columns: Mapping[str, str] = field(default_factory=dict)
-    """A table's columns, and what each is."""
+    """The type of each column of a table, by its name."""
     classes: tuple[Any, ...] | None = None
     targets: tuple[Target, ...] = ()
-    """Several targets, in the order of their predictions; none where there is one."""
+    """The targets of a study of several, in the order of their predictions; empty for a single target."""
     also: tuple[str, ...] = ()
     """The further metrics."""
     target_scores: tuple[str, ...] = ()
-    """Of several targets, what the score of each is called."""
+    """The name of each target's score, for several targets."""
     notes: tuple[str, ...] = ()
-    """What was left out of the data or assumed, a sentence each."""
+    """Sentences about data that were left out and about assumptions."""
     families: tuple[str, ...] = ()
-    """Those that the study file names."""
+    """The families in the study file."""
     file: str = "STUDY.yaml"
     """The study file, as a command names it."""
 
     @property
     def tasks(self) -> set[str]:
-        """What is asked, of one target or several."""
+        """The task types of all targets."""
         return {target.task for target in self.targets} or {self.task}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the nets of a trial look like."""
+    """The layers of the nets of a trial."""
 
     name: str
-    """The trial's."""
+    """The name of the trial."""
     parameters: int
     trainable: int
-    """How many of the parameters are trained."""
+    """The number of trainable parameters."""
     table: str
-    """The layers, a line each."""
+    """The layers, one a line."""
     diagram: bytes | None = None
-    """As PNG, where one was drawn."""
+    """A PNG; None where none was drawn."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What makes a study again."""
+    """The study file, the seed and the versions that reproduce a study."""
 
     text: str
-    """The study file word for word, but for what looks like a secret."""
+    """The study file with its secrets masked."""
     seed: int
     versions: Mapping[str, str]
-    """Of Python and of what the models are made with, by name."""
+    """The versions of Python and of the libraries that train models, by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """A study, told from its beginning to its newest ensemble."""
+    """Everything that a report shows of a study."""
 
-    question: StudyFacts
+    study: StudyDescription
     trials: Sequence[TrialRecord]
     """Every finished trial, best first, then pruned, then failed ones."""
-    ended: Mapping[tuple[str, int], float]
-    """When each trial ended, by family and number: seconds since the first trial began, pauses between runs left
-    out."""
+    end_times: Mapping[tuple[str, int], float]
+    """The end of each trial by (family, number): seconds since the first trial began, without the pauses between
+    runs."""
     importances: Mapping[str, Mapping[str, float]]
-    """By family, how much of the score's variation each hyperparameter accounts for: at least 0, sum 1, largest first.
-    Families with too few trials to say are left out."""
+    """The share of the score's variation that each hyperparameter accounts for, by family: at least 0, sum 1, largest
+    first. Families with too few trials are left out."""
     curves: Mapping[str, Curves]
-    """The curves of the best trial of each family that has some, by the trial's name."""
+    """The learning curves of the best trial of each family that has some, by the trial's name."""
     y: np.ndarray
-    """(predictions,): the true class index or value of each out-of-fold prediction; a column for each of several
+    """(predictions,) the true class index or value of each out-of-fold prediction; (predictions, targets) for several
     targets."""
     fold: np.ndarray
-    """(predictions,): the fold each was held out in."""
-    ensemble: Mapping[str, Any] | None = None
-    """The newest ensemble's document; None where there is none yet, and then there are no predictions either."""
+    """(predictions,) the fold in which each row was held out."""
+    ensemble: EnsembleResult | None = None
+    """The newest ensemble. Where it is None, `oof` is None too."""
     oof: np.ndarray | None = None
     """The ensemble's out-of-fold predictions: (predictions,), (predictions, classes) or (predictions, outputs)."""
-    members: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """The members' out-of-fold predictions by name, the heaviest first."""
-    places: Mapping[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
-    """Where in its range each numeric hyperparameter of each complete trial is, by family and number: 0 at the low end,
-    1 at the high one."""
+    member_oof: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The members' out-of-fold predictions by name, heaviest first."""
+    relative_positions: Mapping[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
+    """The position of each numeric hyperparameter in its range, by (family, number) of a complete trial: 0 is the low
+    end, 1 the high one."""
     architectures: Sequence[Architecture] = ()
-    """Of the members that have nets, the heaviest first; without an ensemble, of each family's best trial."""
-    looks: Mapping[str, ImageInspection] = field(default_factory=dict)
-    """What those that are nets of images look at, by the trial's name, in the same order."""
+    """The members that have nets, heaviest first; without an ensemble, the best trial of each family."""
+    image_inspections: Mapping[str, ImageInspection] = field(default_factory=dict)
+    """Heat maps and filters of the image nets among them, by the trial's name, in the same order."""
     recipe: Recipe | None = None
-    under_way: int = 0
-    """How many trials have not ended."""
+    unfinished_trials: int = 0
     notes: tuple[str, ...] = ()
-    """What could not be told, a sentence each."""
+    """Sentences about what cannot be read."""
 
-    def alone(self, place: int) -> ReportData:
-        """Return the story of one of several targets, for what is told of a single one."""
-        target = self.question.targets[place]
-        span = output_spans(self.question.targets)[place]
-        own: Any = span.start if target.outputs == 1 else span
-        asked = replace(self.question, target=target.name, task=target.task, classes=target.classes, targets=())
-        y = self.y[:, place] if target.classes is None else self.y[:, place].astype("int64")
-        oof = None if self.oof is None else self.oof[:, own]
-        members = {name: found[:, own] for name, found in self.members.items()}
-        ensemble = None if self.ensemble is None else dict(self.ensemble)
-        if ensemble is not None and isinstance(ensemble.get("threshold"), Mapping):
-            ensemble["threshold"] = ensemble["threshold"].get(target.name)
-        return replace(self, question=asked, y=y, oof=oof, members=members, ensemble=ensemble)
+    def select_target(self, index: int) -> ReportData:
+        """Return the data of one of several targets, for figures of a single target."""
+        target = self.study.targets[index]
+        span = output_spans(self.study.targets)[index]
+        outputs: Any = span.start if target.outputs == 1 else span
+        study = replace(self.study, target=target.name, task=target.task, classes=target.classes, targets=())
+        y = self.y[:, index] if target.classes is None else self.y[:, index].astype("int64")
+        oof = None if self.oof is None else self.oof[:, outputs]
+        member_oof = {name: predictions[:, outputs] for name, predictions in self.member_oof.items()}
+        ensemble = self.ensemble
+        if ensemble is not None and isinstance(ensemble.threshold, Mapping):
+            ensemble = replace(ensemble, threshold=ensemble.threshold.get(target.name))
+        return replace(self, study=study, y=y, oof=oof, member_oof=member_oof, ensemble=ensemble)
 
     @property
     def sign(self) -> int:
         """1 where low scores are good, -1 where high ones are."""
-        return 1 if self.question.direction == "minimize" else -1
+        return 1 if self.study.direction == "minimize" else -1
 
     @property
     def score_label(self) -> str:
-        """What an axis of scores is called."""
+        """The label of an axis of scores."""
         better = "lower" if self.sign > 0 else "higher"
-        return f"{self.question.metric.rpartition(':')[2]} ({better} is better)"
+        return f"{self.study.metric.rpartition(':')[2]} ({better} is better)"
 
     @cached_property
-    def complete(self) -> list[TrialRecord]:
+    def complete_trials(self) -> list[TrialRecord]:
         """The trials that have a score, best first."""
-        return [row for row in self.trials if row.state == "complete" and row.score is not None]
+        return [trial for trial in self.trials if trial.state == "complete" and trial.score is not None]
 
     @cached_property
-    def families(self) -> dict[str, list[TrialRecord]]:
+    def trials_by_family(self) -> dict[str, list[TrialRecord]]:
         """The trials of each family, best first, the family with the best trial first."""
-        names = dict.fromkeys(row.family for row in self.trials)
-        return {name: [row for row in self.trials if row.family == name] for name in names}
+        return _group_by_family(self.trials)
 
     @cached_property
-    def scored(self) -> dict[str, list[TrialRecord]]:
-        """The trials of each family that have a score, as `families` has them; families without any are left out."""
-        names = dict.fromkeys(row.family for row in self.complete)
-        return {name: [row for row in self.complete if row.family == name] for name in names}
+    def complete_by_family(self) -> dict[str, list[TrialRecord]]:
+        """The trials that have a score, by family; families without any are left out."""
+        return _group_by_family(self.complete_trials)
+
+
+def _group_by_family(trials: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    families: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        families.setdefault(trial.family, []).append(trial)
+    return families

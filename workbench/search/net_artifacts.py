@@ -73,6 +73,6 @@ def _find_images(model: Model, data: Dataset, rows: Array) -> _ImageInputs | Non
     if data.targets:
         return None
     if isinstance(model, ModalityModel):
-        portion = model.portion
-        return None if portion.image is None else _ImageInputs(model.model, portion.inputs(x.iloc[rows]))
+        selection = model.selection
+        return None if selection.image is None else _ImageInputs(model.model, selection.select_inputs(x.iloc[rows]))
     return _ImageInputs(model, x[rows]) if data.kind == "image" else None

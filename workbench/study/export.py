@@ -72,7 +72,7 @@ class Export:
         for place, (member, size) in enumerate(zip(ensemble.members, sizes, strict=True)):
             if size <= left and not _is_late(until, took):
                 left -= size
-                alone = self._predictor.alone(place)
+                alone = self._predictor.select_member(place)
                 found.append(self._log_model(alone, member.run_id, "member", {metric: member.score}))
         self._registry.delete_except(found)
         return found[0]
@@ -130,7 +130,7 @@ def requirements(predictor: Predictor, resolve: Callable[[str], Path] = Path) ->
     """
     dates = "date" in predictor.reader.kinds.values()
     wanted = {*_ALWAYS, *_libraries(predictor, resolve), *(("skrub",) if dates else ())}
-    wanted |= {"pillow"} if predictor.reader.look is not None else set()
+    wanted |= {"pillow"} if predictor.reader.image_format is not None else set()
     return sorted(_pin(library) for library in wanted)
 
 
@@ -146,8 +146,8 @@ def _pin(library: str) -> str:
 
 def _libraries(predictor: Predictor, resolve: Callable[[str], Path]) -> Iterator[str]:
     for family in predictor.families:
-        entry = models.FAMILIES.get(family) or models.entry(family, resolve)
-        yield from (*(_KERAS if entry.keras else (entry.package,)), *entry.also)
+        entry = models.FAMILIES.get(family) or models.get_entry(family, resolve)
+        yield from (*(_KERAS if entry.keras else (entry.library,)), *entry.other_libraries)
 
 
 def _example(dataset: Dataset) -> pd.DataFrame | np.ndarray:

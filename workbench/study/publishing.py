@@ -80,13 +80,13 @@ def write(data: ReportData, figures: Sequence[RenderedFigure], path: Path, *, as
     """
     try:
         if not as_markdown:
-            _write_whole(path, page.html(data, figures))
+            _write_whole(path, page.render_page(data, figures))
             return
         folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
         for each in figures:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        _write_whole(path, markdown.text(data, figures, folder.name))
+        _write_whole(path, markdown.render_markdown(data, figures, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
@@ -98,10 +98,10 @@ def attach_report(store: StudyStore, data: ReportData, figures: Sequence[Rendere
         run_id = tracker.study_run()
         _attach(tracker, run_id, [each for each in figures if each.group == "study"])
         if data.ensemble is not None:
-            _attach(tracker, data.ensemble["run_id"], [each for each in figures if each.group == "ensemble"])
+            _attach(tracker, data.ensemble.run_id, [each for each in figures if each.group == "ensemble"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
-            file.write_text(page.html(data, figures), encoding="utf-8")
+            file.write_text(page.render_page(data, figures), encoding="utf-8")
             tracker.log_artifact(run_id, file)
 
 
@@ -110,7 +110,7 @@ def attach_ensemble_figures(store: StudyStore, trials: Sequence[TrialRecord]) ->
     with _warn_on_error("The ensemble's figures could not be drawn"):
         data = report_inputs.gather_report(store.task, store, trials)
         if data.ensemble is not None:
-            _attach(store.tracker, data.ensemble["run_id"], list(render_figures(data, "ensemble")))
+            _attach(store.tracker, data.ensemble.run_id, list(render_figures(data, "ensemble")))
 
 
 def publish(store: StudyStore, trials: Sequence[TrialRecord], end: float | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from workbench import config as configs
 from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
-from workbench.report import Curves, Recipe, ReportData, StudyFacts
+from workbench.report import Curves, Recipe, ReportData, StudyDescription
 from workbench.search import trial_history
 from workbench.study import net_images
 from workbench.study.study_store import StudyStore
@@ -40,21 +40,21 @@ def gather_report(task: Task, store: StudyStore, rows: Sequence[TrialRecord]) ->
     blend = _blend(task, store)
     seen = net_images.read(store.tracker, rows, blend.ensemble)
     return ReportData(
-        question=_question(task),
+        study=_describe(task),
         trials=rows,
-        ended=trial_history.end_times(storage),
+        end_times=trial_history.end_times(storage),
         importances=trial_history.importances(storage),
         curves=_curves(store, rows),
         y=task.dataset.y[schema.rows],
         fold=schema.folds,
-        ensemble=None if blend.ensemble is None else blend.ensemble.to_document(),
+        ensemble=blend.ensemble,
         oof=blend.oof,
-        members=blend.members,
-        places=trial_history.relative_positions(storage),
+        member_oof=blend.members,
+        relative_positions=trial_history.relative_positions(storage),
         architectures=seen.architectures,
-        looks=seen.looks,
+        image_inspections=seen.looks,
         recipe=_recipe(store.config),
-        under_way=len(storage.unfinished()),
+        unfinished_trials=len(storage.unfinished()),
         notes=(*blend.notes, *seen.notes),
     )
 
@@ -88,10 +88,10 @@ def _blend(task: Task, store: StudyStore) -> _Blend:
     return found
 
 
-def _question(task: Task) -> StudyFacts:
+def _describe(task: Task) -> StudyDescription:
     data, folds, config = task.dataset, task.folds, task.config
-    return StudyFacts(
-        study=config.name,
+    return StudyDescription(
+        name=config.name,
         target=data.target,
         task=data.task,
         metric=task.metric.name,

@@ -285,7 +285,7 @@ class Study:
         from workbench import submission
 
         # The rows are checked before MLflow loads, which takes seconds.
-        new = self.task.reader.read(rows, cache=self.task.cache)
+        new = self.store.inference.reader.read(rows, cache=self.task.cache)
         ensemble = self.store.tracker.newest_ensemble()
         frame = self._assemble(ensemble, listen).table(new)
         if out is not None:
@@ -380,7 +380,7 @@ class Study:
         """Log an ensemble's models where none has to be trained and there is time and room; return the model's id."""
         from workbench.study import assemble, export
 
-        if self.home.full(self.config.search.disk) or not assemble.complete(
+        if self.home.full(self.config.search.disk) or not assemble.is_complete(
             self.task, self.store, ensemble, self.trials()
         ):
             return None

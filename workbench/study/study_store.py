@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StudyError
 from workbench.home import Home
-from workbench.study import description
+from workbench.study import description, inference_context
+from workbench.study.inference_context import InferenceContext
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ class StudyStore:
         return TrialStorage(
             self.home.journal,
             self.config.name,
-            direction=self.task.scored_by.direction,
+            direction=inference_context.read_direction(self.task, self.home) or self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
             seed=self.config.seed,
             objective=self.evaluate if search.goal == "ensemble" else None,
         )
+
+    @cached_property
+    def inference(self) -> InferenceContext:
+        """What prediction needs from the training data, which are loaded only if it is not stored."""
+        return inference_context.load(self.task, self.home)
 
     @cached_property
     def ensemble_objective(self) -> EnsembleObjective:
@@ -101,9 +107,10 @@ class StudyStore:
         task.facts.settle(home.facts(name), self.config)
         if not home.folds(name).exists():
             folds.save(task.folds, home.folds(name))
+        inference_context.store(task, home)
         also = [metric.name for metric in task.also][:_MOST_COLUMNS]
         scored = {"metric": task.metric.name, "direction": task.metric.direction}
-        nets = any(models.entry(family, self.config.resolve).keras for family in self.config.families)
+        nets = any(models.get_entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
         self.tracker.describe(**scored, also=columns, folds=task.folds.folds)
         self.tracker.log_provenance(home.folds(name))

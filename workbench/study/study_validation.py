@@ -33,7 +33,7 @@ def check(config: StudyConfig) -> None:
 
 def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     for number, family in enumerate(config.families):
-        yield f"families[{number}]", partial(models.entry, family, config.resolve)
+        yield f"families[{number}]", partial(models.get_entry, family, config.resolve)
     if config.metric is not None:
         yield "metric", partial(evaluation.check, config.metric, config.resolve)
     for number, metric in enumerate(config.also):

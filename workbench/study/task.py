@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench import models
 from workbench.config import StudyConfig
@@ -48,12 +48,11 @@ class Task:
 
         return data.load(self.config, cache=self.cache)
 
-    @cached_property
+    @property
     def reader(self) -> Reader:
-        """The reader of rows to predict."""
-        from workbench import data
-
-        return data.Reader.of(self.config, self.dataset)
+        """The reader of new rows in the form of the training rows."""
+        # Every loader sets it; only a Dataset that is built by hand has none.
+        return cast("Reader", self.dataset.reader)
 
     @cached_property
     def metric(self) -> Metric:
@@ -153,7 +152,7 @@ class Task:
         """
         tasks: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
         for number, family in enumerate(self.config.families):
-            entry = models.entry(family, self.config.resolve)
+            entry = models.get_entry(family, self.config.resolve)
             data_kind = self.dataset.kind, "text" in self.dataset.columns.values()
             if not entry.suits(*data_kind) or not tasks <= set(entry.tasks):
                 suitable = [n for n, e in models.FAMILIES.items() if e.suits(*data_kind) and e.installed]
@@ -219,10 +218,10 @@ class Task:
     def modules(self) -> list[str]:
         """Return the modules that a trial's process should have loaded."""
         families = self.config.families
-        entries = [models.entry(family, self.config.resolve) for family in families]
+        entries = [models.get_entry(family, self.config.resolve) for family in families]
         keras = ["workbench.space.keras", *_LATE_KERAS] if any(entry.keras for entry in entries) else []
         skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
-        user_code = [name for family in families for name in models.modules(self._resolve(family))]
+        user_code = [name for family in families for name in models.module_names(self._resolve(family))]
         return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *user_code]
 
     def _resolve(self, family: str) -> str:

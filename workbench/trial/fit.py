@@ -84,7 +84,7 @@ def unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None
     The features of validation and test rows are among them. With folds in order of time the result is None, because
     no model may see later rows.
     """
-    if not models.entry(spec.resolved_family).unlabelled or spec.folds.kind == "time":
+    if not models.get_entry(spec.resolved_family).unlabelled or spec.folds.kind == "time":
         return None
     x: Any = spec.dataset.x
     x_test: Any = spec.dataset.x_test
@@ -161,7 +161,7 @@ def training_length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[st
     if not best:
         return None
     fold_rows = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    growth = 1.0 if models.entry(spec.resolved_family).keras else len(spec.dataset.y) / float(fold_rows)
+    growth = 1.0 if models.get_entry(spec.resolved_family).keras else len(spec.dataset.y) / float(fold_rows)
     return max(1, round(float(np.mean(best)) * growth))
 
 
@@ -223,11 +223,11 @@ class _ProgressRecorder:
 
 def _load_family(spec: TrialSpec) -> Family:
     """Return the family's module, after making Keras deterministic if the study asks for that."""
-    if spec.deterministic and models.entry(spec.resolved_family).keras:
+    if spec.deterministic and models.get_entry(spec.resolved_family).keras:
         from workbench.models.nn import training
 
         training.enable_determinism()
-    return models.family(spec.resolved_family)
+    return models.get_family(spec.resolved_family)
 
 
 def _fit_context(spec: TrialSpec, seed: int, progress: ProgressCallback, name: str, **options: Any) -> FitContext:

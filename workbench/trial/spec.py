@@ -84,7 +84,7 @@ def build_space(family: str, suggest: Suggest) -> Any:
         family: the family as `TrialSpec.resolved_family` names it.
         suggest: returns the value of a hyperparameter.
     """
-    if models.entry(family).keras:
+    if models.get_entry(family).keras:
         from workbench.space.keras import HyperParameters
 
         return HyperParameters(suggest)

@@ -18,6 +18,6 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
     # A split needs to search only a few of a thousand or more features, and each one costs time.
-    shares = {"share": 0.05, "least_share": 0.02} if problem.classes else {"share": 0.3, "least_share": 0.1}
-    preprocessor = hog.search_hog(hp, train.x)
-    return forest.fit(kind, hp, problem, train, context, leaf=1, bootstrap=False, view=preprocessor, **shares)
+    shares = {"share": 0.05, "min_share": 0.02} if problem.classes else {"share": 0.3, "min_share": 0.1}
+    defaults = forest.ForestDefaults(leaf=1, bootstrap=False, **shares)
+    return forest.fit(kind, hp, problem, train, context, defaults, preprocessor=hog.search_hog(hp, train.x))

@@ -223,14 +223,14 @@ class _TwoStageTraining:
         limits: dict[str, Any] = {"epochs": min(self.head_epochs, self.context.epochs)}
         if self.context.length is not None:
             limits["length"] = min(self.head_epochs, self.context.length)
-        return replace(self.context, watch=self._report_after(0), name=f"{self.context.name}/head", **limits)
+        return replace(self.context, on_epoch=self._report_after(0), name=f"{self.context.name}/head", **limits)
 
     def make_tuning_context(self) -> FitContext:
         """Return the context of the second stage, which trains the head and the top of the backbone."""
         self.best_loss = float("inf")
         length = None if self.context.length is None else self.epochs_left
         report = self._report_after(self.epochs_done)
-        return replace(self.context, watch=report, epochs=self.epochs_left, length=length)
+        return replace(self.context, on_epoch=report, epochs=self.epochs_left, length=length)
 
     def _report_after(self, earlier: int) -> Callable[..., None]:
         """Return a progress callback that counts epochs on from those of an earlier stage."""
@@ -242,6 +242,6 @@ class _TwoStageTraining:
             self.best_loss = min(self.best_loss, losses.get("val_loss", float("inf")))
             # The length of the second stage is unknown during the first.
             total = None if of is None or not earlier else earlier + of
-            self.context.watch(earlier + epoch, losses, progress, total)
+            self.context.on_epoch(earlier + epoch, losses, progress, total)
 
         return report

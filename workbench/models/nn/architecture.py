@@ -29,7 +29,7 @@ def find_nets(model: Model) -> Mapping[str, Any]:
     The nets of a model that holds other models, such as one for each target, have the other model's name in front.
     """
     found: dict[str, Any] = dict(getattr(model, "nets", {}))
-    for name, other in getattr(model, "others", {}).items():
+    for name, other in getattr(model, "submodels", {}).items():
         found |= {f"{name} {net_name}".strip(): net for net_name, net in find_nets(other).items()}
     return found
 

@@ -74,7 +74,7 @@ def build_callbacks(context: FitContext, schedule: LearningRateSchedule, *, has_
     # The progress callback comes last: it may end the trial, and the other callbacks must see the epoch first.
     total = None if schedule.horizon is None else schedule.limit_epochs(context.epochs)
     progress = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: context.watch(epoch, dict(logs or {}), of=total)
+        on_epoch_end=lambda epoch, logs: context.on_epoch(epoch, dict(logs or {}), of=total)
     )
     return [*found, progress]
 

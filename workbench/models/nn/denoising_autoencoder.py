@@ -130,7 +130,7 @@ class _AutoencoderOptions:
 def _fit_encoder(problem: Problem, x: pd.DataFrame, seed: int, options: _AutoencoderOptions) -> DenoisingEncoder:
     training.reset_keras(seed)
     preprocessor = features.dense_preprocessor(
-        problem.columns, x, numbers="quantile", classes=0, seed=seed, labelled=False
+        problem.columns, x, numbers="quantile", classes=0, seed=seed, target_encoding=False
     )
     matrix = preprocessor.fit_transform(x)
     start = keras.Input((matrix.shape[1],))

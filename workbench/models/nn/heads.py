@@ -63,7 +63,7 @@ def build_loss(problem: Problem, *, mixup: bool) -> str | Callable[[Any, Any], A
 def build_target_losses(problem: Problem) -> list[Any]:
     """Return the Keras metrics of an epoch: for a few targets, each one's loss as `TARGET_loss`."""
     groups = _group_outputs(problem, separate=True)
-    return [_TargetLoss(group, f"{name}_loss") for group, name in zip(groups, problem.told, strict=False)]
+    return [_TargetLoss(group, f"{name}_loss") for group, name in zip(groups, problem.reported_targets, strict=False)]
 
 
 def measure_targets(problem: Problem, y: Array) -> tuple[Any, Any]:
@@ -84,7 +84,7 @@ def repeat_per_output(problem: Problem, values: Any) -> Any:
 
 def list_output_bounds(problem: Problem) -> tuple[tuple[int, int], ...]:
     """Return the first and the last column (exclusive) of each of several targets; empty for one target."""
-    return tuple((columns.start, columns.stop) for _, columns in problem.parts()) if problem.targets else ()
+    return tuple((columns.start, columns.stop) for _, columns in problem.iter_targets()) if problem.targets else ()
 
 
 def decode_outputs(outputs: Array, shift: Any, scale: Any, bounds: tuple[tuple[int, int], ...]) -> Array:
@@ -138,7 +138,7 @@ _ELEMENTWISE_LOSSES: dict[str, Callable[[Any, Any], Any]] = {
 def _group_outputs(problem: Problem, *, separate: bool = False) -> Iterator[_OutputGroup]:
     """Yield the targets in order, grouped with neighbours of the same output kind unless `separate`."""
     group: _OutputGroup | None = None
-    for index, (target, columns) in enumerate(problem.parts()):
+    for index, (target, columns) in enumerate(problem.iter_targets()):
         single = _OutputGroup(_choose_output_kind(target), columns, slice(index, index + 1), (target.weight,))
         if group is None:
             group = single

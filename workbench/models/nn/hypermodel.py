@@ -199,8 +199,8 @@ def _build_training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed
     """Return the training rows as arguments of `fit`; a hypermodel's own `fit` gets arrays, which it may batch."""
     if not own_fit and not data_loader.fits_in_memory(x):
         batch_size = training.choose_batch_size(len(rows.y))
-        return {"x": data_loader.Batches(x, y, rows.weight, batch_size=batch_size, seed=seed), "shuffle": False}
-    weight = {} if rows.weight is None else {"sample_weight": rows.weight}
+        return {"x": data_loader.Batches(x, y, rows.sample_weight, batch_size=batch_size, seed=seed), "shuffle": False}
+    weight = {} if rows.sample_weight is None else {"sample_weight": rows.sample_weight}
     return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 

@@ -60,7 +60,7 @@ def fit_encoder(
         train.y,
         numbers=hp.Choice("numbers", ["quantile", "standard"]),
         seed=context.seed,
-        longest=hp.Int("words", 16, 256, step=2, sampling="log", default=64) if has_texts else 0,
+        max_length=hp.Int("words", 16, 256, step=2, sampling="log", default=64) if has_texts else 0,
         shared=context.training.shared,
         crosses=crosses,
     )
@@ -87,7 +87,7 @@ def _apply_branches(
     branches: dict[str, Any] = {}
     outputs = []
     for name in names:
-        key = encoder.key(name)
+        key = encoder.find_layer_key(name)
         if key not in branches:
             branches[key] = build(name)
         outputs.append(branches[key](next(inputs)))
@@ -109,7 +109,7 @@ def _embed_categories(hp: Any, encoder: features.MultiInputEncoder, codes: Any) 
     outputs = []
     for column, (name, levels) in enumerate(encoder.levels.items()):
         # Code 0 is an unknown level.
-        count, key = len(levels) + 1, encoder.key(name)
+        count, key = len(levels) + 1, encoder.find_layer_key(name)
         if key not in layers:
             layers[key] = keras.layers.Embedding(count, min(max_width, count // 2 + 1))
         outputs.append(layers[key](codes[:, column]))
@@ -123,7 +123,7 @@ def _build_text_branch(hp: Any, data: BranchData, name: str) -> Any:
     vectors = text_input.load_pretrained_vectors(vectorizer, data.context)
     if vectors is None:
         width = hp.Int("word_embedding", 8, 128, step=2, sampling="log", default=32)
-        tokens = keras.layers.Embedding(vectorizer.levels, width)(start)
+        tokens = keras.layers.Embedding(vectorizer.vocabulary_size, width)(start)
     else:
         tuned = data.context.training.word_vectors.tuned
         tokens = text_input.embed_pretrained(hp, start, vectors, tuned, rows=len(data.train.y))
@@ -143,7 +143,7 @@ def _build_text_branch(hp: Any, data: BranchData, name: str) -> Any:
 def _build_image_branch(hp: Any, data: BranchData, name: str) -> Any:
     """Return a small convolutional net for an image column."""
     encoder = data.encoder
-    sharing = [other for other in encoder.images if encoder.key(other) == encoder.key(name)]
+    sharing = [other for other in encoder.images if encoder.find_layer_key(other) == encoder.find_layer_key(name)]
     table = features.as_table(data.train.x)
     images: Any = pd.concat([table[other] for other in sharing], ignore_index=True)
     statistics = image_input.measure_images(images.array.seen)

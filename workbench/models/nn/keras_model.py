@@ -25,7 +25,7 @@ _PREPROCESSORS: dict[type[Any], str] = {
     features.MultiInputEncoder: "branches.json",
     features.SequenceScaler: "steps.json",
     FeatureExtractor: "extraction.keras",
-    features.WideAndDeepInputs: "*.skops",
+    features.WideAndDeepEncoder: "*.skops",
 }
 _SELF_SAVING: Any = tuple(_PREPROCESSORS)
 

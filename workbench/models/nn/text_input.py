@@ -23,8 +23,8 @@ def search_text_vectorizer(
 ) -> tuple[features.TextVectorizer, list[Array]]:
     """Return the preprocessor of a net for texts, fitted on the training rows, and these rows transformed."""
     longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
-    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": context.seed, "longest": longest}
-    options |= {"labelled": not problem.targets}
+    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": context.seed, "max_length": longest}
+    options |= {"target_encoding": not problem.targets}
     return features.fit_text_vectorizer(problem.columns, pd.DataFrame(train.x), train.y, **options)
 
 
@@ -37,7 +37,7 @@ def load_pretrained_vectors(vectorizer: features.TextVectorizer, context: FitCon
     if found is None:
         return None
     known = found.matrix[found.known]
-    shape = vectorizer.levels, known.shape[1]
+    shape = vectorizer.vocabulary_size, known.shape[1]
     random = np.random.default_rng(context.seed).normal(known.mean(), known.std(), shape)
     vectors: Array = random.astype(np.float32)
     vectors[features.PADDING] = 0
@@ -64,7 +64,7 @@ def build_text_input(
     inputs = [keras.Input((matrix.shape[1],), dtype=matrix.dtype.name) for matrix in matrices]
     if vectors is None:
         width = hp.Int("embedding", 16, 128, step=2, sampling="log", default=64)
-        tokens = keras.layers.Embedding(vectorizer.levels, width)(inputs[0])
+        tokens = keras.layers.Embedding(vectorizer.vocabulary_size, width)(inputs[0])
     else:
         tokens = embed_pretrained(hp, inputs[0], vectors, tuned, rows=len(matrices[0]))
     # Dropout of whole channels: single values could be inferred from the neighbouring steps.

@@ -75,7 +75,7 @@ def fit(spec: NetSpec, hp: Any, problem: Problem, train: Rows, valid: Rows | Non
     def prepare(rows: Rows, inputs: Any | None = None) -> Rows:
         y = (rows.y - shift) / scale if spec.mixup is None else _encode_classes(rows.y, problem)
         x = keras_model.transform_inputs(spec.preprocessor, rows.x) if inputs is None else inputs
-        return _repeat_for_members(Rows(x, y, rows.weight), spec.members)
+        return _repeat_for_members(Rows(x, y, rows.sample_weight), spec.members)
 
     net.fit(
         **_build_training_arguments(prepare(train, spec.train_inputs), batch_size, context.seed, spec.mixup),
@@ -116,15 +116,15 @@ def _repeat_for_members(rows: Rows, members: int) -> Rows:
     """Return rows whose targets are repeated for each member, (rows, members, targets), and weights that broadcast."""
     if not members:
         return rows
-    weight = None if rows.weight is None else rows.weight[:, None]
+    weight = None if rows.sample_weight is None else rows.sample_weight[:, None]
     return Rows(rows.x, np.repeat(rows.y.reshape(len(rows.y), 1, -1), members, axis=1), weight)
 
 
 def _build_training_arguments(rows: Rows, batch_size: int, seed: int, mixup: Mixup | None) -> dict[str, Any]:
     """Return the arguments of Keras's `fit` that hold the training rows."""
     if mixup is None and data_loader.fits_in_memory(rows.x):
-        return {"x": rows.x, "y": rows.y, "sample_weight": rows.weight, "batch_size": batch_size}
-    batches = data_loader.Batches(rows.x, rows.y, rows.weight, batch_size=batch_size, seed=seed, mixup=mixup)
+        return {"x": rows.x, "y": rows.y, "sample_weight": rows.sample_weight, "batch_size": batch_size}
+    batches = data_loader.Batches(rows.x, rows.y, rows.sample_weight, batch_size=batch_size, seed=seed, mixup=mixup)
     return {"x": batches, "shuffle": False}
 
 

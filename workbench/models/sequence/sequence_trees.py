@@ -19,18 +19,8 @@ __all__ = ["fit", "load", "search_statistics"]
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> EstimatorModel:
     """Train extremely randomised trees."""
     kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
-    return forest.fit(
-        kind,
-        hp,
-        problem,
-        train,
-        context,
-        leaf=1,
-        share=0.3,
-        least_share=0.05,
-        bootstrap=False,
-        view=search_statistics(hp),
-    )
+    defaults = forest.ForestDefaults(leaf=1, share=0.3, bootstrap=False, min_share=0.05)
+    return forest.fit(kind, hp, problem, train, context, defaults, preprocessor=search_statistics(hp))
 
 
 def search_statistics(hp: Any) -> Pipeline:

@@ -16,6 +16,5 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
     """Train until the validation loss stops improving, or for a given number of rounds."""
     preprocessor = sequence_trees.search_statistics(hp)
     matrix = preprocessor.fit_transform(train.x)
-    types = ["q"] * matrix.shape[1]
-    options: Any = {"view": preprocessor, "matrix": matrix, "types": types, "rate": 0.1, "share": 0.2}
-    return xgboost.boost(hp, problem, train, valid, context, **options)
+    inputs = xgboost.BoosterInputs(preprocessor, matrix, ["q"] * matrix.shape[1])
+    return xgboost.boost(hp, problem, train, valid, context, inputs, learning_rate=0.1, column_share=0.2)

@@ -1,1 +1,1 @@
-"""The families for tables, one file each."""
+"""Families for tables, a file each; most accept images and sequences too, flattened."""

@@ -1,4 +1,4 @@
-"""The baseline: it predicts the same for every row, so that a submission is always possible."""
+"""The baseline: the same prediction for every row, so that a submission is always possible."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
+_FILE = "constant.json"
+
 
 @dataclass(frozen=True)
-class Constant:
-    """A model that knows one row of output."""
+class ConstantModel:
+    """A model that predicts the same output for every row."""
 
     output: list[float]
 
@@ -25,20 +27,20 @@ class Constant:
 
     def save(self, folder: Path) -> None:
         """Write `constant.json`."""
-        (folder / "constant.json").write_text(json.dumps(asdict(self)))
+        (folder / _FILE).write_text(json.dumps(asdict(self)))
 
 
-def load(folder: Path) -> Constant:
-    """Read what `save` wrote."""
-    return Constant(**json.loads((folder / "constant.json").read_text()))
+def load(folder: Path) -> ConstantModel:
+    """Return the model that `save` wrote to a folder."""
+    return ConstantModel(**json.loads((folder / _FILE).read_text()))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Constant:
-    """Take what minimises the loss: frequencies for log loss, mean for squares, median for absolutes."""
-    weight = np.ones(len(train.y)) if train.weight is None else train.weight
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> ConstantModel:
+    """Return the constant that minimises the loss: frequencies, the median for absolute errors, or the mean."""
+    weight = np.ones(len(train.y)) if train.sample_weight is None else train.sample_weight
     if problem.classes:
         shares = np.bincount(train.y, weights=weight, minlength=problem.classes) / weight.sum()
-        return Constant(shares.tolist() if problem.outputs > 1 else [float(shares[1])])
+        return ConstantModel(shares.tolist() if problem.outputs > 1 else [float(shares[1])])
     if problem.loss == "absolute_error":
-        return Constant([float(np.quantile(train.y, 0.5, weights=weight, method="inverted_cdf"))])
-    return Constant([float(np.average(train.y, weights=weight))])
+        return ConstantModel([float(np.quantile(train.y, 0.5, weights=weight, method="inverted_cdf"))])
+    return ConstantModel([float(np.average(train.y, weights=weight))])

@@ -1,7 +1,8 @@
-"""A net of dense layers on what a denoising autoencoder makes of a table (Jahrer, 2017)."""
+"""A net of dense layers on the activations of a denoising autoencoder (Jahrer, 2017)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,22 @@ from workbench.models.protocol import FitContext, Problem, Rows
 
 
 def fit(
-    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext
 ) -> denoising_autoencoder.AutoencoderModel:
     """Train the autoencoder without labels, then a multi-layer perceptron on its activations."""
-    encoder = denoising_autoencoder.fit(hp, problem, train, setting)
-
-    def encoded(rows: Rows) -> Rows:
-        return Rows(encoder.transform(rows.x), rows.y, rows.weight)
-
-    known = encoded(train)
+    encoder = denoising_autoencoder.fit(hp, problem, train, context)
+    encoded = replace(train, x=encoder.transform(train.x))
 
     def build() -> Any:
-        entrance = keras.Input((known.x.shape[1],))
+        entrance = keras.Input((encoded.x.shape[1],))
         hidden = dense_layers.build_dense_stack(hp, dense_layers.batch_normalize(entrance), units=128)
         return keras.Model(entrance, heads.build_output_layer(hidden, problem))
 
-    held_out = None if valid is None else encoded(valid)
-    head = training.fit(training.NetSpec(build), hp, problem, known, held_out, setting)
+    held_out = None if valid is None else replace(valid, x=encoder.transform(valid.x))
+    head = training.fit(training.NetSpec(build), hp, problem, encoded, held_out, context)
     return denoising_autoencoder.AutoencoderModel(encoder, None, head)
 
 
 def load(folder: Path) -> denoising_autoencoder.AutoencoderModel:
-    """Read what the model's `save` wrote."""
+    """Return the model that its `save` wrote to a folder."""
     return denoising_autoencoder.load(folder, keras_model.load)

@@ -1,4 +1,4 @@
-"""Boosted trees on the columns as they are and on what a denoising autoencoder makes of them (Jahrer, 2017)."""
+"""Boosted trees on the columns and on the activations of a denoising autoencoder (Jahrer, 2017)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,25 @@ from workbench.models.tabular import xgboost
 
 
 def fit(
-    hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext
+    hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext
 ) -> denoising_autoencoder.AutoencoderModel:
     """Train the autoencoder without labels, then trees on the columns and its activations."""
-    encoder = denoising_autoencoder.fit(hp, problem, train, setting)
-    beside = features.tree_preprocessor(
-        problem.columns, train.x, categories="target", classes=problem.classes, seed=setting.seed
+    encoder = denoising_autoencoder.fit(hp, problem, train, context)
+    preprocessor = features.tree_preprocessor(
+        problem.columns, train.x, categories="target", classes=problem.classes, seed=context.seed
     )
-    columns = beside.fit_transform(train.x, train.y)
+    columns = preprocessor.fit_transform(train.x, train.y)
     matrix = np.hstack([columns, encoder.transform(train.x)])
-    held_out = None if valid is None else replace(valid, x=denoising_autoencoder.encode(encoder, beside, valid.x))
-    head = xgboost.boost(
-        hp,
-        problem,
-        train,
-        held_out,
-        setting,
-        # The head is given what the encoder has seen.
-        view=features.Flatten(),
-        matrix=matrix,
-        types=["q"] * matrix.shape[1],
-        # Each of many activations says little alone, and a tree that sees fewer grows sooner.
-        share=0.3,
-    )
-    return denoising_autoencoder.AutoencoderModel(encoder, beside, head)
+    held_out = None
+    if valid is not None:
+        held_out = replace(valid, x=denoising_autoencoder.encode(encoder, preprocessor, valid.x))
+    # The trees are given encoded rows, which need no preprocessor.
+    inputs = xgboost.BoosterInputs(features.Flatten(), matrix, ["q"] * matrix.shape[1])
+    # A single one of many activations tells little, and trees on fewer columns grow faster.
+    head = xgboost.boost(hp, problem, train, held_out, context, inputs, column_share=0.3)
+    return denoising_autoencoder.AutoencoderModel(encoder, preprocessor, head)
 
 
 def load(folder: Path) -> denoising_autoencoder.AutoencoderModel:
-    """Read what the model's `save` wrote."""
+    """Return the model that its `save` wrote to a folder."""
     return denoising_autoencoder.load(folder, xgboost.load)

@@ -12,9 +12,14 @@ from workbench.models.wrappers.sklearn_estimator import EstimatorModel, load
 
 __all__ = ["fit", "load"]
 
+_DEFAULTS = {
+    "binary": forest.ForestDefaults(leaf=5, share=0.4, bootstrap=False),
+    "multiclass": forest.ForestDefaults(leaf=1, share=0.6, bootstrap=False),
+    "regression": forest.ForestDefaults(leaf=1, share=0.7, bootstrap=False),
+}
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> EstimatorModel:
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> EstimatorModel:
     """Train extremely randomised trees."""
-    kind = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
-    leaf, share = {"binary": (5, 0.4), "multiclass": (1, 0.6), "regression": (1, 0.7)}[problem.task]
-    return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=False)
+    forest_class = ExtraTreesClassifier if problem.classes else ExtraTreesRegressor
+    return forest.fit(forest_class, hp, problem, train, context, _DEFAULTS[problem.task])

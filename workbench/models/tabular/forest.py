@@ -1,65 +1,76 @@
-"""What random forest and extra trees share: their space."""
+"""The search space that random forests and extra trees share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from workbench import features
 from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 
-# Growing by absolute errors takes 12 times as long as by squares at 4,000 rows, 16 times at 8,000, and was no better on
-# the logarithms of a target with a long tail; beyond this many rows squares must do.
-_MOST_ROWS_ABSOLUTE = 1_000
+# Beyond this many rows trees minimise squared errors even if the loss is absolute: absolute errors take 12 times as
+# long at 4,000 rows and 16 times at 8,000, and were no better on the logarithms of a target with a long tail.
+_MAX_ROWS_ABSOLUTE = 1_000
+
+
+@dataclass(frozen=True)
+class ForestDefaults:
+    """The default hyperparameters of a forest, which differ by algorithm and task."""
+
+    leaf: int
+    """Rows in a leaf, at least."""
+    share: float
+    """Share of the columns that a split chooses from."""
+    bootstrap: bool
+    """Whether each tree has its own sample of the rows."""
+    min_share: float = 0.1
+    """The lower bound of the share of columns."""
 
 
 def fit(
-    kind: Any,
+    forest_class: Any,
     hp: Any,
     problem: Problem,
     train: Rows,
-    setting: FitContext,
+    context: FitContext,
+    defaults: ForestDefaults,
     *,
-    leaf: int,
-    share: float,
-    bootstrap: bool,
-    least_share: float = 0.1,
-    view: Any | None = None,
+    preprocessor: Any | None = None,
 ) -> sklearn_estimator.EstimatorModel:
-    """Train a forest of scikit-learn's class `kind`.
+    """Train a forest.
 
     Args:
-        kind: the class.
+        forest_class: scikit-learn's class.
         hp: the search space.
-        problem: what is to be learned.
+        problem: the learning problem.
         train: the rows to learn from.
-        setting: seed and threads.
-        leaf: the default of the rows in a leaf.
-        share: the default of the share of columns that a split looks at.
-        bootstrap: whether each tree has rows of its own by default.
-        least_share: the least share that is tried.
-        view: what the trees see; the table's codes unless given.
+        context: seed and threads.
+        defaults: the default hyperparameters.
+        preprocessor: the unfitted preprocessor; by default `tree_preprocessor`.
     """
-    view = _codes(hp, problem, train, setting) if view is None else view
+    preprocessor = _search_preprocessor(hp, problem, train, context) if preprocessor is None else preprocessor
     options = {}
     if problem.classes:
         options["criterion"] = hp.Choice("criterion", ["gini", "entropy"])
-    elif problem.loss == "absolute_error" and len(train.y) <= _MOST_ROWS_ABSOLUTE:
+    elif problem.loss == "absolute_error" and len(train.y) <= _MAX_ROWS_ABSOLUTE:
         options["criterion"] = "absolute_error"
-    trees = kind(
+    trees = forest_class(
         n_estimators=hp.Int("trees", 100, 400, step=50, default=150),
-        min_samples_leaf=hp.Int("min_samples_leaf", 1, 20, sampling="log", default=leaf),
-        max_features=hp.Float("max_features", least_share, 1.0, default=share),
-        bootstrap=hp.Boolean("bootstrap", default=bootstrap),
-        n_jobs=setting.threads,
-        random_state=setting.seed,
+        min_samples_leaf=hp.Int("min_samples_leaf", 1, 20, sampling="log", default=defaults.leaf),
+        max_features=hp.Float("max_features", defaults.min_share, 1.0, default=defaults.share),
+        bootstrap=hp.Boolean("bootstrap", default=defaults.bootstrap),
+        n_jobs=context.threads,
+        random_state=context.seed,
         **options,
     )
-    return sklearn_estimator.fit(view, trees, problem, train)
+    return sklearn_estimator.fit(preprocessor, trees, problem, train)
 
 
-def _codes(hp: Any, problem: Problem, train: Rows, setting: FitContext) -> Any:
-    categories: features.Coding = hp.Choice("categories", ["target", "ordinal"]) if problem.columns else "ordinal"
+def _search_preprocessor(hp: Any, problem: Problem, train: Rows, context: FitContext) -> Any:
+    categories: features.CategoryEncoding = "ordinal"
+    if problem.columns:
+        categories = hp.Choice("categories", ["target", "ordinal"])
     return features.tree_preprocessor(
-        problem.columns, train.x, categories=categories, classes=problem.classes, seed=setting.seed, kind=problem.kind
+        problem.columns, train.x, categories=categories, classes=problem.classes, seed=context.seed, kind=problem.kind
     )

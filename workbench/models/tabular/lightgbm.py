@@ -1,4 +1,4 @@
-"""Gradient-boosted trees grown leaf by leaf (Ke et al., 2017), stopped by the fold's validation rows."""
+"""Gradient-boosted trees that grow leaf by leaf (Ke et al., 2017), stopped early by the fold's validation rows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 _ROUNDS = 3000
+# Rounds between two reports of the losses.
+_REPORT_EVERY = 10
 _OBJECTIVES = {
     "binary": "binary",
     "multiclass": "multiclass",
@@ -24,51 +26,55 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class LightGBMModel:
-    """A view of the data, and the trees up to the best round."""
+    """A fitted preprocessor, and the trees up to the best round."""
 
-    view: Any
+    preprocessor: Any
     trees: lightgbm.Booster
     threads: int
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        matrix = self.view.transform(x)
+        matrix = self.preprocessor.transform(x)
         return np.asarray(self.trees.predict(matrix, num_threads=self.threads), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `view.skops`, `trees.txt` and `booster.json`."""
-        features.save(self.view, folder / "view.skops")
+        features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.txt")
         (folder / "booster.json").write_text(json.dumps({"threads": self.threads}))
 
 
 def load(folder: Path) -> LightGBMModel:
-    """Read what `save` wrote."""
-    facts = json.loads((folder / "booster.json").read_text())
-    return LightGBMModel(
-        features.load(folder / "view.skops"), lightgbm.Booster(model_file=folder / "trees.txt"), **facts
-    )
+    """Return the model that `save` wrote to a folder."""
+    threads = json.loads((folder / "booster.json").read_text())["threads"]
+    trees = lightgbm.Booster(model_file=folder / "trees.txt")
+    return LightGBMModel(features.load(folder / "view.skops"), trees, threads)
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> LightGBMModel:
-    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> LightGBMModel:
+    """Train until the validation loss stops falling, or without validation rows for `context.length` rounds."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
-    coded: features.Coding = "target" if categories == "target" else "ordinal"
-    view = features.tree_preprocessor(
-        problem.columns, train.x, categories=coded, classes=problem.classes, seed=setting.seed, kind=problem.kind
+    preprocessor = features.tree_preprocessor(
+        problem.columns,
+        train.x,
+        categories="target" if categories == "target" else "ordinal",
+        classes=problem.classes,
+        seed=context.seed,
+        kind=problem.kind,
     )
-    matrix = view.fit_transform(train.x, train.y)
-    flags = features.categorical_columns(problem.columns, view) if categories == "native" else []
-    rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.06)
+    matrix = preprocessor.fit_transform(train.x, train.y)
+    flags = features.categorical_columns(problem.columns, preprocessor) if categories == "native" else []
+    learning_rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.06)
     training = lightgbm.Dataset(
-        matrix, train.y, weight=train.weight, categorical_feature=[i for i, flag in enumerate(flags) if flag]
+        matrix, train.y, weight=train.sample_weight, categorical_feature=[i for i, flag in enumerate(flags) if flag]
     )
-    parameters = {**_parameters(hp, problem, setting), "learning_rate": rate}
+    parameters = {**_search_parameters(hp, problem, context), "learning_rate": learning_rate}
     if valid is None:
-        return LightGBMModel(
-            view, lightgbm.train(parameters, training, num_boost_round=setting.length), setting.threads
-        )
-    held_out = lightgbm.Dataset(view.transform(valid.x), valid.y, weight=valid.weight, reference=training)
+        trees = lightgbm.train(parameters, training, num_boost_round=context.length)
+        return LightGBMModel(preprocessor, trees, context.threads)
+    held_out = lightgbm.Dataset(
+        preprocessor.transform(valid.x), valid.y, weight=valid.sample_weight, reference=training
+    )
     trees = lightgbm.train(
         parameters,
         training,
@@ -76,15 +82,15 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: Fit
         valid_sets=[training, held_out],
         valid_names=["training", "held out"],
         callbacks=[
-            lightgbm.early_stopping(round(20 + 1.5 / rate), verbose=False),
-            lambda env: _watch(env, setting, rate),
+            lightgbm.early_stopping(round(20 + 1.5 / learning_rate), verbose=False),
+            lambda env: _report(env, context, learning_rate),
         ],
     )
     best = lightgbm.Booster(model_str=trees.model_to_string(num_iteration=trees.best_iteration))
-    return LightGBMModel(view, best, setting.threads)
+    return LightGBMModel(preprocessor, best, context.threads)
 
 
-def _parameters(hp: Any, problem: Problem, setting: FitContext) -> dict[str, Any]:
+def _search_parameters(hp: Any, problem: Problem, context: FitContext) -> dict[str, Any]:
     return {
         "objective": _OBJECTIVES[problem.task if problem.classes else problem.loss],
         "num_class": problem.outputs,
@@ -95,19 +101,19 @@ def _parameters(hp: Any, problem: Problem, setting: FitContext) -> dict[str, Any
         "feature_fraction": hp.Float("feature_fraction", 0.3, 1.0, default=0.7),
         "lambda_l1": hp.Float("lambda_l1", 1e-3, 10.0, sampling="log", default=1e-2),
         "lambda_l2": hp.Float("lambda_l2", 1e-2, 30.0, sampling="log", default=1.0),
-        "num_threads": setting.threads,
-        "seed": setting.seed,
+        "num_threads": context.threads,
+        "seed": context.seed,
         "deterministic": True,
         "force_col_wise": True,
         "verbosity": -1,
-        # The training set is among the evaluated ones for its curve only.
+        # The training set is evaluated for its curve only.
         "first_metric_only": True,
     }
 
 
-def _watch(env: Any, setting: FitContext, rate: float) -> None:
-    """Tell of every tenth round; a curve needs no more."""
-    if env.iteration % 10 == 0:
+def _report(env: Any, context: FitContext, learning_rate: float) -> None:
+    """Report the losses of every tenth round."""
+    if env.iteration % _REPORT_EVERY == 0:
         names = {"training": "loss", "held out": "val_loss"}
-        losses = {names[entry[0]]: entry[2] for entry in env.evaluation_result_list}
-        setting.watch(env.iteration, losses, progress=(env.iteration + 1) * rate)
+        losses = {names[evaluation[0]]: evaluation[2] for evaluation in env.evaluation_result_list}
+        context.on_epoch(env.iteration, losses, progress=(env.iteration + 1) * learning_rate)

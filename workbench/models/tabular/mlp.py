@@ -14,24 +14,24 @@ from workbench.models.protocol import FitContext, Problem, Rows
 __all__ = ["fit", "load"]
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> KerasModel:
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
     """Train a multi-layer perceptron."""
-    numbers: features.Scaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
-    view = features.dense_preprocessor(
+    numbers: features.NumberScaling = hp.Choice("numbers", ["quantile", "standard"]) if problem.columns else "standard"
+    preprocessor = features.dense_preprocessor(
         problem.columns,
         train.x,
         numbers=numbers,
         classes=problem.classes,
-        seed=setting.seed,
+        seed=context.seed,
         kind=problem.kind,
-        labelled=not problem.targets,
+        target_encoding=not problem.targets,
     )
-    matrix = view.fit_transform(train.x, train.y)
+    matrix = preprocessor.fit_transform(train.x, train.y)
 
     def build() -> Any:
         entrance = keras.Input((matrix.shape[1],))
         hidden = dense_layers.build_dense_stack(hp, entrance, units=128)
         return keras.Model(entrance, heads.build_output_layer(hidden, problem))
 
-    spec = training.NetSpec(build, preprocessor=view, train_inputs=matrix)
-    return training.fit(spec, hp, problem, train, valid, setting)
+    spec = training.NetSpec(build, preprocessor=preprocessor, train_inputs=matrix)
+    return training.fit(spec, hp, problem, train, valid, context)

@@ -12,9 +12,14 @@ from workbench.models.wrappers.sklearn_estimator import EstimatorModel, load
 
 __all__ = ["fit", "load"]
 
+_DEFAULTS = {
+    "binary": forest.ForestDefaults(leaf=5, share=0.3, bootstrap=True),
+    "multiclass": forest.ForestDefaults(leaf=1, share=0.3, bootstrap=True),
+    "regression": forest.ForestDefaults(leaf=2, share=0.5, bootstrap=True),
+}
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> EstimatorModel:
+
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> EstimatorModel:
     """Train a random forest."""
-    kind = RandomForestClassifier if problem.classes else RandomForestRegressor
-    leaf, share = {"binary": (5, 0.3), "multiclass": (1, 0.3), "regression": (2, 0.5)}[problem.task]
-    return forest.fit(kind, hp, problem, train, setting, leaf=leaf, share=share, bootstrap=True)
+    forest_class = RandomForestClassifier if problem.classes else RandomForestRegressor
+    return forest.fit(forest_class, hp, problem, train, context, _DEFAULTS[problem.task])

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (Chen and Guestrin, 2016), stopped by the fold's validation rows."""
+"""Gradient-boosted trees (Chen and Guestrin, 2016), stopped early by the fold's validation rows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
 _ROUNDS = 3000
+# Rounds between two reports of the losses.
+_REPORT_EVERY = 10
 _OBJECTIVES = {
     "binary": ("binary:logistic", "logloss"),
     "multiclass": ("multi:softprob", "mlogloss"),
@@ -25,46 +27,58 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class XGBoostModel:
-    """A view of the data, and the trees up to the best round."""
+    """A fitted preprocessor, and the trees up to the best round."""
 
-    view: Any
+    preprocessor: Any
     trees: xgboost.Booster
     types: list[str]
     """XGBoost's type of each column: `q` for numbers, `c` for codes of categories."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        matrix = xgboost.DMatrix(self.view.transform(x), feature_types=self.types)
+        matrix = xgboost.DMatrix(self.preprocessor.transform(x), feature_types=self.types)
         return np.asarray(self.trees.predict(matrix), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `view.skops`, `trees.ubj` and `types.json`."""
-        features.save(self.view, folder / "view.skops")
+        features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.ubj")
         (folder / "types.json").write_text(json.dumps(self.types))
 
 
+@dataclass(frozen=True)
+class BoosterInputs:
+    """The training rows as the trees see them, and the preprocessor that made them."""
+
+    preprocessor: Any
+    """Fitted."""
+    matrix: Any
+    """The transformed training rows, dense or sparse; entries that are not stored are missing."""
+    types: list[str]
+    """XGBoost's type of each column of the matrix."""
+
+
 def load(folder: Path) -> XGBoostModel:
-    """Read what `save` wrote."""
+    """Return the model that `save` wrote to a folder."""
     trees = xgboost.Booster(model_file=folder / "trees.ubj")
     return XGBoostModel(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
 
 
-def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> XGBoostModel:
-    """Train until the validation loss has not fallen for a while, or for the rounds that are set."""
+def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> XGBoostModel:
+    """Train until the validation loss stops falling, or without validation rows for `context.length` rounds."""
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
-    view = features.tree_preprocessor(
+    preprocessor = features.tree_preprocessor(
         problem.columns,
         train.x,
         categories="target" if categories == "target" else "ordinal",
         classes=problem.classes,
-        seed=setting.seed,
+        seed=context.seed,
         kind=problem.kind,
     )
-    matrix = view.fit_transform(train.x, train.y)
-    native = features.categorical_columns(problem.columns, view) if categories == "native" else []
+    matrix = preprocessor.fit_transform(train.x, train.y)
+    native = features.categorical_columns(problem.columns, preprocessor) if categories == "native" else []
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
-    return boost(hp, problem, train, valid, setting, view=view, matrix=matrix, types=types)
+    return boost(hp, problem, train, valid, context, BoosterInputs(preprocessor, matrix, types))
 
 
 def boost(
@@ -72,49 +86,47 @@ def boost(
     problem: Problem,
     train: Rows,
     valid: Rows | None,
-    setting: FitContext,
+    context: FitContext,
+    inputs: BoosterInputs,
     *,
-    view: Any,
-    matrix: Any,
-    types: list[str],
-    rate: float = 0.08,
-    share: float = 0.7,
+    learning_rate: float = 0.08,
+    column_share: float = 0.7,
 ) -> XGBoostModel:
-    """Train on rows that were seen through a view already.
+    """Train on rows that are preprocessed already.
 
     Args:
-        hp: the search space, for what all trees have.
-        problem: what is to be learned.
+        hp: the search space, for the parameters of the trees.
+        problem: the learning problem.
         train: the rows to learn from.
         valid: the fold's validation rows, for early stopping.
-        setting: seed, threads, length, and whom to tell.
-        view: the fitted view.
-        matrix: the training rows in it, dense or sparse; what is not stored is missing.
-        types: XGBoost's type of each of its columns.
-        rate: the learning rate to begin with.
-        share: of its columns that a tree sees, to begin with.
+        context: seed, threads, length, and the callback for losses.
+        inputs: the training rows as the trees see them.
+        learning_rate: the default learning rate.
+        column_share: the default share of the columns that a tree is given.
     """
-    rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=rate)
-    training = xgboost.QuantileDMatrix(matrix, train.y, weight=train.weight, feature_types=types)
-    parameters = {**_parameters(hp, problem, setting, share), "learning_rate": rate}
+    learning_rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=learning_rate)
+    preprocessor, types = inputs.preprocessor, inputs.types
+    training = xgboost.QuantileDMatrix(inputs.matrix, train.y, weight=train.sample_weight, feature_types=types)
+    parameters = {**_search_parameters(hp, problem, context, column_share), "learning_rate": learning_rate}
     if valid is None:
-        return XGBoostModel(view, xgboost.train(parameters, training, num_boost_round=setting.length), types)
+        trees = xgboost.train(parameters, training, num_boost_round=context.length)
+        return XGBoostModel(preprocessor, trees, types)
     held_out = xgboost.QuantileDMatrix(
-        view.transform(valid.x), valid.y, weight=valid.weight, feature_types=types, ref=training
+        preprocessor.transform(valid.x), valid.y, weight=valid.sample_weight, feature_types=types, ref=training
     )
     trees = xgboost.train(
         parameters,
         training,
         num_boost_round=_ROUNDS,
         evals=[(training, "loss"), (held_out, "val_loss")],
-        early_stopping_rounds=round(20 + 1.5 / rate),
-        callbacks=[_Watch(setting, rate)],
+        early_stopping_rounds=round(20 + 1.5 / learning_rate),
+        callbacks=[_XGBoostProgress(context, learning_rate)],
         verbose_eval=False,
     )
-    return XGBoostModel(view, trees[: trees.best_iteration + 1], types)
+    return XGBoostModel(preprocessor, trees[: trees.best_iteration + 1], types)
 
 
-def _parameters(hp: Any, problem: Problem, setting: FitContext, share: float) -> dict[str, Any]:
+def _search_parameters(hp: Any, problem: Problem, context: FitContext, column_share: float) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[problem.task if problem.classes else problem.loss]
     classes = {"num_class": problem.classes} if problem.task == "multiclass" else {}
     return {
@@ -123,24 +135,24 @@ def _parameters(hp: Any, problem: Problem, setting: FitContext, share: float) ->
         "max_depth": hp.Int("max_depth", 3, 10, default=6),
         "min_child_weight": hp.Float("min_child_weight", 0.5, 30.0, sampling="log", default=2.0),
         "subsample": hp.Float("subsample", 0.5, 1.0, default=0.8),
-        "colsample_bytree": hp.Float("colsample_bytree", 0.2, 1.0, default=share),
+        "colsample_bytree": hp.Float("colsample_bytree", 0.2, 1.0, default=column_share),
         "reg_lambda": hp.Float("reg_lambda", 1e-2, 30.0, sampling="log", default=1.0),
         "reg_alpha": hp.Float("reg_alpha", 1e-3, 10.0, sampling="log", default=1e-2),
         "max_cat_to_onehot": 8,
-        "nthread": setting.threads,
-        "seed": setting.seed,
+        "nthread": context.threads,
+        "seed": context.seed,
         **classes,
     }
 
 
-class _Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
-    """Tell of every tenth round; a curve needs no more."""
+class _XGBoostProgress(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
+    """A callback that reports the losses of every tenth round."""
 
-    def __init__(self, setting: FitContext, rate: float) -> None:
-        self._setting, self._rate = setting, rate
+    def __init__(self, context: FitContext, learning_rate: float) -> None:
+        self._context, self._learning_rate = context, learning_rate
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
-        if epoch % 10 == 0:
+        if epoch % _REPORT_EVERY == 0:
             losses = {name: next(iter(log.values()))[-1] for name, log in evals_log.items()}
-            self._setting.watch(epoch, losses, progress=(epoch + 1) * self._rate)
+            self._context.on_epoch(epoch, losses, progress=(epoch + 1) * self._learning_rate)
         return False

@@ -1,1 +1,1 @@
-"""The families for texts, one file each."""
+"""Families for tables with a column of texts, a file each."""

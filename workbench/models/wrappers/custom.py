@@ -1,12 +1,11 @@
-"""Families of the user's own, `file.py:Name` in a study file: a hypermodel, `build(hp)`, or an estimator's `make(hp)`.
+"""Users' families, `file.py:Name` in a study file: a hypermodel, a function `build(hp)`, or an estimator's `make(hp)`.
 
-What there is at the name decides: a `keras_tuner.HyperModel` class, a function that returns a Keras model, or one that
-returns a scikit-learn estimator. Weights are saved as every family's are, so that nothing is pickled.
+The object at the name decides: a `keras_tuner.HyperModel` class, a function that returns a Keras model, or a function
+that returns a scikit-learn estimator. Models are saved as those of every family, so nothing is pickled.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,42 +18,45 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from workbench import features, models
+from workbench import features
 from workbench.errors import FamilyError, format_list
 from workbench.models.protocol import FitContext, Model, Problem, Rows
+from workbench.models.registry import get_entry
 from workbench.models.wrappers import sklearn_estimator, user_code
 from workbench.models.wrappers.sklearn_estimator import EstimatorModel
+
+_CALIBRATION_FOLDS = 5
 
 
 @dataclass(frozen=True)
 class CustomFamily:
-    """A family of the user's own."""
+    """A user's family."""
 
     name: str
-    """`file.py:Name`, with an absolute path to train with."""
+    """`file.py:Name`, with an absolute path for training."""
 
     @property
     def label(self) -> str:
-        """The family as messages name it."""
-        file, _, wanted = self.name.rpartition(":")
-        return f"{Path(file).name}:{wanted}"
+        """The family's name in messages."""
+        file, _, attribute = self.name.rpartition(":")
+        return f"{Path(file).name}:{attribute}"
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
-        """Run the file, and train what is made there.
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
+        """Run the file, and train the net or the estimator that it returns.
 
         Raises:
-            FamilyError: it is neither a Keras model nor an estimator, or does not suit the task.
+            FamilyError: it returns neither a Keras model nor an estimator, or one that does not suit the task.
         """
-        if models.entry(self.name).keras:
-            return self._net(hp, problem, train, valid, setting)
-        made = user_code.call_with_known(user_code.run(self.name), {"problem": problem}, self.label, hp)
-        return self._estimator(made, problem, train, setting)
+        if get_entry(self.name).keras:
+            return self._fit_net(hp, problem, train, valid, context)
+        estimator = user_code.call_with_known(user_code.run(self.name), {"problem": problem}, self.label, hp)
+        return self._fit_estimator(estimator, problem, train, context)
 
     def load(self, folder: Path) -> Model:
-        """Read what a model of the family wrote; the file is run only if the net has layers that are defined in it.
+        """Return the model that its `save` wrote; the file is run only if the net has layers that it defines.
 
         Raises:
-            FamilyError: it has, and the file is not there.
+            FamilyError: the net has such layers, and the file is missing.
         """
         if (folder / "estimator.json").exists():
             return sklearn_estimator.load(folder)
@@ -63,133 +65,141 @@ class CustomFamily:
         try:
             return keras_model.load(folder)
         except (TypeError, ValueError) as error:
-            layers = self._layers(error)
+            layers = self._load_layers(error)
         return keras_model.load(folder, layers)
 
-    def _net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
+    def _fit_net(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
         from workbench.models.nn import hypermodel, training
         from workbench.space.hypermodels import is_hypermodel
 
-        training.reset_keras(setting.seed)
-        shown = hypermodel.prepare_inputs(problem, train, setting)
-        facts = hypermodel.describe_data(problem, shown.row_shape)
-        made, model = user_code.run(self.name), None
-        if is_hypermodel(made):
-            model = user_code.call_with_known(made, facts, self.label)
+        training.reset_keras(context.seed)
+        inputs = hypermodel.prepare_inputs(problem, train, context)
+        facts = hypermodel.describe_data(problem, inputs.row_shape)
+        user_object, model = user_code.run(self.name), None
+        if is_hypermodel(user_object):
+            model = user_code.call_with_known(user_object, facts, self.label)
             net = model.build(hp)
         else:
-            net = user_code.call_with_known(made, facts, self.label, hp)
+            net = user_code.call_with_known(user_object, facts, self.label, hp)
         if not hypermodel.is_net(net):
-            return self._estimator(net, problem, train, setting)
-        built = hypermodel.BuiltNet(net, shown, self.label, model)
-        return hypermodel.train(built, hp, problem, train, valid, setting)
+            return self._fit_estimator(net, problem, train, context)
+        built = hypermodel.BuiltNet(net, inputs, self.label, model)
+        return hypermodel.train(built, hp, problem, train, valid, context)
 
-    def _estimator(self, made: Any, problem: Problem, train: Rows, setting: FitContext) -> Model:
-        if not isinstance(made, BaseEstimator) or not hasattr(made, "predict"):
+    def _fit_estimator(self, estimator: Any, problem: Problem, train: Rows, context: FitContext) -> Model:
+        self._check_estimator(estimator, problem)
+        options: dict[str, Any] = {"classes": problem.classes, "seed": context.seed, "kind": problem.kind}
+        # Estimators that accept missing values are mostly trees, which need no scaling.
+        if get_tags(estimator).input_tags.allow_nan:
+            codes = features.tree_preprocessor(problem.columns, train.x, categories="ordinal", **options)
+            preprocessor = make_pipeline(codes, features.EmptyColumnImputer())
+        else:
+            preprocessor = features.dense_preprocessor(problem.columns, train.x, numbers="quantile", **options)
+        matrix = preprocessor.fit_transform(train.x, train.y)
+        fitted = _fit_calibrated(_set_seed_and_threads(estimator, context), self.label, problem, matrix, train)
+        return _CustomEstimatorModel(preprocessor, fitted, problem.classes, self)
+
+    def _check_estimator(self, estimator: Any, problem: Problem) -> None:
+        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict"):
             raise FamilyError(
                 f"{self.label} must return a Keras model or an estimator of scikit-learn. "
-                f"Received: {type(made).__name__}."
+                f"Received: {type(estimator).__name__}."
             )
-        if is_classifier(made) != bool(problem.classes):
-            wanted = "a classifier" if problem.classes else "a regressor"
-            raise FamilyError(f"{self.label} must return {wanted} for {problem.task}. Received: {type(made).__name__}.")
-        self._check(features.untrusted_types(made))
-        options: dict[str, Any] = {"classes": problem.classes, "seed": setting.seed, "kind": problem.kind}
-        # What takes missing values is mostly a tree, and wants values as they are.
-        if get_tags(made).input_tags.allow_nan:
-            codes = features.tree_preprocessor(problem.columns, train.x, categories="ordinal", **options)
-            view = make_pipeline(codes, features.EmptyColumnFiller())
-        else:
-            view = features.dense_preprocessor(problem.columns, train.x, numbers="quantile", **options)
-        matrix = view.fit_transform(train.x, train.y)
-        fitted = _fitted(_settled(made, setting), self.label, problem, matrix, train)
-        return _Trained(view, fitted, problem.classes, self)
+        if is_classifier(estimator) != bool(problem.classes):
+            expected = "a classifier" if problem.classes else "a regressor"
+            raise FamilyError(
+                f"{self.label} must return {expected} for {problem.task}. Received: {type(estimator).__name__}."
+            )
+        self._check_types(features.find_untrusted_types(estimator))
 
     def check_saved(self, file: Path) -> None:
-        """Refuse an estimator that could not be read back.
+        """Check that a saved estimator can be loaded.
 
         Raises:
-            FamilyError: it is made of types that are not scikit-learn's.
+            FamilyError: it has types that `features.load` refuses.
         """
-        self._check(features.untrusted_types(file))
+        self._check_types(features.find_untrusted_types(file))
 
-    def _check(self, foreign: list[str]) -> None:
-        if foreign:
+    def _check_types(self, untrusted: list[str]) -> None:
+        if untrusted:
             raise FamilyError(
                 f"{self.label} must return an estimator of scikit-learn's own types, or its weights cannot be read "
-                f"back safely. Received: {format_list(foreign)}. Leave them out, or write a family in workbench/models/."
+                f"back safely. Received: {format_list(untrusted)}. "
+                "Leave them out, or write a family in workbench/models/."
             )
 
-    def _layers(self, error: Exception) -> dict[str, Any]:
+    def _load_layers(self, error: Exception) -> dict[str, type]:
         """Return the classes that the file defines."""
         if not Path(self.name.rpartition(":")[0]).is_file():
             raise FamilyError(
                 f"{self.name} must be there to load its nets, which have layers of its own. Received: no such file. "
                 "Predict where the study file is, or build nets of Keras's own layers."
             ) from error
-        module = sys.modules[user_code.run(self.name).__module__]
+        module = user_code.run_module(self.name)
         return {name: value for name, value in vars(module).items() if isinstance(value, type)}
 
 
 @dataclass(frozen=True)
-class _Trained(EstimatorModel):
-    """A fitted estimator of the user's."""
+class _CustomEstimatorModel(EstimatorModel):
+    """A user's fitted estimator."""
 
     family: CustomFamily
 
     def save(self, folder: Path) -> None:
-        """Write what every estimator writes, and see whether it can be read back."""
+        """Write the files of every estimator, and check that they can be loaded."""
         super().save(folder)
         self.family.check_saved(folder / "estimator.skops")
 
 
-def _settled(made: Any, setting: FitContext) -> Any:
-    """Return the estimator with this training's seed, where it has none, and threads."""
-    parameters = made.get_params()
-    seeds = {name: setting.seed for name, value in parameters.items() if _is(name, "random_state") and value is None}
-    threads = {name: setting.threads for name, value in parameters.items() if _is(name, "n_jobs") and value is not None}
-    return made.set_params(**seeds, **threads)
+def _set_seed_and_threads(estimator: Any, context: FitContext) -> Any:
+    """Return the estimator with this training's threads, and its seed where none is set."""
+    parameters = estimator.get_params()
+    seeds = {name: context.seed for name, value in parameters.items() if _is(name, "random_state") and value is None}
+    threads = {name: context.threads for name, value in parameters.items() if _is(name, "n_jobs") and value is not None}
+    return estimator.set_params(**seeds, **threads)
 
 
 def _is(name: str, parameter: str) -> bool:
+    """Return whether a name is that of a parameter, of the estimator itself or of one inside it."""
     return name.rpartition("__")[2] == parameter
 
 
-def _fitted(made: Any, label: str, problem: Problem, matrix: Any, train: Rows) -> Any:
-    """Return the estimator fitted; one without probabilities is calibrated to give some (Platt, 1999)."""
+def _fit_calibrated(estimator: Any, label: str, problem: Problem, matrix: Any, train: Rows) -> Any:
+    """Fit the estimator; a classifier without probabilities is calibrated (Platt, 1999)."""
     if problem.classes:
         counts = np.unique(train.y, return_counts=True)[1]
         if len(counts) == 1:
-            # A fold may hold one class only, which most classifiers refuse.
+            # Most classifiers refuse a fold with a single class.
             return DummyClassifier().fit(matrix, train.y)
-        if not hasattr(made, "predict_proba"):
+        if not hasattr(estimator, "predict_proba"):
             if counts.min() < 2:
                 raise FamilyError(
                     f"{label} must return a classifier with predict_proba where a fold has one row of a class. "
-                    f"Received: {type(made).__name__}. Choose another, or fewer folds."
+                    f"Received: {type(estimator).__name__}. Choose another, or fewer folds."
                 )
-            weights, made = _weights(made, label, train), _calibrated(made, int(min(5, counts.min())))
-            return made.fit(matrix, train.y, **weights)
-    return made.fit(matrix, train.y, **_weights(made, label, train))
+            weights = _sample_weight_argument(estimator, label, train)
+            calibrated = _calibrate(estimator, int(min(_CALIBRATION_FOLDS, counts.min())))
+            return calibrated.fit(matrix, train.y, **weights)
+    return estimator.fit(matrix, train.y, **_sample_weight_argument(estimator, label, train))
 
 
-def _calibrated(made: Any, folds: int) -> Any:
-    """Return a classifier that gives probabilities; of a pipeline the last step, which alone is told of weights."""
-    if not isinstance(made, Pipeline):
-        return CalibratedClassifierCV(made, cv=folds, ensemble=False)
-    *before, (name, last) = made.steps
-    return Pipeline([*before, (name, _calibrated(last, folds))])
+def _calibrate(estimator: Any, folds: int) -> Any:
+    """Return a classifier with probabilities; in a pipeline only the last step, which receives weights."""
+    if not isinstance(estimator, Pipeline):
+        return CalibratedClassifierCV(estimator, cv=folds, ensemble=False)
+    *before, (name, last) = estimator.steps
+    return Pipeline([*before, (name, _calibrate(last, folds))])
 
 
-def _weights(made: Any, label: str, train: Rows) -> dict[str, Any]:
-    """Return the rows' weights under the name by which the estimator's `fit` takes them."""
-    if train.weight is None:
+def _sample_weight_argument(estimator: Any, label: str, train: Rows) -> dict[str, Any]:
+    """Return the rows' weights under the name that the estimator's `fit` gives them."""
+    if train.sample_weight is None:
         return {}
-    steps = getattr(made, "steps", None)
-    last = made if steps is None else steps[-1][1]
+    steps = getattr(estimator, "steps", None)
+    last = estimator if steps is None else steps[-1][1]
     if not has_fit_parameter(last, "sample_weight"):
         raise FamilyError(
             f"{label} must return an estimator whose fit takes sample_weight, since rows have weights. "
             f"Received: {type(last).__name__}. Choose another, or leave out class_weight and data.weight."
         )
-    return {"sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight": train.weight}
+    return {"sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight": train.sample_weight}

@@ -1,7 +1,7 @@
-"""The part of rows with images among their columns that a family takes, which alone it then sees.
+"""Tables with images, for families that accept a table or images but not both.
 
-Families of tables see the other columns, families of images the first column of images; a family that takes all of it,
-as its entry says, sees all of it.
+A family of tables is given the other columns, a family of images the first column of images. Families that accept mixed
+data are not wrapped.
 """
 
 from __future__ import annotations
@@ -23,84 +23,90 @@ _FILE = "portion.json"
 
 @dataclass(frozen=True)
 class ModalitySelection:
-    """What a family takes of such rows."""
+    """The part of a table with images that a family is given: the other columns, or one column of images."""
 
     columns: Mapping[str, ColumnKind]
-    """The columns beside the images, and what each is; none where it takes images."""
+    """The kinds of the columns other than images; empty if the family is given images."""
     image: str | None = None
-    """The column of images that it takes."""
+    """The column of images that the family is given."""
 
     @classmethod
-    def of(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> ModalitySelection:
-        """Return what a family that takes these kinds of data takes of these columns."""
-        beside = {name: kind for name, kind in columns.items() if kind != "image"}
-        if "table" in kinds or ("text" in kinds and "text" in beside.values()):
-            return cls(beside)
+    def for_kinds(cls, kinds: Sequence[str], columns: Mapping[str, ColumnKind]) -> ModalitySelection:
+        """Return the selection for a family that accepts some kinds of data."""
+        others = {name: kind for name, kind in columns.items() if kind != "image"}
+        if "table" in kinds or ("text" in kinds and "text" in others.values()):
+            return cls(others)
         return cls({}, next(name for name, kind in columns.items() if kind == "image"))
 
-    def problem(self, problem: Problem) -> Problem:
-        """Return the problem as the family is told of it."""
+    def select_problem(self, problem: Problem) -> Problem:
+        """Return the problem with the kind and the columns of the selection."""
         kind: Any = "image" if self.image is not None else "text" if "text" in self.columns.values() else "table"
         targets = tuple(replace(target, kind=kind, columns=self.columns) for target in problem.targets)
         return replace(problem, kind=kind, columns=self.columns, targets=targets)
 
-    def inputs(self, x: Any) -> Any:
-        """Return the part of rows that the family takes; images on disk stay there until they are asked for."""
+    def select_inputs(self, x: Any) -> Any:
+        """Return the selected part of the inputs; images on disk are read only when rows are indexed."""
         return x[list(self.columns)] if self.image is None else cast(ImageArray, x[self.image].array).seen
 
-    def rows(self, rows: Rows | None) -> Rows | None:
-        """Return rows with that part of them."""
-        return None if rows is None else replace(rows, x=self.inputs(rows.x))
+    def select_rows(self, rows: Rows) -> Rows:
+        """Return rows with the selected part of their inputs."""
+        return replace(rows, x=self.select_inputs(rows.x))
 
 
 @dataclass(frozen=True)
 class ModalityModel:
-    """A model that was given a part of the rows, and takes whole ones."""
+    """A model that was trained on a part of a table with images, and that predicts from whole rows."""
 
     model: Model
-    portion: ModalitySelection
+    selection: ModalitySelection
 
     @property
-    def others(self) -> dict[str, Model]:
-        """The model itself."""
+    def submodels(self) -> dict[str, Model]:
+        """The wrapped model, for `nn.architecture`."""
         return {"": self.model}
 
     def predict(self, x: Inputs) -> np.ndarray:
-        """Return the model's predictions; of images it is given some megabytes at a time."""
-        seen = self.portion.inputs(x)
-        if self.portion.image is None:
-            return self.model.predict(seen)
-        return np.concatenate([self.model.predict(block) for _, block in seen.blocks()])
+        """Return the model's predictions; images are predicted in batches of some megabytes."""
+        selected = self.selection.select_inputs(x)
+        if self.selection.image is None:
+            return self.model.predict(selected)
+        return np.concatenate([self.model.predict(block) for _, block in selected.blocks()])
 
     def save(self, folder: Path) -> None:
         """Write the model's own files, and `portion.json`."""
         self.model.save(folder)
-        known = {"columns": dict(self.portion.columns), "image": self.portion.image}
-        (folder / _FILE).write_text(json.dumps(known), encoding="utf-8")
+        fields = {"columns": dict(self.selection.columns), "image": self.selection.image}
+        (folder / _FILE).write_text(json.dumps(fields), encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class ModalityFamily:
-    """A family that takes any rows with images among their columns, though it can do with a part of them alone."""
+    """A family that accepts tables with images and passes on the part that the wrapped family accepts."""
 
     family: Family
     kinds: Sequence[str]
-    """What the family itself takes."""
+    """The kinds of data that the wrapped family accepts."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
-        """Train one model, on the part of the rows that the family takes."""
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
+        """Train one model on the part of the rows that the family accepts."""
         if problem.kind != "mixed":
-            return self.family.fit(hp, problem, train, valid, setting)
-        portion = ModalitySelection.of(self.kinds, problem.columns)
-        others = setting.unlabelled
-        if others is not None:
-            setting = replace(setting, unlabelled=replace(others, x=portion.inputs(others.x)))
-        given = replace(train, x=portion.inputs(train.x))
-        model = self.family.fit(hp, portion.problem(problem), given, portion.rows(valid), setting)
-        return ModalityModel(model, portion)
+            return self.family.fit(hp, problem, train, valid, context)
+        selection = ModalitySelection.for_kinds(self.kinds, problem.columns)
+        unlabelled = context.unlabelled
+        if unlabelled is not None:
+            unlabelled = replace(unlabelled, x=selection.select_inputs(unlabelled.x))
+            context = replace(context, unlabelled=unlabelled)
+        model = self.family.fit(
+            hp,
+            selection.select_problem(problem),
+            selection.select_rows(train),
+            None if valid is None else selection.select_rows(valid),
+            context,
+        )
+        return ModalityModel(model, selection)
 
     def load(self, folder: Path) -> Model:
-        """Read what the model's `save` wrote."""
+        """Return the model that its `save` wrote to a folder."""
         model = self.family.load(folder)
         if not (folder / _FILE).exists():
             return model

@@ -1,9 +1,9 @@
-"""A model for each of several targets, with the same hyperparameters, for families that learn one at a time."""
+"""Several targets for families that learn one at a time: a model for each, with the same hyperparameters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,93 +22,99 @@ class MultiOutputModel:
     models: Sequence[Model]
 
     @property
-    def others(self) -> dict[str, Model]:
-        """The models, by the numbers of their targets."""
-        return {f"target {place}": model for place, model in enumerate(self.models)}
+    def submodels(self) -> dict[str, Model]:
+        """The wrapped models by the positions of their targets, for `nn.architecture`."""
+        return {f"target {position}": model for position, model in enumerate(self.models)}
 
     def predict(self, x: Inputs) -> np.ndarray:
-        """Return the predictions of all targets beside each other, (rows, outputs)."""
+        """Return the predictions of all targets side by side, (rows, outputs)."""
         return np.column_stack([model.predict(x) for model in self.models])
 
     def save(self, folder: Path) -> None:
-        """Write each model into a folder of its own, and `separate.json`."""
-        for place, model in enumerate(self.models):
-            own = folder / str(place)
-            own.mkdir()
-            model.save(own)
+        """Write `separate.json`, and each model into a subfolder."""
+        for position, model in enumerate(self.models):
+            subfolder = folder / str(position)
+            subfolder.mkdir()
+            model.save(subfolder)
         (folder / _FILE).write_text(json.dumps({"models": len(self.models)}))
 
 
 @dataclass(frozen=True)
 class MultiOutputFamily:
-    """A family of which a model may be asked for several targets, whether or not one model learns them all."""
+    """A family that accepts several targets, whether or not the wrapped family learns them jointly."""
 
     family: Family
     joint: bool
-    """Whether one model of it does."""
+    """Whether one model of the wrapped family learns all targets."""
 
-    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, setting: FitContext) -> Model:
+    def fit(self, hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
         """Train one model, or one for each target."""
         if self.joint or not problem.targets:
-            return self.family.fit(hp, problem, train, valid, setting)
-        heard = [_Heard() for _ in problem.targets]
+            return self.family.fit(hp, problem, train, valid, context)
+        histories = [_History() for _ in problem.targets]
         models = []
-        for place, (target, watch) in enumerate(zip(problem.targets, heard, strict=True)):
-            rows = [part and Rows(part.x, _one(part.y, place, target), part.weight) for part in (train, valid)]
-            own = replace(setting, watch=watch, name=f"{setting.name}/{place}")
-            models.append(self.family.fit(hp, target, rows[0] or train, rows[1], own))
-        _tell(heard, problem, setting)
+        for position, (target, history) in enumerate(zip(problem.targets, histories, strict=True)):
+            model = self.family.fit(
+                hp,
+                target,
+                _select_target(train, position, target),
+                None if valid is None else _select_target(valid, position, target),
+                replace(context, on_epoch=history, name=f"{context.name}/{position}"),
+            )
+            models.append(model)
+        _report_mean(histories, problem, context)
         return MultiOutputModel(models)
 
     def load(self, folder: Path) -> Model:
-        """Read what the model's `save` wrote."""
+        """Return the model that its `save` wrote to a folder."""
         file = folder / _FILE
         if not file.exists():
             return self.family.load(folder)
-        places = range(json.loads(file.read_text())["models"])
-        return MultiOutputModel([self.family.load(folder / str(place)) for place in places])
+        positions = range(json.loads(file.read_text())["models"])
+        return MultiOutputModel([self.family.load(folder / str(position)) for position in positions])
 
 
 @dataclass
-class _Heard:
-    """What the training of one target's model told."""
+class _History:
+    """A progress callback that records the training of one target's model."""
 
     losses: list[dict[str, float]] = field(default_factory=list)
     epochs: list[int] = field(default_factory=list)
     progress: list[float | None] = field(default_factory=list)
 
-    def __call__(self, epoch: int, losses: Any, progress: float | None = None, of: int | None = None) -> None:
+    def __call__(
+        self, epoch: int, losses: Mapping[str, float], progress: float | None = None, of: int | None = None
+    ) -> None:
         self.losses.append({name: float(value) for name, value in losses.items()})
         self.epochs.append(epoch)
         self.progress.append(progress)
 
 
-def _one(y: np.ndarray, place: int, target: Problem) -> np.ndarray:
-    column: np.ndarray = y[:, place]
-    return column.astype(np.int64) if target.classes else column
+def _select_target(rows: Rows, position: int, target: Problem) -> Rows:
+    column: np.ndarray = rows.y[:, position]
+    return replace(rows, y=column.astype(np.int64) if target.classes else column)
 
 
-def _tell(heard: Sequence[_Heard], problem: Problem, setting: FitContext) -> None:
-    """Tell of the targets' trainings as if they had gone on side by side: the mean of their losses by their weights.
+def _report_mean(histories: Sequence[_History], problem: Problem, context: FitContext) -> None:
+    """Report the trainings of the targets as if they were one: the weighted mean of their losses at each epoch.
 
-    A training that ended earlier than another goes on with what it had at its end. Of a few targets each one's own
-    losses are told as well, as those of a net that learns them together are.
+    A training that ended earlier keeps its last losses. With few targets, the losses of each are reported too, under
+    the names that a net with several outputs gives them.
     """
-    told = [each for each in heard if each.losses]
-    if len(told) < len(heard):
+    if not all(history.losses for history in histories):
         return
     weights = [target.weight for target in problem.targets]
-    longest = max(told, key=lambda each: len(each.losses))
-    names = set.intersection(*(set(each.losses[-1]) for each in told))
+    longest = max(histories, key=lambda history: len(history.losses))
+    names = set.intersection(*(set(history.losses[-1]) for history in histories))
     for step, (epoch, progress) in enumerate(zip(longest.epochs, longest.progress, strict=True)):
-        last = [each.losses[min(step, len(each.losses) - 1)] for each in told]
-        mean = {name: float(np.average([losses[name] for losses in last], weights=weights)) for name in sorted(names)}
-        for target, losses in zip(problem.told, last, strict=False):
-            mean |= {_named(target, name): losses[name] for name in names}
-        setting.watch(epoch, mean, progress)
+        current = [history.losses[min(step, len(history.losses) - 1)] for history in histories]
+        losses = {name: float(np.average([each[name] for each in current], weights=weights)) for name in sorted(names)}
+        for target, own in zip(problem.reported_targets, current, strict=False):
+            losses |= {_target_loss_name(target, name): own[name] for name in names}
+        context.on_epoch(epoch, losses, progress)
 
 
-def _named(target: str, loss: str) -> str:
-    """Return what a loss of one target is called: `val_price_loss` for `val_loss`."""
+def _target_loss_name(target: str, loss: str) -> str:
+    """Return the name of a loss of one target: `val_price_loss` for `val_loss`."""
     before, _, last = loss.rpartition("_")
     return f"{before}_{target}_{last}" if before else f"{target}_{last}"

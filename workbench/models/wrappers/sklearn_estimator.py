@@ -1,4 +1,4 @@
-"""A fitted scikit-learn estimator with its inputs: what the linear family and the forests return."""
+"""A preprocessor and a fitted scikit-learn estimator, saved without pickle."""
 
 from __future__ import annotations
 
@@ -13,44 +13,56 @@ from sklearn.dummy import DummyClassifier
 from workbench import features
 from workbench.models.protocol import Inputs, Problem, Rows
 
+_PREPROCESSOR_FILE, _ESTIMATOR_FILE, _FILE = "view.skops", "estimator.skops", "estimator.json"
+
 
 @dataclass(frozen=True)
 class EstimatorModel:
-    """A view of the data, and an estimator on top of it."""
+    """A fitted preprocessor, and a fitted estimator on top of it."""
 
-    view: Any
+    preprocessor: Any
     estimator: Any
     classes: int
-    """The number of classes of the problem, which a fold may not have all seen; 0 for regression."""
+    """The number of classes of the problem, some of which a fold may lack; 0 for regression."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        matrix = self.view.transform(x)
+        matrix = self.preprocessor.transform(x)
         if not self.classes:
             return np.asarray(self.estimator.predict(matrix), dtype=np.float64)
-        shares = np.zeros((len(x), self.classes))
-        shares[:, self.estimator.classes_.astype(int)] = self.estimator.predict_proba(matrix)
-        return shares if self.classes > 2 else shares[:, 1]
+        probabilities = np.zeros((len(x), self.classes))
+        probabilities[:, self.estimator.classes_.astype(int)] = self.estimator.predict_proba(matrix)
+        return probabilities if self.classes > 2 else probabilities[:, 1]
 
     def save(self, folder: Path) -> None:
         """Write `view.skops`, `estimator.skops` and `estimator.json`."""
-        features.save(self.view, folder / "view.skops")
-        features.save(self.estimator, folder / "estimator.skops")
-        (folder / "estimator.json").write_text(json.dumps({"classes": self.classes}))
+        features.save(self.preprocessor, folder / _PREPROCESSOR_FILE)
+        features.save(self.estimator, folder / _ESTIMATOR_FILE)
+        (folder / _FILE).write_text(json.dumps({"classes": self.classes}))
 
 
 def load(folder: Path) -> EstimatorModel:
-    """Read what `save` wrote."""
-    classes = json.loads((folder / "estimator.json").read_text())["classes"]
-    return EstimatorModel(features.load(folder / "view.skops"), features.load(folder / "estimator.skops"), classes)
+    """Return the model that `save` wrote to a folder."""
+    classes = json.loads((folder / _FILE).read_text())["classes"]
+    return EstimatorModel(features.load(folder / _PREPROCESSOR_FILE), features.load(folder / _ESTIMATOR_FILE), classes)
 
 
-def fit(view: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None) -> EstimatorModel:
-    """Fit the view and the estimator on the fold's training rows; `matrix` is what a fitted view made of them."""
+def fit(
+    preprocessor: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None
+) -> EstimatorModel:
+    """Fit a preprocessor and an estimator on the fold's training rows.
+
+    Args:
+        preprocessor: fitted if there is a `matrix`.
+        estimator: fitted here.
+        problem: the learning problem.
+        train: the rows to learn from.
+        matrix: the transformed training rows, if the preprocessor is fitted already.
+    """
     if matrix is None:
-        matrix = view.fit_transform(train.x, train.y)
+        matrix = preprocessor.fit_transform(train.x, train.y)
     if problem.classes and len(np.unique(train.y)) == 1:
-        # A fold may hold one class only, which most classifiers refuse.
+        # Most classifiers refuse a fold with a single class.
         estimator = DummyClassifier()
-    estimator.fit(matrix, train.y, sample_weight=train.weight)
-    return EstimatorModel(view, estimator, problem.classes)
+    estimator.fit(matrix, train.y, sample_weight=train.sample_weight)
+    return EstimatorModel(preprocessor, estimator, problem.classes)

@@ -1,8 +1,8 @@
-"""The figures of a study, one file each: computed from the story first, drawn second.
+"""The figures of a study, one file each: `compute` returns the numbers, `draw` draws them.
 
-A figure is a module with two functions. `compute(story)` returns its numbers, as a frozen dataclass that says what
-they are, or None where the study has nothing to show; `draw(numbers)` returns them drawn. The numbers' `note` says
-what was left out. To add a figure: its file, and a line in `ENTRIES`.
+A figure is a module with two functions. `compute(data)` returns its numbers as a frozen dataclass, or None where the
+study has nothing to show; `draw(numbers)` returns the drawn figure. The numbers' `note` says what is left out. To add a
+figure: its file, and an entry in `ENTRIES`.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Group = Literal["study", "ensemble"]
-# Of so many targets the figures of a single one are drawn.
-_MOST_TARGETS = 3
+# Figures of a single target are drawn for the first few of several.
+_MAX_TARGETS = 3
 
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """What there is to know about a figure before it is drawn."""
+    """The registry entry of a figure."""
 
     name: str
-    """Of its module here."""
+    """The name of its module in this package."""
     title: str
     caption: str
-    """How to read it; of a figure that was drawn, also what it leaves out."""
+    """How to read the figure; for a computed figure, also what it leaves out."""
     group: Group
-    """What it is about: the search, or what came of it."""
-    single: bool = False
-    """Whether it tells of one target; of several it is drawn for some of them."""
+    """The subject: the search, or the ensemble."""
+    single_target: bool = False
+    """Whether the figure shows one target; for several targets it is drawn for each of the first few."""
     target: str = ""
-    """Which of several targets it tells of."""
-    place: int = 0
+    """The target that is shown, where there are several."""
+    target_index: int = 0
 
     @property
-    def file(self) -> str:
-        """What a file of it is called."""
-        return f"{self.name}_{self.place}" if self.target else self.name
+    def file_name(self) -> str:
+        """The stem of the figure's file."""
+        return f"{self.name}_{self.target_index}" if self.target else self.name
 
 
 ENTRIES = (
@@ -62,168 +62,166 @@ ENTRIES = (
     FigureEntry(
         "slices",
         "Hyperparameters and scores",
-        "Each mark is a trial: its score against one of its hyperparameters; the stronger the later it was tried, "
-        "the best one is a star.",
+        "Each mark is a trial: its score against one of its hyperparameters. Later trials are darker; the best one is "
+        "a star.",
         "study",
     ),
     FigureEntry(
         "fold_scores",
         "Scores of the folds",
-        "A dot is one fold's score, the bar their mean, the line one standard deviation to either side; filled dots "
-        "belong to members of the ensemble.",
+        "A dot is the score of one fold, the bar their mean, the line one standard deviation to either side; filled "
+        "dots belong to members of the ensemble.",
         "study",
     ),
     FigureEntry(
         "curves",
         "Learning curves",
-        "Loss while the best trial of a family trains: on the rows of validation and on those it learns from, a thin "
-        "line for each fold and their mean; a dot marks the lowest mean of validation.",
+        "Validation and training loss of the best trial of each family: a thin line for each fold, and their mean. A "
+        "dot marks the lowest mean validation loss.",
         "study",
     ),
     FigureEntry(
         "pareto",
         "Score and time",
-        "Each mark is a trial; no trial is both better and quicker than those that the line joins.",
+        "Each mark is a trial; no trial is both better and faster than those on the line.",
         "study",
     ),
     FigureEntry(
         "endings",
         "How trials ended",
-        "How many trials of each family ran to their end, and why the others did not.",
+        "How many trials of each family are complete, and why the others ended early.",
         "study",
     ),
     FigureEntry(
         "weights",
         "Weights",
-        "How much each member counts in the ensemble; the line is one standard error to either side, as rows are "
-        "drawn anew.",
+        "The weight of each member; the line is one standard error to either side, over resampled rows.",
         "ensemble",
     ),
     FigureEntry(
         "contribution",
         "What each member adds",
-        "How much worse the score becomes when the member is left out and the others are weighed anew; to the left of "
-        "0 the ensemble would be better without it.",
+        "How much worse the score is when the member is left out and the weights of the others are fitted again; left "
+        "of 0 the ensemble would be better without it.",
         "ensemble",
     ),
     FigureEntry(
         "error_correlation",
         "Do members fail on the same rows?",
-        "Correlation of the members' errors: the fainter a cell, the more two members have to gain from each other.",
+        "Correlation of the members' errors: the fainter a cell, the more two members gain from each other.",
         "ensemble",
     ),
     FigureEntry(
         "confusion",
         "Confusion matrix",
-        "A row holds the rows of data of one true class: the share of them that the ensemble takes for each class, "
-        "out of fold.",
+        "Each row is a true class: the share of its rows that the ensemble predicts as each class, out of fold.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "roc",
         "ROC curves",
-        "How many positive rows are found for how many false alarms as the threshold falls; chance is the diagonal.",
+        "True and false positive rate as the threshold falls; the diagonal is chance.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "precision_recall",
         "Precision and recall",
-        "Of the rows taken for the class, the share that is of it, as more and more of the class are found.",
+        "The share of the predicted rows that belong to the class, against the share of the class that is found.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "calibration",
         "Calibration",
-        "Where the ensemble says 70 %, is it so in 70 of 100 rows? Lines are 95 % intervals; on the diagonal it is.",
+        "Observed against predicted frequency: on the diagonal, 70 of 100 rows predicted with 70 % are of the class. "
+        "Lines are 95 % intervals.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "predicted",
         "Predicted and actual",
         "Each mark is a row, predicted out of fold; a perfect prediction lies on the diagonal.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "residuals",
         "Residuals",
-        "How far predictions are off, against what was predicted; the line is the running median, the band holds the "
-        "middle 80 %.",
+        "Prediction error against prediction; the line is the running median, the band holds the middle 80 %.",
         "ensemble",
-        single=True,
+        single_target=True,
     ),
     FigureEntry(
         "grad_cam",
         "Where nets look",
-        "The more orange a place is, the more it spoke for the class that the image was taken for (Grad-CAM, in the "
-        "places of the net's last map). Images are out of fold, of the net's last fold: up to three wrong ones that it "
-        "was surest of, at the right, and before them right ones that it was surest of, each of another class.",
+        "The more orange a region is, the more it counts for the predicted class (Grad-CAM, at the resolution of the "
+        "net's last feature map). Images are validation images of the net's last fold: on the right up to three of its "
+        "most confident errors, before them its most confident correct predictions, each of another class.",
         "ensemble",
     ),
     FigureEntry(
         "filters",
         "Inside a net",
-        "What the first layer looks for: grey is 0, what is lighter counts for a filter and what is darker against it. "
-        "Below, for one image, what layers from the first to the last make of it: their channels that vary most, the "
-        "lighter the stronger.",
+        "Filters of the first layer: grey is 0, lighter is positive, darker is negative. Below, for one image, the "
+        "activations of layers from the first to the last: the channels that vary most, lighter is stronger.",
         "ensemble",
     ),
 )
 """Every figure, in the order of a report."""
 
 
-def names(group: Group | None = None) -> tuple[str, ...]:
+def list_names(group: Group | None = None) -> tuple[str, ...]:
     """Return the names of all figures, or of those of a group."""
     return tuple(entry.name for entry in ENTRIES if group in (None, entry.group))
 
 
-def compute_figures(story: ReportData, wanted: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Any]]:
-    """Yield each figure that has something to show with its numbers, not drawn; captions say what was left out.
+def compute_figures(data: ReportData, names: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Any]]:
+    """Yield the entry and the numbers of each figure that has something to show; captions say what is left out.
 
     Args:
-        story: what to tell.
-        wanted: the names of the figures, all unless given.
+        data: the study.
+        names: restricts the figures.
     """
-    for entry in ENTRIES:
-        if wanted is not None and entry.name not in wanted:
+    for registered in ENTRIES:
+        if names is not None and registered.name not in names:
             continue
-        for one, told in _told(entry, story):
-            numbers = _module(entry.name).compute(told)
+        for entry, target_data in _split_targets(registered, data):
+            numbers = _module(entry.name).compute(target_data)
             if numbers is not None:
-                yield replace(one, caption=f"{one.caption} {numbers.note}".strip()), numbers
+                yield replace(entry, caption=f"{entry.caption} {numbers.note}".strip()), numbers
 
 
-def draw_figures(story: ReportData, wanted: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Figure]]:
-    """Yield each figure that has something to show, drawn when it is asked for.
+def draw_figures(data: ReportData, names: Collection[str] | None = None) -> Iterator[tuple[FigureEntry, Figure]]:
+    """Yield the entry and the drawing of each figure that has something to show; each is drawn when it is reached.
 
     Args:
-        story: what to tell.
-        wanted: the names of the figures, all unless given.
+        data: the study.
+        names: restricts the figures.
     """
     from workbench.report import plot_style
 
-    for entry, numbers in compute_figures(story, wanted):
+    for entry, numbers in compute_figures(data, names):
         figure = _module(entry.name).draw(numbers)
         if entry.target:
-            figure.suptitle(plot_style.cut(entry.title, 60), x=0.02, ha="left")
+            figure.suptitle(plot_style.shorten(entry.title, 60), x=0.02, ha="left")
         yield entry, figure
 
 
-def _told(entry: FigureEntry, story: ReportData) -> Iterator[tuple[FigureEntry, ReportData]]:
-    """Yield what a figure is drawn of: the story, or that of each of its first targets."""
-    targets = story.question.targets
-    if not entry.single or not targets:
-        yield entry, story
+def _split_targets(entry: FigureEntry, data: ReportData) -> Iterator[tuple[FigureEntry, ReportData]]:
+    """Yield the entry with the data; for a figure of one target, once for each of the first few targets."""
+    targets = data.study.targets
+    if not entry.single_target or not targets:
+        yield entry, data
         return
-    shown = targets[:_MOST_TARGETS]
-    left = captions.best_of(len(shown), len(targets), "targets", "first")
-    for place, target in enumerate(shown):
-        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {left}".strip()
-        yield replace(entry, title=title, caption=caption, target=target.name, place=place), story.alone(place)
+    shown = targets[:_MAX_TARGETS]
+    omitted = captions.describe_selection(len(shown), len(targets), "targets", "first")
+    for index, target in enumerate(shown):
+        title, caption = f"{entry.title}: {target.name}", f"{target.name}: {entry.caption} {omitted}".strip()
+        target_entry = replace(entry, title=title, caption=caption, target=target.name, target_index=index)
+        yield target_entry, data.select_target(index)
 
 
 def _module(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What each member adds: how much worse the metric becomes without it."""
+"""Contribution of each member: how much worse the metric is without it."""
 
 from __future__ import annotations
 
@@ -11,65 +11,67 @@ from workbench.report.report_data import ReportData
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_MEMBERS = 25
-# What is so much smaller than the largest is as good as nothing.
-_LITTLE = 1e-4
+_MAX_MEMBERS = 25
+# A contribution below this share of the largest is drawn as 0.
+_NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True)
-class Contribution:
-    """The members, the one that adds most first."""
+class MemberContributions:
+    """The members, the largest contribution first."""
 
     names: tuple[str, ...]
-    gains: tuple[float, ...]
-    """In the metric's units; above 0 the member helps."""
+    contributions: tuple[float, ...]
+    """The contributions in the metric's units; positive where the member helps."""
     reoptimised: tuple[bool, ...]
-    """Whether there was time to weigh the others anew."""
+    """Whether the weights of the others were fitted again; the time limit may prevent it."""
     metric: str
     note: str
 
 
-def compute(story: ReportData) -> Contribution | None:
-    """Return what members add; None without an ensemble of at least two."""
-    if story.ensemble is None:
+def compute(data: ReportData) -> MemberContributions | None:
+    """Return the contributions; None without an ensemble of at least two members."""
+    if data.ensemble is None or data.ensemble.diversity is None:
         return None
-    told = [each for each in story.ensemble["diversity"]["members"] if each["contribution"] is not None]
-    if not told:
+    members = [(each, each.contribution) for each in data.ensemble.diversity.members if each.contribution is not None]
+    if not members:
         return None
-    told.sort(key=lambda each: -each["contribution"])
-    shown = told[:_MOST_MEMBERS]
-    rough = sum(not each["reoptimised"] for each in shown)
+    members.sort(key=lambda item: -item[1])
+    shown = members[:_MAX_MEMBERS]
+    rough = sum(not member.reoptimised for member, _ in shown)
     note = captions.join_sentences(
-        f"The time was out for {rough} of them, hatched: the others' weights were scaled up." if rough else "",
-        captions.best_of(len(shown), len(told), "members"),
+        f"Time ran out for {rough} of them, hatched: the weights of the others were scaled up." if rough else "",
+        captions.describe_selection(len(shown), len(members), "members"),
     )
-    return Contribution(
-        tuple(each["name"] for each in shown),
-        tuple(each["contribution"] for each in shown),
-        tuple(each["reoptimised"] for each in shown),
-        story.question.metric.rpartition(":")[2],
+    return MemberContributions(
+        tuple(member.name for member, _ in shown),
+        tuple(contribution for _, contribution in shown),
+        tuple(member.reoptimised for member, _ in shown),
+        data.study.metric.rpartition(":")[2],
         note,
     )
 
 
 @plot_style.apply_style
-def draw(numbers: Contribution) -> Figure:
-    """Draw a bar for each member, to the left of 0 where it harms."""
+def draw(numbers: MemberContributions) -> Figure:
+    """Draw a bar for each member, left of 0 for a negative contribution."""
     count = len(numbers.names)
-    figure, grid = plot_style.canvas("What each member adds", height=1.1 + 0.25 * count)
+    figure, grid = plot_style.create_figure("What each member adds", height=1.1 + 0.25 * count)
     axes = grid[0, 0]
-    length = f"how much worse {plot_style.cut(numbers.metric)} is without it"
-    plot_style.bars(axes, [plot_style.cut(name) for name in numbers.names], length)
-    widest = max(max(map(abs, numbers.gains)), 1e-12)
-    for place, (gain, exact) in enumerate(zip(numbers.gains, numbers.reoptimised, strict=True)):
-        ink = plot_style.INKS[0 if gain >= 0 else 1]
+    length = f"how much worse {plot_style.shorten(numbers.metric)} is without it"
+    plot_style.prepare_bars(axes, [plot_style.shorten(name) for name in numbers.names], length)
+    widest = max(max(map(abs, numbers.contributions)), 1e-12)
+    for index, (contribution, exact) in enumerate(zip(numbers.contributions, numbers.reoptimised, strict=True)):
+        color = plot_style.PALETTE[0 if contribution >= 0 else 1]
         hatch = "" if exact else plot_style.HATCHES[1]
-        axes.barh(place, gain, 0.62, facecolor=ink if exact else "none", edgecolor=ink, hatch=hatch, linewidth=0.8)
-        end = max(gain, 0.0)
-        said = f"{gain:+.2g}" if abs(gain) > _LITTLE * widest else "0"
-        plot_style.beside(axes, end, place, said)
-    axes.axvline(0, color=plot_style.SOFT, linewidth=0.8)
-    axes.set_xlim(min(min(numbers.gains), 0) - 0.02 * widest, max(max(numbers.gains), 0) + 0.3 * widest)
+        axes.barh(
+            index, contribution, 0.62, facecolor=color if exact else "none", edgecolor=color, hatch=hatch, linewidth=0.8
+        )
+        end = max(contribution, 0.0)
+        text = f"{contribution:+.2g}" if abs(contribution) > _NEGLIGIBLE * widest else "0"
+        plot_style.label_bar(axes, end, index, text)
+    axes.axvline(0, color=plot_style.MUTED_COLOR, linewidth=0.8)
+    axes.set_xlim(min(min(numbers.contributions), 0) - 0.02 * widest, max(max(numbers.contributions), 0) + 0.3 * widest)
     axes.locator_params(axis="x", nbins=5)
     axes.set_ylabel("member")
     return figure

@@ -1,4 +1,4 @@
-"""What is in a net of images: the filters of its first layer, and what some layers make of an image."""
+"""The filters of an image net's first layer, and the activations of some layers for one image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 8
-# Inches of a row; and the share of it that is left between pictures.
-_ROW, _GAP = 0.48, 0.06
+# The height of a row in inches, and the share of it between images.
+_ROW_HEIGHT, _GAP = 0.48, 0.06
 
 
 @dataclass(frozen=True, eq=False)
-class Filters:
-    """The heaviest member that is a net of convolutions."""
+class NetFilters:
+    """The heaviest member that is a convolutional net."""
 
     name: str
     filters: NDArray[np.float32]
@@ -31,48 +31,49 @@ class Filters:
     """(height, width, 1 or 3)."""
     layers: tuple[str, ...]
     activations: tuple[NDArray[np.float32], ...]
-    """(channels, rows, columns) from 0 to 1 of each layer."""
+    """(channels, rows, columns) from 0 to 1, for each layer."""
     note: str
 
 
-def compute(story: ReportData) -> Filters | None:
-    """Return what is in the net; None where no member is one."""
-    if story.ensemble is None or not story.looks:
+def compute(data: ReportData) -> NetFilters | None:
+    """Return filters and activations; None where no member is a convolutional net."""
+    if data.ensemble is None or not data.image_inspections:
         return None
-    name, look = next(iter(story.looks.items()))
-    left = look.filters_in_all - len(look.filters)
-    note = captions.join_sentences(f"{left} more filters are not shown." if left else "")
-    return Filters(name, look.filters, look.images[0], look.layers, look.activations, note)
+    name, inspection = next(iter(data.image_inspections.items()))
+    omitted = inspection.filters_in_all - len(inspection.filters)
+    note = captions.join_sentences(f"{omitted} more filters are not shown." if omitted else "")
+    image, layers, activations = inspection.images[0], inspection.layers, inspection.activations
+    return NetFilters(name, inspection.filters, image, layers, activations, note)
 
 
 @plot_style.apply_style
-def draw(numbers: Filters) -> Figure:
-    """Draw rows of small pictures: the filters, the image, then a row for each layer."""
-    rows = list(_rows(numbers))
-    figure, grid = plot_style.canvas("Inside a net", height=0.8 + _ROW * len(rows))
+def draw(numbers: NetFilters) -> Figure:
+    """Draw rows of small images: the filters, the image, then a row for each layer."""
+    rows = list(_list_rows(numbers))
+    figure, grid = plot_style.create_figure("Inside a net", height=0.8 + _ROW_HEIGHT * len(rows))
     axes, side = grid[0, 0], 1 - _GAP
-    for row, (_, shown) in enumerate(rows):
-        for place, each in enumerate(shown):
-            high, wide = (min(1.0, each.shape[axis] / each.shape[1 - axis]) * side for axis in (0, 1))
-            plot_style.picture(axes, each, (place, row, wide, high))
-    plot_style.show_image(axes, _COLUMNS, len(rows), equal=True)
+    for row, (_, images) in enumerate(rows):
+        for column, image in enumerate(images):
+            height, width = (min(1.0, image.shape[axis] / image.shape[1 - axis]) * side for axis in (0, 1))
+            plot_style.draw_image(axes, image, (column, row, width, height))
+    plot_style.prepare_images(axes, _COLUMNS, len(rows), equal=True)
     axes.set_xticks([])
     axes.set_yticks(np.arange(len(rows)) + side / 2, [name for name, _ in rows], fontsize=8)
     axes.set_xlabel("filters of the first layer; then channels of later ones", loc="right")
-    axes.set_ylabel(plot_style.cut(numbers.name))
+    axes.set_ylabel(plot_style.shorten(numbers.name))
     return figure
 
 
-def _rows(numbers: Filters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
-    """Yield what a row is called, and its pictures."""
-    filters = [_bytes(0.5 + each / 2) for each in numbers.filters]
+def _list_rows(numbers: NetFilters) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
+    """Yield the label and the images of each row."""
+    filters = [_to_bytes(0.5 + each / 2) for each in numbers.filters]
     for start in range(0, len(filters), _COLUMNS):
         yield ("" if start else "filters"), filters[start : start + _COLUMNS]
     yield "image", [numbers.image]
     for name, channels in zip(numbers.layers, numbers.activations, strict=True):
         layer, _, size = name.rpartition(", ")
-        yield f"{plot_style.cut(layer, 14)}\n{size}", [plot_style.tint(each) for each in channels[:_COLUMNS]]
+        yield f"{plot_style.shorten(layer, 14)}\n{size}", [plot_style.map_colors(each) for each in channels[:_COLUMNS]]
 
 
-def _bytes(values: Any) -> NDArray[np.uint8]:
+def _to_bytes(values: Any) -> NDArray[np.uint8]:
     return np.asarray(np.clip(values, 0, 1) * 255, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Optimisation history: the score of each trial by when it ended, and each family's best so far."""
+"""Optimisation history: the score of each trial against its end time, and the best so far of each family."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from workbench.report.report_data import ReportData
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_FAMILIES = 7
+_MAX_FAMILIES = 7
 
 
 @dataclass(frozen=True, eq=False)
-class BestSoFar:
+class FamilyHistory:
     """The complete trials of a family, in the order in which they ended."""
 
     family: str
     seconds: NDArray[np.float64]
-    """(trials,) from the beginning of the study's first trial."""
+    """(trials,) the end times, counted from the start of the study's first trial."""
     scores: NDArray[np.float64]
     best: NDArray[np.float64]
     """(trials,) the best score so far."""
@@ -34,55 +34,55 @@ class BestSoFar:
 class OptimizationHistory:
     """A line for each family, the one with the best trial first."""
 
-    lines: tuple[BestSoFar, ...]
+    lines: tuple[FamilyHistory, ...]
     label: str
-    """Of the axis of scores."""
-    window: AxisLimits
+    """The label of the axis of scores."""
+    limits: AxisLimits
     note: str
 
 
-def compute(story: ReportData) -> OptimizationHistory | None:
+def compute(data: ReportData) -> OptimizationHistory | None:
     """Return the history; None where no trial is complete."""
     lines = []
-    for family, rows in story.scored.items():
-        found = sorted((story.ended[row.key], row.score) for row in rows if row.key in story.ended)
+    for family, trials in data.complete_by_family.items():
+        found = sorted((data.end_times[trial.key], trial.score) for trial in trials if trial.key in data.end_times)
         if found:
             seconds, scores = np.array(found, dtype=np.float64).T
-            running = np.minimum if story.sign > 0 else np.maximum
-            lines.append(BestSoFar(family, seconds, scores, running.accumulate(scores)))
+            running = np.minimum if data.sign > 0 else np.maximum
+            lines.append(FamilyHistory(family, seconds, scores, running.accumulate(scores)))
     if not lines:
         return None
-    shown = lines[:_MOST_FAMILIES]
+    shown = lines[:_MAX_FAMILIES]
     scores = np.concatenate([line.scores for line in shown])
-    seen = choose_limits(scores.tolist(), story.sign)
-    beyond = int((~seen.within(scores)).sum())
+    limits = choose_limits(scores.tolist(), data.sign)
+    clipped = int((~limits.contains(scores)).sum())
     note = captions.join_sentences(
-        captions.count_at_edge(beyond, len(scores)),
-        captions.best_of(len(shown), len(lines), "families"),
-        captions.count_left_out(len(story.trials) - len(story.complete), "pruned or failed trial"),
+        captions.describe_clipped(clipped, len(scores)),
+        captions.describe_selection(len(shown), len(lines), "families"),
+        captions.describe_omitted(len(data.trials) - len(data.complete_trials), "pruned or failed trial"),
     )
-    return OptimizationHistory(tuple(shown), story.score_label, seen, note)
+    return OptimizationHistory(tuple(shown), data.score_label, limits, note)
 
 
 @plot_style.apply_style
 def draw(numbers: OptimizationHistory) -> Figure:
-    """Draw the history."""
-    figure, grid = plot_style.canvas("Optimisation history")
+    """Draw marks for trials, and a step line for the best so far of each family."""
+    figure, grid = plot_style.create_figure("Optimisation history")
     axes, handles = grid[0, 0], []
     longest = max(line.seconds.max() for line in numbers.lines)
-    unit, word = plot_style.clock(longest)
-    # Below the others' lines stand those of the worse families.
-    for place, line in reversed(list(enumerate(numbers.lines))):
-        look = plot_style.look(place)
-        ink, marker = look["color"], look["marker"]
-        within, x = numbers.window.within(line.scores), line.seconds / unit
-        y = numbers.window.clipped(line.scores)
-        axes.plot(x[within], y[within], linestyle="", marker=marker, color=ink, alpha=0.55, markeredgewidth=0)
-        axes.plot(x[~within], y[~within], linestyle="", marker=marker, markerfacecolor="none", color=ink)
-        steps, best = np.append(x, longest / unit), numbers.window.clipped(np.append(line.best, line.best[-1]))
-        axes.step(steps, best, where="post", color=ink, linestyle=look["linestyle"])
-        handles.append(axes.plot([], [], **look, label=plot_style.cut(line.family))[0])
-    axes.set_xlabel(f"time since the study's first trial began ({word})")
+    unit, unit_name = plot_style.choose_time_unit(longest)
+    # The lines of better families are drawn on top.
+    for index, line in reversed(list(enumerate(numbers.lines))):
+        style = plot_style.series_style(index)
+        color, marker = style["color"], style["marker"]
+        within, x = numbers.limits.contains(line.scores), line.seconds / unit
+        y = numbers.limits.clip(line.scores)
+        axes.plot(x[within], y[within], linestyle="", marker=marker, color=color, alpha=0.55, markeredgewidth=0)
+        axes.plot(x[~within], y[~within], linestyle="", marker=marker, markerfacecolor="none", color=color)
+        steps, best = np.append(x, longest / unit), numbers.limits.clip(np.append(line.best, line.best[-1]))
+        axes.step(steps, best, where="post", color=color, linestyle=style["linestyle"])
+        handles.append(axes.plot([], [], **style, label=plot_style.shorten(line.family))[0])
+    axes.set_xlabel(f"time since the study's first trial began ({unit_name})")
     axes.set_ylabel(numbers.label)
-    plot_style.key(figure, handles[::-1])
+    plot_style.add_legend(figure, handles[::-1])
     return figure

@@ -1,4 +1,4 @@
-"""Precision against recall: of two classes the ensemble and its heaviest members, of more each class on its own."""
+"""Precision–recall curves: of the ensemble and its heaviest members for two classes, of each class for more."""
 
 from __future__ import annotations
 
@@ -15,76 +15,76 @@ from workbench.report.report_data import ReportData
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_MEMBERS = 3
-_MOST_CLASSES = 5
+_MAX_MEMBERS = 3
+_MAX_CLASSES = 5
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecallCurve:
-    """One curve, thinned."""
+    """One curve, thinned for drawing."""
 
     name: str
     average_precision: float
     prevalence: float
-    """The share of the rows that are of the class, which is the precision of guessing."""
+    """The share of the rows that belong to the class: the precision of random predictions."""
     recall: NDArray[np.float64]
     precision: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionRecall:
-    """The curves: the ensemble's first, or of more than two classes the hardest one's."""
+class PrecisionRecallCurves:
+    """The curves, first the ensemble's; for more than two classes, first the hardest class."""
 
     curves: tuple[PrecisionRecallCurve, ...]
     subject: str
-    """What is looked for."""
+    """The class that is to be found."""
     note: str
 
 
-def compute(story: ReportData) -> PrecisionRecall | None:
-    """Return the curves; None without an ensemble, of values, or where only one class occurs."""
-    if story.question.task == "regression":
+def compute(data: ReportData) -> PrecisionRecallCurves | None:
+    """Return the curves; None without an ensemble, for regression, and where only one class occurs."""
+    if data.study.task == "regression":
         return None
-    if members := ranking.of_members(story, _MOST_MEMBERS):
+    if members := ranking.rank_members(data, _MAX_MEMBERS):
         curves = tuple(_curve(name, each) for name, each in members.items())
-        left = captions.best_of(len(curves) - 1, len(story.members), "members", "heaviest")
-        note = captions.join_sentences("The dotted line is guessing.", left)
-        return PrecisionRecall(curves, str((story.question.classes or (0, 1))[1]), note)
-    classes = ranking.of_classes(story)
+        omitted = captions.describe_selection(len(curves) - 1, len(data.member_oof), "members", "heaviest")
+        note = captions.join_sentences("The dotted line is random guessing.", omitted)
+        return PrecisionRecallCurves(curves, str((data.study.classes or (0, 1))[1]), note)
+    classes = ranking.rank_classes(data)
     if not classes:
         return None
-    names = story.question.classes or tuple(range(max(classes) + 1))
-    hardest = sorted((_curve(str(names[index]), each) for index, each in classes.items()), key=_quality)
-    shown = tuple(hardest[:_MOST_CLASSES])
-    return PrecisionRecall(shown, "each class", captions.best_of(len(shown), len(classes), "classes", "hardest"))
-
-
-def _curve(name: str, rows: Ranking) -> PrecisionRecallCurve:
-    return PrecisionRecallCurve(
-        name, rows.average_precision(), rows.prevalence, *ranking.thin_points(*rows.precision_recall())
+    names = data.study.classes or tuple(range(max(classes) + 1))
+    hardest = sorted(
+        (_curve(str(names[index]), each) for index, each in classes.items()), key=lambda curve: curve.average_precision
+    )
+    shown = tuple(hardest[:_MAX_CLASSES])
+    return PrecisionRecallCurves(
+        shown, "each class", captions.describe_selection(len(shown), len(classes), "classes", "hardest")
     )
 
 
-def _quality(curve: PrecisionRecallCurve) -> float:
-    return curve.average_precision
+def _curve(name: str, ranked: Ranking) -> PrecisionRecallCurve:
+    return PrecisionRecallCurve(
+        name, ranked.average_precision(), ranked.prevalence, *ranking.thin_points(*ranked.precision_recall())
+    )
 
 
 @plot_style.apply_style
-def draw(numbers: PrecisionRecall) -> Figure:
-    """Draw the curves."""
-    figure, grid = plot_style.canvas("Precision and recall", height=4.4)
+def draw(numbers: PrecisionRecallCurves) -> Figure:
+    """Draw the curves, and a line for random guessing where it is the same for all."""
+    figure, grid = plot_style.create_figure("Precision and recall", height=4.4)
     axes, handles = grid[0, 0], []
-    guesses = {curve.prevalence for curve in numbers.curves}
-    if len(guesses) == 1:
-        axes.axhline(guesses.pop(), color=plot_style.SOFT, linewidth=0.8, linestyle=plot_style.DASHES[2])
-    for place, curve in reversed(list(enumerate(numbers.curves))):
-        label = f"{plot_style.cut(curve.name)}: mean {curve.average_precision:.3f}"
+    prevalences = {curve.prevalence for curve in numbers.curves}
+    if len(prevalences) == 1:
+        axes.axhline(prevalences.pop(), color=plot_style.MUTED_COLOR, linewidth=0.8, linestyle=plot_style.DASHES[2])
+    for index, curve in reversed(list(enumerate(numbers.curves))):
+        label = f"{plot_style.shorten(curve.name)}: mean {curve.average_precision:.3f}"
         handles.append(
-            axes.step(curve.recall, curve.precision, where="pre", **plot_style.stroke(place), label=label)[0]
+            axes.step(curve.recall, curve.precision, where="pre", **plot_style.line_style(index), label=label)[0]
         )
-    axes.set_xlabel(f"recall (share of the rows of {plot_style.cut(numbers.subject)} that are found)")
-    axes.set_ylabel("precision (share of those found that are right)")
+    axes.set_xlabel(f"recall (share of the rows of {plot_style.shorten(numbers.subject)} that are found)")
+    axes.set_ylabel("precision (share of the predicted rows that are right)")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(top=1.01)
-    plot_style.key(figure, handles[::-1], columns=2)
+    plot_style.add_legend(figure, handles[::-1], columns=2)
     return figure
