@@ -1,4 +1,4 @@
-"""An ensemble -> what predicts new trials: its members' models, trained again where they are not kept."""
+"""An ensemble -> a predictor: its members' models, trained again where their checkpoints are not kept."""
 
 from __future__ import annotations
 
