@@ -8,7 +8,8 @@ metrics  metrics that are not convex, on the rows that the weights are fitted to
          take the same time; greedy ends when nothing is gained any more
 heldout  on rows set apart: the weights of `workbench ensemble` against greedy's, and its honest score against the truth
 
-The predictions are those of `banks.py`, kept in --cache. More rows than a set has are drawn with replacement, which a *
+The predictions are those of `model_predictions.py`, kept in --cache. More
+rows than a set has are drawn with replacement, which a *
 says. Each method runs in a process of its own on one thread, its clock starting after a small problem of the same kind;
 naive Nelder-Mead and the cases of `heldout` run two at a time, everything else alone. 500 × 1,000,000 may use all
 cores: each model is a configuration at one of five temperatures, p^t / Σ p^t, and its rows are those of all sets.
@@ -30,11 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import banks
+import model_predictions
 import numpy as np
 import rivals
 import table
-from banks import Array, Bank
+from model_predictions import Array, ModelPredictions
 from rivals import LEAST_PROBABILITY, Found
 
 _CACHE = Path.home() / ".cache/workbench/banks"
@@ -75,7 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder with further sets")
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
-    parser.add_argument("--cache", type=Path, default=_CACHE, help=f"where banks are kept; {_CACHE} unless given")
+    parser.add_argument(
+        "--cache", type=Path, default=_CACHE, help=f"the folder of the predictions; {_CACHE} unless given"
+    )
     parser.add_argument("--quick", action="store_true", help="shorter, fewer cells; nothing is written")
     parser.add_argument("--side", nargs=2, metavar=("NAME", "WORDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -84,7 +87,7 @@ def main() -> None:
         print(json.dumps(_SIDES[name](**json.loads(words))))
         return
     effort = Effort(cap=5, big=100_000, metric=2, case=20, every=8) if options.quick else Effort()
-    files = banks.prepare(options.cache, options.data)
+    files = model_predictions.prepare(options.cache, options.data)
     for part in options.parts:
         began = time.monotonic()
         rows, goals = _PARTS[part](list(files.values()), effort)
@@ -116,7 +119,7 @@ def _goal(goal: str, reached: bool | None, measured: str) -> Row:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A problem, and the bank that it is drawn from."""
+    """A problem, and the predictions that it is drawn from."""
 
     file: Path
     name: str
@@ -126,10 +129,10 @@ class _Cell:
 
 
 def _side_weights(file: str, models: int, rows: int, method: str, seconds: float) -> dict[str, Any]:
-    bank = banks.read(Path(file))
-    chosen, drawn = bank.draw(models, rows)
-    predictions = np.take(banks.exact(bank.oof[chosen]), drawn, axis=1)
-    y = bank.y[drawn]
+    source = model_predictions.read(Path(file))
+    chosen, drawn = source.draw(models, rows)
+    predictions = np.take(model_predictions.exact(source.oof[chosen]), drawn, axis=1)
+    y = source.y[drawn]
     way = _WAYS[method]
     way(predictions[:3, :100], y[:100], 1.0)
     began = time.monotonic()
@@ -140,7 +143,7 @@ def _side_big(files: Sequence[str], rows: int, method: str, seconds: float) -> d
     from workbench.ensemble import minimise
     from workbench.ensemble.objectives import LogLoss
 
-    distinct = _pooled([banks.read(Path(file)) for file in files])
+    distinct = _pooled([model_predictions.read(Path(file)) for file in files])
     true_class = np.empty((len(distinct), rows), np.float32)
     # With this mode numpy writes where it is told to, and not into a copy first.
     np.take(distinct, _big_rows(distinct, rows), axis=1, out=true_class, mode="clip")
@@ -179,14 +182,14 @@ def _true_class(predictions: Array, y: Array) -> Array:
     return reduced
 
 
-def _pooled(loaded: Sequence[Bank]) -> Array:
+def _pooled(loaded: Sequence[ModelPredictions]) -> Array:
     """Return (models × temperatures, rows of all sets) float32 probabilities of the true class."""
     parts = []
-    for bank in loaded:
-        predictions = banks.exact(bank.oof)
+    for source in loaded:
+        predictions = model_predictions.exact(source.oof)
         powers = (predictions**temperature for temperature in _TEMPERATURES)
-        warmed = [_true_class(power / power.sum(axis=2, keepdims=True), bank.y) for power in powers]
-        parts.append(np.concatenate(warmed).astype(np.float32))
+        sharpened = [_true_class(power / power.sum(axis=2, keepdims=True), source.y) for power in powers]
+        parts.append(np.concatenate(sharpened).astype(np.float32))
     return np.concatenate(parts, axis=1)
 
 
@@ -195,7 +198,7 @@ def _big_rows(distinct: Array, rows: int) -> Array:
 
 
 def _weights(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row]]:
-    loaded = {file: banks.read(file) for file in files}
+    loaded = {file: model_predictions.read(file) for file in files}
     largest = {classes: _largest(loaded, classes) for classes in (2, 10)}
     cells = [
         _Cell(file, loaded[file].name, models, rows, classes)
@@ -208,22 +211,22 @@ def _weights(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
         found = dict(zip(naive, pool.map(lambda job: _ask(*job, effort.cap), naive), strict=True))
     for job in [(cell, method) for cell in cells for method in (*_OURS, "ensemble_selection")]:
         found[job] = _ask(*job, 120)
-    rows, judged = [], {}
+    rows, results = [], {}
     for cell in cells:
-        bank = loaded[cell.file]
-        chosen, drawn = bank.draw(cell.models, cell.rows)
-        reduced = _true_class(banks.exact(bank.oof[chosen]), bank.y)
-        judged[cell] = _judged({method: found[cell, method] for method in _WAYS}, reduced, drawn)
-        drawn_twice = "*" if cell.rows > len(bank.y) else ""
+        source = loaded[cell.file]
+        chosen, drawn = source.draw(cell.models, cell.rows)
+        reduced = _true_class(model_predictions.exact(source.oof[chosen]), source.y)
+        results[cell] = _compare({method: found[cell, method] for method in _WAYS}, reduced, drawn)
+        drawn_twice = "*" if cell.rows > len(source.y) else ""
         heads = {"models": cell.models, "rows": f"{cell.rows:,}{drawn_twice}", "classes": cell.classes}
-        rows += _weight_rows(heads | {"set": cell.name}, judged[cell])
+        rows += _weight_rows(heads | {"set": cell.name}, results[cell])
     big_rows, big = _big(list(loaded.values()), files, effort)
-    return rows + big_rows, _weight_goals(judged, big, effort)
+    return rows + big_rows, _weight_goals(results, big, effort)
 
 
-def _largest(loaded: Mapping[Path, Bank], classes: int) -> Path:
+def _largest(loaded: Mapping[Path, ModelPredictions], classes: int) -> Path:
     """Return the set of so many classes with the most rows, a real one before a generated one."""
-    fitting = [file for file, bank in loaded.items() if bank.classes == classes]
+    fitting = [file for file, source in loaded.items() if source.classes == classes]
     return max(fitting, key=lambda file: (len(loaded[file].y), not loaded[file].name.startswith("generated")))
 
 
@@ -236,24 +239,24 @@ def _ask(cell: _Cell, method: str, seconds: float) -> dict[str, Any]:
     return dict(found)
 
 
-def _judged(found: Mapping[str, dict[str, Any]], distinct: Array, drawn: Array) -> dict[str, dict[str, Any]]:
+def _compare(found: Mapping[str, dict[str, Any]], distinct: Array, drawn: Array) -> dict[str, dict[str, Any]]:
     """Add loss and excess over the optimum, which is found on the distinct rows, each counted as often as drawn."""
     counts = np.bincount(drawn, minlength=distinct.shape[1])
     true_class = distinct[:, counts > 0].astype(np.float64)
     share = counts[counts > 0] / len(drawn)
     best, proven = rivals.optimum(true_class, share)
-    judged = {"optimum": {"weights": best, "gap": proven, "evaluations": None, "seconds": None, "searched": None}}
-    for method, result in {**judged, **found}.items():
+    results = {"optimum": {"weights": best, "gap": proven, "evaluations": None, "seconds": None, "searched": None}}
+    for method, result in {**results, **found}.items():
         weights = np.asarray(result["weights"])
         loss = -float(share @ np.log(weights @ true_class))
         excess = rivals.excess(weights, best, true_class, share)
-        judged[method] = {"capped": False, **result, "loss": loss, "excess": excess}
-    return judged
+        results[method] = {"capped": False, **result, "loss": loss, "excess": excess}
+    return results
 
 
-def _weight_rows(heads: Row, judged: Mapping[str, dict[str, Any]]) -> list[Row]:
+def _weight_rows(heads: Row, results: Mapping[str, dict[str, Any]]) -> list[Row]:
     rows = []
-    for method, result in judged.items():
+    for method, result in results.items():
         bound = "≥ " if result["capped"] else ""
         seconds, searched = result["seconds"], result["searched"]
         row = heads | {
@@ -264,32 +267,34 @@ def _weight_rows(heads: Row, judged: Mapping[str, dict[str, Any]]) -> list[Row]:
             "evaluations": "" if result["evaluations"] is None else f"{result['evaluations']:,}",
             "seconds": "" if seconds is None else f"{bound}{seconds:.3g}",
             "searching": "" if searched is None else f"{searched:.3g}",
-            "× nelder mead": "" if seconds is None else f"{bound}{seconds / judged['nelder_mead']['seconds']:.3g}",
+            "× nelder mead": "" if seconds is None else f"{bound}{seconds / results['nelder_mead']['seconds']:.3g}",
         }
         rows.append(row)
         print(json.dumps(row, ensure_ascii=False), flush=True)
     return rows
 
 
-def _big(loaded: Sequence[Bank], files: Sequence[Path], effort: Effort) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+def _big(
+    loaded: Sequence[ModelPredictions], files: Sequence[Path], effort: Effort
+) -> tuple[list[Row], dict[str, dict[str, Any]]]:
     words = {"files": [str(file) for file in files], "rows": effort.big, "seconds": 120, "one_thread": False}
     found = {method: _side("big", method=method, **words) for method in _OURS}
     distinct = _pooled(loaded)
-    judged = _judged(found, distinct, _big_rows(distinct, effort.big))
+    results = _compare(found, distinct, _big_rows(distinct, effort.big))
     heads: Row = {"models": len(distinct), "rows": f"{effort.big:,}*", "classes": "", "set": "all of them"}
-    return _weight_rows(heads, judged), judged
+    return _weight_rows(heads, results), results
 
 
 def _weight_goals(
-    judged: Mapping[_Cell, Mapping[str, dict[str, Any]]], big: Mapping[str, dict[str, Any]], effort: Effort
+    results: Mapping[_Cell, Mapping[str, dict[str, Any]]], big: Mapping[str, dict[str, Any]], effort: Effort
 ) -> list[Row]:
-    everything = [*judged.values(), big]
+    everything = [*results.values(), big]
     certified = [(cell[method]["gap"], cell[method]) for cell in everything for method in _CERTIFIED]
     gaps = [gap / result["loss"] for gap, result in certified]
     within = sum(gap <= _RELATIVE_GAP for gap in gaps)
     spare = min(gap - result["excess"] for gap, result in certified)
-    hard = [found for cell, found in judged.items() if cell.models >= 50 and cell.rows >= 10_000]
-    slow = [found["nelder_mead"]["seconds"] for cell, found in judged.items() if cell.models * cell.rows >= 10_000_000]
+    hard = [found for cell, found in results.items() if cell.models >= 50 and cell.rows >= 10_000]
+    slow = [found["nelder_mead"]["seconds"] for cell, found in results.items() if cell.models * cell.rows >= 10_000_000]
     goals = [
         _goal(
             "certificate ≤ 1e-6 of the loss", within == len(gaps), f"{within} of {len(gaps)}, at most {max(gaps):.1e}"
@@ -324,20 +329,20 @@ def _faster(hard: Sequence[Mapping[str, dict[str, Any]]], rival: str, goal: floa
 def _side_metric(file: str, metric: str, models: int, rows: int, seconds: float) -> dict[str, Any]:
     from workbench.ensemble import blend
 
-    bank = banks.read(Path(file))
-    chosen, drawn = bank.draw(models, rows)
-    predictions, y = banks.exact(bank.oof[chosen][:, drawn]), bank.y[drawn]
-    told: dict[str, Any] = {}
+    source = model_predictions.read(Path(file))
+    chosen, drawn = source.draw(models, rows)
+    predictions, y = model_predictions.exact(source.oof[chosen][:, drawn]), source.y[drawn]
+    outcomes: dict[str, Any] = {}
     for method in ("greedy", "nelder_mead"):
         blend(predictions[:3, :100], y[:100], metric, method=method, seconds=0.1)
         began = time.monotonic()
         found = blend(predictions, y, metric, method=method, seconds=seconds)
-        told[method] = {"score": found.score, "seconds": time.monotonic() - began, "asked": found.evaluations}
-    return told
+        outcomes[method] = {"score": found.score, "seconds": time.monotonic() - began, "asked": found.evaluations}
+    return outcomes
 
 
 def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row]]:
-    loaded = {file: banks.read(file) for file in files}
+    loaded = {file: model_predictions.read(file) for file in files}
     cells = [
         (file, metric, rows, models)
         for file in (_largest(loaded, 2), _largest(loaded, 10))
@@ -380,10 +385,10 @@ def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) 
     from workbench.ensemble import assess, blend
     from workbench.ensemble.scorer import apply_threshold
 
-    bank = banks.read(Path(file))
-    chosen, drawn = bank.draw(_HELD_MODELS, rows, seed=seed)
-    predictions, y = banks.exact(bank.oof[chosen][:, drawn]), bank.y[drawn]
-    held = banks.exact(bank.held[chosen])
+    source = model_predictions.read(Path(file))
+    chosen, drawn = source.draw(_HELD_MODELS, rows, seed=seed)
+    predictions, y = model_predictions.exact(source.oof[chosen][:, drawn]), source.y[drawn]
+    held = model_predictions.exact(source.held[chosen])
     asked = evaluation.metric(metric)
     # What is imported at the first call must not cost the first blend its time.
     assess(predictions[:3, :100], y[:100], metric, seconds=1.0)
@@ -393,14 +398,14 @@ def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) 
     rng = np.random.default_rng(0)
     again = (rng.integers(len(ours), size=len(ours)) for _ in range(_RESAMPLES))
     return {
-        "ours": asked.score(bank.y_held, ours),
-        "greedy": asked.score(bank.y_held, theirs),
+        "ours": asked.score(source.y_held, ours),
+        "greedy": asked.score(source.y_held, theirs),
         "threshold": assessed.blend.threshold is not None,
         "method": assessed.blend.method,
         "fitted": assessed.blend.score,
         "honest": assessed.honest_score,
         "honest_se": assessed.honest_se,
-        "held_se": float(np.std([asked.score(bank.y_held[rows], ours[rows]) for rows in again], ddof=1)),
+        "held_se": float(np.std([asked.score(source.y_held[rows], ours[rows]) for rows in again], ddof=1)),
         "sign": 1 if asked.direction == "maximize" else -1,
     }
 
@@ -408,7 +413,7 @@ def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) 
 def _heldout(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row]]:
     cases = []
     for file in files:
-        most = len(banks.read(file).y)
+        most = len(model_predictions.read(file).y)
         sizes = [size for size in (300, 1000, 3000) if size <= most] or [most]
         cases += [(file, metric, size) for metric in _HELD_OUT for size in sizes]
     # Each case has rows and models of its own.
@@ -419,7 +424,7 @@ def _heldout(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
 
 
 def _case(file: Path, metric: str, rows: int, seed: int, seconds: float) -> tuple[Row, dict[str, Any]]:
-    """Return a case's row, and what its goals are judged by."""
+    """Return a case's row, and the numbers for its goals."""
     found = _side("heldout", file=str(file), metric=metric, rows=rows, seed=seed, seconds=seconds)
     difference = found["sign"] * (found["ours"] - found["greedy"])
     tie = abs(difference) < _TIE * abs(found["greedy"])

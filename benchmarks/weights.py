@@ -1,4 +1,4 @@
-"""Weights by target and by class against shared ones, on rows held out from simulated banks of predictions.
+"""Weights by target and by class against shared ones, on rows held out from simulated problems of predictions.
 
     python benchmarks/weights.py [--seeds 5] [--parts target class] [--quick]
 
@@ -28,10 +28,10 @@ from workbench.evaluation.multi_target import TargetMetric, combine_metrics
 
 _HELD_OUT = 20_000
 _MODELS = 20
-# Seconds that a blend with its honest score may take; a metric that must be asked as it is takes longer.
-_OF_TARGETS = {"log_loss": 4.0, "roc_auc": 30.0}
-_OF_CLASSES = 8.0
-# Metric, targets and rows of the banks of several targets.
+# Seconds that a blend with its honest score may take; a metric that must be scoring as it is takes longer.
+_TARGET_SECONDS = {"log_loss": 4.0, "roc_auc": 30.0}
+_CLASS_SECONDS = 8.0
+# Metric, targets and rows of the problems of several targets.
 _SIZES = [
     ("log_loss", 3, 200),
     ("log_loss", 3, 1000),
@@ -45,8 +45,8 @@ _LIKENESS = {"alike": 0.0, "between": 0.5, "apart": 1.0}
 
 
 @dataclass(frozen=True)
-class Bank:
-    """Predictions of all models for rows to fit weights to and rows held out, and the targets."""
+class BlendProblem:
+    """Predictions of all models for rows to fit weights to and held-out rows, and the targets."""
 
     predictions: Array
     y: Array
@@ -54,14 +54,14 @@ class Bank:
     rows: int
     seconds: float
 
-    def assessed(self, weights: str | None) -> tuple[Assessment, float]:
+    def assess(self, weights: str | None) -> tuple[Assessment, float]:
         """Return a blend of the first rows, and its score on the others."""
         fitted, y = self.predictions[:, : self.rows], self.y[: self.rows]
         found = assess(fitted, y, self.metric, weights=weights, shrink=True, seconds=self.seconds)  # type: ignore[arg-type]
         return found, self.held_out(found)
 
     def held_out(self, found: Assessment) -> float:
-        """Return the score of a blend on the rows held out."""
+        """Return the score of a blend on the held-out rows."""
         return self.metric.score(self.y[self.rows :], found.blend.combine(self.predictions[:, self.rows :]))
 
 
@@ -74,61 +74,63 @@ def main() -> None:
     options = parser.parse_args()
     seeds = 1 if options.quick else options.seeds
     for part in options.parts:
-        rows = _targets(seeds) if part == "target" else _classes(seeds)
+        rows = _target_rows(seeds) if part == "target" else _class_rows(seeds)
         if not options.quick:
             command = f"`python benchmarks/weights.py --seeds {seeds} --parts {part}`"
             table.write(f"weights by {part}", rows, note=command)
 
 
-def _targets(seeds: int) -> list[Mapping[str, object]]:
-    """Return a row for each kind of bank of several targets."""
+def _target_rows(seeds: int) -> list[Mapping[str, object]]:
+    """Return a row for each kind of problem of several targets."""
     cells = [(*size, kind) for size in _SIZES for kind in _LIKENESS]
-    shown: list[Mapping[str, object]] = []
+    table_rows: list[Mapping[str, object]] = []
     for name, count, rows, kind in cells:
         scores: dict[str, list[float]] = {"shared": [], "by target": [], "taken": []}
         errors, chosen = [], 0
         for seed in range(seeds):
-            bank = _of_targets(seed, name, count, rows, _LIKENESS[kind])
-            found, score = bank.assessed(None)
+            problem = _target_problem(seed, name, count, rows, _LIKENESS[kind])
+            found, score = problem.assess(None)
             scores["taken"].append(score)
-            for whose, column in (("shared", "shared"), ("target", "by target")):
-                other = score if found.blend.weighting == whose else bank.assessed(whose)[1]
+            for kind_of_weights, column in (("shared", "shared"), ("target", "by target")):
+                other = score if found.blend.weighting == kind_of_weights else problem.assess(kind_of_weights)[1]
                 scores[column].append(other)
             errors.append(found.honest_score - score)
             chosen += found.blend.weighting == "target"
         facts = {"metric": name, "targets": count, "rows": rows, "models": kind}
-        shown.append(_row(facts, scores, bank.metric, errors) | {"by target taken": f"{chosen} of {seeds}"})
-        print(shown[-1], flush=True)
-    return shown
+        table_rows.append(
+            _format_row(facts, scores, problem.metric, errors) | {"by target taken": f"{chosen} of {seeds}"}
+        )
+        print(table_rows[-1], flush=True)
+    return table_rows
 
 
-def _classes(seeds: int) -> list[Mapping[str, object]]:
-    """Return a row for each kind of bank of several classes."""
-    shown: list[Mapping[str, object]] = []
+def _class_rows(seeds: int) -> list[Mapping[str, object]]:
+    """Return a row for each kind of problem of several classes."""
+    table_rows: list[Mapping[str, object]] = []
     for count, rows, kind in [(k, rows, kind) for k in (3, 8) for rows in (200, 1000, 5000) for kind in _LIKENESS]:
         scores: dict[str, list[float]] = {"shared": [], "by class": []}
         errors = []
         for seed in range(seeds):
-            bank = _of_classes(seed, count, rows, _LIKENESS[kind])
-            scores["shared"].append(bank.assessed("shared")[1])
-            found, score = bank.assessed("class")
+            problem = _class_problem(seed, count, rows, _LIKENESS[kind])
+            scores["shared"].append(problem.assess("shared")[1])
+            found, score = problem.assess("class")
             scores["by class"].append(score)
             errors.append(found.honest_score - score)
         facts = {"metric": "log_loss", "classes": count, "rows": rows, "models": kind}
-        shown.append(_row(facts, scores, bank.metric, errors))
-        print(shown[-1], flush=True)
-    return shown
+        table_rows.append(_format_row(facts, scores, problem.metric, errors))
+        print(table_rows[-1], flush=True)
+    return table_rows
 
 
-def _row(
-    facts: Mapping[str, object], scores: Mapping[str, list[float]], asked: Metric, errors: list[float]
+def _format_row(
+    facts: Mapping[str, object], scores: Mapping[str, list[float]], scoring: Metric, errors: list[float]
 ) -> dict[str, object]:
     """Return mean scores, and how often weights are better than, even with and worse than shared ones."""
     row = {**facts, **{name: f"{np.mean(each):.4f}" for name, each in scores.items()}}
     for name in scores:
         if name != "shared":
             gains = [
-                asked.loss_of(s) - asked.loss_of(own) for s, own in zip(scores["shared"], scores[name], strict=True)
+                scoring.loss_of(s) - scoring.loss_of(own) for s, own in zip(scores["shared"], scores[name], strict=True)
             ]
             even = _EVEN * abs(np.mean(scores["shared"]))
             tally = [sum(g > even for g in gains), sum(abs(g) <= even for g in gains), sum(g < -even for g in gains)]
@@ -143,26 +145,26 @@ def _noise(rng: np.random.Generator, parts: int, apart: float) -> Array:
     return noise
 
 
-def _of_targets(seed: int, name: str, count: int, rows: int, apart: float) -> Bank:
+def _target_problem(seed: int, name: str, count: int, rows: int, apart: float) -> BlendProblem:
     rng = np.random.default_rng([seed, count, rows])
     truth = rng.normal(size=(rows + _HELD_OUT, count))
     y = (rng.uniform(size=truth.shape) < 1 / (1 + np.exp(-2.5 * truth))).astype(np.float64)
     noise = _noise(rng, count, apart)[:, None, :]
     seen = truth + noise * rng.normal(size=(_MODELS, *truth.shape))
     predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
-    asked = metric(name)
-    parts = [TargetMetric(f"t{place}", asked, place, place, place + 1, 2) for place in range(count)]
-    return Bank(predictions, y, combine_metrics(parts, y), rows, _OF_TARGETS[name])
+    scoring = metric(name)
+    parts = [TargetMetric(f"t{place}", scoring, place, place, place + 1, 2) for place in range(count)]
+    return BlendProblem(predictions, y, combine_metrics(parts, y), rows, _TARGET_SECONDS[name])
 
 
-def _of_classes(seed: int, count: int, rows: int, apart: float) -> Bank:
+def _class_problem(seed: int, count: int, rows: int, apart: float) -> BlendProblem:
     rng = np.random.default_rng([seed, count, rows])
     truth = rng.normal(size=(rows + _HELD_OUT, count))
     y = np.argmax(2 * truth + rng.gumbel(size=truth.shape), axis=1)
     noise = _noise(rng, count, apart)[:, None, :]
     seen = 2 * (truth + noise * rng.normal(size=(_MODELS, *truth.shape))) / (1 + noise**2)
     odds = np.exp(seen - seen.max(axis=2, keepdims=True))
-    return Bank(odds / odds.sum(axis=2, keepdims=True), y, metric("log_loss"), rows, _OF_CLASSES)
+    return BlendProblem(odds / odds.sum(axis=2, keepdims=True), y, metric("log_loss"), rows, _CLASS_SECONDS)
 
 
 if __name__ == "__main__":

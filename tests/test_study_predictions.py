@@ -159,7 +159,7 @@ def test_the_weights_of_every_trial_behind_a_member_are_needed(
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
     archive = workbench.open(first, finished / "mlruns").store
     runs = {run_id for member in made["members"] for run_id in member["run_ids"]}
-    assert archive.needed_checkpoints(archive.trials()) == {row.key for row in archive.trials() if row.run_id in runs}
+    assert archive.checkpoints_in_use(archive.trials()) == {row.key for row in archive.trials() if row.run_id in runs}
 
 
 @pytest.mark.slow

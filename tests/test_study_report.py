@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_drawn(finis
         study.report(tmp_path / "notes.md", markdown=True)
     data = report_inputs.gather_report(study.task, study.store, study.trials())
     with pytest.raises(ConfigError, match="cannot be written"):
-        publishing.write(data, [], Path("/proc/r.html"), pictured=False)
+        publishing.write(data, [], Path("/proc/r.html"), as_markdown=False)
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 

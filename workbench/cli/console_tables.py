@@ -14,7 +14,7 @@ from workbench.report.trial_columns import select_columns
 if TYPE_CHECKING:
     from workbench.ensemble import EnsembleMember, EnsembleResult
     from workbench.ensemble.diversity import Diversity
-    from workbench.ensemble.result import DecisionThreshold
+    from workbench.ensemble.ensemble_result import DecisionThreshold
     from workbench.search.storage import TrialRecord
 
 # A member's weights for more outputs than these are shown as their range.

@@ -25,7 +25,7 @@
     cross_fitting      the whole procedure cross-fitted
     diversity          how the members differ, and what each of them contributes
     candidates         the best and most diverse of many models
-    result             the result of an ensemble, and its JSON document
+    ensemble_result    the result of an ensemble, and its JSON document
 
 The package depends on no study: arrays go in, weights come out.
 """
@@ -36,9 +36,9 @@ from workbench.ensemble.blend import blend, check_weights, gather_checked
 from workbench.ensemble.candidates import candidates
 from workbench.ensemble.cross_fitting import Alternative, Assessment, Baseline, assess, cross_fit
 from workbench.ensemble.diversity import Ambiguity, Diversity, MemberDiversity, diversity
+from workbench.ensemble.ensemble_result import EnsembleMember, EnsembleResult
 from workbench.ensemble.methods import METHODS, Minimum, check, methods, minimise
 from workbench.ensemble.options import BlendOptions, Weighting
-from workbench.ensemble.result import EnsembleMember, EnsembleResult
 from workbench.ensemble.scorer import Threshold, apply_threshold
 from workbench.ensemble.shared_weights import Blend
 

@@ -19,6 +19,6 @@ class Budget:
         """Seconds since it began."""
         return time.monotonic() - self.began
 
-    def spent(self, share: float = 1.0) -> bool:
+    def is_spent(self, share: float = 1.0) -> bool:
         """Return whether `share` of the seconds are over."""
         return self.used >= share * self.seconds

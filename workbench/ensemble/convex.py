@@ -36,7 +36,7 @@ def newton(objective: Objective, start: Array, budget: Budget) -> Array:
         return _steps(objective, start, budget)
     weights = start
     for rounding in _ROUNDINGS:
-        found = _steps(objective.rounded(weights, rounding), weights, budget)
+        found = _steps(objective.round_kinks(weights, rounding), weights, budget)
         weights = found if objective.change_from(weights)(found) < 0 else weights
     return weights
 
@@ -45,7 +45,7 @@ def _steps(objective: Objective, weights: Array, budget: Budget) -> Array:
     for _ in range(_MOST_STEPS):
         gradient = objective.gradient(weights)
         budget.evaluations += 1
-        if gradient is None or budget.spent():
+        if gradient is None or budget.is_spent():
             break
         fall = weights @ gradient - gradient
         if fall.max() <= _RELATIVE_GAP * objective.loss(weights):

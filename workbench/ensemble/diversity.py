@@ -234,15 +234,13 @@ def _aggregation(matrix: PredictionMatrix, weights: Array) -> Aggregation:
 def _compare(members: list[NDArray[Any]], matrix: PredictionMatrix, share: Array) -> tuple[list[_Comparison], Array]:
     """Return the comparison of the members on each target, and how much each target counts."""
     if matrix.multi_target_metric is None:
-        return [_Comparison(members, matrix.y, share, classified=_classified(matrix))], np.ones(1)
-    pairs = zip(matrix.multi_target_metric.parts, matrix.parts, strict=True)
-    found = [
-        _Comparison(
-            [part.predictions(each) for each in members], own.y, share, classified=part.classes > 0 and _classified(own)
-        )
-        for part, own in pairs
-    ]
-    return found, target_weights(matrix.multi_target_metric)
+        return [_Comparison(members, matrix.y, share, classified=_predicts_classes(matrix))], np.ones(1)
+    comparisons = []
+    for target, part in zip(matrix.multi_target_metric.parts, matrix.parts, strict=True):
+        classified = target.classes > 0 and _predicts_classes(part)
+        predictions = [target.predictions(member) for member in members]
+        comparisons.append(_Comparison(predictions, part.y, share, classified=classified))
+    return comparisons, target_weights(matrix.multi_target_metric)
 
 
 def _mean(matrices: Sequence[Array], counts: Array) -> Array:
@@ -262,7 +260,7 @@ def _ambiguity(comparisons: Sequence[_Comparison], weights: Array, counts: Array
     return Ambiguity(known[0].measure, *means.tolist())
 
 
-def _classified(matrix: PredictionMatrix) -> bool:
+def _predicts_classes(matrix: PredictionMatrix) -> bool:
     """Return whether predictions say how likely each class is, as probabilities or in another way."""
     if matrix.classified or matrix.members[0].ndim == 1:
         return matrix.classified

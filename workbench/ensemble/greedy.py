@@ -40,7 +40,7 @@ def greedy(objective: Objective, most: int, budget: Budget, *, rounds: int = ROU
         stale = 0 if losses.min() < least else stale + 1
         if not stale:
             best, least = counts, float(losses.min())
-        if budget.spent(share) or (stale >= _PATIENCE and isinstance(objective, MetricObjective)):
+        if budget.is_spent(share) or (stale >= _PATIENCE and isinstance(objective, MetricObjective)):
             break
     # Where the metric is undefined for every model no round was best; any choice will do.
     weights: Array = best if best.any() else counts

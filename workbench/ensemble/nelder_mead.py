@@ -65,7 +65,7 @@ def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.
     """Improve until the certificate is below RELATIVE_GAP, nothing helps, or the time is over."""
     weights, stalls = start, 0
     gradient, gap = _certify(objective, weights)
-    while stalls < _STALLS and not budget.spent():
+    while stalls < _STALLS and not budget.is_spent():
         loss = objective.loss(weights)
         if gradient is None or gap <= RELATIVE_GAP * loss:
             break
@@ -121,7 +121,7 @@ def _explore(
     The models that take part have weight in `start` or at the surrogate's optimum, or are among the best; at each
     restart a few others join.
     """
-    if budget.spent():
+    if budget.is_spent():
         return start
     starts = [start]
     if objective.surrogate:
@@ -132,7 +132,7 @@ def _explore(
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
     best = _search_pool(objective, min(starts, key=objective.loss), pool, budget, rng)
     for _ in range(restarts):
-        if budget.spent():
+        if budget.is_spent():
             break
         joining = rng.permutation(objective.models)[:_BLOCK]
         others = np.zeros(objective.models)
@@ -151,7 +151,7 @@ def _search_pool(
     axes = np.eye(len(pool))
     for step in _STEPS:
         gained = True
-        while gained and not budget.spent():
+        while gained and not budget.is_spent():
             before = weights
             for block in _blocks(rng.permutation(len(pool))):
                 weights = _minimise_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
@@ -251,7 +251,7 @@ def find_minimum(
     from scipy.optimize import minimize
 
     def stop_in_time(intermediate_result: object) -> None:
-        if budget.spent():
+        if budget.is_spent():
             raise StopIteration
 
     simplex = np.vstack([np.zeros(dimensions), step * np.eye(dimensions)])

@@ -125,7 +125,7 @@ def blend_per_class(matrix: PredictionMatrix, options: BlendOptions) -> Blend:
 
 def _move(search: _ClassSearch, start: Array, budget: Budget, rng: np.random.Generator, *, shrink: bool) -> Array:
     """Return weights no worse than the start; shrunk ones move from it only as far as held-out rows allow."""
-    if budget.spent():
+    if budget.is_spent():
         return start
     share = _choose_share(search, start, budget, rng) if shrink else 1.0
     moved = (1 - share) * start + share * search.minimise(start, budget) if share else start
@@ -198,7 +198,7 @@ class _ClassSearch:
         rng, loss = np.random.default_rng(0), self._loss(self.loss.totals(weights))
         for step in _STEPS:
             gained = True
-            while gained and not budget.spent():
+            while gained and not budget.is_spent():
                 before = loss
                 for k in rng.permutation(weights.shape[1]):
                     for block in np.array_split(rng.permutation(len(weights)), -(-len(weights) // _BLOCK)):
@@ -210,7 +210,7 @@ class _ClassSearch:
         self, weights: Array, loss: float, k: int, block: Labels, step: float, budget: Budget
     ) -> tuple[Array, float]:
         """Move some weights of one class, if that lowers the loss."""
-        if budget.spent():
+        if budget.is_spent():
             return weights, loss
         totals, own = self.loss.totals(weights), self.loss.predictions[:, :, k]
 
@@ -251,7 +251,7 @@ def _descend(loss: PerClassLogLoss, start: Array, budget: Budget) -> Array:
         return value, ((gradient - (weights * gradient).sum(axis=0)) / sums).ravel()
 
     def stop_in_time(intermediate_result: object) -> None:
-        if budget.spent():
+        if budget.is_spent():
             raise StopIteration
 
     options = {"ftol": 1e-10, "gtol": 1e-7, "maxiter": _MOST_STEPS}
@@ -276,7 +276,7 @@ def _choose_share(search: _ClassSearch, start: Array, budget: Budget, rng: np.ra
     count = int(folds.max()) + 1
     combined = np.empty((len(_SHARES), len(y), start.shape[1]))
     for number in range(count):
-        if budget.spent():
+        if budget.is_spent():
             return 0.0
         held = folds == number
         own = Budget(_HELD_OUT_TIME * (budget.seconds - budget.used) / (count - number))

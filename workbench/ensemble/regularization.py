@@ -45,13 +45,13 @@ def shrink_weights(
         budget: the time; where it does not suffice for greedy selection, the weights stay as they are.
         rng: draws the rows.
     """
-    if budget.spent():
+    if budget.is_spent():
         return weights
     singles = objective.losses_if_added(np.zeros(objective.models))
     budget.evaluations += objective.models
     ranked = np.argsort(singles, kind="stable")
     chosen = greedy(objective, most, budget)
-    if budget.spent(SHARE):
+    if budget.is_spent(SHARE):
         return weights
     pool = np.union1d(np.flatnonzero(weights + chosen), ranked[:_SINGLES])
     bags = _fit_bags(matrix.select_models(pool), budget, rng)
@@ -70,7 +70,7 @@ def _fit_bags(matrix: PredictionMatrix, budget: Budget, rng: np.random.Generator
     """Return the mean weights of greedy selection and of the convex optimum on resampled rows, where there is time."""
     found = []
     for number, drawn in enumerate(bootstrap(matrix.clusters, rng, _BAGS, _ROWS)):
-        if budget.spent():
+        if budget.is_spent():
             break
         own = Budget((budget.seconds - budget.used) / (_BAGS - number))
         objective = objective_for(matrix.select_rows(drawn.rows))

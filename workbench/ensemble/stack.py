@@ -95,9 +95,9 @@ def _stack(
     folds = assign_folds(matrix.y, clusters if clusters.max() else np.arange(len(matrix.y)), rng)
     losses: dict[float, float] = {}
     for penalty in _PENALTIES:
-        if losses and budget.spent():
+        if losses and budget.is_spent():
             break
-        losses[penalty] = _held_out_loss(regression, folds, penalty, budget)
+        losses[penalty] = _validation_loss(regression, folds, penalty, budget)
     coefficients, intercepts = _fit(regression, min(losses, key=losses.__getitem__), budget)
     slope = float(coefficients.sum())
     weights = coefficients / slope if slope > 0 else np.full(len(x), 1 / len(x))
@@ -109,7 +109,7 @@ def _stack(
     return weights, LinearStack(slope, intercepts * spread, classified)
 
 
-def _held_out_loss(regression: _Regression, folds: Labels, penalty: float, budget: Budget) -> float:
+def _validation_loss(regression: _Regression, folds: Labels, penalty: float, budget: Budget) -> float:
     """Return the mean loss on the held-out folds."""
     total = 0.0
     for fold in range(int(folds.max()) + 1):
@@ -128,7 +128,7 @@ def _fit(regression: _Regression, penalty: float, budget: Budget) -> tuple[Array
     outputs = regression.x.shape[2] if regression.x.ndim == 3 else 1
     flat = regression.x.reshape(models, -1)
 
-    def penalised(point: Array) -> tuple[float, Array]:
+    def loss_at(point: Array) -> tuple[float, Array]:
         coefficients, intercepts = point[:models], point[models:]
         loss, gradient = regression.loss(coefficients, intercepts)
         away = coefficients - 1 / models
@@ -142,7 +142,7 @@ def _fit(regression: _Regression, penalty: float, budget: Budget) -> tuple[Array
     start = np.concatenate([np.full(models, 1 / models), np.zeros(outputs)])
     bounds = [(0.0, None)] * models + [(None, None)] * outputs
     tolerances = {"ftol": 1e-9, "gtol": 1e-6}
-    found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options=tolerances)
+    found = minimize(loss_at, start, jac=True, method="L-BFGS-B", bounds=bounds, options=tolerances)
     budget.evaluations += int(found.nfev)
     return found.x[:models], found.x[models:]
 

@@ -252,7 +252,7 @@ def check_calibration(data: ReportData) -> Recommendation | None:
     if ensemble is None or oof is None or data.study.task == "regression" or data.study.targets:
         return None
     # Ranks are not probabilities, and a stack is the remedy itself.
-    if ensemble.method in ("rank", "stack") or oof.min() < 0 or oof.max() > 1 + 1e-6:
+    if not ensemble.predicts_probabilities or ensemble.is_calibrated or oof.min() < 0 or oof.max() > 1 + 1e-6:
         return None
     predicted = oof if oof.ndim == 1 else oof.max(axis=1)
     correct = data.y == 1 if oof.ndim == 1 else oof.argmax(axis=1) == data.y

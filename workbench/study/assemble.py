@@ -1,4 +1,4 @@
-"""An ensemble -> what predicts new rows: its members' models, trained again where they are not kept."""
+"""An ensemble -> a predictor: its members' models, trained again where their checkpoints are not kept."""
 
 from __future__ import annotations
 
@@ -25,152 +25,156 @@ from workbench.study.task import Task
 from workbench.trial import TrialSpec
 
 Listen = Callable[[str], object]
-"""Told in a line of each model that is to be trained."""
+"""Called with a line for each model that must be trained."""
 
 
 def assemble(
-    task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord], listen: Listen
+    task: Task, store: StudyStore, ensemble: EnsembleResult, records: Sequence[TrialRecord], listen: Listen
 ) -> Predictor:
-    """Return an ensemble with its members' models; those that had to be trained are kept in the archive.
+    """Return the predictor of an ensemble; models that must be trained are kept in the store.
 
     Args:
-        task: the study's.
-        archive: where the members' models are kept.
+        task: the study's task.
+        store: the study's store, which keeps the checkpoints.
         ensemble: the ensemble.
-        rows: the study's trials.
-        listen: told of each model that is to be trained.
+        records: the study's trials.
+        listen: called for each model that must be trained.
 
     Raises:
-        StudyError: the study was begun with other data, or members cannot be loaded or trained here.
+        StudyError: the data have changed, or members cannot be loaded or trained here.
     """
-    config, home, context = task.config, archive.home, archive.inference
-    members = _members(ensemble, rows, config)
-    made = _made(task, archive, members)
-    anew = [making for trials in made for makings in trials for making in makings if not making.kept]
-    # Weights are freed by whoever holds the lock; what is there already may be read without it.
-    with home.lock(config.name) if anew else nullcontext(), home.explain_disk_errors():
-        for place, making in enumerate(anew, 1):
-            listen(f"Training {making.name} ({place} of {len(anew)})")
-            making.make()
+    config, home, context = task.config, store.home, store.inference
+    trials = _find_trials(ensemble, records, config)
+    checkpoints = [[[*_checkpoints(task, each, store)] for each in member] for member in trials]
+    missing = [each for member in checkpoints for fold_models in member for each in fold_models if not each.exists]
+    # Only the holder of the lock frees checkpoints; those that exist may be read without it.
+    with home.lock(config.name) if missing else nullcontext(), home.explain_disk_errors():
+        for place, checkpoint in enumerate(missing, 1):
+            listen(f"Training {checkpoint.name} ({place} of {len(missing)})")
+            checkpoint.make()
     return Predictor(
         reader=context.reader,
-        members=[_member(*each) for each in zip(ensemble.members, members, made, strict=True)],
-        aggregation=_joiner(ensemble, members, task, archive),
+        members=[_member(*each) for each in zip(ensemble.members, trials, checkpoints, strict=True)],
+        aggregation=_restore_aggregation(ensemble, trials, task, store),
         layout=context.layout,
         transform=context.transform,
         threshold=ensemble.threshold,
     )
 
 
-def complete(task: Task, archive: StudyStore, ensemble: EnsembleResult, rows: Sequence[TrialRecord]) -> bool:
-    """Tell whether every model of an ensemble is kept, so that nothing has to be trained to assemble it."""
+def is_complete(task: Task, store: StudyStore, ensemble: EnsembleResult, records: Sequence[TrialRecord]) -> bool:
+    """Return whether every model of an ensemble is kept, so that none must be trained to assemble it."""
     try:
-        members = _members(ensemble, rows, task.config)
+        trials = _find_trials(ensemble, records, task.config)
     except StudyError:
         return False
-    made = _made(task, archive, members)
-    return all(making.kept for trials in made for makings in trials for making in makings)
+    return all(
+        checkpoint.exists for member in trials for each in member for checkpoint in _checkpoints(task, each, store)
+    )
 
 
 @dataclass(frozen=True)
-class _Making:
-    """One model of a member: where it is kept, and how it is made when it is not there."""
+class _Checkpoint:
+    """One model of a member: its folder, and the training that makes it."""
 
     family: str
     """The family as `models` finds it."""
     name: str
-    """As it is called while it is trained."""
-    place: Path
+    """The name in messages."""
+    folder: Path
     train: Callable[[], Model]
 
     @property
-    def kept(self) -> bool:
-        return self.place.is_dir()
+    def exists(self) -> bool:
+        return self.folder.is_dir()
 
     def make(self) -> None:
         with warnings.catch_warnings():
-            # In a search, what libraries say of a model that is hard to train stays in the trial's log.
+            # In a search, warnings of libraries about the training go to the trial's log.
             warnings.simplefilter("ignore")
-            trial.save_model(self.train(), self.place)
+            trial.save_model(self.train(), self.folder)
 
 
-def _made(task: Task, archive: StudyStore, members: Sequence[Sequence[TrialRecord]]) -> list[list[list[_Making]]]:
-    """Return the models of each trial of each member."""
-    return [[[*_makings(task, row, archive)] for row in trials] for trials in members]
+def _member(
+    member: EnsembleMember, trials: Sequence[TrialRecord], checkpoints: Sequence[Sequence[_Checkpoint]]
+) -> Member:
+    stored = [[StoredModel(each.family, each.folder) for each in fold_models] for fold_models in checkpoints]
+    return Member(member.name, trials[0].family, member.weight, stored, member.output_weights)
 
 
-def _member(known: EnsembleMember, rows: Sequence[TrialRecord], made: Sequence[Sequence[_Making]]) -> Member:
-    stored = [[StoredModel(making.family, making.place) for making in makings] for makings in made]
-    return Member(known.name, rows[0].family, known.weight, stored, known.output_weights)
-
-
-def _joiner(
-    ensemble: EnsembleResult, members: Sequence[Sequence[TrialRecord]], task: Task, archive: StudyStore
+def _restore_aggregation(
+    ensemble: EnsembleResult, trials: Sequence[Sequence[TrialRecord]], task: Task, store: StudyStore
 ) -> Aggregation:
-    """Return how the ensemble's members, each the mean of some trials, become one."""
-    tracker = archive.tracker
+    """Return the aggregation of the members, each the mean of its trials."""
+    tracker = store.tracker
     return ensemble.aggregation.restore(
         # Only ranks need the predictions, and with them the ids and folds of the training data.
         lambda: [
-            np.mean([tracker.predictions(row.run_id, task.schema, test=False).oof for row in trials], axis=0)
-            for trials in members
+            np.mean([tracker.predictions(each.run_id, task.schema, test=False).oof for each in member], axis=0)
+            for member in trials
         ]
     )
 
 
-def _members(ensemble: EnsembleResult, rows: Sequence[TrialRecord], config: StudyConfig) -> list[list[TrialRecord]]:
-    """Return the trials of each member, or name the members that cannot be trained here.
+def _find_trials(
+    ensemble: EnsembleResult, records: Sequence[TrialRecord], config: StudyConfig
+) -> list[list[TrialRecord]]:
+    """Return the trials of each member.
 
-    Of trials that differ by their seed only, those of other studies are done without where this one has some.
+    A member may be the mean of trials that differ by their seed only; those of other studies are left out where this
+    study has some.
+
+    Raises:
+        StudyError: members cannot be trained here; the message names them.
     """
-    trials = {row.run_id: row for row in rows}
-    strangers, found = [], []
+    by_run = {each.run_id: each for each in records}
+    unavailable, found = [], []
     for member in ensemble.members:
-        own = [trials[run_id] for run_id in member.run_ids if run_id in trials]
-        found.append(own)
-        if not own:
-            strangers.append(f"{member.name} (not a trial of this study)")
+        trials = [by_run[run_id] for run_id in member.run_ids if run_id in by_run]
+        found.append(trials)
+        if not trials:
+            unavailable.append(f"{member.name} (not a trial of this study)")
             continue
         try:
-            models.get_entry(own[0].family, config.resolve)
+            models.get_entry(trials[0].family, config.resolve)
         except FamilyError as error:
-            strangers.append(f"{member.name} ({str(error).rstrip('.')})")
-    if strangers:
+            unavailable.append(f"{member.name} ({str(error).rstrip('.')})")
+    if unavailable:
         raise StudyError(
             f"Study {config.name!r}: predict needs a model of every member of the newest ensemble. Received members "
-            f"that cannot be trained here: {format_list(strangers)}. "
+            f"that cannot be trained here: {format_list(unavailable)}. "
             "Install what is missing, or make an ensemble without them."
         )
     return found
 
 
-def _makings(task: Task, row: TrialRecord, archive: StudyStore) -> Iterator[_Making]:
-    """Yield the models whose mean is a member: those of its folds, or those on all rows, by the study file."""
-    final, folder = archive.config.ensemble, archive.checkpoints.folder(row.key)
-    name, family = row.name, models.resolve_family(row.family, task.config.resolve)
-    if final.final == "folds":
-        for repeat, fold in archive.inference.models:
-            again = partial(_fold_model, task, row, repeat, fold)
-            yield _Making(family, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", again)
+def _checkpoints(task: Task, record: TrialRecord, store: StudyStore) -> Iterator[_Checkpoint]:
+    """Yield the models whose mean is a trial: those of its folds, or those on all rows, as the study file says."""
+    options, folder = store.config.ensemble, store.checkpoints.folder(record.key)
+    name, family = record.name, models.resolve_family(record.family, task.config.resolve)
+    if options.final == "folds":
+        for repeat, fold in store.inference.models:
+            train = partial(_fit_fold, task, record, repeat, fold)
+            yield _Checkpoint(family, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", train)
         return
-    for seed in range(task.config.seed, task.config.seed + final.seeds):
-        full = partial(_full_model, task, row, archive, seed)
-        yield _Making(family, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", full)
+    for seed in range(task.config.seed, task.config.seed + options.seeds):
+        train = partial(_fit_full, task, record, store, seed)
+        yield _Checkpoint(family, f"{name} on all rows, seed {seed}", folder / f"refit-{seed}", train)
 
 
-def _spec(task: Task, row: TrialRecord) -> TrialSpec:
+def _spec(task: Task, record: TrialRecord) -> TrialSpec:
     """Return the specification of a trial, with the training data, which are loaded unless they are in memory."""
-    return task.spec(row.family, task.threads(task.config.search.workers or cores(), cores()))
+    return task.spec(record.family, task.threads(task.config.search.workers or cores(), cores()))
 
 
-def _fold_model(task: Task, row: TrialRecord, repeat: int, fold: int) -> Model:
-    spec = _spec(task, row)
-    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
-    return trial.fit_fold(spec, row.number, hp, repeat, fold)
+def _fit_fold(task: Task, record: TrialRecord, repeat: int, fold: int) -> Model:
+    spec = _spec(task, record)
+    hp = trial.restore_space(spec.resolved_family, record.hyperparameters)
+    return trial.fit_fold(spec, record.number, hp, repeat, fold)
 
 
-def _full_model(task: Task, row: TrialRecord, archive: StudyStore, seed: int) -> Model:
-    spec = _spec(task, row)
-    hp = trial.restore_space(spec.resolved_family, row.hyperparameters)
-    length = trial.training_length(spec, archive.tracker.curves(row.run_id))
-    return trial.fit_full(spec, row.number, hp, seed=seed, length=length)
+def _fit_full(task: Task, record: TrialRecord, store: StudyStore, seed: int) -> Model:
+    spec = _spec(task, record)
+    hp = trial.restore_space(spec.resolved_family, record.hyperparameters)
+    length = trial.training_length(spec, store.tracker.curves(record.run_id))
+    return trial.fit_full(spec, record.number, hp, seed=seed, length=length)

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench import ensemble
 from workbench.ensemble import Assessment, Blend, BlendOptions, EnsembleMember, EnsembleResult
-from workbench.ensemble.result import DecisionThreshold
+from workbench.ensemble.ensemble_result import DecisionThreshold
 from workbench.evaluation import Metric
 from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric
 from workbench.study.candidate_pool import Candidate, Model

@@ -1,4 +1,4 @@
-"""Predictions made elsewhere -> the study's: a table held against its folds and put in their order."""
+"""Predictions made elsewhere: a table, checked against the study's folds and put in their order."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from workbench.evaluation import folds
 from workbench.study.task import Task
 from workbench.trial import TrialResult
 
-# How many ids a message names.
+# The number of ids that a message names.
 _FEW = 5
-# How far probabilities may be from a sum of 1, and beyond 0 and 1: they may have been rounded.
-_ROUNDED = 1e-3
+# Probabilities may be this far from a sum of 1, and beyond 0 and 1: they may have been rounded.
+_TOLERANCE = 1e-3
 
 
 def check(task: Task, name: str, test: Path | None) -> None:
-    """Refuse a name that cannot be used, and a missing or needless file of test predictions.
+    """Check the name, and that there is a file of test predictions if and only if the study has test rows.
 
     Raises:
-        ConfigError: one of them.
+        ConfigError: the name cannot be used, or the file is missing or not needed.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(
@@ -48,19 +48,19 @@ def read(task: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
     """Read predictions, check them, and score them as a trial's.
 
     Args:
-        task: whose rows and folds they must be for.
-        name: what they are called.
+        task: the study's task, with the rows and folds that they must be for.
+        name: their name.
         oof: a table of id, fold (and repeat, where rows are dealt repeatedly) and out-of-fold predictions.
         test: a table of id and predictions for the test rows.
 
     Raises:
         SourceError: a file cannot be opened.
-        DataError: a file lacks columns or ids, has others, or holds what no prediction can be.
+        DataError: a file has other columns or ids than it must, or values that cannot be predictions.
     """
-    vault, metric = task.schema, task.metric
+    schema, metric = task.schema, task.metric
     joined = _oof(task, oof)
-    y = task.dataset.y[vault.rows]
-    parts = [(vault.repeats == repeat) & (vault.folds == fold) for repeat, fold in task.folds.pairs()]
+    y = task.dataset.y[schema.rows]
+    parts = [(schema.repeats == repeat) & (schema.folds == fold) for repeat, fold in task.folds.pairs()]
     return TrialResult(
         family=name,
         number=0,
@@ -71,31 +71,31 @@ def read(task: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
         score=metric.score(y, joined),
         also={each.name: each.score(y, joined) for each in task.also},
         oof=joined,
-        test=None if test is None or vault.test_ids is None else _test(task, test, vault.test_ids),
+        test=None if test is None or schema.test_ids is None else _test(task, test, schema.test_ids),
     )
 
 
 def _oof(task: Task, path: Path) -> np.ndarray:
-    """Return the out-of-fold predictions of a file in the vault's order."""
-    vault, repeated = task.schema, task.folds.repeats > 1
+    """Return the out-of-fold predictions of a file in the study's order."""
+    schema, repeated = task.schema, task.folds.repeats > 1
     keys = ["fold", "repeat"] if repeated else ["fold"]
     frame, ids = _table(task, path, keys)
-    wanted = _keys(folds.to_texts(vault.ids[vault.rows]), vault.repeats if repeated else None)
+    wanted = _keys(folds.to_texts(schema.ids[schema.rows]), schema.repeats if repeated else None)
     remedy = f"Train with the folds that 'workbench folds {task.config.file} -o FILE' writes."
-    order = _order(path, _keys(ids, _whole(path, frame, "repeat") if repeated else None), wanted, remedy)
-    fold = _whole(path, frame, "fold")[order]
-    wrong = np.flatnonzero(fold != vault.folds)
+    order = _order(path, _keys(ids, _whole_numbers(path, frame, "repeat") if repeated else None), wanted, remedy)
+    fold = _whole_numbers(path, frame, "fold")[order]
+    wrong = np.flatnonzero(fold != schema.folds)
     if len(wrong):
         first = wrong[0]
         raise DataError(
             f"{path}: column 'fold' must be as the study dealt it. Received: {len(wrong)} of {len(fold)} rows with "
-            f"another, the first id {wanted[first]}: {fold[first]}, where the study has {vault.folds[first]}. {remedy}"
+            f"another, the first id {wanted[first]}: {fold[first]}, where the study has {schema.folds[first]}. {remedy}"
         )
     return np.asarray(_values(task, path, frame, ids)[order])
 
 
 def _test(task: Task, path: Path, test_ids: np.ndarray) -> np.ndarray:
-    """Return the test predictions of a file in the vault's order."""
+    """Return the test predictions of a file in the study's order."""
     frame, ids = _table(task, path, [])
     order = _order(path, ids, folds.to_texts(test_ids), "Predict the rows of data.test.")
     return np.asarray(_values(task, path, frame, ids)[order])
@@ -121,11 +121,11 @@ def _table(task: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, l
 
 
 def _keys(ids: Sequence[str], repeats: np.ndarray | None) -> list[str]:
-    """Return what names a prediction: the id, and the repeat where there is more than one."""
+    """Return the key of each prediction: the id, and the repeat where there is more than one."""
     return list(ids) if repeats is None else [f"{i} (repeat {r})" for i, r in zip(ids, repeats, strict=True)]
 
 
-def _whole(path: Path, frame: pd.DataFrame, name: str) -> np.ndarray:
+def _whole_numbers(path: Path, frame: pd.DataFrame, name: str) -> np.ndarray:
     """Return a column of whole numbers."""
     values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
     wrong = ~np.isfinite(values) | (values % 1 != 0)
@@ -138,7 +138,7 @@ def _whole(path: Path, frame: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _order(path: Path, found: Sequence[str], wanted: Sequence[str], remedy: str) -> np.ndarray:
-    """Return where each wanted id is among those found, which must be the same ones, each once."""
+    """Return the index of each wanted id among those found, which must be the same, each once."""
     there = pd.Index(found)
     twice = there[there.duplicated()].unique()
     if len(twice):
@@ -166,26 +166,25 @@ def _values(task: Task, path: Path, frame: pd.DataFrame, ids: Sequence[str]) -> 
     _refuse(path, ~np.isfinite(values), "finite numbers", shown, ids)
     targets = task.dataset.targets
     if targets:
-        return np.hstack(
-            [
-                values[:, own] if target.classes is None else _probable(path, values[:, own], shown.iloc[:, own], ids)
-                for target, own in zip(targets, output_spans(targets), strict=True)
-            ]
-        )
+        columns = []
+        for target, span in zip(targets, output_spans(targets), strict=True):
+            own = values[:, span]
+            columns.append(own if target.classes is None else _check_probabilities(path, own, shown.iloc[:, span], ids))
+        return np.hstack(columns)
     if task.dataset.classes is None:
         return values[:, 0]
-    made = _probable(path, values, shown, ids)
+    made = _check_probabilities(path, values, shown, ids)
     return made[:, 0] if made.shape[1] == 1 else made
 
 
-def _probable(path: Path, values: np.ndarray, shown: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
+def _check_probabilities(path: Path, values: np.ndarray, shown: pd.DataFrame, ids: Sequence[str]) -> np.ndarray:
     """Return probabilities, (rows, columns), that sum to 1 where there is a column for each class."""
-    _refuse(path, np.abs(values - 0.5) > 0.5 + _ROUNDED, "probabilities", shown, ids)
+    _refuse(path, np.abs(values - 0.5) > 0.5 + _TOLERANCE, "probabilities", shown, ids)
     values = values.clip(0.0, 1.0)
     if values.shape[1] == 1:
         return values
     sums = values.sum(axis=1, keepdims=True)
-    _refuse(path, np.abs(sums - 1) > _ROUNDED, "probabilities that sum to 1", shown, ids)
+    _refuse(path, np.abs(sums - 1) > _TOLERANCE, "probabilities that sum to 1", shown, ids)
     return np.asarray(values / sums)
 
 
@@ -203,10 +202,10 @@ def _refuse(path: Path, wrong: np.ndarray, must: str, shown: pd.DataFrame, ids: 
 def _columns(task: Task, path: Path, columns: list[str]) -> list[str]:
     """Return the columns of predictions: `prediction`, one for each class, or the only one that there is.
 
-    Of several targets they are called as the vault calls them.
+    With several targets they have the names of the schema.
     """
     labels = [str(label) for label in task.dataset.classes or ()]
-    # Of two classes, the second one's probability says all.
+    # For two classes the probability of the second one is enough.
     first, wanted = (labels[0], labels[1:]) if len(labels) == 2 else (None, labels)
     single = len(wanted) < 2
     known = [["prediction"]] if single else []

@@ -1,4 +1,4 @@
-"""What a study was begun with. Gone on with as something else, its trials could not be compared."""
+"""The fingerprint of a study: with other data, metric or folds its trials could not be compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from workbench.errors import StudyError
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What must stay the same as long as a study keeps its name."""
+    """The facts that must not change while a study keeps its name."""
 
     metric: str
     task: str
@@ -33,13 +33,13 @@ class Fingerprint:
     features: str
     """A digest of the columns and values of the training features."""
     test: str
-    """The same of the test features."""
+    """The same for the test features."""
     folds: str
     """The fold hash: over ids, target and assignment."""
 
     @classmethod
     def of(cls, dataset: Dataset, metric: str, folds: str) -> Fingerprint:
-        """Return the facts of a study about to begin, or to go on."""
+        """Return the fingerprint of a dataset, a metric and folds."""
         return cls(
             metric=metric,
             task=dataset.task,
@@ -54,20 +54,20 @@ class Fingerprint:
 
     def training(self, y: np.ndarray) -> str:
         """Return a digest of the training rows: their features, and their target, `y`."""
-        words = hashlib.sha256(f"{self.features} {self.target} {self.classes}".encode())
-        words.update(np.ascontiguousarray(y).tobytes())
-        return words.hexdigest()[:16]
+        digest = hashlib.sha256(f"{self.features} {self.target} {self.classes}".encode())
+        digest.update(np.ascontiguousarray(y).tobytes())
+        return digest.hexdigest()[:16]
 
     @staticmethod
     def features_of(file: Path) -> str | None:
-        """Return the digest of the features that a study was begun with; None where it has not begun."""
+        """Return the digest of the features in a written fingerprint; None where there is none."""
         return str(json.loads(file.read_text())["features"]) if file.exists() else None
 
     def settle(self, file: Path, config: StudyConfig) -> None:
-        """Write the facts down the first time; later, hold them against what was written.
+        """Write the fingerprint the first time; later, check it against the written one.
 
         Raises:
-            StudyError: something changed; it is named.
+            StudyError: a fact has changed; the message names it.
         """
         if file.exists():
             self.check(file, config)
@@ -75,16 +75,16 @@ class Fingerprint:
         files.write_text(file, json.dumps(asdict(self), indent=1, default=str))
 
     def check(self, file: Path, config: StudyConfig, *, but: Collection[str] = ()) -> None:
-        """Hold the facts, those named in `but` aside, against what was written.
+        """Check the facts, except those named in `but`, against the written ones.
 
         Raises:
-            StudyError: something changed; it is named.
+            StudyError: a fact has changed; the message names it.
         """
         then = json.loads(file.read_text())
         now = json.loads(json.dumps(asdict(self), default=str))
         changed = [key for key in now if key not in but and now[key] != then.get(key)]
         if changed:
-            # The folds follow from target and rows; what caused the change is named, not what followed.
+            # Folds change with target and rows: the message names the cause, not the consequence.
             causes = [key for key in changed if key != "folds"] or changed
             what = "; ".join(f"{key} was {then.get(key)!r} and is {now[key]!r}" for key in causes)
             raise StudyError(
@@ -94,17 +94,17 @@ class Fingerprint:
 
 
 def _digest(x: Rows | None) -> str:
-    """Return 16 hex digits over shape, column names and values; of images in files, over these."""
+    """Return 16 hex digits over shape, column names and values; for images in files, over the files."""
     if x is None:
         return "none"
     if isinstance(x, MemmapArray):
         return x.digest
-    words = hashlib.sha256(str(x.shape).encode())
+    hashed = hashlib.sha256(str(x.shape).encode())
     if isinstance(x, pd.DataFrame):
-        words.update("\x1f".join(map(str, x.columns)).encode())
-        pictures = [name for name in x.columns if isinstance(x[name].array, ImageArray)]
-        words.update(pd.util.hash_pandas_object(x.drop(columns=pictures), index=False).to_numpy().tobytes())
-        words.update("".join(x[name].array.digest for name in pictures).encode())
+        hashed.update("\x1f".join(map(str, x.columns)).encode())
+        images = [name for name in x.columns if isinstance(x[name].array, ImageArray)]
+        hashed.update(pd.util.hash_pandas_object(x.drop(columns=images), index=False).to_numpy().tobytes())
+        hashed.update("".join(x[name].array.digest for name in images).encode())
     else:
-        words.update(np.ascontiguousarray(x).tobytes())
-    return words.hexdigest()[:16]
+        hashed.update(np.ascontiguousarray(x).tobytes())
+    return hashed.hexdigest()[:16]

@@ -67,51 +67,51 @@ def make_report(store: StudyStore, trials: Sequence[TrialRecord], path: Path, *,
         StudyError: the data, target, folds or metric have changed.
         ConfigError: the file cannot be written.
     """
-    story = report_inputs.gather_report(store.task, store, trials)
-    drawn = list(render_figures(story))
-    write(story, drawn, path, pictured=markdown)
-    attach_report(store, story, drawn)
+    data = report_inputs.gather_report(store.task, store, trials)
+    figures = list(render_figures(data))
+    write(data, figures, path, as_markdown=markdown)
+    attach_report(store, data, figures)
 
 
-def write(story: ReportData, drawn: Sequence[RenderedFigure], path: Path, *, pictured: bool) -> None:
+def write(data: ReportData, figures: Sequence[RenderedFigure], path: Path, *, as_markdown: bool) -> None:
     """Write a report: an HTML page, or Markdown with its figures in a folder beside it.
 
     Raises:
         ConfigError: it cannot be written.
     """
     try:
-        if not pictured:
-            files.write_text(path, page.render_page(story, drawn))
+        if not as_markdown:
+            files.write_text(path, page.render_page(data, figures))
             return
         folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
-        for each in drawn:
+        for each in figures:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        files.write_text(path, markdown.render_markdown(story, drawn, folder.name))
+        files.write_text(path, markdown.render_markdown(data, figures, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
-def attach_report(store: StudyStore, story: ReportData, drawn: Sequence[RenderedFigure]) -> None:
+def attach_report(store: StudyStore, data: ReportData, figures: Sequence[RenderedFigure]) -> None:
     """Attach the page and the figures of the search to the study's run, the ensemble's figures to the ensemble's."""
     with _warn_on_error("The report could not be put into MLflow"):
         tracker = store.tracker
         run_id = tracker.study_run()
-        _attach(tracker, run_id, [each for each in drawn if each.group == "study"])
-        if story.ensemble is not None:
-            _attach(tracker, story.ensemble.run_id, [each for each in drawn if each.group == "ensemble"])
+        _attach(tracker, run_id, [each for each in figures if each.group == "study"])
+        if data.ensemble is not None:
+            _attach(tracker, data.ensemble.run_id, [each for each in figures if each.group == "ensemble"])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "report.html"
-            file.write_text(page.render_page(story, drawn), encoding="utf-8")
+            file.write_text(page.render_page(data, figures), encoding="utf-8")
             tracker.log_artifact(run_id, file)
 
 
 def attach_ensemble_figures(store: StudyStore, trials: Sequence[TrialRecord]) -> None:
     """Attach the figures of the newest ensemble to its run."""
     with _warn_on_error("The ensemble's figures could not be drawn"):
-        story = report_inputs.gather_report(store.task, store, trials)
-        if story.ensemble is not None:
-            _attach(store.tracker, story.ensemble.run_id, list(render_figures(story, "ensemble")))
+        data = report_inputs.gather_report(store.task, store, trials)
+        if data.ensemble is not None:
+            _attach(store.tracker, data.ensemble.run_id, list(render_figures(data, "ensemble")))
 
 
 def publish(store: StudyStore, trials: Sequence[TrialRecord], end: float | None) -> None:
@@ -126,13 +126,13 @@ def publish(store: StudyStore, trials: Sequence[TrialRecord], end: float | None)
         _warn(f"No time is left for figures. They are made by: workbench report {store.config.file}")
         return
     with _warn_on_error("The figures could not be drawn"):
-        story = report_inputs.gather_report(store.task, store, trials)
-        attach_report(store, story, list(render_figures(story, until=end and end - _WRITE_SECONDS)))
+        data = report_inputs.gather_report(store.task, store, trials)
+        attach_report(store, data, list(render_figures(data, until=end and end - _WRITE_SECONDS)))
 
 
-def _attach(tracker: Tracker, run_id: str, drawn: Sequence[RenderedFigure]) -> None:
+def _attach(tracker: Tracker, run_id: str, figures: Sequence[RenderedFigure]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for each in drawn:
+        for each in figures:
             file = Path(folder) / f"{each.name}.png"
             file.write_bytes(each.png)
             tracker.log_artifact(run_id, file, "figures")

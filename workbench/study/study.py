@@ -380,7 +380,7 @@ class Study:
         """Log an ensemble's models where none has to be trained and there is time and room; return the model's id."""
         from workbench.study import assemble, export
 
-        if self.home.is_full(self.config.search.disk) or not assemble.complete(
+        if self.home.is_full(self.config.search.disk) or not assemble.is_complete(
             self.task, self.store, ensemble, self.trials()
         ):
             return None

@@ -169,8 +169,8 @@ class StudyStore:
             self.checkpoints.add(key, new)
             scores = {key: result.score} | {trial.key: trial.score for trial in trials if trial.state == "complete"}
             ranked = sorted(scores, key=lambda each: self.task.metric.loss_of(scores[each] or 0.0))
-            needed = self.needed_checkpoints(trials)
-            self.checkpoints.free_except([*needed, *best_per_family(ranked, TRIALS_WITH_CHECKPOINTS)], needed)
+            in_use = self.checkpoints_in_use(trials)
+            self.checkpoints.free_except([*in_use, *best_per_family(ranked, TRIALS_WITH_CHECKPOINTS)], in_use)
         usage, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
         schema, nets = self.task.schema, folder / net_artifacts.FOLDER
         run_id = self.tracker.log_trial(result, schema, metric=metric, log=log, usage=usage, nets=nets)
@@ -179,7 +179,7 @@ class StudyStore:
             self.update_description(trial)
         return run_id
 
-    def needed_checkpoints(self, trials: Sequence[TrialRecord]) -> set[TrialKey]:
+    def checkpoints_in_use(self, trials: Sequence[TrialRecord]) -> set[TrialKey]:
         """Return the keys of the trials that are members of the newest ensemble."""
         keys = {trial.run_id: trial.key for trial in trials}
         ensemble = self._newest_ensemble()
@@ -191,8 +191,8 @@ class StudyStore:
         most = self.config.search.disk
         if not self.home.is_full(most):
             return False
-        needed = self.needed_checkpoints(self.storage.records())
-        self.checkpoints.free_except([*needed], needed)
+        in_use = self.checkpoints_in_use(self.storage.records())
+        self.checkpoints.free_except([*in_use], in_use)
         return self.home.is_full(most)
 
     def family_weights(self, trials: Sequence[TrialRecord]) -> Mapping[str, float]:
@@ -218,5 +218,5 @@ class StudyStore:
 
     def free(self, trials: Sequence[TrialRecord]) -> int:
         """Free the checkpoints that neither the first trial nor the newest ensemble needs; return the bytes freed."""
-        needed = {trials[0].key, *self.needed_checkpoints(trials)}
-        return self.checkpoints.free_except([*needed], needed)
+        in_use = {trials[0].key, *self.checkpoints_in_use(trials)}
+        return self.checkpoints.free_except([*in_use], in_use)

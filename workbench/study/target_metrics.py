@@ -1,4 +1,4 @@
-"""What a study with several targets is scored by, target by target, and what each of them is trained on."""
+"""The metrics of a study with several targets, and the transform that each target is trained on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
     """Return the weighted mean of the targets' scores.
 
     Raises:
-        ConfigError: a metric does not suit its target, or they do not go together.
+        ConfigError: a metric does not suit its target, or the metrics cannot be averaged.
     """
     from workbench import evaluation
     from workbench.errors import EvaluationError
@@ -32,10 +32,10 @@ def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
 
     parts = []
     for place, target in enumerate(dataset.targets):
-        own = _own(config, target)
+        own = _target_config(config, target)
         key, name = (f"targets.{target.name}.metric", own.metric) if own.metric else ("metric", config.metric)
-        found = _checked(config, dataset, place, key, name or evaluation.default(target.task))
-        parts.append(_part(dataset, place, replace(found, loss=own.loss or found.loss), own.weight))
+        found = _find_metric(config, dataset, place, key, name or evaluation.default(target.task))
+        parts.append(_target_metric(dataset, place, replace(found, loss=own.loss or found.loss), own.weight))
     try:
         return combine_metrics(parts, dataset.y)
     except EvaluationError as error:
@@ -45,12 +45,12 @@ def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
 def also(
     config: StudyConfig, dataset: Dataset, of: MultiTargetMetric
 ) -> tuple[MultiTargetMetric | SingleTargetMetric, ...]:
-    """Return what else is shown: the further metrics, each over the targets that it suits, and each target's own score.
+    """Return the further metrics, each over the targets that it suits, and each target's own score.
 
     Args:
         config: names the further metrics.
         dataset: the targets.
-        of: what `metric` returned.
+        of: the study's metric, from `metric`.
 
     Raises:
         ConfigError: a metric suits no target.
@@ -63,51 +63,52 @@ def also(
         tasks = evaluation.metric(name, config.resolve).tasks
         suited = [place for place, target in enumerate(dataset.targets) if target.task in tasks] or [0]
         key = f"also[{number}]"
-        parts = [_part(dataset, at, _checked(config, dataset, at, key, name), of.parts[at].weight) for at in suited]
+        metrics = [(place, _find_metric(config, dataset, place, key, name)) for place in suited]
+        parts = [_target_metric(dataset, place, metric, of.parts[place].weight) for place, metric in metrics]
         found.append(combine_metrics(parts, dataset.y))
     return (*found, *(SingleTargetMetric.of(part) for part in of.parts))
 
 
 def transforms(config: StudyConfig, dataset: Dataset, of: MultiTargetMetric) -> tuple[Transform, ...]:
-    """Return what each target is trained on.
+    """Return the transform that each target is trained on.
 
     Raises:
-        ConfigError: the logarithm is asked of a target that has none.
+        ConfigError: a logarithm is requested for a target with values of -1 or below.
     """
-    return tuple(
-        transform(
-            config, f"targets.{target.name}.transform", _own(config, target).transform, part.metric, part.y(dataset.y)
-        )
-        if target.classes is None
-        else "none"
-        for target, part in zip(dataset.targets, of.parts, strict=True)
-    )
+    chosen: list[Transform] = []
+    for target, part in zip(dataset.targets, of.parts, strict=True):
+        if target.classes is not None:
+            chosen.append("none")
+            continue
+        key, requested = f"targets.{target.name}.transform", _target_config(config, target).transform
+        chosen.append(transform(config, key, requested, part.metric, part.y(dataset.y)))
+    return tuple(chosen)
 
 
-def transform(config: StudyConfig, key: str, asked: Transform | None, metric: Metric, y: np.ndarray) -> Transform:
-    """Return what a target of numbers is trained on.
+def transform(config: StudyConfig, key: str, requested: Transform | None, metric: Metric, y: np.ndarray) -> Transform:
+    """Return the transform that a numeric target is trained on.
 
     Args:
         config: the study file.
-        key: what of it asks, for messages.
-        asked: what it says.
-        metric: what the target is scored by.
-        y: (rows,) its values.
+        key: its key for this target, for messages.
+        requested: its value; None lets the metric and the target decide.
+        metric: the target's metric.
+        y: (rows,) the target's values.
 
     Raises:
-        ConfigError: the logarithm is asked of a target that has none.
+        ConfigError: a logarithm is requested for a target with values of -1 or below.
     """
-    if asked is None and metric.loss == "absolute_error" and _skewed(y):
-        # The median of logarithms is the logarithm of the median, and easier to learn where tails are long.
+    if requested is None and metric.loss == "absolute_error" and _is_skewed(y):
+        # The median of the logarithms is the logarithm of the median, and easier to learn with long tails.
         return "log1p"
-    found = asked or metric.transform
+    found = requested or metric.transform
     if found == "log1p" and (y <= -1).any():
         raise config.error(key, "needs a target above -1", "log1p")
     return found
 
 
 def outputs(targets: Sequence[Target]) -> tuple[str, ...]:
-    """Return the names of the columns of predictions: a target's, or one for each of its classes."""
+    """Return the names of the prediction columns: the target's name, or one for each of its classes."""
     return tuple(
         name
         for target in targets
@@ -117,12 +118,12 @@ def outputs(targets: Sequence[Target]) -> tuple[str, ...]:
     )
 
 
-def _own(config: StudyConfig, target: Target) -> TargetConfig:
+def _target_config(config: StudyConfig, target: Target) -> TargetConfig:
     return config.targets.get(target.name, TargetConfig())
 
 
-def _part(dataset: Dataset, place: int, metric: Metric, weight: float) -> TargetMetric:
-    """Return where a target stands, and how it is scored."""
+def _target_metric(dataset: Dataset, place: int, metric: Metric, weight: float) -> TargetMetric:
+    """Return a target's columns, metric and weight."""
     from workbench.data.dataset import output_spans
     from workbench.evaluation.multi_target import TargetMetric
 
@@ -130,7 +131,7 @@ def _part(dataset: Dataset, place: int, metric: Metric, weight: float) -> Target
     return TargetMetric(target.name, metric, place, span.start, span.stop, len(target.classes or ()), weight)
 
 
-def _checked(config: StudyConfig, dataset: Dataset, place: int, key: str, name: str) -> Metric:
+def _find_metric(config: StudyConfig, dataset: Dataset, place: int, key: str, name: str) -> Metric:
     """Return a metric that suits a target."""
     from workbench import evaluation
     from workbench.errors import EvaluationError
@@ -138,15 +139,15 @@ def _checked(config: StudyConfig, dataset: Dataset, place: int, key: str, name: 
     target = dataset.targets[place]
     try:
         metric = evaluation.metric(name, config.resolve, task=target.task)
-        metric.check_target(target.task, _part(dataset, place, metric, 1.0).y(dataset.y))
+        metric.check_target(target.task, _target_metric(dataset, place, metric, 1.0).y(dataset.y))
     except EvaluationError as error:
         hint = "" if key.startswith("targets") else f" Or set targets.{target.name}.metric."
         raise ConfigError(f"{config.file}: {key}, for target {target.name!r}: {error}{hint}") from error
     return metric
 
 
-def _skewed(y: np.ndarray) -> bool:
-    """Tell whether values are amounts of at least 0 with a long tail: a skewness above 1."""
+def _is_skewed(y: np.ndarray) -> bool:
+    """Return whether values are non-negative with a long tail: a skewness above 1."""
     import numpy as np
 
     if y.min() < 0:

@@ -1,4 +1,4 @@
-"""What a study is about: the data, the metric, the folds, and how its trials' predictions are laid out."""
+"""The task of a study: the data, the metric, the folds, and the layout of its predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
 _ROWS_A_THREAD = 15_000
-# What libraries import when they are first used: every trial would pay for it. One that is not there is passed over.
+# Modules that libraries import at their first use, which every trial would wait for. Missing ones are skipped.
 _LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
 _LATE_KERAS = tuple(
     f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
@@ -34,43 +34,43 @@ _LATE_KERAS = tuple(
 
 
 class Task:
-    """A study file's data, metric and folds, each made when first asked for."""
+    """A study file's data, metric and folds, each made at its first use."""
 
     def __init__(self, config: StudyConfig, *, cache: Cache | None = None) -> None:
-        """Hold what was checked; nothing is loaded yet. Decoded images and large arrays are kept in `cache`."""
+        """Keep the checked configuration; nothing is loaded yet. `cache` holds decoded images and large arrays."""
         self.config = config
         self.cache = cache
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data, loaded when first asked for."""
+        """The data, loaded at its first use."""
         from workbench import data
 
         return data.load(self.config, cache=self.cache)
 
     @property
     def reader(self) -> Reader:
-        """Reads new rows in the form of the training rows."""
+        """The reader of new rows in the form of the training rows."""
         # Every loader sets it; only a Dataset that is built by hand has none.
         return cast("Reader", self.dataset.reader)
 
     @cached_property
     def metric(self) -> Metric:
-        """What is optimised."""
+        """The metric that is optimised."""
         from workbench import evaluation
 
         if self.dataset.targets:
-            return self._several
+            return self._multi_target_metric
         name = self.config.metric or evaluation.default(self.dataset.task)
-        return self._checked_metric("metric", name)
+        return self._find_metric("metric", name)
 
     @cached_property
-    def _several(self) -> MultiTargetMetric:
+    def _multi_target_metric(self) -> MultiTargetMetric:
         return target_metrics.metric(self.config, self.dataset)
 
     @property
     def scored_by(self) -> Metric:
-        """What is optimised, without a look at the data where the study file names it."""
+        """The metric that is optimised, without loading the data where the study file names it."""
         from workbench import evaluation
 
         name, own = self.config.metric, any(target.metric for target in self.config.targets.values())
@@ -78,14 +78,14 @@ class Task:
 
     @cached_property
     def also(self) -> tuple[Metric, ...]:
-        """What else is shown; of several targets, the score of each."""
+        """The further metrics; with several targets, also the score of each."""
         if self.dataset.targets:
-            return target_metrics.also(self.config, self.dataset, self._several)
-        return tuple(self._checked_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
+            return target_metrics.also(self.config, self.dataset, self._multi_target_metric)
+        return tuple(self._find_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
 
     @cached_property
     def folds(self) -> Folds:
-        """The folds; the same study file and data give the same."""
+        """The folds; the same study file and data give the same folds."""
         from workbench.errors import EvaluationError
         from workbench.evaluation import folds
 
@@ -99,14 +99,14 @@ class Task:
 
     @cached_property
     def facts(self) -> Fingerprint:
-        """What must stay the same as long as the study keeps its name."""
+        """The fingerprint, which must not change while the study keeps its name."""
         from workbench.study.fingerprint import Fingerprint
 
         return Fingerprint.of(self.dataset, self.metric.signature, self.folds.hash)
 
     @cached_property
     def schema(self) -> PredictionSchema:
-        """How the predictions of its trials are laid out."""
+        """The layout of the trials' predictions."""
         from workbench.tracking import PredictionSchema
 
         data, (repeats, rows) = self.dataset, self.folds.oof_rows()
@@ -138,26 +138,26 @@ class Task:
     def transform(self) -> Transform | tuple[Transform, ...]:
         """What the target is trained on; of several, each."""
         if self.dataset.targets:
-            return target_metrics.transforms(self.config, self.dataset, self._several)
+            return target_metrics.transforms(self.config, self.dataset, self._multi_target_metric)
         if self.dataset.task != "regression":
             return "none"
         asked = self.config.data.target_transform
         return target_metrics.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
 
     def check(self) -> None:
-        """Refuse families, metrics and a transform that do not suit the data.
+        """Check that families, metrics and the transform suit the data.
 
         Raises:
-            ConfigError: one does not.
+            ConfigError: one of them does not suit the data.
         """
-        asked: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
+        tasks: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
         for number, family in enumerate(self.config.families):
             entry = models.get_entry(family, self.config.resolve)
-            told = self.dataset.kind, "text" in self.dataset.columns.values()
-            if not entry.suits(*told) or not asked <= set(entry.tasks):
-                able = [n for n, e in models.FAMILIES.items() if e.suits(*told) and e.installed]
+            data_kind = self.dataset.kind, "text" in self.dataset.columns.values()
+            if not entry.suits(*data_kind) or not tasks <= set(entry.tasks):
+                suitable = [n for n, e in models.FAMILIES.items() if e.suits(*data_kind) and e.installed]
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
-                raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(able)}.")
+                raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(suitable)}.")
         _ = self.metric, self.also, self.transform
         self._check_weights()
         self._check_shared()
@@ -168,43 +168,43 @@ class Task:
                 raise ConfigError(f"{self.config.file}: training.pretrained.weights {error}") from error
 
     def _check_weights(self) -> None:
-        """Refuse weights that these targets and classes cannot have."""
+        """Check that these targets and classes can have such weights."""
         from workbench import ensemble
         from workbench.errors import EnsembleError
 
-        data, asked = self.dataset, self.config.ensemble
-        known = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
+        data, blend = self.dataset, self.config.ensemble
+        counts = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
         try:
-            ensemble.check(asked.method, targets=len(data.targets))
-            ensemble.check_weights(asked.weights, asked.method, **known)
+            ensemble.check(blend.method, targets=len(data.targets))
+            ensemble.check_weights(blend.weights, blend.method, **counts)
         except EnsembleError as error:
             raise ConfigError(f"{self.config.file}: ensemble.{error}") from error
 
     def _check_shared(self) -> None:
-        """Refuse columns that cannot go through the same layers."""
+        """Check that shared columns can go through the same layers."""
         columns = self.dataset.columns
         for number, names in enumerate(self.config.training.shared):
             key = f"training.shared[{number}]"
-            strange = next((name for name in names if name not in columns), None)
-            if strange is not None:
-                hint = suggest_word(strange, columns, label="Features")
-                raise self.config.error(key, "must name features", strange, hint)
+            unknown = next((name for name in names if name not in columns), None)
+            if unknown is not None:
+                hint = suggest_word(unknown, columns, label="Features")
+                raise self.config.error(key, "must name features", unknown, hint)
             kinds = {name: columns[name] for name in names}
             if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:
                 what = "must be columns of one kind: images, texts or categories"
                 raise self.config.error(key, what, ", ".join(f"{name} ({kind})" for name, kind in kinds.items()))
 
     def threads(self, workers: int, cores: int) -> int:
-        """Return how many threads a trial should use."""
+        """Return the number of threads of a trial."""
         return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
 
     def specs(self, threads: int) -> dict[str, TrialSpec]:
-        """Return what the trials of each family need to know, the baseline's too."""
+        """Return the specification of each family's trials, the baseline's included."""
         families = dict.fromkeys([models.BASELINE, *self.config.families])
         return {family: self.spec(family, threads) for family in families}
 
     def spec(self, family: str, threads: int) -> TrialSpec:
-        """Return what the trials of a family need to know."""
+        """Return the specification of a family's trials."""
         from workbench.trial import TrialSpec
 
         shared: dict[str, Any] = {"metric": self.metric, "also": self.also, "transform": self.transform}
@@ -212,23 +212,23 @@ class Task:
         shared |= {"deterministic": self.config.deterministic}
         shared |= {"training": callbacks.resolve_paths(self.config.training, self.config.resolve)}
         shared |= {"cache": None if self.cache is None else self.cache.path}
-        source = None if family in models.FAMILIES else self._located(family)
+        source = None if family in models.FAMILIES else self._resolve(family)
         return TrialSpec(family, self.dataset, self.folds, source=source, **shared)
 
     def modules(self) -> list[str]:
-        """Return what a trial's process should have loaded."""
+        """Return the modules that a trial's process should have loaded."""
         families = self.config.families
         entries = [models.get_entry(family, self.config.resolve) for family in families]
         keras = ["workbench.space.keras", *_LATE_KERAS] if any(entry.keras for entry in entries) else []
         skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
-        own = [name for family in families for name in models.module_names(self._located(family))]
-        return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *own]
+        user_code = [name for family in families for name in models.module_names(self._resolve(family))]
+        return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *user_code]
 
-    def _located(self, family: str) -> str:
+    def _resolve(self, family: str) -> str:
         return models.resolve_family(family, self.config.resolve)
 
-    def _checked_metric(self, key: str, name: str) -> Metric:
-        """Return a metric that suits the data."""
+    def _find_metric(self, key: str, name: str) -> Metric:
+        """Return a metric, checked against the data."""
         from workbench import evaluation
         from workbench.errors import EvaluationError
 

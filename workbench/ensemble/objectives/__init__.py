@@ -46,7 +46,7 @@ __all__ = [
 def objective_for(matrix: PredictionMatrix) -> Objective:
     """Return the most reduced objective that the matrix's metric allows."""
     if matrix.multi_target_metric is not None:
-        return _weighted_sum(matrix) or MetricObjective.of(matrix)
+        return _sum_targets(matrix) or MetricObjective.of(matrix)
     name = matrix.metric.name
     if name == "log_loss":
         return LogLoss.of(matrix)
@@ -60,7 +60,7 @@ def objective_for(matrix: PredictionMatrix) -> Objective:
     return MetricObjective.of(matrix)
 
 
-def _weighted_sum(matrix: PredictionMatrix) -> WeightedSum | None:
+def _sum_targets(matrix: PredictionMatrix) -> WeightedSum | None:
     """Return the sum of several targets' losses in the units of their mean score; None where one is not convex."""
     if matrix.multi_target_metric is None:
         return None

@@ -66,7 +66,7 @@ class AbsoluteError:
     def subsample(self) -> None:
         """Return None: it costs little."""
 
-    def rounded(self, weights: Array, rounding: float) -> AbsoluteError:
+    def round_kinks(self, weights: Array, rounding: float) -> AbsoluteError:
         """Return the objective with its kinks rounded off by a share of the error at `weights`."""
         return AbsoluteError(self.residuals, self.share, rounding * self.loss(weights))
 

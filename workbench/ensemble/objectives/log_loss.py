@@ -47,7 +47,7 @@ class LogLoss:
 
     def loss(self, weights: Array) -> float:
         """Return the mean of -log p over the rows."""
-        return -float(self._mean_log(self._mixed(weights)))
+        return -float(self._mean_log(self._mixture(weights)))
 
     def change_from(self, weights: Array) -> Callable[[Array], float]:
         """Return the difference of two losses."""
@@ -56,7 +56,7 @@ class LogLoss:
 
     def losses_if_added(self, counts: Array) -> Array:
         """Score all models at once, a batch of models at a time to bound memory."""
-        total, size = self._mixed(counts), math.log(counts.sum() + 1)
+        total, size = self._mixture(counts), math.log(counts.sum() + 1)
         models = max(1, _BATCH // len(total))
         parts = [
             size - self._mean_log(total + self.true_class[first : first + models])
@@ -77,7 +77,7 @@ class LogLoss:
 
     def gradient(self, weights: Array) -> Array:
         """Return minus the mean of each model's probability over the mixture's."""
-        mixed = self._mixed(weights)
+        mixed = self._mixture(weights)
         pull = -1 / (mixed * len(mixed)) if self.share is None else -self.share / mixed
         if self.true_class.dtype == np.float64:
             gradient: Array = self.true_class @ pull
@@ -89,7 +89,7 @@ class LogLoss:
 
     def hessian(self, weights: Array) -> Array:
         """Return the mean outer product of the gradients of single rows (the empirical Fisher matrix)."""
-        mixed = self._mixed(weights)
+        mixed = self._mixture(weights)
         hessian = np.zeros((self.models, self.models))
         for part in _parts(self.true_class):
             ratios = self.true_class[:, part] / mixed[part]
@@ -108,7 +108,7 @@ class LogLoss:
         """Return the loss: it is the metric."""
         return loss
 
-    def _mixed(self, weights: Array) -> Array:
+    def _mixture(self, weights: Array) -> Array:
         """Return the mixture's probability of the true class, (rows,)."""
         if self._last is None or not np.array_equal(self._last[0], weights):
             self._last = weights.copy(), self._mix(weights)

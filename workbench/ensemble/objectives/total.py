@@ -68,9 +68,11 @@ class WeightedSum:
             [fewer or part for fewer, part in zip(subsamples, self.parts, strict=True)], self.factors, self.most
         )
 
-    def rounded(self, weights: Array, rounding: float) -> WeightedSum:
+    def round_kinks(self, weights: Array, rounding: float) -> WeightedSum:
         """Return the objective with the kinks of absolute errors rounded off."""
-        parts = [part.rounded(weights, rounding) if isinstance(part, AbsoluteError) else part for part in self.parts]
+        parts = [
+            part.round_kinks(weights, rounding) if isinstance(part, AbsoluteError) else part for part in self.parts
+        ]
         return WeightedSum(parts, self.factors, self.most)
 
     def gradient(self, weights: Array) -> Array:

@@ -50,7 +50,7 @@ def compute(data: ReportData) -> Calibration | None:
     oof = data.oof
     if oof is None or data.ensemble is None or data.study.task == "regression":
         return None
-    if data.ensemble.method == "rank" or oof.min() < 0 or oof.max() > 1 + 1e-6:
+    if not data.ensemble.predicts_probabilities or oof.min() < 0 or oof.max() > 1 + 1e-6:
         return None
     if oof.ndim == 1:
         probability, correct = oof, data.y == 1

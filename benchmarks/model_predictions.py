@@ -1,4 +1,4 @@
-"""Banks of real predictions: a hundred models of scikit-learn and XGBoost, out of fold and on rows set apart.
+"""Predictions of real predictions: a hundred models of scikit-learn and XGBoost, out of fold and on rows set apart.
 
 The same hundred configurations are trained on every set, each on some of the rows and columns, so that they are cheap
 and differ. A row set apart is predicted by the models of one fold only: its predictions are made as out-of-fold ones
@@ -29,7 +29,7 @@ _SHARES_OF_COLUMNS = (1.0, 1.0, 0.7, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Bank:
+class ModelPredictions:
     """Predictions of all models for one set."""
 
     name: str
@@ -63,7 +63,7 @@ def exact(predictions: Array) -> Array:
 
 
 def prepare(cache: Path, data: Path | None) -> dict[str, Path]:
-    """Train the banks that `cache` does not have, on two processes, and return their files by the name of the set.
+    """Make the predictions that `cache` does not have, in two processes, and return their files by the set's name.
 
     Args:
         cache: a folder. A file's name ends with a digest of this source, so that changed models are trained anew.
@@ -85,10 +85,10 @@ def prepare(cache: Path, data: Path | None) -> dict[str, Path]:
     return files
 
 
-def read(file: Path) -> Bank:
-    """Read a bank that `prepare` made."""
+def read(file: Path) -> ModelPredictions:
+    """Read predictions that `prepare` made."""
     with np.load(file) as arrays:
-        return Bank(file.stem.rpartition("-")[0], *(arrays[key] for key in ("oof", "y", "held", "y_held")))
+        return ModelPredictions(file.stem.rpartition("-")[0], *(arrays[key] for key in ("oof", "y", "held", "y_held")))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _train(x: Array, y: Array, x_held: Array, y_held: Array, fold: int) -> tuple
     asked = scaler.transform(np.concatenate([x[valid], x_held[fold::FOLDS]]))
     made = []
     with threadpool_limits(1), warnings.catch_warnings():
-        # Nets that stop early, columns that are constant: weak models belong in a bank.
+        # Nets that stop early, columns that are constant: weak models belong to the predictions.
         warnings.simplefilter("ignore")
         for number, (model, most) in enumerate(_models()):
             rng = np.random.default_rng(number)

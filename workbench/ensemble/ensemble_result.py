@@ -13,7 +13,7 @@ from typing import Any, Literal
 from workbench.ensemble.aggregation import Aggregation, WeightedMean
 from workbench.ensemble.cross_fitting import Alternative, Baseline
 from workbench.ensemble.diversity import Diversity
-from workbench.ensemble.methods import aggregation_type
+from workbench.ensemble.methods import METHODS, aggregation_type
 from workbench.ensemble.options import Weighting
 
 DecisionThreshold = float | Mapping[str, float | None] | None
@@ -128,6 +128,16 @@ class EnsembleResult:
         """Complete the requested method."""
         if not self.requested_method:
             object.__setattr__(self, "requested_method", self.method)
+
+    @property
+    def predicts_probabilities(self) -> bool:
+        """Whether the outputs are probabilities where the members' predictions are."""
+        return METHODS[self.method].probabilities
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the method itself corrects probabilities that are too high or too low."""
+        return METHODS[self.method].calibrates
 
     def to_document(self) -> dict[str, Any]:
         """Return the ensemble as JSON holds it; `run_id` comes first and is left out until there is one."""
