@@ -19,7 +19,7 @@ from workbench import evaluation, space, trial
 from workbench.errors import SearchError
 from workbench.search import allocation, pruners, samplers
 from workbench.search.allocation import FamilyProgress
-from workbench.search.bounded_history import BoundedHistorySampler, bound_history
+from workbench.search.bounded_history import BoundedHistorySampler, limit_history
 from workbench.search.events import (
     Event,
     FamilySetAside,
@@ -104,14 +104,14 @@ def test_tpe_sees_the_best_and_the_latest_trials_of_a_long_history(tmp_path: Pat
     for number in range(600):
         value = float((number * 7919) % 600)
         study.add_trial(optuna.trial.create_trial(value=value))
-    seen = bound_history(study).get_trials(deepcopy=False)
+    seen = limit_history(study).get_trials(deepcopy=False)
     assert [t.number for t in seen[-300:]] == list(range(300, 600))
     older = sorted(study.trials[:300], key=lambda t: t.value or 0.0)
     assert {t.number for t in seen[:-300]} == {t.number for t in older[:100]}
     assert [t.number for t in seen] == sorted(t.number for t in seen)
     few = optuna.create_study()
     few.add_trial(optuna.trial.create_trial(value=1.0))
-    assert len(bound_history(few).trials) == 1
+    assert len(limit_history(few).trials) == 1
 
 
 def test_an_exhaustive_sampler_tries_every_value_once_and_is_exhausted(tmp_path: Path) -> None:

@@ -42,13 +42,13 @@ def pool() -> Pool:
 
 
 def test_a_trial_within_its_limits_is_not_ended() -> None:
-    assert Limits(seconds=10, memory=1).exceeded([trial(), trial()], now=9) == {}
-    assert Limits().exceeded([trial(0.5, 0)], now=1e9) == {}
-    assert Limits(seconds=1).exceeded([], now=5) == {}
+    assert Limits(seconds=10, memory=1).find_exceeded([trial(), trial()], now=9) == {}
+    assert Limits().find_exceeded([trial(0.5, 0)], now=1e9) == {}
+    assert Limits(seconds=1).find_exceeded([], now=5) == {}
 
 
 def test_a_trial_over_a_limit_is_returned_with_the_reason() -> None:
-    over = Limits(seconds=10, memory=1).exceeded([trial(0.4, 0), trial(1.5, 8), trial(0.4, 8)], now=11)
+    over = Limits(seconds=10, memory=1).find_exceeded([trial(0.4, 0), trial(1.5, 8), trial(0.4, 8)], now=11)
     assert over == {
         0: "out of time: it took more than search.trial_seconds, 10 s",
         1: "out of memory: 1.50 GB is more than search.trial_memory, 1 GB",
@@ -59,7 +59,7 @@ def test_the_largest_trial_is_ended_when_the_machine_runs_out_of_memory(monkeypa
     total = psutil.virtual_memory()
     nearly_full = total._replace(available=total.total // 100)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: nearly_full)
-    over = Limits().exceeded([trial(0.4), trial(3.0), trial(1.0)], now=0)
+    over = Limits().find_exceeded([trial(0.4), trial(3.0), trial(1.0)], now=0)
     assert list(over) == [1]
     assert over[1].startswith("out of memory: it took 3.00 GB, and the machine had")
 

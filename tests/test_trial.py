@@ -193,14 +193,14 @@ def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family:
 
 def test_only_families_that_learn_without_labels_get_the_features_of_all_rows() -> None:
     spec = spec_of("binary", "dae_mlp")
-    shared = trial.unlabeled_features(spec, 4)
+    shared = trial.collect_unlabeled_features(spec, 4)
     assert shared is not None
     pd.testing.assert_frame_equal(shared.x, pd.concat([spec.dataset.x, spec.dataset.x_test], ignore_index=True))
-    assert trial.unlabeled_features(replace(spec, family="mlp"), 4) is None
-    assert trial.unlabeled_features(spec, 5).seed != shared.seed
+    assert trial.collect_unlabeled_features(replace(spec, family="mlp"), 4) is None
+    assert trial.collect_unlabeled_features(spec, 5).seed != shared.seed
     times = np.arange(ROWS)
     ordered = splitting.make(FoldsConfig(kind="time", folds=3), task="binary", y=spec.dataset.y, ids=times, time=times)
-    assert trial.unlabeled_features(replace(spec, folds=ordered), 4) is None
+    assert trial.collect_unlabeled_features(replace(spec, folds=ordered), 4) is None
 
 
 @pytest.mark.slow

@@ -162,9 +162,8 @@ def families() -> str:
     for name, entry in FAMILIES.items():
         kinds = "all" if entry.kinds == _EVERY_KIND else ", ".join(entry.kinds)
         tasks = "all" if len(entry.tasks) == 3 else ", ".join(entry.tasks)
-        rows.append(
-            (f"`{name}`", entry.description, kinds, tasks, "one model" if entry.joint else "one model a target")
-        )
+        models = "one model" if entry.joint else "one model a target"
+        rows.append((f"`{name}`", entry.description, kinds, tasks, models))
     return _table(("family", "model", "data", "tasks", "several targets"), rows)
 
 

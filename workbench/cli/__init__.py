@@ -3,7 +3,7 @@
 commands        the commands and their options
 progress        the progress of a search: a live display on a terminal, one line per trial elsewhere, a file of events
 console_tables  the leaderboard and the ensemble as tables
-run_summary     the output at the end of a run
+summary_output  the output at the end of a run
 json_output     the output of `--json`
 ui              the command `ui`
 """

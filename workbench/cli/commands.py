@@ -176,7 +176,7 @@ def run(
     if as_json:
         _print_json(asdict(summary))
     else:
-        from workbench.cli.run_summary import print_summary
+        from workbench.cli.summary_output import print_summary
 
         print_summary(_console(), study, summary)
 

@@ -150,7 +150,7 @@ class LiveProgress:
         self._best = _Best(maximize)
         self._ended: deque[tuple[TrialRecord, bool]] = deque(maxlen=10)
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
-        self._running: dict[tuple[str, int], _RunningTrial] = {}
+        self._running: dict[tuple[str, int], _DisplayedTrial] = {}
         self._notes: list[str] = []
         self._forecast = ""
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
@@ -169,7 +169,7 @@ class LiveProgress:
         """Update the display with an event."""
         match event:
             case TrialStarted(family, number, folds):
-                self._running[family, number] = _RunningTrial(folds)
+                self._running[family, number] = _DisplayedTrial(folds)
             case EpochEnded(family, number, _, epoch):
                 self._running[family, number].epoch = epoch
             case FoldEnded(family, number, done, score):
@@ -248,7 +248,7 @@ def show_progress(
         yield listen
 
 
-class _RunningTrial:
+class _DisplayedTrial:
     """A running trial and its progress."""
 
     def __init__(self, folds: int) -> None:
@@ -285,8 +285,8 @@ def _format_trial(trial: TrialRecord) -> str:
     """Return a trial with its state, score and duration in one line."""
     spread = "" if trial.std is None or trial.score is None else f"± {format_number(trial.std)}"
     reason = "" if trial.reason is None else f"  {trial.reason[:100]}"
-    cells = f"{trial.name:<20} {trial.state:<9} {format_number(trial.score):>10} {spread:<12} {format_duration(trial.seconds):>12}"
-    return cells + reason
+    score, duration = format_number(trial.score), format_duration(trial.seconds)
+    return f"{trial.name:<20} {trial.state:<9} {score:>10} {spread:<12} {duration:>12}{reason}"
 
 
 def _format_forecast(forecast: Forecast) -> str:

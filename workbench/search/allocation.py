@@ -63,7 +63,7 @@ def choose(families: Sequence[FamilyProgress], seconds_left: float | None) -> Fa
     def priority(each: FamilyProgress) -> tuple[bool, float]:
         # While a family's first trial is running, the duration of a second one is unknown.
         unknown = seconds_left is not None and each.running > 0 and each.expected_seconds is None
-        return unknown, _received(each, seconds_left) / _promise(each, ranked.index(each) + 1)
+        return unknown, _expect_trials(each, seconds_left) / _promise(each, ranked.index(each) + 1)
 
     return min(in_time, key=priority, default=None)
 
@@ -76,7 +76,7 @@ def _promise(family: FamilyProgress, rank: int) -> float:
     return 1 / rank + 2 * family.weight
 
 
-def _received(family: FamilyProgress, seconds_left: float | None) -> float:
+def _expect_trials(family: FamilyProgress, seconds_left: float | None) -> float:
     """Return what a family has received: its trials, or under a time limit the geometric mean of trials and seconds.
 
     The mean keeps a cheap family from taking all of a budget of trials, and an expensive one all of a budget of

@@ -37,23 +37,23 @@ class BoundedHistorySampler(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return what the inner sampler returns; it needs no values."""
-        return self.sampler.infer_relative_search_space(bound_history(study), trial)
+        return self.sampler.infer_relative_search_space(limit_history(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return what the inner sampler returns."""
-        return self.sampler.sample_relative(bound_history(study, self._objective), trial, search_space)
+        return self.sampler.sample_relative(limit_history(study, self._objective), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return what the inner sampler returns."""
-        bounded = bound_history(study, self._objective)
+        bounded = limit_history(study, self._objective)
         return self.sampler.sample_independent(bounded, trial, param_name, param_distribution)
 
 
-def bound_history(study: Study, objective: SampledObjective | None = None) -> Study:
+def limit_history(study: Study, objective: SampledObjective | None = None) -> Study:
     """Return a view of a study with its best and latest trials, and the objective's values if there is one."""
 
     def select(trials: list[FrozenTrial]) -> list[FrozenTrial]:

@@ -54,7 +54,7 @@ def application(journal: Path) -> WSGIApplication:
 def _restrict(inner: Callable[..., Iterable[bytes]]) -> WSGIApplication:
     """Refuse requests from other hosts, and requests that write."""
 
-    def restricted(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def restrict(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
         if host not in _HOSTS:
             reason = "This page is for this machine only."
@@ -65,7 +65,7 @@ def _restrict(inner: Callable[..., Iterable[bytes]]) -> WSGIApplication:
         start_response("403 Forbidden", [("Content-Type", "application/json")])
         return [json.dumps({"reason": reason}).encode()]
 
-    return restricted
+    return restrict
 
 
 def _main(journal: str, port: str) -> None:

@@ -38,7 +38,7 @@ class Limits:
     home_is_full: Callable[[], bool] = lambda: False
     """Tells whether the home has no room for another trial."""
 
-    def exceeded(self, running: Sequence[_LimitedTrial], now: float) -> dict[int, str]:
+    def find_exceeded(self, running: Sequence[_LimitedTrial], now: float) -> dict[int, str]:
         """Return the trials to end, by index, with the reason: those over a limit, or the largest in an emergency.
 
         Args:

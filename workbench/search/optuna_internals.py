@@ -27,7 +27,7 @@ def storage_id(trial: optuna.Trial | FrozenTrial) -> int:
     return int(trial._trial_id)
 
 
-def stored_trial(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
+def get_stored_trial(study: optuna.Study, trial: optuna.Trial) -> FrozenTrial:
     """Return a trial as the storage has it, without a copy of all trials of its study.
 
     `study.trials` copies every trial, and a study does not make its storage public.

@@ -143,7 +143,7 @@ def wilcoxon(values: IntermediateValues, number: int, step: Step) -> bool:
     return bool(stats.wilcoxon(difference, alternative="greater", method="auto").pvalue < 0.1)
 
 
-def paired(values: IntermediateValues, number: int, step: Step) -> bool:
+def compare_pairs(values: IntermediateValues, number: int, step: Step) -> bool:
     """Stop clearly worse trials after as few epochs and folds as possible.
 
     In the first fold: worse than every complete trial was at the same progress. At the end of a fold: worse than a
@@ -168,7 +168,7 @@ def never(values: IntermediateValues, number: int, step: Step) -> bool:
 
 
 _PRUNERS: dict[str, Pruner] = {
-    "paired": paired,
+    "paired": compare_pairs,
     "median": percentile(0.5),
     "percentile": percentile(0.25),
     "halving": halving,

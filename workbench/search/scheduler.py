@@ -234,7 +234,7 @@ class Search:
 
     def _enforce_limits(self) -> Iterator[Event]:
         """End trials over a limit, put back trials that cannot end in time, and measure the others."""
-        over = self._plan.limits.exceeded(self._running, time.monotonic())
+        over = self._plan.limits.find_exceeded(self._running, time.monotonic())
         for running, reason in [(self._running[index], reason) for index, reason in over.items()]:
             yield from self._end(running, self._fail(running, reason))
         if (left := self._seconds_left()) is not None:

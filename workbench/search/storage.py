@@ -157,7 +157,7 @@ class TrialStorage:
                 count += 1
         return count
 
-    def unfinished(self) -> list[tuple[str, int]]:
+    def list_unfinished(self) -> list[tuple[str, int]]:
         """Return family and number of every trial that has not ended."""
         return [
             (family, frozen.number)
@@ -236,7 +236,7 @@ class ActiveTrial:
         self._sampler = storage.sampler_for(family, trial.number)
         self._values = storage.intermediate_values[family]
         self._distributions = storage.distributions[family]
-        self._reported = set(optuna_internals.stored_trial(study, trial).intermediate_values)
+        self._reported = set(optuna_internals.get_stored_trial(study, trial).intermediate_values)
 
     @property
     def exceeds_restarts(self) -> bool:
@@ -314,7 +314,7 @@ class ActiveTrial:
 
     def requeue(self) -> None:
         """Put the trial back in the queue, unless it has ended; the next run goes on with it."""
-        if not optuna_internals.stored_trial(self._study, self._trial).state.is_finished():
+        if not optuna_internals.get_stored_trial(self._study, self._trial).state.is_finished():
             self._storage.requeue(optuna_internals.storage_id(self._trial))
 
     def _optuna_name(self, hyperparameter: Hyperparameter, distribution: Distribution) -> str:

@@ -101,7 +101,7 @@ def _importances(trials: Sequence[FrozenTrial], sign: int) -> dict[str, float]:
         quantile = min(0.5, max(0.1, _MIN_BEST / len(trials)))
         shares = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
     total = sum(shares.values())
-    varied = {name for trial in study.get_trials(deepcopy=False) for name in _varied_names(trial)}
+    varied = {name for trial in study.get_trials(deepcopy=False) for name in _list_varied_names(trial)}
     # The total is 0 if all trials are equally good.
     return {name: share / total for name, share in shares.items() if name in varied} if total > 0 else {}
 
@@ -116,7 +116,7 @@ def _normalize(trial: FrozenTrial, known: Iterable[str], sign: int) -> FrozenTri
     )
 
 
-def _varied_names(trial: FrozenTrial) -> list[str]:
+def _list_varied_names(trial: FrozenTrial) -> list[str]:
     return [name for name, distribution in trial.distributions.items() if not distribution.single()]
 
 

@@ -54,7 +54,7 @@ def gather_report(task: Task, store: StudyStore, rows: Sequence[TrialRecord]) ->
         architectures=seen.architectures,
         image_inspections=seen.looks,
         recipe=_recipe(store.config),
-        unfinished_trials=len(storage.unfinished()),
+        unfinished_trials=len(storage.list_unfinished()),
         notes=(*blend.notes, *seen.notes),
     )
 

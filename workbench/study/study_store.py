@@ -141,7 +141,7 @@ class StudyStore:
     def _clean_up(self) -> None:
         """Clean up after a kill: close unfinished runs of ensembles, remove the folders of trials that have ended."""
         self.tracker.close_stale_runs()
-        unfinished = {self.home.trial(self.config.name, *trial) for trial in self.storage.unfinished()}
+        unfinished = {self.home.trial(self.config.name, *trial) for trial in self.storage.list_unfinished()}
         for folder in set(self.home.trials(self.config.name).glob("*")) - unfinished:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,13 +13,13 @@ from workbench.trial.fit import (
     KeepModel,
     ReportProgress,
     StoppedFold,
+    collect_unlabeled_features,
     fit_fold,
     fit_folds,
     fit_full,
     predict,
     save_model,
     training_length,
-    unlabeled_features,
 )
 from workbench.trial.result import FoldResult, InterruptedFold, State, TrialResult, join_folds
 from workbench.trial.spec import Transform, Transforms, TrialSpec, build_space, output_transforms, restore_space
@@ -36,6 +36,7 @@ __all__ = [
     "TrialResult",
     "TrialSpec",
     "build_space",
+    "collect_unlabeled_features",
     "fit_fold",
     "fit_folds",
     "fit_full",
@@ -45,5 +46,4 @@ __all__ = [
     "restore_space",
     "save_model",
     "training_length",
-    "unlabeled_features",
 ]

@@ -63,7 +63,7 @@ def fit_folds(
         FamilyError: a model predicted values that are not finite.
         StoppedFold: `report` returned False.
     """
-    shared = unlabeled_features(spec, number)
+    shared = collect_unlabeled_features(spec, number)
     for index, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is not None:
@@ -78,7 +78,7 @@ def fit_folds(
             keep(repeat, fold, model)
 
 
-def unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
+def collect_unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
     """Return the features of all rows, for families that learn from them without labels; None for other families.
 
     The features of validation and test rows are among them. With folds in order of time the result is None, because
@@ -111,10 +111,10 @@ def fit_fold(
         repeat: the repeat of the folds.
         fold: the fold of that repeat.
         progress: receives the losses while the model trains.
-        shared: the result of `unlabeled_features` for this trial, so that its folds share the work on it.
+        shared: the result of `collect_unlabeled_features` for this trial, so that its folds share the work on it.
     """
     train, valid = spec.folds.split(repeat, fold)
-    shared = unlabeled_features(spec, number) if shared is None else shared
+    shared = collect_unlabeled_features(spec, number) if shared is None else shared
     context = _fit_context(
         spec,
         _derive_seed(spec.seed, spec.family, number, repeat, fold),
@@ -142,7 +142,7 @@ def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | 
         _ProgressRecorder(0, 0, 0, None),
         f"{folder_name(spec.family, number)}/all-{seed}",
         length=length,
-        unlabelled=unlabeled_features(replace(spec, seed=seed), number),
+        unlabelled=collect_unlabeled_features(replace(spec, seed=seed), number),
     )
     rows = _select_rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _load_family(spec).fit(hp, spec.problem, rows, None, context)
