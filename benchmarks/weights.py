@@ -24,7 +24,7 @@ from workbench.array import Array
 from workbench.ensemble import assess
 from workbench.ensemble.cross_fitting import Assessment
 from workbench.evaluation import Metric, metric
-from workbench.evaluation.multi_target import TargetMetric, multi_target_metric
+from workbench.evaluation.multi_target import TargetMetric, combine_metrics
 
 _HELD_OUT = 20_000
 _MODELS = 20
@@ -154,7 +154,7 @@ def _target_problem(seed: int, name: str, count: int, rows: int, apart: float) -
     predictions = 1 / (1 + np.exp(-2.5 * seen / (1 + noise**2)))
     scoring = metric(name)
     parts = [TargetMetric(f"t{place}", scoring, place, place, place + 1, 2) for place in range(count)]
-    return BlendProblem(predictions, y, multi_target_metric(parts, y), rows, _TARGET_SECONDS[name])
+    return BlendProblem(predictions, y, combine_metrics(parts, y), rows, _TARGET_SECONDS[name])
 
 
 def _class_problem(seed: int, count: int, rows: int, apart: float) -> BlendProblem:

@@ -1,4 +1,4 @@
-"""Banks of out-of-fold predictions for the tests of `workbench.ensemble`: real models in miniature, and random ones."""
+"""Out-of-fold predictions for the tests of `workbench.ensemble`: small real models, and random ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation import metric
-from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric, multi_target_metric
+from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric, combine_metrics
 
 
 @cache
@@ -88,10 +88,10 @@ def metric_of(
     tasks: dict[int, Any] = {0: "regression", 2: "binary"}
     for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         stop = start + (kind if kind > 2 else 1)
-        asked = metric(name, task=tasks.get(kind, "multiclass"))
-        parts.append(TargetMetric(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
+        scoring = metric(name, task=tasks.get(kind, "multiclass"))
+        parts.append(TargetMetric(f"t{place}", scoring, place, start, stop, kind, weights[place] if weights else 1.0))
         start = stop
-    return multi_target_metric(parts, y)
+    return combine_metrics(parts, y)
 
 
 def _classifiers() -> list[Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from test_servers import gone, listening
-from test_tracking_ui import tell, tracker_of
+from test_tracking_ui import log_trial, tracker_of
 
 from workbench.home import Home
 from workbench.tracking import home_index
@@ -78,7 +78,7 @@ def shelf(home):
     for number in range(10):
         tracker_of(own, f"begun {number}")
     for study in ("first", "second", "third"):
-        tell(own, study)
+        log_trial(own, study)
         time.sleep(0.01)
     return own
 

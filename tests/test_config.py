@@ -311,7 +311,7 @@ def test_there_are_studies_that_ship():
 
 
 def test_the_schema_knows_every_key_and_says_what_it_is_for():
-    schema = config.schema()
+    schema = config.json_schema()
     assert set(schema["properties"]) == set(StudyConfig.model_fields)
     assert json.loads(json.dumps(schema)) == schema
     mappings = [schema, *schema["$defs"].values()]

@@ -182,7 +182,7 @@ def test_of_two_that_make_the_same_the_slower_one_takes_what_is_there(tmp_path):
 
 def test_a_place_that_cannot_be_written_to_is_said_so(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(SourceError, match=r"cache: must take what is made .* --home"):
+    with pytest.raises(SourceError, match=r"cache: must be writable, .* --home"):
         Cache(tmp_path / "cache").entry(1, lambda folder: None)
 
 

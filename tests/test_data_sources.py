@@ -186,7 +186,7 @@ def test_kaggle_needs_the_package_and_a_key_or_an_earlier_download(tmp_path, mon
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(SourceError, match=r"pip install 'workbench\[kaggle\]'"):
+    with pytest.raises(SourceError, match=r"pip install kagglehub"):
         remote.check_kaggle("titanic", find=lambda name: None)
     with pytest.raises(SourceError, match=r"needs a Kaggle key.*KAGGLE_USERNAME and KAGGLE_KEY"):
         remote.check_kaggle("titanic", find=lambda name: name)

@@ -158,7 +158,7 @@ def test_the_reference_of_the_command_line_has_every_verb_and_option():
 
 def test_the_reference_of_the_study_file_has_every_key():
     text = reference.study_file()
-    schema = config.schema()
+    schema = config.json_schema()
     for part in (schema, *schema["$defs"].values()):
         for key in part["properties"]:
             assert re.search(rf"`(?:[\w.]+\.)?{key}`\]", text), key

@@ -149,9 +149,9 @@ def test_time_folds_are_blocks_of_equal_size_after_a_first_one() -> None:
 
 def test_new_rows_are_predicted_by_every_folds_model_but_in_time_by_the_last_alone() -> None:
     time = pd.date_range("2024-01-01", periods=ROWS).to_numpy()
-    assert list(made("regression", kind="time", folds=4, time=time).predicting()) == [(0, 3)]
+    assert list(made("regression", kind="time", folds=4, time=time).prediction_pairs()) == [(0, 3)]
     dealt = made("regression", kind="kfold", folds=3, repeats=2)
-    assert list(dealt.predicting()) == list(dealt.pairs())
+    assert list(dealt.prediction_pairs()) == list(dealt.pairs())
 
 
 def test_time_may_be_text_that_sorts() -> None:
@@ -184,24 +184,24 @@ def test_repeats_deal_anew_and_rows_are_listed_repeat_by_repeat() -> None:
     assert (dealt.assignment[0] != dealt.assignment[1]).any()
     assert (dealt.assignment[1] == made(folds=3, seed=8).assignment[0]).all()
     assert list(dealt.pairs()) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
-    repeats, rows = dealt.rows()
+    repeats, rows = dealt.oof_rows()
     assert rows.tolist() == [*range(ROWS)] * 2
     assert repeats.tolist() == [0] * ROWS + [1] * ROWS
 
 
 def test_the_frame_lists_validated_rows_in_the_order_of_rows() -> None:
     dealt = made(kind="time", time=TIME, folds=3)
-    table = folds.frame(dealt, IDS, "PassengerId")
+    table = folds.to_frame(dealt, IDS, "PassengerId")
     assert list(table) == ["PassengerId", "repeat", "fold"]
-    assert (table["PassengerId"] == IDS[dealt.rows()[1]]).all()
+    assert (table["PassengerId"] == IDS[dealt.oof_rows()[1]]).all()
     assert (table["fold"] == dealt.assignment[0][dealt.validated]).all()
 
 
 def test_folds_are_the_same_every_time_and_on_every_machine() -> None:
     assert made(ids=IDS).hash == made(ids=IDS).hash
     y = np.arange(8) % 2
-    assert folds.fingerprint(task="binary", y=y, ids=np.arange(8), assignment=y[None]) == "de06dfbae1d2a0f4"
-    assert folds.fingerprint(task="regression", y=y, ids=np.arange(8), assignment=y[None]) == "005ab94d5d6b77b8"
+    assert folds.compute_hash(task="binary", y=y, ids=np.arange(8), assignment=y[None]) == "de06dfbae1d2a0f4"
+    assert folds.compute_hash(task="regression", y=y, ids=np.arange(8), assignment=y[None]) == "005ab94d5d6b77b8"
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
@@ -218,20 +218,20 @@ def test_the_hash_does_not_depend_on_storage_or_order_of_rows(task: str) -> None
         (pd.Series(y), pd.Series(IDS).astype("string"), dealt.assignment),
     ]
     for other, ids, assignment in others:
-        assert folds.fingerprint(task=task, y=other, ids=ids, assignment=assignment) == dealt.hash
+        assert folds.compute_hash(task=task, y=other, ids=ids, assignment=assignment) == dealt.hash
 
 
 def test_the_hash_changes_with_any_id_target_or_fold() -> None:
     assignment = made().assignment
-    seen = {folds.fingerprint(task="multiclass", y=CLASSES, ids=IDS, assignment=assignment)}
+    seen = {folds.compute_hash(task="multiclass", y=CLASSES, ids=IDS, assignment=assignment)}
     for row in (0, 31, ROWS - 1):
         y, ids, moved = CLASSES.copy(), IDS.copy(), assignment.copy()
         y[row] += 1
         ids[row] = 999
         moved[0, row] = (moved[0, row] + 1) % 5
-        seen.add(folds.fingerprint(task="multiclass", y=y, ids=IDS, assignment=assignment))
-        seen.add(folds.fingerprint(task="multiclass", y=CLASSES, ids=ids, assignment=assignment))
-        seen.add(folds.fingerprint(task="multiclass", y=CLASSES, ids=IDS, assignment=moved))
+        seen.add(folds.compute_hash(task="multiclass", y=y, ids=IDS, assignment=assignment))
+        seen.add(folds.compute_hash(task="multiclass", y=CLASSES, ids=ids, assignment=assignment))
+        seen.add(folds.compute_hash(task="multiclass", y=CLASSES, ids=IDS, assignment=moved))
     assert len(seen) == 10
     values = VALUES.copy()
     values[3] = np.nextafter(values[3], 9)

@@ -70,11 +70,11 @@ def test_true_predictions_are_better_than_random_ones(name: str, task: str) -> N
     truth = np.eye(4)[y] if task == "multiclass" else y.astype(float)
     metric = evaluation.metric(name)
     best, poor = metric.score(y, truth), metric.score(y, random)
-    assert metric.better(best, poor)
-    assert not metric.better(poor, best)
+    assert metric.is_better(best, poor)
+    assert not metric.is_better(poor, best)
     assert metric.loss_of(best) < metric.loss_of(poor)
-    assert metric.better(poor, math.nan)
-    assert not metric.better(math.nan, poor)
+    assert metric.is_better(poor, math.nan)
+    assert not metric.is_better(math.nan, poor)
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ from workbench import evaluation
 from workbench.config import FoldsConfig
 from workbench.errors import EvaluationError
 from workbench.evaluation import folds
-from workbench.evaluation.multi_target import SingleTargetMetric, TargetMetric, multi_target_metric
+from workbench.evaluation.multi_target import SingleTargetMetric, TargetMetric, combine_metrics
 
 ROWS = 50
 RNG = np.random.default_rng(4)
@@ -33,7 +33,7 @@ def alone(metrics: list[str]) -> list[float]:
 
 
 def test_one_metric_of_all_targets_is_averaged_by_their_weights():
-    metric = multi_target_metric(parts("roc_auc", "roc_auc", weights=(3, 1)), Y[:, :2])
+    metric = combine_metrics(parts("roc_auc", "roc_auc", weights=(3, 1)), Y[:, :2])
     first, second = alone(["roc_auc", "roc_auc"])
     assert metric.name == "roc_auc"
     assert metric.direction == "maximize"
@@ -41,7 +41,7 @@ def test_one_metric_of_all_targets_is_averaged_by_their_weights():
 
 
 def test_different_metrics_are_shares_of_what_the_best_constant_has():
-    metric = multi_target_metric(parts("log_loss", "log_loss", "rmse"), Y)
+    metric = combine_metrics(parts("log_loss", "log_loss", "rmse"), Y)
     assert metric.name == "relative_loss"
     frequencies = [np.bincount(Y[:, place].astype(int)) / ROWS for place in (0, 1)]
     constant = np.column_stack(
@@ -59,12 +59,12 @@ def test_the_scale_of_a_metric_of_values_is_what_its_own_best_constant_has(name,
     found = parts("log_loss")
     found.append(TargetMetric("price", evaluation.metric(name), 1, 1, 2, 0))
     least = np.expm1(np.log1p(y[:, 1]).mean()) if best is None else best(y[:, 1])
-    metric = multi_target_metric(found, y)
+    metric = combine_metrics(found, y)
     assert metric.parts[1].scale == pytest.approx(evaluation.metric(name).score(y[:, 1], np.full(ROWS, least)))
 
 
 def test_metrics_of_which_more_is_better_are_averaged_as_they_are():
-    metric = multi_target_metric(parts("roc_auc", "accuracy", "r2"), Y)
+    metric = combine_metrics(parts("roc_auc", "accuracy", "r2"), Y)
     assert metric.name == "mean_score"
     assert metric.score(Y, PREDICTED) == pytest.approx(np.mean(alone(["roc_auc", "accuracy", "r2"])))
 
@@ -73,7 +73,7 @@ def test_metrics_that_point_different_ways_are_refused():
     with pytest.raises(
         EvaluationError, match=r"must all be minimised or all be maximised.*Choose log_loss beside rmse"
     ):
-        multi_target_metric(parts("roc_auc", "log_loss", "rmse"), Y)
+        combine_metrics(parts("roc_auc", "log_loss", "rmse"), Y)
 
 
 def test_a_target_is_scored_by_itself_under_a_name_that_is_its_own():
@@ -86,7 +86,7 @@ def test_a_target_is_scored_by_itself_under_a_name_that_is_its_own():
 
 def test_weights_of_rows_reach_every_target():
     weight = RNG.uniform(0.5, 2, ROWS)
-    metric = multi_target_metric(parts("log_loss", "log_loss"), Y[:, :2])
+    metric = combine_metrics(parts("log_loss", "log_loss"), Y[:, :2])
     scores = [evaluation.metric("log_loss").score(Y[:, 0].astype(int), PREDICTED[:, 0], weight)]
     scores += [evaluation.metric("log_loss").score(Y[:, 1].astype(int), SHARES, weight)]
     assert metric.score(Y[:, :2], PREDICTED[:, :4], weight) == pytest.approx(np.mean(scores))
@@ -94,12 +94,12 @@ def test_weights_of_rows_reach_every_target():
 
 def test_predictions_of_another_shape_are_refused():
     with pytest.raises(EvaluationError, match=r"must get targets \(rows, targets\)"):
-        multi_target_metric(parts("log_loss", "log_loss"), Y[:, :2]).score(Y[:, 0], PREDICTED[:, 0])
+        combine_metrics(parts("log_loss", "log_loss"), Y[:, :2]).score(Y[:, 0], PREDICTED[:, 0])
 
 
 def test_what_must_stay_the_same_names_targets_metrics_and_weights():
-    metric = multi_target_metric(parts("log_loss", "log_loss", weights=(2, 1)), Y[:, :2])
-    assert metric.facts == "log_loss of sold.log_loss × 2, colour.log_loss × 1"
+    metric = combine_metrics(parts("log_loss", "log_loss", weights=(2, 1)), Y[:, :2])
+    assert metric.signature == "log_loss of sold.log_loss × 2, colour.log_loss × 1"
 
 
 def dealt(y: np.ndarray, count: int, *, stratified: bool) -> np.ndarray:

@@ -258,7 +258,7 @@ def check_reuse(trials: dict[str, FrozenTrial], marks: dict[str, float]) -> None
 
 def check_interrupted(command: Command, status: int, *, twice: bool = False, early: bool = False) -> None:
     """Check the end of a command after Ctrl-C: exit status 130, and one line beside those of its trials."""
-    over = "Look around" in (command.folder / "out.txt").read_text()
+    over = "Next: workbench ui" in (command.folder / "out.txt").read_text()
     if (early or over) and status == -signal.SIGINT:
         # Before the command has started, and after its last output, Python dies from the signal; a shell reports 130
         # for that as well.
@@ -280,7 +280,7 @@ def conditions(command: Command) -> dict[str, tuple[Callable[[], Any], float]]:
     before = ensembles_of(command.folder)
     return {
         "start": (lambda: True, 3.0),
-        "store": (lambda: (home / "mlflow.part").exists() or (home / "mlflow.db").exists(), 1.5),
+        "store": (lambda: (home / ".mlflow.db.part").exists() or (home / "mlflow.db").exists(), 1.5),
         "search": (command.workers, 1.0),
         "record": (lambda: any(len(files) == FOLDS for files in folds_of(command.folder).values()), 0.1),
         "ensemble": (lambda: "Search over" in command.stderr, 0.5),
@@ -440,7 +440,7 @@ def test_the_next_run_repairs_what_a_kill_left_between_two_writes(tmp_path: Path
     # One kill before a finished trial's folder was removed, and one within a line of the journal.
     leftover = tmp_path / "mlruns" / "studies" / "small" / "trials" / "extra_trees-0"
     leftover.mkdir()
-    (leftover / "fold-0-0.123.part").touch()
+    (leftover / ".fold-0-0.npz-0a1b2c3d.part").touch()
     with (tmp_path / "mlruns" / "optuna.journal").open("a") as journal:
         journal.write('{"op_code":4,"worker_id":"')
     last = Command(tmp_path, 3)

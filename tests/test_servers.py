@@ -1,4 +1,4 @@
-"""Servers that end with whoever started them, tried with the standard library's own."""
+"""Local web servers that end with their parent, tested with the HTTP server of the standard library."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from workbench.errors import ConfigError, StudyError
 linux = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at Linux's /proc")
 
 FILES = ("http.server", "--bind", "127.0.0.1")
-# A process that serves, tells its server's port and process, and waits for its end.
+# A process that starts a server, prints the server's port and process id, and waits to be killed.
 PARENT = """
 import time
 from workbench import servers
 words = ["--bind", "127.0.0.1"]
-with servers.reserved(8900) as port, servers.start("Files", "http.server", str(port), *words, port=port) as server:
+with servers.reserve_port(8900) as port, servers.start("Files", "http.server", str(port), *words, port=port) as server:
     server.wait()
     print(port, server.process.pid, flush=True)
     time.sleep(60)
@@ -33,7 +33,7 @@ with servers.reserved(8900) as port, servers.start("Files", "http.server", str(p
 
 @pytest.fixture
 def taken():
-    """A port that somebody else listens on."""
+    """Return a port that another socket listens on."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -60,7 +60,7 @@ def group(leader: int) -> list[int]:
 
 
 def gone(leader: int, port: int, seconds: float = 5.0) -> bool:
-    """Tell whether a server's processes and its port are gone within some seconds."""
+    """Return whether a server's processes and its port are gone within `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not group(leader) and not listening(port):
@@ -115,13 +115,13 @@ def test_a_server_ends_with_a_parent_that_is_killed(sign):
 
 
 @linux
-def test_a_server_that_does_not_listen_to_reason_is_killed(tmp_path, monkeypatch):
+def test_a_server_that_ignores_sigterm_is_killed_with_its_children(tmp_path, monkeypatch):
     # It ignores SIGTERM, and its child would outlive it.
     (tmp_path / "stubborn.py").write_text(
         "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\ntime.sleep(60)\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    monkeypatch.setattr(servers, "_POLITE", 0.5)
+    monkeypatch.setattr(servers, "_STOP_TIMEOUT", 0.5)
     with servers.start("Stubborn", "stubborn", port=1) as server:
         end = time.monotonic() + 10
         while len(group(server.process.pid)) < 2 and time.monotonic() < end:
@@ -139,7 +139,7 @@ def test_a_port_is_given_to_one_server_at_a_time_though_none_listens_yet(taken):
     with servers.reserve_port(taken) as port:
         with servers.reserve_port(port) as other:
             assert port < other < port + 20
-        again = f"from workbench import servers\nwith servers.reserved({port}) as port: print(port)"
+        again = f"from workbench import servers\nwith servers.reserve_port({port}) as port: print(port)"
         ended = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True)
         assert int(ended.stdout) != port
     with servers.reserve_port(port) as once_more:
@@ -154,11 +154,10 @@ def test_at_the_end_of_the_range_any_port_does():
             assert 1024 <= port < 65535
 
 
-def test_an_extra_that_is_missing_is_named():
-    servers.require("json", option="--text", extra="text")
+def test_a_missing_package_is_named_with_the_command_that_installs_it():
+    servers.require("json", option="--text")
     with pytest.raises(ConfigError) as refusal:
-        servers.require("no_such_thing", option="--thing", extra="thing")
+        servers.require("no_such_thing", option="--thing")
     assert str(refusal.value) == (
-        "--thing needs no-such-thing, the extra 'thing' of workbench. It is not installed. "
-        "Install it with: pip install no-such-thing"
+        "--thing needs no-such-thing, which is not installed. Install it with: pip install no-such-thing"
     )

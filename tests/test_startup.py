@@ -108,6 +108,14 @@ def test_help_loads_nothing_heavy(run, arguments):
     assert ended.seconds < SECONDS
 
 
+def test_the_version_is_printed_and_nothing_heavy_is_loaded(run):
+    ended = run("--version")
+    assert (ended.status, ended.out, ended.err) == (0, f"workbench {workbench.__version__}\n", "")
+    assert ended.loaded & {*HEAVY, "numpy", "pydantic"} == set()
+    assert ended.seconds < SECONDS
+    assert "--version" in run("--help").out
+
+
 def test_without_arguments_the_verbs_are_listed(run):
     out = run().out
     for verb in ("init", "run", "leaderboard", "ensemble", "submit", "folds", "ui", "families", "metrics"):

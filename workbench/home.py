@@ -1,4 +1,4 @@
-"""Where everything that must last lies: one folder, its files, and the lock of a study."""
+"""The home: the folder that holds all studies, with the paths of its files and the lock of a study."""
 
 from __future__ import annotations
 
@@ -16,67 +16,67 @@ from workbench.errors import StudyError
 
 GIGABYTE = 1_000_000_000
 
-# A trial's predictions and the books that hold them take some megabytes; with fewer bytes none is begun.
-_LEAST_FREE = 100_000_000
-# With fewer bytes than this a disk is full.
-_FULL = 1_000_000
+# Bytes that must be free before a trial starts: its predictions, the journal and MLflow's rows take some megabytes.
+_FREE_FOR_TRIAL = 100_000_000
+# With fewer free bytes than this a disk counts as full.
+_FREE_ON_FULL_DISK = 1_000_000
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of all studies: MLflow's store, Optuna's journal, and the folds of trials under way."""
+    """The folder of all studies: MLflow's store, Optuna's journal, and the finished folds of running trials."""
 
     path: Path
 
     @property
     def database(self) -> Path:
-        """MLflow's SQLite store."""
+        """MLflow's SQLite database."""
         return self.path / "mlflow.db"
 
     @property
     def artifacts(self) -> Path:
-        """MLflow's artifacts, a folder per experiment."""
+        """The folder of MLflow's artifacts, with one folder per experiment."""
         return self.path / "artifacts"
 
     @property
     def journal(self) -> Path:
-        """Optuna's storage, the truth about trials."""
+        """The file of Optuna's storage, which is authoritative for trials."""
         return self.path / "optuna.journal"
 
-    def facts(self, study: str) -> Path:
-        """The file that says what a study was begun with: data, target, metric, fold hash."""
+    def fingerprint(self, study: str) -> Path:
+        """Return the file that records the data, target, metric and fold hash that a study started with."""
         return self.path / "studies" / study / "study.json"
 
     def folds(self, study: str) -> Path:
-        """The file of a study's folds, written once."""
+        """Return the file of a study's folds, which is written once."""
         return self.path / "studies" / study / "folds.parquet"
 
     def trial(self, study: str, family: str, number: int) -> Path:
-        """The folder of a trial's finished folds, until MLflow has them."""
+        """Return the folder of a trial's finished folds; they stay there until they are in MLflow."""
         return self.trials(study) / folder_name(family, number)
 
     def trials(self, study: str) -> Path:
-        """The folder of the trials under way."""
+        """Return the folder of the running trials."""
         return self.path / "studies" / study / "trials"
 
-    def weights(self, study: str) -> Path:
-        """The folder of the weights of a study's best trials."""
+    def checkpoints(self, study: str) -> Path:
+        """Return the folder of the checkpoints of a study's best trials."""
         return self.path / "studies" / study / "weights"
 
-    def weights_of(self, study: str, family: str, number: int) -> Path:
-        """The folder of a trial's weights: `REPEAT-FOLD` for each fold model."""
-        return self.weights(study) / folder_name(family, number)
+    def trial_checkpoints(self, study: str, family: str, number: int) -> Path:
+        """Return the folder of a trial's checkpoints, with a folder `REPEAT-FOLD` for each fold model."""
+        return self.checkpoints(study) / folder_name(family, number)
 
     @property
     def cache(self) -> Path:
-        """What was made of the data once: decoded images, large arrays."""
+        """The folder of what is derived from the data once: decoded images, large arrays."""
         return self.path / "cache"
 
     def create(self) -> None:
         """Make the folder.
 
         Raises:
-            StudyError: it cannot be made or written to.
+            StudyError: the folder cannot be made or written to.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -85,9 +85,9 @@ class Home:
         if not os.access(self.path, os.W_OK):
             raise StudyError(f"{self.path}: the home cannot be written to. Choose another with --home.")
 
-    def full(self, most: float | None = None) -> bool:
-        """Tell whether there is no room for more: the disk has none, or the home takes `most` gigabytes already."""
-        if shutil.disk_usage(self.path).free < _LEAST_FREE:
+    def is_full(self, most: float | None = None) -> bool:
+        """Return whether another trial has no room: the disk is nearly full, or the home takes `most` gigabytes."""
+        if shutil.disk_usage(self.path).free < _FREE_FOR_TRIAL:
             return True
         return most is not None and self.size() >= most * GIGABYTE
 
@@ -96,32 +96,32 @@ class Home:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     @contextmanager
-    def room(self) -> Iterator[None]:
-        """Say in one line what goes wrong inside because the home cannot be written to any more.
+    def explain_disk_errors(self) -> Iterator[None]:
+        """Turn an exception that the disk causes inside the block into one line that says so.
 
         Raises:
-            StudyError: the disk is full, or has become read-only.
+            StudyError: the disk is full or read-only.
         """
         try:
             yield
         except Exception as error:
-            # Libraries have their own errors for a disk that is full; that it is full is what they have in common.
-            if shutil.disk_usage(self.path).free < _FULL:
-                trouble, remedy = "the disk is full", "Make room"
+            # Libraries raise their own exceptions on a full disk, so the free space is checked instead of the type.
+            if shutil.disk_usage(self.path).free < _FREE_ON_FULL_DISK:
+                cause, remedy = "the disk is full", "Make room"
             elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EDQUOT):
-                trouble, remedy = f"cannot be written to ({error.strerror})", "Mend that"
+                cause, remedy = f"cannot be written to ({error.strerror})", "Mend that"
             else:
                 raise
             raise StudyError(
-                f"{self.path}: {trouble}. {remedy} and give the same command again: what was finished is kept."
+                f"{self.path}: {cause}. {remedy} and give the same command again: what was finished is kept."
             ) from error
 
     @contextmanager
     def lock(self, study: str) -> Iterator[None]:
-        """Hold a study for this process; the system lets go when the process ends, however it ends.
+        """Hold the lock of a study; the operating system releases it when the process ends, even by a kill.
 
         Raises:
-            StudyError: another process holds it.
+            StudyError: another process holds the lock.
         """
         import filelock
 
@@ -137,10 +137,14 @@ class Home:
 
 
 def folder_name(family: str, number: int) -> str:
-    """Return what a trial's folders are called; what no folder's name may hold gives way to a number of its own."""
+    """Return the name of a trial's folders.
+
+    Characters that a folder name must not have are replaced by `_`. A checksum of the family's name is then added, so
+    that two families do not share a folder.
+    """
     plain = re.sub(r"[^\w.-]", "_", family)
-    mark = "" if plain == family else f"-{zlib.crc32(family.encode()):08x}"
-    return f"{plain}{mark}-{number}"
+    checksum = "" if plain == family else f"-{zlib.crc32(family.encode()):08x}"
+    return f"{plain}{checksum}-{number}"
 
 
 def trial_name(family: str, number: int) -> str:
@@ -149,5 +153,5 @@ def trial_name(family: str, number: int) -> str:
 
 
 def find(folder: str | os.PathLike[str] | None = None) -> Home:
-    """Return the home: `folder`, else the environment's WORKBENCH_HOME, else `mlruns` here."""
+    """Return the home: `folder`, else the environment variable WORKBENCH_HOME, else `mlruns` in the current folder."""
     return Home(Path(folder or os.environ.get("WORKBENCH_HOME") or "mlruns").resolve())

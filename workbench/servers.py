@@ -1,4 +1,4 @@
-"""Servers of pages: on this machine only, each a process that ends when this one does, however this one ends."""
+"""Local web servers: they listen on this machine only, and each is a process that ends when its parent ends."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
     import filelock
 
 HOST = "127.0.0.1"
-# Seconds that a server may take to answer for the first time, and to end when it is asked to.
-_PATIENCE = 90.0
-_POLITE = 5.0
-# How many ports are tried before any will do.
-_NEXT = 20
+# Seconds that a server may take to answer its first request, and to end after SIGTERM.
+_START_TIMEOUT = 90.0
+_STOP_TIMEOUT = 5.0
+# Ports that are tried one after the other before any free port is taken.
+_TRIED_PORTS = 20
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that was started."""
+    """A server process that was started."""
 
     name: str
     port: int
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
-    """What it says on stderr."""
+    """The file that receives the server's stderr."""
 
     @property
     def address(self) -> str:
-        """Where its pages are, without a slash at the end."""
+        """The URL of its pages, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def wait(self) -> None:
-        """Wait until it answers.
+        """Wait until the server answers.
 
         Raises:
-            StudyError: it ended, or takes too long.
+            StudyError: the server ended, or does not answer in time.
         """
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < end:
             self.check()
             try:
@@ -62,19 +62,21 @@ class Server:
                     return
             except OSError:
                 time.sleep(0.1)
-        raise StudyError(f"{self.name} must answer at {self.address}. It did not within {_PATIENCE:.0f} s. Try again.")
+        raise StudyError(
+            f"{self.name} must answer at {self.address}. It did not within {_START_TIMEOUT:.0f} s. Try again."
+        )
 
     def check(self) -> None:
-        """See that it runs.
+        """Check that the server still runs.
 
         Raises:
-            StudyError: it does not any more.
+            StudyError: the server has ended.
         """
         status = self.process.poll()
         if status is not None:
             self.errors.seek(0)
-            said = self.errors.read().decode(errors="replace").strip().splitlines()
-            reason = f" ({said[-1]})" if said else ""
+            lines = self.errors.read().decode(errors="replace").strip().splitlines()
+            reason = f" ({lines[-1]})" if lines else ""
             raise StudyError(f"{self.name} ended with exit status {status}{reason}. Try another --port.")
 
 
@@ -82,14 +84,14 @@ class Server:
 def start(
     name: str, module: str, *arguments: str, port: int, environment: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """Run a module as a server while the context lasts; it need not answer yet.
+    """Run a module as a server for as long as the context lasts. The server may not answer yet: see `Server.wait`.
 
     Args:
-        name: what it is called in messages.
-        module: what `python -m` would run.
-        arguments: of its command line.
-        port: where it is told to listen.
-        environment: variables that it has besides this process's.
+        name: the server's name in messages.
+        module: the module, as for `python -m`.
+        arguments: the module's command line.
+        port: the port that the arguments tell it to listen on.
+        environment: environment variables in addition to those of this process.
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -108,12 +110,15 @@ def start(
 
 @contextmanager
 def reserve_port(near: int) -> Iterator[int]:
-    """Hold a port that nobody listens on: `near`, else one of the next, else any.
+    """Reserve a port on which nothing listens: `near`, else one of the next, else any free port.
 
-    Until a server listens on it, seconds go by in which no other `workbench` gets it.
+    A server needs seconds to bind its port; until then the reservation keeps other workbench processes from taking it.
+
+    Raises:
+        StudyError: no port is free.
     """
-    for port in (*range(near, min(near + _NEXT, 65536)), _bound(0)):
-        lock = None if port is None else _held(port)
+    for port in (*range(near, min(near + _TRIED_PORTS, 65536)), _find_free_port(0)):
+        lock = None if port is None else _lock_port(port)
         if port is not None and lock is not None:
             try:
                 yield port
@@ -123,22 +128,19 @@ def reserve_port(near: int) -> Iterator[int]:
     raise StudyError(f"{HOST}: no port is free from {near} on. Choose another with --port.")
 
 
-def require(library: str, *, option: str, extra: str) -> None:
-    """See that a library is installed that only `option` needs.
+def require(library: str, *, option: str) -> None:
+    """Check that the library that an option needs is installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: the library is not installed.
     """
     if importlib.util.find_spec(library) is None:
         package = library.replace("_", "-")
-        raise ConfigError(
-            f"{option} needs {package}, the extra {extra!r} of workbench. It is not installed. "
-            f"Install it with: pip install {package}"
-        )
+        raise ConfigError(f"{option} needs {package}, which is not installed. Install it with: pip install {package}")
 
 
-def _held(port: int) -> filelock.BaseFileLock | None:
-    """Return the lock of a port, to be released by the caller; None where the port cannot be had."""
+def _lock_port(port: int) -> filelock.BaseFileLock | None:
+    """Return the acquired lock of a port, which the caller releases; None if the port is taken."""
     import filelock
 
     lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"workbench-{os.getuid()}-{port}.lock")
@@ -146,14 +148,14 @@ def _held(port: int) -> filelock.BaseFileLock | None:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         return None
-    if _bound(port) is None:
+    if _find_free_port(port) is None:
         lock.release()
         return None
     return lock
 
 
-def _bound(port: int) -> int | None:
-    """Return the port that a server could be bound to now, None where it could not."""
+def _find_free_port(port: int) -> int | None:
+    """Return `port` if a server could bind it now, else None; for 0, any port that is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -168,7 +170,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_POLITE)
+            process.wait(_STOP_TIMEOUT)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdin is not None:
@@ -176,14 +178,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _run(module: str, *arguments: str) -> None:
-    """Run a module in this process as `python -m` does, until the process that started it is gone."""
+    """Run a module in this process as `python -m` does, until the parent process ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _end_with_parent() -> None:
-    """Kill this process and all that it started when the other end of stdin is closed: even SIGKILL does that."""
+    """Kill this process group when the parent's end of the stdin pipe closes, which happens even after SIGKILL."""
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 

@@ -25,7 +25,7 @@ def study_file() -> str:
     """Return the reference of the study file: a section for each mapping, an entry for each key."""
     from workbench import config
 
-    schema = config.schema()
+    schema = config.json_schema()
     definitions = schema["$defs"]
     missing = set(definitions) - set(_SECTIONS.values())
     if missing:

@@ -1,4 +1,4 @@
-"""A study file for someone who has only the data: looked at, inferred, written with a comment for each key."""
+"""The draft of a study file: inferred from the data, and written with a comment for each key."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ import yaml
 
 from workbench import config as configs
 from workbench import ensemble, evaluation, models
-from workbench.autoconfig import infer, profile
-from workbench.autoconfig.infer import InferredConfig
+from workbench.autoconfig.discovery import data_stem, find_files
+from workbench.autoconfig.infer import InferredConfig, infer
 from workbench.autoconfig.profile import DataFiles, DataProfile
+from workbench.autoconfig.profiling import read_profile
 from workbench.config import FoldKind, TaskType
-from workbench.errors import ConfigError, EvaluationError
+from workbench.errors import ConfigError, EvaluationError, WorkbenchError
+from workbench.files import stage_file
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
 from workbench.study.run_budget import MINUTES
 from workbench.study.study_validation import check
 
-# With more rows than this, one fold tells nearly as much as five do, in a fifth of the time.
+# With more rows than this, a single hold-out is nearly as informative as five folds and takes a fifth of the time.
 MANY_ROWS = 200_000
-# From a folder this many steps up, a path says where it comes from better than how to get there.
-_FAR = 3
-_COMMENT_AT = 38
-_LINE = 118
+# A relative path with more `..` than this is written as an absolute path.
+_MAX_PARENTS = 3
+# The column at which comments start, and the longest line.
+_COMMENT_COLUMN = 38
+_LINE_LENGTH = 118
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A study file that was written, and what it says."""
+    """A study file that was written, with its main settings."""
 
     path: Path
-    """The file, as the user named it."""
+    """The path, as the user gave it."""
     target: str | list[str]
-    """What is predicted; a list of several targets."""
+    """The target, or a list of several targets."""
     task: TaskType
-    """What is asked of it."""
+    """The task."""
     metric: str | None
-    """What is optimised; None where each of several targets has a metric of its own."""
+    """The metric to optimise; None if each of several targets has its own metric."""
     notes: tuple[str, ...]
-    """What was inferred and why, a line each."""
+    """Notes on what was inferred and why, one line each."""
 
 
 def draft(
@@ -59,51 +62,52 @@ def draft(
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Draft:
-    """Look at the data, and write a commented study file.
+    """Profile the data and write a commented study file.
 
     Args:
         train: the training data: a table, an .npz, a folder of images, or a source such as sklearn:digits.
-        test: the rows to predict; looked for beside `train` unless given.
-        sample_submission: the competition's example; looked for beside `train` unless given.
-        target: the column to predict, or several; inferred unless given.
-        metric: what the competition judges by; a usual one for the task unless given.
-        out: the file to write; NAME.yaml in the current folder unless given.
-        force: whether a file that is there is written over.
+        test: the test data; looked for beside `train` by default.
+        sample_submission: the competition's sample submission; looked for beside `train` by default.
+        target: the target column or columns; inferred by default.
+        metric: the metric of the competition; a common one for the task by default.
+        out: the file to write; NAME.yaml in the current folder by default.
+        force: whether an existing file is overwritten.
 
     Raises:
-        ConfigError: the file is there already, an option cannot be used, or the target cannot be told.
+        ConfigError: the file exists, an option is not valid, or the target cannot be inferred.
         SourceError: a file or a source cannot be reached.
         DataError: the data cannot be read.
     """
-    sources = profile.find(train, test, sample_submission)
-    path = Path(out) if out is not None else Path(f"{_default_name(sources)}.yaml")
-    _check_free(path, force)
+    files = find_files(train, test, sample_submission)
+    path = Path(out) if out is not None else Path(f"{_default_name(files)}.yaml")
+    _check_path(path, force)
     _check_metric(metric, path)
     targets = [target] if isinstance(target, str) else list(target or ())
-    seen = profile.read(sources, targets)
-    guess = infer.infer(seen, targets, metric)
-    text = "\n".join(_document(path, seen, guess)) + "\n"
+    profile = read_profile(files, targets)
+    inferred = infer(profile, targets, metric)
+    text = "\n".join(_lines(path, profile, inferred)) + "\n"
     _write(path, text)
-    named = guess.targets[0] if len(guess.targets) == 1 else list(guess.targets)
-    return Draft(path, named, guess.task, guess.metric, guess.notes)
+    names = inferred.targets[0] if len(inferred.targets) == 1 else list(inferred.targets)
+    return Draft(path, names, inferred.task, inferred.metric, inferred.notes)
 
 
-def study_name(words: str) -> str:
-    """Return `words` as a valid name of a study."""
-    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
+def study_name(text: str) -> str:
+    """Return `text` as a valid name of a study."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:100] or "study"
 
 
-def _default_name(sources: DataFiles) -> str:
-    """Return the name after the training file, or after its folder where it is just `train`."""
-    if sources.train is None:
-        words = sources.name.partition("/")[0]
-        return study_name(f"{sources.scheme}_{words}" if words.isdigit() else words)
-    stem = profile.stem(sources.train)
-    return study_name(sources.train.parent.name if stem.lower() == "train" else stem)
+def _default_name(files: DataFiles) -> str:
+    """Return the study's name: that of the source or the training file, or of its folder if the file is `train`."""
+    if files.train is None:
+        name = files.name.partition("/")[0]
+        return study_name(f"{files.scheme}_{name}" if name.isdigit() else name)
+    stem = data_stem(files.train)
+    return study_name(files.train.parent.name if stem.lower() == "train" else stem)
 
 
-def _check_free(path: Path, force: bool) -> None:
+def _check_path(path: Path, force: bool) -> None:
+    """Check that the study file may be written."""
     if path.is_dir():
         raise ConfigError(f"{path}: must be a file to write. Received: a folder. Name a file in it with -o.")
     if path.exists() and not force:
@@ -111,6 +115,7 @@ def _check_free(path: Path, force: bool) -> None:
 
 
 def _check_metric(metric: str | None, path: Path) -> None:
+    """Check that the metric exists."""
     try:
         if metric is not None:
             evaluation.check(metric, lambda file: path.parent / file)
@@ -119,216 +124,239 @@ def _check_metric(metric: str | None, path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the file whole or not at all, and only if it passes the checks that every study file must pass."""
-    part = path.with_name(f".{path.name}.part")
+    """Write the file atomically, after it has passed the checks that every study file must pass."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        with stage_file(path) as part:
+            part.write_text(text, encoding="utf-8")
+            check(configs.load(part))
+    except WorkbenchError:
+        raise
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
-    try:
-        check(configs.load(part))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _document(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
+def _lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
     """Yield the lines of the study file."""
     schema = Path(configs.__file__).parent.with_name("study.schema.json")
-    yield f"# yaml-language-server: $schema={_seen_from(path, schema)}"
-    yield f"# Drafted from {seen.sources.label}. Read it, change what is wrong, then: workbench run {path.name}"
+    yield f"# yaml-language-server: $schema={_relative_path(path, schema)}"
+    yield f"# Drafted from {profile.files.label}. Read it, change what is wrong, then: workbench run {path.name}"
     yield ""
-    yield _line("name", study_name(path.stem), "the study's identity: its experiment, and where its trials are kept")
+    yield _set("name", study_name(path.stem), "the identity of the study and the name of its MLflow experiment")
     yield ""
     yield "data:"
-    yield from _data(path, seen, guess)
+    yield from _data_lines(path, profile, inferred)
     yield ""
-    yield _line("task", guess.task, "binary, multiclass or regression; of several targets multilabel or multitarget")
-    if guess.metric is None:
-        yield _hint("metric", "log_loss", "one for every target; unless set, log_loss for classes and rmse for numbers")
-    else:
-        yield _line("metric", guess.metric, f"what is optimised; or {_others(guess)}, file.py:function")
-    yield _line("also", list(guess.also), "shown and logged, not optimised")
-    if len(guess.targets) > 1:
-        yield f"{'# targets:':<{_COMMENT_AT}} # what is particular of one of them: task, metric, weight, loss, …"
-        yield f"#   {guess.targets[0]}: {{weight: 2}}"
-    elif guess.task != "regression":
-        yield _hint("class_weight", "balanced", "weigh classes by the inverse of their frequency")
+    yield from _task_lines(inferred)
     yield ""
     yield "folds:"
-    yield from _folds(seen, guess)
+    yield from _fold_lines(profile, inferred)
     yield ""
-    yield from _families(guess)
+    yield from _family_lines(inferred)
     yield ""
+    yield from _search_lines()
+    yield ""
+    yield _set("seed", configs.StudyConfig.model_fields["seed"].default, "the random seed of samplers and models")
+
+
+def _task_lines(inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines about the task and the metrics."""
+    yield _set(
+        "task", inferred.task, "binary, multiclass or regression; with several targets multilabel or multitarget"
+    )
+    if inferred.metric is None:
+        yield _hint(
+            "metric", "log_loss", "one metric for all targets; default: log_loss for classes and rmse for numbers"
+        )
+    else:
+        yield _set(
+            "metric", inferred.metric, f"the metric to optimise; or {_other_metrics(inferred)}, file.py:function"
+        )
+    yield _set("also", list(inferred.also), "computed and logged, but not optimised")
+    if len(inferred.targets) > 1:
+        yield f"{'# targets:':<{_COMMENT_COLUMN}} # settings of single targets: task, metric, weight, loss, …"
+        yield f"#   {inferred.targets[0]}: {{weight: 2}}"
+    elif inferred.task != "regression":
+        yield _hint("class_weight", "balanced", "weight classes by the inverse of their frequency")
+
+
+def _search_lines() -> Iterator[str]:
+    """Yield the lines of the sections `search` and `ensemble`."""
     yield "search:"
     search, blend = configs.SearchConfig.model_validate({}), configs.EnsembleConfig.model_validate({})
-    yield _line("minutes", int(MINUTES), "what one run may take, submission included; beside it or instead: trials", 1)
-    yield _line("sampler", search.sampler, f"what suggests hyperparameters: {', '.join(sampler_names())}", 1)
-    yield _line("goal", search.goal, "what tpe learns from: score, or ensemble (what a trial would add to it)", 1)
-    yield _line("pruner", search.pruner, f"what ends poor trials: {', '.join(pruner_names())}", 1)
+    yield _set("minutes", int(MINUTES), "time limit of one run, submission included; or set trials, or both", 1)
+    yield _set("sampler", search.sampler, f"the Optuna sampler: {', '.join(sampler_names())}", 1)
+    yield _set("goal", search.goal, "the objective of tpe: score, or ensemble (the gain of the ensemble)", 1)
+    yield _set("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruner_names())}", 1)
     yield ""
     yield "ensemble:"
-    yield _line("method", blend.method, f"how the trials are weighed: {', '.join(ensemble.methods())}", 1)
-    yield _line("members", blend.members, "the most trials that are blended", 1)
-    yield ""
-    yield _line("seed", configs.StudyConfig.model_fields["seed"].default, "of samplers and models")
+    yield _set("method", blend.method, f"the method that finds the weights: {', '.join(ensemble.methods())}", 1)
+    yield _set("members", blend.members, "the most members of the ensemble", 1)
 
 
-def _data(path: Path, seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
-    """Yield the files, and the columns that are not features."""
-    sources = seen.sources
-    source = f"{sources.scheme}:{sources.name}"
-    train = source if sources.scheme or sources.train is None else _seen_from(path, sources.train)
-    yield _line("train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1)
-    if seen.images is not None:
-        yield _line("images", _seen_from(path, seen.images), "the folder of the files that the table names", 1)
-    files = {"labels": (seen.labels, "a row for each id: the target, and group, weight or folds")}
-    files["test"] = (sources.test, "the rows to predict")
-    files["sample_submission"] = (sources.sample, "the submission gets its columns, order and ids")
-    for key, (file, comment) in files.items():
-        # A competition finds its own files again.
-        if file is not None and not (sources.scheme and file in sources.found):
-            named = file.name if sources.scheme and key == "labels" else _seen_from(path, file)
-            yield _line(key, named, comment, 1)
-    yield from _columns(seen, guess)
+def _data_lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines of the section `data`."""
+    files = profile.files
+    source = f"{files.scheme}:{files.name}"
+    train = source if files.scheme or files.train is None else _relative_path(path, files.train)
+    yield _set("train", train, "a table, an .npz, a folder of images, or sklearn:NAME, openml:ID, kaggle:NAME", 1)
+    if profile.images is not None:
+        yield _set(
+            "images", _relative_path(path, profile.images), "the folder of the image files that the table names", 1
+        )
+    further = {
+        "labels": (profile.labels, "one row for each id: the target, and group, weight or folds"),
+        "test": (files.test, "the rows to predict"),
+        "sample_submission": (files.sample, "the submission gets its columns, order and ids"),
+    }
+    for key, (file, comment) in further.items():
+        # The files of a downloaded competition are found again by its name.
+        if file is not None and not (files.scheme and file in files.discovered):
+            value = file.name if files.scheme and key == "labels" else _relative_path(path, file)
+            yield _set(key, value, comment, 1)
+    yield from _column_lines(profile, inferred)
 
 
-def _columns(seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
-    """Yield what the columns are."""
-    if len(guess.targets) == 1:
-        yield _line("target", guess.targets[0], "the column to predict", 1)
+def _column_lines(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines about the roles of the columns."""
+    if len(inferred.targets) == 1:
+        yield _set("target", inferred.targets[0], "the target column", 1)
     else:
-        yield _line("target", list(guess.targets), "the columns to predict", 1)
-    if guess.task == "binary" and guess.classes:
+        yield _set("target", list(inferred.targets), "the target columns", 1)
+    if inferred.task == "binary" and inferred.classes:
         yield _hint(
             "positive",
-            guess.classes[-1],
-            "the class whose probability is predicted; the last in sorted order, unless set",
+            inferred.classes[-1],
+            "the class whose probability is predicted; default: the last in sorted order",
             1,
         )
-    if seen.image_size is not None:
-        yield _line("image_size", list(seen.image_size), "height and width that images are stretched to", 1)
-        yield _hint("corrupt", "skip", "leave out training images that cannot be decoded", 1)
-    if guess.id is not None:
-        yield _line("id", guess.id, "names the rows; never a feature", 1)
-    if seen.steps is not None:
-        yield _line("steps", seen.steps, "orders the steps within one id; all rows of an id are one sequence", 1)
-    if guess.drop:
-        yield _line("drop", list(guess.drop), "left out: the rows to predict lack them, or they only name rows", 1)
-    elif seen.columnar:
-        yield _hint("drop", [], "columns to leave out", 1)
-    if guess.kind == "image" and seen.columnar and not seen.pictured:
-        yield _line("types", {"x": "image"}, "the columns are the pixels of an image", 1)
-    elif seen.columnar:
-        yield _hint("types", {}, "what a column is where the guess is wrong, as in {zip: category}", 1)
-    if guess.group is not None:
-        yield _hint("group", guess.group, "rows of equal values stay in one fold; see folds.kind", 1)
-    yield from _time(guess)
+    if profile.image_size is not None:
+        yield _set("image_size", list(profile.image_size), "height and width to which images are resized", 1)
+        yield _hint("corrupt", "skip", "skip training images that cannot be decoded", 1)
+    if inferred.id is not None:
+        yield _set("id", inferred.id, "identifies the rows; never a feature", 1)
+    if profile.steps is not None:
+        yield _set("steps", profile.steps, "orders the steps within one id; all rows of an id are one sequence", 1)
+    if inferred.drop:
+        yield _set("drop", list(inferred.drop), "excluded: missing in the test rows, or only ids", 1)
+    elif profile.features_in_columns:
+        yield _hint("drop", [], "columns to exclude", 1)
+    if inferred.kind == "image" and profile.features_in_columns and not profile.image_columns:
+        yield _set("types", {"x": "image"}, "the columns are the pixels of an image", 1)
+    elif profile.features_in_columns:
+        yield _hint("types", {}, "corrects the kind of a column, as in {zip: category}", 1)
+    if inferred.group is not None:
+        yield _hint("group", inferred.group, "keeps rows of equal values in one fold; see folds.kind", 1)
+    yield from _time_lines(inferred)
 
 
-def _time(guess: InferredConfig) -> Iterator[str]:
-    """Yield what orders the rows, and what they are shown of their past where later ones are to be predicted."""
-    found = guess.chronology
-    if not found.time:
+def _time_lines(inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines about time: the order of the rows and, if the test rows are later, series, lags and windows."""
+    structure = inferred.time
+    if not structure.columns:
         return
-    time = found.time[0] if len(found.time) == 1 else list(found.time)
-    if not found.later:
+    time = structure.columns[0] if len(structure.columns) == 1 else list(structure.columns)
+    if not structure.test_is_later:
         yield _hint("time", time, "orders the rows; see folds.kind", 1)
         return
-    yield _line("time", time, "orders the rows; see folds.kind", 1)
-    if found.series:
-        yield _line("series", list(found.series), "tells apart rows of one time", 1)
-    if found.lags:
-        yield _line("lags", list(found.lags), "steps back at which a row is shown its inputs", 1)
-        yield _line("windows", list(found.windows), "steps up to a row over which its inputs are averaged", 1)
-        if guess.task == "regression":
-            yield _hint("horizon", found.ahead, "shows rows the target, too, from so many steps back", 1)
+    yield _set("time", time, "orders the rows; see folds.kind", 1)
+    if structure.series:
+        yield _set("series", list(structure.series), "identifies the series; one row per time in each", 1)
+    if structure.lags:
+        yield _set("lags", list(structure.lags), "steps back whose inputs are added to a row", 1)
+        yield _set("windows", list(structure.windows), "steps up to a row over which inputs are averaged", 1)
+        if inferred.task == "regression":
+            yield _hint("horizon", structure.horizon, "also adds the target from this many steps back", 1)
 
 
-def _folds(seen: DataProfile, guess: InferredConfig) -> Iterator[str]:
-    """Yield how the rows are dealt, and what the columns suggest instead."""
-    rows, usual = len(seen.train), configs.FoldsConfig.model_validate({})
-    if guess.chronology.later:
-        yield _line("kind", "time", f"validated on later rows, as the submission is; or {_kinds('time', guess)}", 1)
-        folds = usual.folds if rows <= MANY_ROWS else 2
-        yield _line("folds", min(folds, max(rows - 1, 2)), "models a trial fits; the last predicts new rows", 1)
+def _fold_lines(profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:
+    """Yield the lines of the section `folds`, with alternatives that the columns suggest."""
+    rows, defaults = len(profile.train), configs.FoldsConfig.model_validate({})
+    if inferred.time.test_is_later:
+        yield _set(
+            "kind", "time", f"validates on later rows, like the submission; or {_other_kinds('time', inferred)}", 1
+        )
+        folds = defaults.folds if rows <= MANY_ROWS else 2
+        yield _set("folds", min(folds, max(rows - 1, 2)), "models per trial; the last predicts new rows", 1)
     elif rows > MANY_ROWS:
-        comment = f"one part set apart, for there are {rows:,} rows; or {_kinds('holdout', guess)}"
-        yield _line("kind", "holdout", comment, 1)
-        yield _line("fraction", usual.fraction, "the share of rows set apart", 1)
+        comment = f"a single hold-out, because there are {rows:,} rows; or {_other_kinds('holdout', inferred)}"
+        yield _set("kind", "holdout", comment, 1)
+        yield _set("fraction", defaults.fraction, "the fraction of rows that is held out", 1)
     else:
-        kind = "stratified" if guess.stratified else "kfold"
-        yield _line("kind", kind, f"or {_kinds(kind, guess)}", 1)
-        yield _line("folds", min(usual.folds, max(rows, 2)), "models a trial fits", 1)
-        yield _hint("repeats", 2, "how often the rows are dealt anew (kfold, stratified)", 1)
-    if guess.group is not None:
-        kind = "group_stratified" if guess.stratified else "group"
-        yield _hint("kind", kind, f"instead, with data.group: no {guess.group!r} in two folds", 1)
-    if guess.chronology.time and not guess.chronology.later:
-        yield _hint("kind", "time", f"instead, with data.time: validated on later {guess.chronology.time[0]!r} only", 1)
-    yield _line("seed", usual.seed, "of the deal; not the study's, so that folds stay when that changes", 1)
+        kind = "stratified" if inferred.stratified else "kfold"
+        yield _set("kind", kind, f"or {_other_kinds(kind, inferred)}", 1)
+        yield _set("folds", min(defaults.folds, max(rows, 2)), "models per trial", 1)
+        yield _hint("repeats", 2, "repeats with other random folds (kfold, stratified)", 1)
+    if inferred.group is not None:
+        kind = "group_stratified" if inferred.stratified else "group"
+        yield _hint("kind", kind, f"with data.group: no {inferred.group!r} in two folds", 1)
+    if inferred.time.columns and not inferred.time.test_is_later:
+        yield _hint("kind", "time", f"with data.time: validates on later {inferred.time.columns[0]!r} only", 1)
+    yield _set("seed", defaults.seed, "the random seed of the folds, separate from that of the study", 1)
 
 
-def _families(guess: InferredConfig) -> Iterator[str]:
-    """Yield the families, and below them those that could be there, too."""
-    yield "families:  # in the order of their first turn; a line less is a family less"
-    for name in guess.families:
-        yield f"{f'  - {name}':<{_COMMENT_AT}} # {models.FAMILIES[name].description}"
+def _family_lines(inferred: InferredConfig) -> Iterator[str]:
+    """Yield the families, and as comments those that could be added."""
+    yield "families:  # in the order of their first trials; delete a line to leave a family out"
+    for name in inferred.families:
+        yield f"{f'  - {name}':<{_COMMENT_COLUMN}} # {models.FAMILIES[name].description}"
     for name, entry in models.FAMILIES.items():
         if (
-            name in guess.families
+            name in inferred.families
             or name == models.BASELINE
-            or not entry.suits(guess.kind, guess.texts)
-            or not set(guess.tasks) <= set(entry.tasks)
+            or not entry.suits(inferred.kind, inferred.texts)
+            or not set(inferred.tasks) <= set(entry.tasks)
         ):
             continue
-        remedy = "" if entry.installed else f"; first: pip install 'workbench[{entry.extra}]'"
-        yield f"{f'  # - {name}':<{_COMMENT_AT}} # {entry.description}{remedy}"
+        remedy = "" if entry.installed else f"; first: pip install {entry.library}"
+        yield f"{f'  # - {name}':<{_COMMENT_COLUMN}} # {entry.description}{remedy}"
 
 
-def _others(guess: InferredConfig) -> str:
-    """Return the other metrics for the task."""
-    tasks = set(guess.tasks)
-    return ", ".join(m["name"] for m in evaluation.describe() if tasks <= set(m["tasks"]) and m["name"] != guess.metric)
+def _other_metrics(inferred: InferredConfig) -> str:
+    """Return a list of the other metrics for the task."""
+    tasks = set(inferred.tasks)
+    return ", ".join(
+        m["name"] for m in evaluation.describe() if tasks <= set(m["tasks"]) and m["name"] != inferred.metric
+    )
 
 
-def _kinds(kind: str, guess: InferredConfig) -> str:
-    """Return the other kinds of folds; without classes, nothing is stratified."""
+def _other_kinds(kind: str, inferred: InferredConfig) -> str:
+    """Return a list of the other kinds of folds; stratified kinds only if there are classes."""
     others = [other for other in get_args(FoldKind) if other != kind]
-    return ", ".join(other for other in others if guess.stratified or "stratified" not in other)
+    return ", ".join(other for other in others if inferred.stratified or "stratified" not in other)
 
 
-def _seen_from(study: Path, file: Path) -> str:
+def _relative_path(study: Path, file: Path) -> str:
     """Return the path of `file` relative to the study file's folder, absolute where it is far away."""
     try:
-        near = Path(os.path.relpath(file, study.parent.resolve()))
+        relative = Path(os.path.relpath(file, study.parent.resolve()))
     except ValueError:
-        # On another drive there is no way from here to there.
+        # On Windows there is no relative path to another drive.
         return file.as_posix()
-    return (file if near.parts.count("..") > _FAR else near).as_posix()
+    return (file if relative.parts.count("..") > _MAX_PARENTS else relative).as_posix()
 
 
-def _line(key: str, value: Any, comment: str, depth: int = 0) -> str:
-    return _noted(f"{'  ' * depth}{key}: {_yaml(value)}", comment)
+def _set(key: str, value: Any, comment: str, depth: int = 0) -> str:
+    """Return the line of a key."""
+    return _append_comment(f"{'  ' * depth}{key}: {_to_yaml(value)}", comment)
 
 
 def _hint(key: str, value: Any, comment: str, depth: int = 0) -> str:
-    return _noted(f"{'  ' * depth}# {key}: {_yaml(value)}", comment)
+    """Return the line of a key that is commented out."""
+    return _append_comment(f"{'  ' * depth}# {key}: {_to_yaml(value)}", comment)
 
 
-def _noted(entry: str, comment: str) -> str:
-    """Return an entry with its comment behind it; above it where the line would be long."""
-    line = f"{entry:<{_COMMENT_AT}} # {comment}"
-    if len(entry) <= _COMMENT_AT and len(line) <= _LINE:
+def _append_comment(entry: str, comment: str) -> str:
+    """Return an entry followed by its comment, which is put above it if the line would be too long."""
+    line = f"{entry:<{_COMMENT_COLUMN}} # {comment}"
+    if len(entry) <= _COMMENT_COLUMN and len(line) <= _LINE_LENGTH:
         return line
     indent = " " * (len(entry) - len(entry.lstrip()))
-    comments = textwrap.wrap(comment, _LINE, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+    comments = textwrap.wrap(comment, _LINE_LENGTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
     return "\n".join([*comments, entry])
 
 
-def _yaml(value: Any) -> str:
-    """Return a value in one line of YAML, quoted where it must be."""
+def _to_yaml(value: Any) -> str:
+    """Return a value as one line of YAML, quoted if necessary."""
     options: dict[str, Any] = {"default_flow_style": True, "width": float("inf"), "allow_unicode": True}
     text: str = yaml.safe_dump([value], **options).strip()
     if "\n" in text:

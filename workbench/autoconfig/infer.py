@@ -1,4 +1,4 @@
-"""Evidence -> what a study would say: target, id, task, metric, hints, families, and why."""
+"""Inference of a study's configuration from the profile of its data: target, id, task, metric, families, notes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workbench import evaluation, models
 from workbench.autoconfig import target_columns
 from workbench.autoconfig.profile import DataProfile, looks_like_id
-from workbench.autoconfig.target_columns import InferredTargets, list_answer_columns
+from workbench.autoconfig.target_columns import InferredTargets, list_prediction_columns
 from workbench.autoconfig.time_series import TimeStructure, infer_time
 from workbench.config import SingleTask, TaskType
 from workbench.data.dataset import Kind
@@ -20,9 +20,9 @@ from workbench.errors import ConfigError, DataError, format_list
 if TYPE_CHECKING:
     import pandas as pd
 
-# Forests, boosted trees and linear models on the same topics, bare pixels or steps say much the same; one or two will
-# do to begin with.
-_SPARED = {
+# Families that are left out of the draft, by kind of data, because they are much like others that are in it or cost
+# too much. The study file lists them as comments.
+_LEFT_OUT = {
     "table": ("multi_input", "dae_mlp", "dae_xgboost"),
     "text": (
         "catboost",
@@ -38,11 +38,11 @@ _SPARED = {
     "image": (
         *("linear", "lightgbm", "catboost", "extra_trees", "random_forest"),
         *("inception", "mobilenet", "pretrained", "multi_input"),
-        # KerasTuner's have one size for all images, and are dear.
+        # KerasTuner's hypermodels resize all images to one size and are expensive.
         *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
     ),
     "sequence": ("linear", "extra_trees", "lightgbm", "catboost", "random_forest"),
-    # A family of each sort: those that see a part of the columns only are there to be blended.
+    # One family of each sort; families that use only some of the columns add diversity to the ensemble.
     "mixed": (
         *("catboost", "extra_trees", "random_forest", "mlp", "tabm", "dae_mlp", "dae_xgboost", "tfidf_xgboost"),
         *("conv1d", "conv1d_gru", "gru", "lstm"),
@@ -50,65 +50,66 @@ _SPARED = {
         *("hyper_resnet", "hyper_xception", "hyper_image_augment", "hyper_efficientnet"),
     ),
 }
-# What suits a kind of data best has the first turns, and of these the cheap ones.
+# The families that come first, by kind of data: the most suitable, and among these the cheaper ones.
 _FIRST = {
     "image": ("hog_svm", "hog_trees", "cnn", "resnet", "xception", "mlp"),
     "mixed": ("multi_input", "xgboost", "cnn", "wide_and_deep", "tfidf_linear", "hog_svm"),
     "sequence": ("rocket", "sequence_trees", "conv1d", "sequence_xgboost", "conv1d_gru", "gru", "lstm"),
 }
 _GROUP = re.compile(r"(?i)(^|[_\s.-])(nbr|group|patient|user|customer|client|subject|session|household|account)$")
-# What is shown beside a metric; of other metrics, beside any for the task.
+# Further metrics to report, by the metric that is optimised, or else by the task.
 _ALSO = {"roc_auc": ("log_loss",), "accuracy": ("log_loss",), "log_loss": ("accuracy",), "rmse": ("mae", "r2")}
 _ALSO_FOR = {"binary": ("log_loss",), "multiclass": ("log_loss",), "regression": ("rmse", "r2")}
-# What a target is shows in as many rows.
-_ROWS = 2000
 
 
 @dataclass(frozen=True)
 class InferredConfig:
-    """What a study would say, and why."""
+    """The inferred configuration of a study, with notes on the reasons."""
 
     targets: tuple[str, ...]
-    """The column to predict, or several."""
+    """The target columns."""
     tasks: tuple[SingleTask, ...]
-    """What is asked of each."""
+    """The task of each target."""
     metric: str | None
-    """What is optimised; None where each of several targets has a metric of its own."""
+    """The metric to optimise; None if each of several targets has its own metric."""
     also: tuple[str, ...]
-    """What is shown beside it."""
+    """Further metrics to report."""
     id: str | None
-    """The column that names the rows."""
+    """The id column."""
     drop: tuple[str, ...]
-    """Columns that cannot be features: the rows to predict lack them, or they only name rows."""
+    """Columns that cannot be features: the test rows lack them, or they are ids."""
     classes: tuple[Any, ...] | None
-    """As models number them; None for a regression, or where the target cannot be learnt as it is."""
+    """The labels in the order of the class numbers; None for a regression or a target that cannot be encoded yet."""
     group: str | None
-    """A column that looks as if rows of equal values belong together."""
-    chronology: TimeStructure
-    """What the columns say of time."""
+    """A column that may group the rows, which folds should then keep together."""
+    time: TimeStructure
+    """The time structure of the table."""
     kind: Kind
-    """What a row is: the evidence's kind, text where a column of the table holds texts, mixed beside one of images."""
+    """The kind of a row: `text` for a table with a column of texts, `mixed` for a table with a column of images,
+    else the kind of the profile."""
     texts: bool
     """Whether a column holds texts."""
     families: tuple[str, ...]
-    """What is there for data of this kind."""
+    """The families to search."""
     notes: tuple[str, ...]
-    """What was found and inferred, a line each."""
+    """What was found and inferred, one line each."""
 
     @property
     def task(self) -> TaskType:
-        """What is asked of a row."""
+        """The task of the study."""
         if len(self.tasks) == 1:
             return self.tasks[0]
         return "multilabel" if set(self.tasks) == {"binary"} else "multitarget"
 
     @property
     def stratified(self) -> bool:
-        """Whether there are classes that folds can have alike."""
+        """Whether there are classes by which folds can be stratified."""
         return set(self.tasks) != {"regression"}
 
 
-class _Asked(NamedTuple):
+class _TaskAndMetric(NamedTuple):
+    """The tasks of the targets and the metric, as far as inferred."""
+
     tasks: tuple[SingleTask, ...]
     metric: str | None
     also: tuple[str, ...]
@@ -116,133 +117,143 @@ class _Asked(NamedTuple):
     notes: tuple[str, ...]
 
 
-def infer(evidence: DataProfile, targets: Sequence[str] = (), metric: str | None = None) -> InferredConfig:
-    """Infer what a study of this evidence would say; `targets` and `metric` are the user's word, if any.
+def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None = None) -> InferredConfig:
+    """Infer the configuration of a study.
+
+    Args:
+        profile: the data.
+        targets: the target columns that the user names; inferred if there are none.
+        metric: the metric that the user names; inferred if None.
 
     Raises:
-        ConfigError: the target is no column, or none can be inferred, or the metric does not suit it.
+        ConfigError: a given target is not a column, no target can be inferred, or the metric does not suit the target.
     """
     from workbench.data import pixel_table
 
-    aimed = target_columns.infer_targets(evidence, targets)
-    id_, id_note = _id(evidence, aimed.targets)
-    drop, drop_note = _drop(evidence, {*aimed.targets, id_})
-    asked = _asked(evidence, aimed, metric)
-    apart = {*aimed.targets, id_, *drop}
-    left = [name for name in map(str, evidence.train.columns) if name not in apart and not is_unnamed(name)]
-    flat = evidence.columnar and not evidence.pictured and pixel_table.is_pixel_table(left)
-    beside = [name for name in left if name not in evidence.pictured]
-    texts = not flat and evidence.columnar and _wordy(evidence, beside)
-    kind: Kind = "image" if flat else _kind(evidence, beside, texts=texts)
-    notes = [f"images: the {len(left)} columns are pixels"] if flat else []
-    group, chronology = _group(evidence.train[beside]), TimeStructure()
+    inferred = target_columns.infer_targets(profile, targets)
+    id_, id_note = _infer_id(profile, inferred.targets)
+    drop, drop_note = _infer_drop(profile, {*inferred.targets, id_})
+    scoring = _infer_task_and_metric(profile, inferred, metric)
+    reserved = {*inferred.targets, id_, *drop}
+    features = [name for name in map(str, profile.train.columns) if name not in reserved and not is_unnamed(name)]
+    is_pixels = profile.features_in_columns and not profile.image_columns and pixel_table.is_pixel_table(features)
+    others = [name for name in features if name not in profile.image_columns]
+    texts = not is_pixels and profile.features_in_columns and _has_texts(profile, others)
+    kind: Kind = "image" if is_pixels else _infer_kind(profile, others, texts=texts)
+    notes = [f"images: the {len(features)} columns are pixels"] if is_pixels else []
+    group, time = _infer_group(profile.train[others]), TimeStructure()
     if kind not in ("image", "mixed"):
-        chronology = infer_time(evidence, left)
-    notes += [aimed.note, id_note, drop_note, *asked.notes]
-    notes += [_group_note(evidence, group), chronology.note]
+        time = infer_time(profile, features)
+    notes += [inferred.note, id_note, drop_note, *scoring.notes]
+    notes += [_group_note(profile, group), time.note]
     return InferredConfig(
-        targets=aimed.targets,
-        tasks=asked.tasks,
-        metric=asked.metric,
-        also=asked.also,
+        targets=inferred.targets,
+        tasks=scoring.tasks,
+        metric=scoring.metric,
+        also=scoring.also,
         id=id_,
         drop=drop,
-        classes=asked.classes,
+        classes=scoring.classes,
         group=group,
-        chronology=chronology,
+        time=time,
         kind=kind,
         texts=texts,
-        families=families(kind, asked.tasks, texts=texts),
-        notes=(*evidence.notes, *(note for note in notes if note)),
+        families=choose_families(kind, scoring.tasks, texts=texts),
+        notes=(*profile.notes, *(note for note in notes if note)),
     )
 
 
-def _asked(evidence: DataProfile, aimed: InferredTargets, metric: str | None) -> _Asked:
-    """Return what is asked of the targets, and how it is scored."""
-    if aimed.several:
-        tasks = tuple(target_columns.infer_tasks(evidence, aimed.targets, metric).values())
+def _infer_task_and_metric(profile: DataProfile, inferred: InferredTargets, metric: str | None) -> _TaskAndMetric:
+    """Return the tasks of the targets, and the metric."""
+    if inferred.several:
+        tasks = tuple(target_columns.infer_tasks(profile, inferred.targets, metric).values())
         chosen, note = (metric, "") if metric is not None else target_columns.choose_metric(tasks)
-        what = ", ".join(f"{name} {task}" for name, task in zip(aimed.targets[:6], tasks, strict=False))
+        listed = ", ".join(f"{name} {task}" for name, task in zip(inferred.targets[:6], tasks, strict=False))
         also = _ALSO.get(chosen or "", ()) if set(tasks) == {"binary"} or set(tasks) == {"regression"} else ()
-        return _Asked(tasks, chosen, also, None, (f"tasks: {what}{', …' if len(tasks) > 6 else ''}", note))
-    label = aimed.targets[0]
-    task, task_note = _task(evidence, label, metric)
-    classes, class_note = _classes(evidence, label, task)
-    usual, metric_note = (metric, "") if metric is not None else _metric(evidence, label, task)
-    return _Asked((task,), usual, _ALSO.get(usual, _ALSO_FOR[task]), classes, (task_note, class_note, metric_note))
+        return _TaskAndMetric(tasks, chosen, also, None, (f"tasks: {listed}{', …' if len(tasks) > 6 else ''}", note))
+    target = inferred.targets[0]
+    task, task_note = _infer_task(profile, target, metric)
+    classes, class_note = _encode_classes(profile, target, task)
+    name, metric_note = (metric, "") if metric is not None else _infer_metric(profile, target, task)
+    also, notes = _ALSO.get(name, _ALSO_FOR[task]), (task_note, class_note, metric_note)
+    return _TaskAndMetric((task,), name, also, classes, notes)
 
 
-def families(kind: Kind, tasks: Sequence[SingleTask], *, texts: bool = False) -> tuple[str, ...]:
-    """Return the installed families for data of this kind: the most suitable, then in the order of their table.
+def choose_families(kind: Kind, tasks: Sequence[SingleTask], *, texts: bool = False) -> tuple[str, ...]:
+    """Return the installed families for a kind of data: the most suitable first, the others in the order of `FAMILIES`.
 
     Args:
-        kind: what a row is.
-        tasks: what is asked of it.
+        kind: the kind of a row.
+        tasks: the tasks of the targets.
         texts: whether a column holds texts.
     """
     first = _FIRST.get(kind, ())
     return tuple(
         name
-        for name, entry in sorted(models.FAMILIES.items(), key=lambda each: _place(each[0], first))
+        for name, entry in sorted(models.FAMILIES.items(), key=lambda each: _rank(each[0], first))
         if entry.suits(kind, texts)
         and set(tasks) <= set(entry.tasks)
         and entry.installed
         and name != models.BASELINE
-        and name not in _SPARED.get(kind, ())
+        and name not in _LEFT_OUT.get(kind, ())
     )
 
 
-def _place(name: str, first: tuple[str, ...]) -> int:
+def _rank(name: str, first: tuple[str, ...]) -> int:
     return first.index(name) if name in first else len(first)
 
 
-def _kind(evidence: DataProfile, beside: list[str], *, texts: bool) -> Kind:
-    """Return what a row is; `beside` are the features that are no images."""
-    if evidence.pictured and evidence.columnar:
-        return "mixed" if any(evidence.train[name].nunique(dropna=False) > 1 for name in beside) else "image"
-    if evidence.kind != "table":
-        return evidence.kind
+def _infer_kind(profile: DataProfile, others: list[str], *, texts: bool) -> Kind:
+    """Return the kind of a row; `others` are the features that are not images."""
+    if profile.image_columns and profile.features_in_columns:
+        return "mixed" if any(profile.train[name].nunique(dropna=False) > 1 for name in others) else "image"
+    if profile.kind != "table":
+        return profile.kind
     return "text" if texts else "table"
 
 
-def _wordy(evidence: DataProfile, features: list[str]) -> bool:
-    """Tell whether a column holds texts."""
+def _has_texts(profile: DataProfile, features: list[str]) -> bool:
+    """Return whether a column holds texts."""
     from workbench import data
 
-    words = [name for name in features if evidence.train[name].dtype.kind not in "biufM"]
-    return "text" in data.kinds(evidence.train[words]).values()
+    objects = [name for name in features if profile.train[name].dtype.kind not in "biufM"]
+    return "text" in data.kinds(profile.train[objects]).values()
 
 
-def _id(evidence: DataProfile, targets: Sequence[str]) -> tuple[str | None, str]:
-    """Return the column that names the rows, and how it was found."""
-    train, test, sample = evidence.train, evidence.test, evidence.sample
-    if evidence.id is not None:
-        what = "the names of the images" if evidence.steps is None else "whose rows are one sequence each"
-        return evidence.id, f"id: {evidence.id}, {what}"
-    if not evidence.columnar:
-        there = "id" in train.columns or (test is not None and "id" in test.columns)
-        return ("id", "") if there and "id" not in targets else (None, "")
+def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None, str]:
+    """Return the id column, or None, and a note on how it was found."""
+    train, test, sample = profile.train, profile.test, profile.sample
+    if profile.id is not None:
+        reason = "the names of the images" if profile.steps is None else "whose rows are one sequence each"
+        return profile.id, f"id: {profile.id}, {reason}"
+    if not profile.features_in_columns:
+        exists = "id" in train.columns or (test is not None and "id" in test.columns)
+        return ("id", "") if exists and "id" not in targets else (None, "")
     names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
     if sample is not None:
         first = str(sample.columns[0])
-        if first in train.columns and first not in targets and _names_rows(evidence, first):
+        if first in train.columns and first not in targets and _is_unique_id(profile, first):
             return first, f"id: {first}, the first column of the sample submission"
         for name in names:
-            if _names_rows(evidence, name) and test is not None and _texts(test[name]) == _texts(sample[first]):
+            if (
+                _is_unique_id(profile, name)
+                and test is not None
+                and _unique_texts(test[name]) == _unique_texts(sample[first])
+            ):
                 return name, f"id: {name}, whose values the sample submission has as {first}"
         return None, (
             f"no id: {first}, the first column of the sample submission, does not name each row once here; "
             "predictions follow the order of the rows"
         )
     for name in sorted(names, key=lambda name: name.lower() != "id"):
-        if _names_rows(evidence, name):
+        if _is_unique_id(profile, name):
             return name, f"id: {name}, by its name, and different in every row"
     return None, "no id: rows are numbered in their order"
 
 
-def _names_rows(evidence: DataProfile, name: str) -> bool:
-    """Tell whether a column names each row once, in training and test."""
-    frames = [evidence.train] if evidence.test is None else [evidence.train, evidence.test]
+def _is_unique_id(profile: DataProfile, name: str) -> bool:
+    """Return whether a column identifies each row, in the training and the test rows."""
+    frames = [profile.train] if profile.test is None else [profile.train, profile.test]
     return all(
         name in frame.columns
         and frame[name].is_unique
@@ -252,31 +263,31 @@ def _names_rows(evidence: DataProfile, name: str) -> bool:
     )
 
 
-def _drop(evidence: DataProfile, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
-    """Return the columns that cannot be features, and why."""
-    if evidence.steps is not None:
-        names = [name for name in evidence.drop if name not in set(kept)]
+def _infer_drop(profile: DataProfile, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
+    """Return the columns that cannot be features, and a note on the reason."""
+    if profile.steps is not None:
+        names = [name for name in profile.drop if name not in set(kept)]
         return tuple(names), f"drop: {format_list(names)}, no part of a sequence to predict" if names else ""
-    if not evidence.columnar:
+    if not profile.features_in_columns:
         return (), ""
-    kept, test = set(kept), evidence.test
-    columns = [name for name in map(str, evidence.train.columns) if name not in kept and not is_unnamed(name)]
+    kept, test = set(kept), profile.test
+    columns = [name for name in map(str, profile.train.columns) if name not in kept and not is_unnamed(name)]
     lacking = [] if test is None else [name for name in columns if name not in test.columns]
-    names = [name for name in columns if name not in lacking and looks_like_id(name) and _names_rows(evidence, name)]
+    ids = [name for name in columns if name not in lacking and looks_like_id(name) and _is_unique_id(profile, name)]
     reasons = [f"{format_list(lacking)}, which the rows to predict lack"] if lacking else []
-    reasons += [f"{format_list(names)}, different in every row"] if names else []
-    return (*lacking, *names), f"drop: {'; '.join(reasons)}" if reasons else ""
+    reasons += [f"{format_list(ids)}, different in every row"] if ids else []
+    return (*lacking, *ids), f"drop: {'; '.join(reasons)}" if reasons else ""
 
 
-def _task(evidence: DataProfile, target: str, metric: str | None) -> tuple[SingleTask, str]:
-    """Return the task that target, sample submission and the user's metric show.
+def _infer_task(profile: DataProfile, target: str, metric: str | None) -> tuple[SingleTask, str]:
+    """Return the task that follows from the target, the sample submission and the user's metric, and a note.
 
     Raises:
         ConfigError: the metric is for other tasks.
     """
     from workbench import data
 
-    series = evidence.train[target]
+    series = profile.train[target]
     task = data.infer_task(series)
     tasks = next((each["tasks"] for each in evaluation.describe() if each["name"] == metric), [task])
     if task not in tasks:
@@ -290,8 +301,8 @@ def _task(evidence: DataProfile, target: str, metric: str | None) -> tuple[Singl
     if (
         task == "multiclass"
         and series.dtype.kind in "iuf"
-        and len(list_answer_columns(evidence)) == 1
-        and _fractions(evidence)
+        and len(list_prediction_columns(profile)) == 1
+        and _sample_has_fractions(profile)
     ):
         return "regression", f"task: regression; {target} has few values, but the sample submission shows fractions"
     if task == "regression":
@@ -301,58 +312,58 @@ def _task(evidence: DataProfile, target: str, metric: str | None) -> tuple[Singl
     return task, f"task: {task}; {target} has {len(distinct)} classes: {few}"
 
 
-def _fractions(evidence: DataProfile) -> bool:
-    """Tell whether the sample's predictions are numbers that are not whole."""
-    if evidence.sample is None:
+def _sample_has_fractions(profile: DataProfile) -> bool:
+    """Return whether the sample's predictions include numbers that are not integers."""
+    if profile.sample is None:
         return False
-    values = evidence.sample.iloc[:, 1]
+    values = profile.sample.iloc[:, 1]
     return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
 
 
-def _classes(evidence: DataProfile, target: str, task: SingleTask) -> tuple[tuple[Any, ...] | None, str]:
-    """Return the classes; or what must be mended before the target can be learnt."""
+def _encode_classes(profile: DataProfile, target: str, task: SingleTask) -> tuple[tuple[Any, ...] | None, str]:
+    """Return the classes, or None and a note on what must be corrected before the target can be encoded."""
     from workbench.data.target import encode
 
     try:
-        return encode(evidence.train[target], name=target, task=task).classes, ""
+        return encode(profile.train[target], name=target, task=task).classes, ""
     except DataError as error:
         return None, f"before it can run: {error}"
 
 
-def _metric(evidence: DataProfile, target: str, task: SingleTask) -> tuple[str, str]:
-    """Return a metric for the task, and for what the sample submission shows."""
+def _infer_metric(profile: DataProfile, target: str, task: SingleTask) -> tuple[str, str]:
+    """Return a metric that suits the task and the predictions in the sample submission, and a note."""
     if task == "regression":
         return "rmse", "metric: rmse, the usual one for numbers; the competition's rules may say another"
-    usual = "roc_auc" if task == "binary" else "log_loss"
-    asked = list_answer_columns(evidence)
-    if evidence.sample is None or not asked:
-        return usual, f"metric: {usual}, a usual one for {task}; the competition's rules may say another"
-    name = asked[0]
-    if len(asked) > 1:
-        return usual, f"metric: {usual}; the sample submission shows a probability for each class"
-    if not _shows_labels(evidence.sample[name], evidence.train[target]):
+    default = "roc_auc" if task == "binary" else "log_loss"
+    wanted = list_prediction_columns(profile)
+    if profile.sample is None or not wanted:
+        return default, f"metric: {default}, a usual one for {task}; the competition's rules may say another"
+    name = wanted[0]
+    if len(wanted) > 1:
+        return default, f"metric: {default}; the sample submission shows a probability for each class"
+    if not _shows_labels(profile.sample[name], profile.train[target]):
         if task == "binary":
-            return usual, f"metric: {usual}; the sample submission shows probabilities"
-        values = format_list(evidence.sample[name].unique(), 3)
+            return default, f"metric: {default}; the sample submission shows probabilities"
+        values = format_list(profile.sample[name].unique(), 3)
         return "accuracy", f"metric: accuracy; one column for {task} must hold labels, though the sample has {values}"
     doubt = ""
-    if task == "binary" and evidence.sample[name].nunique() == 1 and evidence.sample[name].dtype.kind in "iu":
-        doubt = f" (all {evidence.sample[name].iloc[0]}: were probabilities meant, set metric: roc_auc)"
+    if task == "binary" and profile.sample[name].nunique() == 1 and profile.sample[name].dtype.kind in "iu":
+        doubt = f" (all {profile.sample[name].iloc[0]}: were probabilities meant, set metric: roc_auc)"
     return "accuracy", f"metric: accuracy; the sample submission shows labels{doubt}"
 
 
 def _shows_labels(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
-    """Tell whether the sample's values are classes; 0.0 and 1.0 for classes 0 and 1 are probabilities."""
-    shown, known = _texts(values), _texts(target)
+    """Return whether the sample's values are classes; 0.0 and 1.0 for the classes 0 and 1 are probabilities."""
+    shown, known = _unique_texts(values), _unique_texts(target)
     return shown <= known and not (values.dtype.kind == "f" and known == {"0", "1"})
 
 
-def _texts(series: pd.Series[Any]) -> set[str]:
+def _unique_texts(series: pd.Series[Any]) -> set[str]:
     return {str(value).removesuffix(".0") for value in series.dropna().unique()}
 
 
-def _group(frame: pd.DataFrame) -> str | None:
-    """Return a column whose name and repeated values say that rows belong together."""
+def _infer_group(frame: pd.DataFrame) -> str | None:
+    """Return a column whose name and repeated values suggest that it groups the rows, or None."""
     rows = len(frame)
     least = min(50, max(5, rows // 10))
     for name in map(str, frame.columns):
@@ -363,13 +374,14 @@ def _group(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def _group_note(evidence: DataProfile, group: str | None) -> str:
+def _group_note(profile: DataProfile, group: str | None) -> str:
+    """Return a note about the group column, or an empty string if there is none."""
     if not group:
         return ""
     advice = "to be judged on values not seen before, set data.group (see the file)"
-    if evidence.test is None or group not in evidence.test:
+    if profile.test is None or group not in profile.test:
         return f"perhaps a group: {group}; {advice}"
-    known = evidence.test[group].isin(evidence.train[group]).mean()
+    known = profile.test[group].isin(profile.train[group]).mean()
     if not known:
         return f"perhaps a group: no {group} to predict was seen in training, so set data.group (see the file)"
     return f"perhaps a group: {group}; {known:.0%} of the rows to predict have a value seen in training; {advice}"

@@ -1,4 +1,4 @@
-"""What there is to draft a study of sequences from: a long table, and the labels within it or beside it."""
+"""Profiles of sequences: a long table, and the labels in it or in a table beside it."""
 
 from __future__ import annotations
 
@@ -15,59 +15,66 @@ from workbench.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-# What the column that orders the steps is called, and tables of labels.
+# Names of the column that orders the steps, and of tables of labels.
 _STEP = re.compile(
     r"(?i)(^|[_\s.-])(t|ts|time|timestamp|steps?|timesteps?|seq|sequence|index|idx|tick|frame|order|position|number|"
     r"date|datetime|minute|second|hour|day|cycle)$|measurement_number|time_?step"
 )
 _LABELS = re.compile(r"(?i)label|^y[_.-]|target")
-# Ids that have fewer rows than this on average are no sequences.
-_LEAST = 2
-# In so many of the sequences at least a column that is not named after it must grow to be that of the steps.
-_SHARE = 0.95
+# The least mean number of rows per id of a long table.
+_MIN_STEPS = 2
+# A column without a telling name orders the steps if it increases in at least this share of the sequences.
+_MIN_INCREASING = 0.95
 
 
-class _Labels(NamedTuple):
-    """A table with a row for each sequence."""
+class _LabelTable(NamedTuple):
+    """A table with one row for each sequence."""
 
     path: Path
     frame: pd.DataFrame
 
 
-def from_table(evidence: DataProfile, table: Path) -> DataProfile:
-    """Return what a long table shows, a row for each sequence; the evidence as it is where the table is not long.
+def from_table(profile: DataProfile, table: Path) -> DataProfile:
+    """Return the profile of a long table, with one row for each sequence, or `profile` if the table is not long.
 
-    It is long where ids repeat that the sample submission, or a table of labels beside it, has once each; where a
-    column orders the rows of an id; and where something is known of each id that could be predicted.
+    A table is long if it has ids that repeat, each of which occurs once in the sample submission or in a table of
+    labels beside it; if a column orders the rows of an id; and if a column that could be the target has one value for
+    each id.
     """
-    for id_ in _ids(evidence, table):
-        steps = _steps(evidence.train, id_)
+    for id_ in _id_candidates(profile, table):
+        steps = _find_step_column(profile.train, id_)
         if steps is None:
             continue
-        once = _once(evidence.train, id_, steps)
-        lacking = [] if evidence.test is None else [name for name in evidence.train if name not in evidence.test]
-        labels = None if set(lacking) & set(once) else next(_labels(evidence, table, id_), None)
-        if labels is not None or (set(lacking) & set(once)) or (evidence.test is None and len(once.columns) > 1):
-            return _long(evidence, id_, steps, once, labels)
-    return evidence
+        constant = _constant_columns(profile.train, id_, steps)
+        lacking = [] if profile.test is None else [name for name in profile.train if name not in profile.test]
+        labels = None if set(lacking) & set(constant) else next(_label_tables(profile, table, id_), None)
+        if labels is not None or (set(lacking) & set(constant)) or (profile.test is None and len(constant.columns) > 1):
+            return _sequence_profile(profile, id_, steps, constant, labels)
+    return profile
 
 
-def _long(evidence: DataProfile, id_: str, steps: str, once: pd.DataFrame, labels: _Labels | None) -> DataProfile:
-    """Return the evidence of sequences."""
-    train, test, name = evidence.train, evidence.test, evidence.sources.label
+def _sequence_profile(
+    profile: DataProfile, id_: str, steps: str, sequences: pd.DataFrame, labels: _LabelTable | None
+) -> DataProfile:
+    """Return the profile of sequences; `sequences` has one row for each."""
+    train, test, name = profile.train, profile.test, profile.files.label
     lacking = [] if test is None else [column for column in train if column not in test]
     rowwise = [column for column in train if looks_like_id(str(column)) and column != id_ and train[column].is_unique]
-    notes = [f"sequences: the {len(train):,} rows of {name} are the steps of {len(once):,} {id_}, ordered by {steps}"]
+    notes = [
+        f"sequences: the {len(train):,} rows of {name} are the steps of {len(sequences):,} {id_}, ordered by {steps}"
+    ]
     if labels is not None:
         notes.append(f"labels: {labels.path.name}, which has a row for each {id_}")
-        once = once.merge(labels.frame, on=id_, suffixes=("", " of labels"))
+        sequences = sequences.merge(labels.frame, on=id_, suffixes=("", " of labels"))
     return replace(
-        evidence,
+        profile,
         kind="sequence",
-        train=once,
-        test=None if test is None else test[[c for c in once if c in test]].drop_duplicates(id_).reset_index(drop=True),
-        columnar=False,
-        notes=(*evidence.notes, *notes),
+        train=sequences,
+        test=None
+        if test is None
+        else test[[c for c in sequences if c in test]].drop_duplicates(id_).reset_index(drop=True),
+        features_in_columns=False,
+        notes=(*profile.notes, *notes),
         id=id_,
         steps=steps,
         labels=None if labels is None else labels.path,
@@ -75,26 +82,26 @@ def _long(evidence: DataProfile, id_: str, steps: str, once: pd.DataFrame, label
     )
 
 
-def _ids(evidence: DataProfile, table: Path) -> Iterator[str]:
-    """Yield the columns whose equal values may be sequences."""
-    train, test, sample = evidence.train, evidence.test, evidence.sample
+def _id_candidates(profile: DataProfile, table: Path) -> Iterator[str]:
+    """Yield the columns that may identify the sequences."""
+    train, test, sample = profile.train, profile.test, profile.sample
     if sample is not None:
         first = str(sample.columns[0])
         candidates: Iterable[str] = [first] if first in train and sample[first].is_unique else []
     else:
-        beside = {column for path in _tables(evidence, table) for column in _columns(path)}
-        candidates = [name for name in map(str, train.columns) if name in beside]
+        neighbours = {column for path in _possible_label_files(profile, table) for column in _read_columns(path)}
+        candidates = [name for name in map(str, train.columns) if name in neighbours]
     for name in candidates:
         frames = [train] if test is None or name not in test else [train, test]
-        if all(frame[name].notna().all() and len(frame) >= _LEAST * frame[name].nunique() for frame in frames):
+        if all(frame[name].notna().all() and len(frame) >= _MIN_STEPS * frame[name].nunique() for frame in frames):
             yield name
 
 
-def _steps(train: pd.DataFrame, id_: str) -> str | None:
-    """Return the column that orders the rows of an id, by its name, else by how it grows."""
+def _find_step_column(train: pd.DataFrame, id_: str) -> str | None:
+    """Return the column that orders the rows of an id, recognised by its name or else by its increasing values."""
     from workbench import data
 
-    named, growing = [], []
+    named, increasing = [], []
     for name in (str(column) for column in train.columns if column != id_):
         kind = data.kinds(train[[name]])[name]
         if kind not in ("number", "date") or train.duplicated([id_, name]).any() or train[name].isna().any():
@@ -102,46 +109,46 @@ def _steps(train: pd.DataFrame, id_: str) -> str | None:
         if _STEP.search(name):
             named.append(name)
         elif kind == "number" and (train[name] % 1 == 0).all() and not looks_like_id(name):
-            grows = train.groupby(id_, sort=False)[name].is_monotonic_increasing
-            growing += [name] if grows.mean() >= _SHARE else []
-    return next(iter([*named, *growing]), None)
+            share = train.groupby(id_, sort=False)[name].is_monotonic_increasing.mean()
+            increasing += [name] if share >= _MIN_INCREASING else []
+    return next(iter([*named, *increasing]), None)
 
 
-def _once(train: pd.DataFrame, id_: str, steps: str) -> pd.DataFrame:
-    """Return the columns that have one value for each id, a row for each id."""
+def _constant_columns(train: pd.DataFrame, id_: str, steps: str) -> pd.DataFrame:
+    """Return the columns that have one value for each id, with one row for each id."""
     counts = train.drop(columns=[steps]).groupby(id_, sort=False).nunique(dropna=False)
     kept = [id_, *(name for name in counts if (counts[name] == 1).all())]
     return train[kept].drop_duplicates(id_).reset_index(drop=True)
 
 
-def _tables(evidence: DataProfile, table: Path) -> Iterator[Path]:
-    """Yield the tables that may hold labels, those that are called so first."""
-    known = {table, evidence.sources.test, evidence.sources.sample}
+def _possible_label_files(profile: DataProfile, table: Path) -> Iterator[Path]:
+    """Yield the tables beside `table` that may hold labels; those whose names say so come first."""
+    known = {table, profile.files.test, profile.files.sample}
     files = [file for file in sorted(table.parent.iterdir()) if file.is_file() and file not in known]
     tables = [
         file for file in files if form(file) is not None and not is_arrays(file) and "test" not in file.name.lower()
     ]
-    wanted = set() if evidence.sample is None else set(map(str, evidence.sample.columns[1:]))
+    wanted = set() if profile.sample is None else set(map(str, profile.sample.columns[1:]))
     for file in sorted(tables, key=lambda file: not _LABELS.search(file.name)):
-        if _LABELS.search(file.name) or wanted & set(_columns(file)):
+        if _LABELS.search(file.name) or wanted & set(_read_columns(file)):
             yield file
 
 
-def _labels(evidence: DataProfile, table: Path, id_: str) -> Iterator[_Labels]:
-    """Yield the tables with one row for each id, and something to predict."""
+def _label_tables(profile: DataProfile, table: Path, id_: str) -> Iterator[_LabelTable]:
+    """Yield the tables with one row for each id and a column that could be the target."""
     from workbench import data
 
-    for file in _tables(evidence, table):
-        columns = _columns(file)
+    for file in _possible_label_files(profile, table):
+        columns = _read_columns(file)
         if id_ not in columns or len(columns) < 2:
             continue
         frame = data.read_table(file, [id_])
-        if frame[id_].is_unique and evidence.train[id_].isin(frame[id_]).all():
-            yield _Labels(file, frame)
+        if frame[id_].is_unique and profile.train[id_].isin(frame[id_]).all():
+            yield _LabelTable(file, frame)
 
 
-def _columns(file: Path) -> tuple[str, ...]:
-    """Return the columns of a table; none where it cannot be read."""
+def _read_columns(file: Path) -> tuple[str, ...]:
+    """Return the columns of a table, or none if it cannot be read."""
     try:
         if form(file) == "text":
             return read_header(file).columns

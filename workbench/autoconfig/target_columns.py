@@ -1,4 +1,4 @@
-"""What a study is about to predict: a column of the training rows, or several, and what is asked of them."""
+"""Inference of the target columns and their tasks."""
 
 from __future__ import annotations
 
@@ -15,140 +15,149 @@ from workbench.errors import ConfigError, did_you_mean, format_list
 if TYPE_CHECKING:
     import pandas as pd
 
-_USUAL_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
-# What a target is shows in as many rows.
-_ROWS = 2000
+_COMMON_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
+# Rows that are examined to find the kind of a column.
+_KIND_ROWS = 2000
 
 
 @dataclass(frozen=True)
 class InferredTargets:
-    """The targets, and how they were found."""
+    """The target columns, and a note on how they were found."""
 
     targets: tuple[str, ...]
     note: str
 
     @property
     def several(self) -> bool:
-        """Whether there is more than one."""
+        """Whether there is more than one target."""
         return len(self.targets) > 1
 
 
-def infer_targets(evidence: DataProfile, given: Sequence[str]) -> InferredTargets:
-    """Return what is to be predicted; `given` are the columns that the user names, if any.
+def infer_targets(profile: DataProfile, given: Sequence[str]) -> InferredTargets:
+    """Return the target columns.
+
+    Args:
+        profile: the data.
+        given: the target columns that the user names; inferred if there are none.
 
     Raises:
-        ConfigError: one of them is no column, or none can be told.
+        ConfigError: a given target is not a column, or the target cannot be inferred.
     """
-    columns = [name for name in map(str, evidence.train.columns) if not is_unnamed(name)]
+    columns = [name for name in map(str, profile.train.columns) if not is_unnamed(name)]
     for name in given:
         if name not in columns:
             hint = f"{did_you_mean(name, columns)} Columns: {format_list(columns)}."
-            where = evidence.sources.label
+            where = profile.files.label
             raise ConfigError(f"--target must be a column of {where}. Received: {name!r}.{hint} Name one of them.")
     if given:
-        found = tuple(dict.fromkeys(given))
-        return InferredTargets(found, f"{'target' if len(found) == 1 else 'targets'}: {', '.join(found)}, as asked")
-    if isinstance(evidence.target, tuple):
+        targets = tuple(dict.fromkeys(given))
+        word = "target" if len(targets) == 1 else "targets"
+        return InferredTargets(targets, f"{word}: {', '.join(targets)}, as asked")
+    if isinstance(profile.target, tuple):
         return InferredTargets(
-            evidence.target, f"targets: {format_list(evidence.target)}, as {evidence.sources.label} has them"
+            profile.target, f"targets: {format_list(profile.target)}, as {profile.files.label} has them"
         )
-    several = _several(evidence, columns)
+    several = _infer_several(profile, columns)
     if several:
         return InferredTargets(
             several, f"targets: {format_list(several)}, which the sample submission has and the rows to predict lack"
         )
-    return _one(evidence, columns)
+    return _infer_one(profile, columns)
 
 
-def infer_tasks(evidence: DataProfile, targets: Sequence[str], metric: str | None) -> dict[str, SingleTask]:
-    """Return what is asked of each of several targets.
+def infer_tasks(profile: DataProfile, targets: Sequence[str], metric: str | None) -> dict[str, SingleTask]:
+    """Return the task of each of several targets.
 
     Raises:
-        ConfigError: the user's metric does not suit one of them.
+        ConfigError: the user's metric does not suit one of the targets.
     """
     from workbench import data
 
-    found = {name: data.infer_task(evidence.train[name].dropna()) for name in targets}
-    suited = next((each["tasks"] for each in evaluation.describe() if each["name"] == metric), None)
-    for name, task in found.items():
-        if suited is not None and task not in suited:
-            if "regression" in suited and evidence.train[name].dtype.kind in "iuf":
-                found[name] = "regression"
+    tasks = {name: data.infer_task(profile.train[name].dropna()) for name in targets}
+    suitable = next((each["tasks"] for each in evaluation.describe() if each["name"] == metric), None)
+    for name, task in tasks.items():
+        if suitable is not None and task not in suitable:
+            if "regression" in suitable and profile.train[name].dtype.kind in "iuf":
+                tasks[name] = "regression"
                 continue
             raise ConfigError(
                 f"--metric must suit every target. Received: {metric!r}, but {name} is {task}. "
                 "Leave it out, and set targets.NAME.metric in the file."
             )
-    return found
+    return tasks
 
 
 def choose_metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
-    """Return a metric for several targets, where one suits all of them, and why."""
+    """Return a metric for several targets, or None if no metric suits all of them, and the reason."""
     kinds = set(tasks)
-    rules = "the competition's rules may say another"
+    caveat = "the competition's rules may say another"
     if kinds == {"regression"}:
-        return "rmse", f"metric: the mean of the targets' rmse; {rules}"
+        return "rmse", f"metric: the mean of the targets' rmse; {caveat}"
     if "regression" in kinds:
         return None, "metric: log_loss of classes and rmse of numbers, each as a share of a constant's"
-    usual = "roc_auc" if kinds == {"binary"} else "log_loss"
-    return usual, f"metric: the mean of the targets' {usual}; {rules}"
+    metric = "roc_auc" if kinds == {"binary"} else "log_loss"
+    return metric, f"metric: the mean of the targets' {metric}; {caveat}"
 
 
-def list_answer_columns(evidence: DataProfile) -> list[str]:
-    """Return the columns of the sample submission that a prediction fills."""
-    return [] if evidence.sample is None else [str(name) for name in evidence.sample.columns[1:]]
+def list_prediction_columns(profile: DataProfile) -> list[str]:
+    """Return the columns of the sample submission that hold predictions."""
+    return [] if profile.sample is None else [str(name) for name in profile.sample.columns[1:]]
 
 
-def _several(evidence: DataProfile, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that the sample submission asks for, where these are two or more of the training rows."""
-    if evidence.target is not None or evidence.test is None:
+def _infer_several(profile: DataProfile, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the sample's prediction columns if they are two or more columns that only the training rows have."""
+    if profile.target is not None or profile.test is None:
         return ()
-    asked = list_answer_columns(evidence)
-    lacking = {name for name in columns if name not in evidence.test.columns}
-    told = len(asked) > 1 and all(name in lacking and _learnable(evidence.train[name]) for name in asked)
-    return tuple(asked) if told else ()
+    wanted = list_prediction_columns(profile)
+    lacking = {name for name in columns if name not in profile.test.columns}
+    valid = len(wanted) > 1 and all(name in lacking and _is_learnable(profile.train[name]) for name in wanted)
+    return tuple(wanted) if valid else ()
 
 
-def _one(evidence: DataProfile, columns: Sequence[str]) -> InferredTargets:
-    """Return the one target that the files tell of."""
-    train, where = evidence.train, evidence.sources.label
-    if isinstance(evidence.target, str):
-        return InferredTargets((evidence.target,), f"target: {evidence.target}, as {where} has it")
-    lacking = [] if evidence.test is None else [name for name in columns if name not in evidence.test.columns]
+def _infer_one(profile: DataProfile, columns: Sequence[str]) -> InferredTargets:
+    """Return the single target, as the source, the test rows, the sample submission or the names of columns show it.
+
+    Raises:
+        ConfigError: the target cannot be inferred.
+    """
+    train, where = profile.train, profile.files.label
+    if isinstance(profile.target, str):
+        return InferredTargets((profile.target,), f"target: {profile.target}, as {where} has it")
+    lacking = [] if profile.test is None else [name for name in columns if name not in profile.test.columns]
     if len(lacking) == 1 and not looks_like_id(lacking[0]):
         return InferredTargets((lacking[0],), f"target: {lacking[0]}, the only column that the rows to predict lack")
     candidates = [name for name in lacking if not looks_like_id(name)] or list(columns)
     among = " among the columns that the rows to predict lack" if lacking else ""
-    asked = list_answer_columns(evidence)
+    wanted = list_prediction_columns(profile)
     for name in candidates:
-        if asked and _named_by(asked, name, train[name]):
+        if wanted and _matches_sample(wanted, name, train[name]):
             return InferredTargets((name,), f"target: {name}, which the sample submission names")
-    usual = {name.lower(): name for name in candidates}
-    for word in _USUAL_TARGETS:
-        if word in usual and _learnable(train[usual[word]]):
+    by_lower = {name.lower(): name for name in candidates}
+    for word in _COMMON_TARGETS:
+        if word in by_lower and _is_learnable(train[by_lower[word]]):
             return InferredTargets(
-                (usual[word],), f"target: {usual[word]}, by its name{among}; name another with --target"
+                (by_lower[word],), f"target: {by_lower[word]}, by its name{among}; name another with --target"
             )
     last = candidates[-1] if candidates else ""
-    if last and not looks_like_id(last) and _learnable(train[last]):
+    if last and not looks_like_id(last) and _is_learnable(train[last]):
         return InferredTargets((last,), f"target: {last}, the last column{among}; name another with --target")
     raise ConfigError(
         f"{where}: the column to predict cannot be told. Columns: {format_list(columns)}. Name it with --target COLUMN."
     )
 
 
-def _named_by(asked: list[str], name: str, series: pd.Series[Any]) -> bool:
-    """Tell whether the sample's columns are this one, or its classes: TARGET_CLASS or CLASS."""
-    if name in asked or all(each.startswith(f"{name}_") for each in asked):
+def _matches_sample(wanted: list[str], name: str, series: pd.Series[Any]) -> bool:
+    """Return whether the sample's prediction columns are this column or its classes, TARGET_CLASS or CLASS."""
+    if name in wanted or all(each.startswith(f"{name}_") for each in wanted):
         return True
-    return len(asked) > 1 and set(asked) <= set(map(str, series.dropna().unique()))
+    return len(wanted) > 1 and set(wanted) <= set(map(str, series.dropna().unique()))
 
 
-def _learnable(series: pd.Series[Any]) -> bool:
-    """Tell whether values could be classes that repeat, or amounts."""
+def _is_learnable(series: pd.Series[Any]) -> bool:
+    """Return whether values could be a target: classes that repeat, or numbers."""
     from workbench import data
 
     distinct = series.nunique()
-    kind = data.kinds(series.head(_ROWS).to_frame())[str(series.name)]
-    words = kind in ("category", "text") and distinct > max(20, len(series) / 2)
-    return distinct > 1 and kind != "date" and not words
+    kind = data.kinds(series.head(_KIND_ROWS).to_frame())[str(series.name)]
+    unique_texts = kind in ("category", "text") and distinct > max(20, len(series) / 2)
+    return distinct > 1 and kind != "date" and not unique_texts

@@ -1,8 +1,11 @@
-"""One verb, one command.
+"""The command line: one command for each verb.
 
-commands  the verbs and their options
-progress  a search as it happens: live on a terminal, a line a trial elsewhere
-tables    leaderboard and ensemble as a person reads them
+commands        the commands and their options
+progress        the progress of a search: a live display on a terminal, one line per trial elsewhere, a file of events
+console_tables  the leaderboard and the ensemble as tables
+run_summary     the output at the end of a run
+json_output     the output of `--json`
+ui              the command `ui`
 """
 
 from __future__ import annotations

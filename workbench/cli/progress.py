@@ -1,13 +1,15 @@
-"""A search as it happens: live on a terminal, a line a trial elsewhere, JSON lines for programs."""
+"""The progress of a search: a live display on a terminal, one line per trial elsewhere, JSON lines for programs."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.json_output import text
+from workbench.cli.json_output import to_json
 from workbench.errors import StudyError
 from workbench.home import trial_name
 from workbench.report.formatting import format_duration, format_number
@@ -32,7 +34,11 @@ from workbench.search.events import (
 )
 from workbench.search.storage import TrialRecord
 
-_ENDS = {
+if TYPE_CHECKING:
+    from workbench.study import Study
+
+# The reasons for the end of a search, as they are printed.
+_END_REASONS = {
     "trials": "the trials are done",
     "minutes": "the time is up",
     "families": "no family is left",
@@ -42,64 +48,65 @@ _ENDS = {
 
 
 class ProgressView(Protocol):
-    """Draws events; a context."""
+    """Something that displays or records events; a context manager."""
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start the display."""
 
     def __exit__(self, *error: object) -> None:
-        """Leave the screen tidy."""
+        """Stop the display and leave the screen in order."""
 
     def __call__(self, event: Event) -> None:
-        """Draw an event."""
+        """Display an event."""
 
 
 class LineProgress:
-    """A line for each trial that ended."""
+    """One line for each trial that has ended."""
 
     def __init__(self, console: Console, *, maximize: bool) -> None:
-        """Write to `console`."""
+        """Write to `console`; `maximize` is the direction of the metric."""
         self._console = console
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._best = _Best(maximize)
-        self._foretold = False
+        self._has_forecast = False
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start the display."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave things as they are."""
+        """Do nothing: lines that were written stay."""
 
     def __call__(self, event: Event) -> None:
-        """Write a line for what ended."""
+        """Write a line for an event."""
         match event:
-            case TrialEnded(row):
-                new = self._best.take(row)
-                where = f"{time.monotonic() - self._began:7.1f} s  "
-                self._console.print(where + _line(row) + ("  ← best" if new else ""), highlight=False, soft_wrap=True)
-            case Forecast() if not self._foretold:
-                self._foretold = True
-                self._console.print(f"Forecast: {_forecast(event)}.", highlight=False, soft_wrap=True)
+            case TrialEnded(trial):
+                mark = "  ← best" if self._best.update(trial) else ""
+                elapsed = f"{time.monotonic() - self._started:7.1f} s  "
+                self._console.print(elapsed + _format_trial(trial) + mark, highlight=False, soft_wrap=True)
+            case Forecast() if not self._has_forecast:
+                self._has_forecast = True
+                self._console.print(f"Forecast: {_format_forecast(event)}.", highlight=False, soft_wrap=True)
             case FamilySetAside(family, reason):
                 self._console.print(f"{family} is set aside: {reason}", highlight=False, soft_wrap=True)
             case TrialPutBack():
-                self._console.print(_put_back(event), highlight=False, soft_wrap=True)
-            case Stopped(why, interrupted):
-                self._console.print(_stopped(why, interrupted), highlight=False, soft_wrap=True)
+                self._console.print(_format_put_back(event), highlight=False, soft_wrap=True)
+            case Stopped(reason, interrupted):
+                self._console.print(_format_end(reason, interrupted), highlight=False, soft_wrap=True)
 
 
 class EventLog:
-    """Adds each event to a file as one line of JSON, at once.
+    """A file to which each event is appended at once, as one line of JSON.
 
-    A line has `event`, the event's name as in `trial_ended`; `time`, in seconds since 1970; and what the event holds.
+    A line has the keys `event`, the event's name such as `trial_ended`; `time`, in seconds since 1970; and the fields
+    of the event.
     """
 
     def __init__(self, file: Path) -> None:
-        """Open the file, to add to what it holds.
+        """Open the file for appending.
 
         Raises:
-            StudyError: it cannot be written.
+            StudyError: the file cannot be written.
         """
         try:
             self._stream = file.open("a", encoding="utf-8")
@@ -109,7 +116,7 @@ class EventLog:
             ) from error
 
     def __enter__(self) -> Self:
-        """Begin to write."""
+        """Return the log, whose file is open already."""
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -117,102 +124,139 @@ class EventLog:
         self._stream.close()
 
     def __call__(self, event: Event) -> None:
-        """Write an event."""
+        """Append an event."""
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-        self._stream.write(text({"event": name, "time": time.time(), **asdict(event)}) + "\n")
+        self._stream.write(to_json({"event": name, "time": time.time(), **asdict(event)}) + "\n")
         self._stream.flush()
 
 
 class LiveProgress:
-    """What each worker does, the best so far, the last trials that ended; drawn over in place."""
+    """A live display of the running trials, the best trial, and the last trials that have ended."""
 
     def __init__(
         self, console: Console, *, title: str, maximize: bool, trials: int | None, minutes: float | None
     ) -> None:
-        """Draw on `console`; `trials` and `minutes` are the budget."""
+        """Display on `console`.
+
+        Args:
+            console: the terminal.
+            title: the first words of the display.
+            maximize: the direction of the metric.
+            trials: the budget of trials, if any.
+            minutes: the budget of time, if any.
+        """
         self._title, self._trials, self._minutes = title, trials, minutes
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._best = _Best(maximize)
-        self._rows: deque[tuple[TrialRecord, bool]] = deque(maxlen=10)
+        self._ended: deque[tuple[TrialRecord, bool]] = deque(maxlen=10)
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
-        self._running: dict[tuple[str, int], _Task] = {}
+        self._running: dict[tuple[str, int], _RunningTrial] = {}
         self._notes: list[str] = []
         self._forecast = ""
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4, transient=True)
         self._console = console
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start the display."""
         self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Clear the live part."""
+        """Remove the live display."""
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take an event into the picture."""
+        """Update the display with an event."""
         match event:
-            case TrialStarted(family, trial, folds):
-                self._running[family, trial] = _Task(folds)
-            case EpochEnded(family, trial, _, epoch):
-                self._running[family, trial].epoch = epoch
-            case FoldEnded(family, trial, done, score):
-                task = self._running[family, trial]
-                task.done, task.score, task.epoch = done, score, None
+            case TrialStarted(family, number, folds):
+                self._running[family, number] = _RunningTrial(folds)
+            case EpochEnded(family, number, _, epoch):
+                self._running[family, number].epoch = epoch
+            case FoldEnded(family, number, done, score):
+                running = self._running[family, number]
+                running.done, running.score, running.epoch = done, score, None
             case Forecast():
-                self._forecast = _forecast(event)
-            case TrialEnded(row):
-                self._running.pop((row.family, row.number), None)
-                self._counts[row.state] += 1
-                self._rows.append((row, self._best.take(row)))
+                self._forecast = _format_forecast(event)
+            case TrialEnded(trial):
+                self._running.pop((trial.family, trial.number), None)
+                self._counts[trial.state] += 1
+                self._ended.append((trial, self._best.update(trial)))
             case FamilySetAside(family, reason):
                 self._notes.append(f"{family} is set aside: {reason}")
-            case TrialPutBack(family, trial):
-                self._running.pop((family, trial), None)
-                self._notes.append(_put_back(event))
-            case Stopped(why, interrupted):
-                self._console.print(_stopped(why, interrupted), highlight=False)
+            case TrialPutBack(family, number):
+                self._running.pop((family, number), None)
+                self._notes.append(_format_put_back(event))
+            case Stopped(reason, interrupted):
+                self._console.print(_format_end(reason, interrupted), highlight=False)
 
     def _draw(self) -> Group:
-        spent = time.monotonic() - self._began
+        """Return the display."""
+        elapsed = time.monotonic() - self._started
         counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
-        left = f"   {format_duration(max(0.0, 60 * self._minutes - spent))} left" if self._minutes else ""
-        head = Text.assemble((self._title, "bold"), f"   {format_duration(spent)}{left}   {counts}   best {self._best}")
-        tasks = Table.grid(padding=(0, 2))
-        for (family, trial), task in self._running.items():
-            score = "" if task.score is None else f"last fold {format_number(task.score)}"
-            where = f"fold {min(task.done + 1, task.folds)} of {task.folds}"
-            epoch = "" if task.epoch is None else f"epoch {task.epoch + 1}"
-            since = format_duration(time.monotonic() - task.began)
-            tasks.add_row(Text(f"▸ {trial_name(family, trial)}", "cyan"), where, epoch, since, score)
-        ended = [Text(_line(row), "green" if new else "dim") for row, new in self._rows]
+        left = f"   {format_duration(max(0.0, 60 * self._minutes - elapsed))} left" if self._minutes else ""
+        head = Text.assemble(
+            (self._title, "bold"), f"   {format_duration(elapsed)}{left}   {counts}   best {self._best}"
+        )
+        running = Table.grid(padding=(0, 2))
+        for (family, index), trial in self._running.items():
+            score = "" if trial.score is None else f"last fold {format_number(trial.score)}"
+            fold = f"fold {min(trial.done + 1, trial.folds)} of {trial.folds}"
+            epoch = "" if trial.epoch is None else f"epoch {trial.epoch + 1}"
+            since = format_duration(time.monotonic() - trial.started)
+            running.add_row(Text(f"▸ {trial_name(family, index)}", "cyan"), fold, epoch, since, score)
+        ended = [Text(_format_trial(trial), "green" if is_best else "dim") for trial, is_best in self._ended]
         notes = [Text(note, "yellow") for note in self._notes]
-        foretold = [Text(self._forecast, "dim")] if self._forecast else []
-        return Group(head, self._bar(spent), *foretold, *ended, *notes, tasks)
+        forecast = [Text(self._forecast, "dim")] if self._forecast else []
+        return Group(head, self._draw_bar(elapsed), *forecast, *ended, *notes, running)
 
-    def _bar(self, spent: float) -> Table:
+    def _draw_bar(self, elapsed: float) -> Table:
+        """Return a bar of the share of the budget that is used."""
         shares = []
         if self._minutes:
-            shares.append(spent / (60 * self._minutes))
+            shares.append(elapsed / (60 * self._minutes))
         if self._trials:
             shares.append((self._counts["complete"] + self._counts["pruned"]) / self._trials)
-        # In a grid, since a bar by itself does not end its line.
+        # The bar is put in a grid because it does not end its line by itself.
         bar = Table.grid()
         if shares:
             bar.add_row(ProgressBar(total=1.0, completed=min(1.0, max(shares)), width=60))
         return bar
 
 
-class _Task:
-    """What a worker is at."""
+@contextmanager
+def show_progress(
+    study: Study, console: Console, trials: int | None, minutes: float | None, events: str | None
+) -> Iterator[Callable[[Event], None]]:
+    """Show a live display on a terminal and lines elsewhere, and write the events to a file if one is given."""
+    maximize = study.task.scored_by.direction == "maximize"
+    overridden = trials is not None or minutes is not None
+    budget = (trials, minutes) if overridden else (study.config.search.trials, study.config.search.minutes)
+    listeners: list[ProgressView] = [EventLog(Path(events))] if events is not None else []
+    if console.is_terminal:
+        title = f"{study.name} · {study.task.scored_by.name}"
+        listeners.append(LiveProgress(console, title=title, maximize=maximize, trials=budget[0], minutes=budget[1]))
+    else:
+        listeners.append(LineProgress(console, maximize=maximize))
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
+        yield listen
+
+
+class _RunningTrial:
+    """A running trial and its progress."""
 
     def __init__(self, folds: int) -> None:
         self.folds = folds
         self.done = 0
         self.score: float | None = None
         self.epoch: int | None = None
-        self.began = time.monotonic()
+        self.started = time.monotonic()
 
 
 class _Best:
@@ -220,40 +264,45 @@ class _Best:
 
     def __init__(self, maximize: bool) -> None:
         self._sign = -1 if maximize else 1
-        self._row: TrialRecord | None = None
+        self._trial: TrialRecord | None = None
 
-    def take(self, row: TrialRecord) -> bool:
-        """Look at a trial; return whether it is the best now."""
-        if row.state != "complete" or row.score is None:
+    def update(self, trial: TrialRecord) -> bool:
+        """Take a trial into account; return whether it is the best one now."""
+        if trial.state != "complete" or trial.score is None:
             return False
-        if self._row is not None and self._sign * row.score >= self._sign * (self._row.score or 0.0):
+        if self._trial is not None and self._sign * trial.score >= self._sign * (self._trial.score or 0.0):
             return False
-        self._row = row
+        self._trial = trial
         return True
 
     def __str__(self) -> str:
-        return "–" if self._row is None else f"{format_number(self._row.score)} ({self._row.name})"
+        if self._trial is None:
+            return "–"
+        return f"{format_number(self._trial.score)} ({self._trial.name})"
 
 
-def _line(row: TrialRecord) -> str:
-    spread = "" if row.std is None or row.score is None else f"± {format_number(row.std)}"
-    reason = "" if row.reason is None else f"  {row.reason[:100]}"
-    name = row.name
-    score, seconds = format_number(row.score), format_duration(row.seconds)
-    return f"{name:<20} {row.state:<9} {score:>10} {spread:<12} {seconds:>12}{reason}"
+def _format_trial(trial: TrialRecord) -> str:
+    """Return a trial with its state, score and duration in one line."""
+    spread = "" if trial.std is None or trial.score is None else f"± {format_number(trial.std)}"
+    reason = "" if trial.reason is None else f"  {trial.reason[:100]}"
+    cells = f"{trial.name:<20} {trial.state:<9} {format_number(trial.score):>10} {spread:<12} {format_duration(trial.seconds):>12}"
+    return cells + reason
 
 
-def _forecast(forecast: Forecast) -> str:
+def _format_forecast(forecast: Forecast) -> str:
+    """Return how many trials are expected, and when."""
     end = time.strftime("%H:%M", time.localtime(time.time() + forecast.seconds))
     return f"about {forecast.trials} trials in all, in {format_duration(forecast.seconds)} (at {end})"
 
 
-def _put_back(event: TrialPutBack) -> str:
+def _format_put_back(event: TrialPutBack) -> str:
+    """Return why a trial is left to the next run."""
     needs, left = format_duration(event.seconds), format_duration(event.left)
     return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 
-def _stopped(why: str, interrupted: int) -> str:
+def _format_end(reason: str, interrupted: int) -> str:
+    """Return why the search has ended, and how many trials are left to the next run."""
     waiting = f"; {interrupted} trials under way wait for the next run" if interrupted > 1 else ""
     waiting = "; the trial under way waits for the next run" if interrupted == 1 else waiting
-    return f"Search over: {_ENDS[why]}{waiting}."
+    return f"Search over: {_END_REASONS[reason]}{waiting}."

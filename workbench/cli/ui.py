@@ -1,4 +1,4 @@
-"""What `workbench ui` does: starts servers, says where their pages are, and waits until it is to end."""
+"""The command `workbench ui`: starts the servers, prints their links, and waits until it is interrupted."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from typing import NamedTuple
 from workbench import servers
 from workbench.home import Home
 
-# Studies whose links are printed below the newest one's.
-_MOST = 9
+# Studies whose links are printed below that of the newest.
+_MAX_LINKS = 9
 
 
-class _Wanted(NamedTuple):
-    """Pages that the user wants to see."""
+class _Page(NamedTuple):
+    """A server to start, with its preferred port and a description of its page."""
 
     serve: Callable[[Home, int], AbstractContextManager[servers.Server]]
     port: int
-    shows: str
-    page: str
+    content: str
+    path: str
 
 
 def show(home: Home, port: int, *, dashboard: bool, tensorboard: bool, browser: bool) -> None:
-    """Serve a home's pages until this process is interrupted.
+    """Serve the pages of a home until this process is interrupted.
 
     Args:
-        home: whose studies to show.
-        port: where MLflow is to be; a free port near it when it is taken.
-        dashboard: whether Optuna's dashboard is to be there too.
-        tensorboard: whether TensorBoard is to be there too.
-        browser: whether to open the newest study's page in the user's browser.
+        home: the home with the studies.
+        port: the port of MLflow; if it is taken, a free port near it is used.
+        dashboard: whether to start Optuna's dashboard as well.
+        tensorboard: whether to start TensorBoard as well.
+        browser: whether to open the page of the newest study in the browser.
     """
-    wanted = _wanted(port, dashboard=dashboard, tensorboard=tensorboard)
+    pages = _list_pages(port, dashboard=dashboard, tensorboard=tensorboard)
     with ExitStack() as stack:
         started: list[servers.Server] = []
-        for serve, near, _, _ in wanted:
-            given = stack.enter_context(servers.reserve_port(near))
-            started.append(stack.enter_context(serve(home, given)))
-            if given != near:
-                print(f"Port {near} is taken; {started[-1].name} gets {given}.", file=sys.stderr)
+        for serve, preferred, _, _ in pages:
+            reserved = stack.enter_context(servers.reserve_port(preferred))
+            started.append(stack.enter_context(serve(home, reserved)))
+            if reserved != preferred:
+                print(f"Port {preferred} is taken; {started[-1].name} gets {reserved}.", file=sys.stderr)
         print(f"Starting {', '.join(server.name for server in started)} …", file=sys.stderr)
         for server in started:
             server.wait()
-        link = _tell_of_studies(home, started[0])
-        for server, (_, _, shows, page) in list(zip(started, wanted, strict=True))[1:]:
-            print(f"{server.name} shows {shows} at {server.address}{page}")
+        link = _print_links(home, started[0])
+        for server, (_, _, content, path) in list(zip(started, pages, strict=True))[1:]:
+            print(f"{server.name} shows {content} at {server.address}{path}")
         print("Ctrl-C ends it." if len(started) == 1 else "Ctrl-C ends them.", flush=True)
         if browser:
             import webbrowser
@@ -59,35 +59,35 @@ def show(home: Home, port: int, *, dashboard: bool, tensorboard: bool, browser: 
             time.sleep(1)
 
 
-def _wanted(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Wanted]:
-    """Return what is wanted, MLflow first, having seen that it is installed."""
+def _list_pages(port: int, *, dashboard: bool, tensorboard: bool) -> list[_Page]:
+    """Return the pages to serve, MLflow first, after a check that the required packages are installed."""
     from workbench.tracking import mlflow_ui
 
-    wanted = [_Wanted(mlflow_ui.serve, port, "", "")]
+    pages = [_Page(mlflow_ui.serve, port, "", "")]
     if dashboard:
-        servers.require("optuna_dashboard", option="--dashboard", extra="dashboard")
+        servers.require("optuna_dashboard", option="--dashboard")
         from workbench.search import dashboard as optuna
 
-        wanted.append(_Wanted(optuna.serve, optuna.PORT, "the search of each family", "/dashboard"))
+        pages.append(_Page(optuna.serve, optuna.PORT, "the search of each family", "/dashboard"))
     if tensorboard:
-        servers.require("tensorboard", option="--tensorboard", extra="tensorboard")
+        servers.require("tensorboard", option="--tensorboard")
         from workbench.tracking import tensorboard as curves
 
-        wanted.append(_Wanted(curves.serve, curves.PORT, "the losses of each fold", curves.PAGE))
-    return wanted
+        pages.append(_Page(curves.serve, curves.PORT, "the losses of each fold", curves.PAGE))
+    return pages
 
 
-def _tell_of_studies(home: Home, server: servers.Server) -> str:
-    """Print the links of the studies, the newest one's first, and return that."""
+def _print_links(home: Home, server: servers.Server) -> str:
+    """Print the links of the studies, the newest first, and return the link of the newest."""
     from workbench.tracking import mlflow_ui, run_view
 
     pages = mlflow_ui.pages(home, server)
     link = next(iter(pages.values()), f"{server.address}/{run_view.ALL_STUDIES}")
     print(f"MLflow shows the studies at {link}")
-    older = list(pages.items())[1 : _MOST + 1]
+    older = list(pages.items())[1 : _MAX_LINKS + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
         print(f"  {study:<{width}}  {page}")
-    if len(pages) > _MOST + 1:
-        print(f"  … and {len(pages) - _MOST - 1} more at {server.address}/{run_view.ALL_STUDIES}")
+    if len(pages) > _MAX_LINKS + 1:
+        print(f"  … and {len(pages) - _MAX_LINKS - 1} more at {server.address}/{run_view.ALL_STUDIES}")
     return link

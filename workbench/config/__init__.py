@@ -1,12 +1,13 @@
-"""Study file -> frozen StudyConfig. Only the form is checked here; each package checks its own words.
+"""The study file: YAML that is read into a frozen StudyConfig.
 
-`config` knows no family, metric, sampler or column: `study.open` asks the packages that own them.
+Only the form is checked here. The names of families, metrics, samplers and columns are checked by the packages that own
+them when `study.open` calls them.
 
-    schema        the sections of a study file: keys, types, defaults
-    study_config  a study file as a whole, and its JSON Schema for editors
-    messages      validation errors in one sentence, with a suggestion
-    study_file    YAML -> StudyConfig
-    secrets       masks passwords and tokens
+schema        the sections of a study file: the type, the limits and the description of each key
+study_config  a study file as a whole, and its JSON Schema
+messages      pydantic's errors as one-line messages
+study_file    YAML -> StudyConfig
+secrets       masks passwords, tokens and keys in text
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from workbench.config.schema import (
     WordVectorsConfig,
 )
 from workbench.config.secrets import mask_secrets
-from workbench.config.study_config import StudyConfig, schema
+from workbench.config.study_config import StudyConfig, json_schema
 from workbench.config.study_file import load
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
     "TaskType",
     "TrainingConfig",
     "WordVectorsConfig",
+    "json_schema",
     "load",
     "mask_secrets",
-    "schema",
 ]

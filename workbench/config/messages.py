@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as one sentence: key, expected, received, suggestion."""
+"""Pydantic's validation errors of a study file as one-line messages that say what to write instead."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from workbench.config.study_config import StudyConfig
-from workbench.errors import did_you_mean, format_list, format_value
+from workbench.errors import did_you_mean, format_list, format_value, suggest_word
 
-# Pydantic's error type -> what is expected, with placeholders for the error's context.
-_MUST = {
+# The expectation behind each type of pydantic error; the fields are filled in from the error's context.
+_EXPECTED = {
     "string_type": "must be text",
     "string_pattern_mismatch": "must be letters, digits, '_', '.' and '-', the first a letter or a digit",
     "string_too_long": "must have at most {max_length} characters",
@@ -30,12 +30,13 @@ _MUST = {
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
+# The types of error for an unknown key.
 _UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def describe_errors(error: ValidationError) -> str:
-    """Return the first error as a sentence, and the number of further errors."""
-    # A misspelt key is also reported as missing; the misspelling is the more useful error.
+    """Return a message for the first error, with the number of further errors."""
+    # A misspelt required key is also reported as missing; the message about the misspelling is the helpful one.
     first = min(error.errors(), key=lambda e: e["type"] not in _UNKNOWN)
     others = error.error_count() - 1
     more = f" ({others} more {'mistake' if others == 1 else 'mistakes'})" if others else ""
@@ -44,21 +45,21 @@ def describe_errors(error: ValidationError) -> str:
     key = " ".join(key.split())
     if first["type"] in _UNKNOWN:
         key = key if first["type"] == "extra_forbidden" else format_value(first["input"])
-        return f"{key} is not a key of a study file.{_right_key(location)}{more}"
+        return f"{key} is not a key of a study file.{_suggest_key(location)}{more}"
     if first["type"] == "missing":
         return f"{key} is missing. Add it to the file.{more}"
-    must = _MUST.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
-    return f"{key} {must}. Received: {format_value(first['input'])}.{_remedy(first, location)}{more}"
+    expected = _EXPECTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+    return f"{key} {expected}. Received: {format_value(first['input'])}.{_suggest_value(first, location)}{more}"
 
 
-def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
-    """Return what to write instead of an invalid value."""
+def _suggest_value(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
+    """Return a hint about what to write in place of a value that is not valid."""
     kind, value = error["type"], error["input"]
     if value is None:
         return " Fill it in, or remove the line."
     if kind == "literal_error":
-        expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        return did_you_mean(value, expected.split(", "))
+        choices = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        return did_you_mean(value, choices.split(", "))
     if kind == "string_type" and not isinstance(value, list | dict):
         return " Put it in quotes."
     if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdigit():
@@ -70,29 +71,29 @@ def _remedy(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
     return ""
 
 
-def _right_key(location: tuple[int | str, ...]) -> str:
-    """Suggest a key: the same key in another section, a key with a similar spelling, or all known keys."""
-    *above, key = location
-    for place, known in _places():
+def _suggest_key(location: tuple[int | str, ...]) -> str:
+    """Return a hint about an unknown key: the section it belongs to, a key that is spelt like it, or all keys."""
+    *parent, key = location
+    for section, known in _sections():
         if key in known:
-            return f" It belongs {f'under {place}' if place else 'at the top of the file'}."
-    known = _keys(tuple(above))
-    return did_you_mean(key, known) or f" Known keys: {format_list(known, 20)}."
+            return f" It belongs {f'under {section}' if section else 'at the top of the file'}."
+    known = _keys(tuple(parent))
+    return suggest_word(key, known, label="Known keys", most=20)
 
 
-def _places() -> Iterator[tuple[str, list[str]]]:
-    """Yield the key of each section of a study file, with its allowed keys; the top level is the empty key."""
+def _sections() -> Iterator[tuple[str, list[str]]]:
+    """Yield the key of every section with the keys that it may have; the empty key is the top of the file."""
     yield "", _keys(())
     for name in _keys(()):
         yield name, _keys((name,))
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the allowed keys of the mapping at `location`."""
-    part: type[BaseModel] = StudyConfig
+    """Return the keys that the mapping at `location` may have."""
+    section: type[BaseModel] = StudyConfig
     for name in location:
-        field = part.model_fields.get(str(name))
+        field = section.model_fields.get(str(name))
         if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             return []
-        part = field.annotation
-    return list(part.model_fields)
+        section = field.annotation
+    return list(section.model_fields)

@@ -40,13 +40,13 @@ Columns = Annotated[
 """A column or a list of columns."""
 Target = Annotated[
     str | tuple[str, ...] | None,
-    PlainValidator(lambda value: _target(value)),
+    PlainValidator(lambda value: _parse_target(value)),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}, {"type": "null"}]}),
 ]
 """A target column or a list of them."""
 
 
-def _target(value: object) -> str | tuple[str, ...] | None:
+def _parse_target(value: object) -> str | tuple[str, ...] | None:
     """Return one target column, or several different ones."""
     if value is None or isinstance(value, str):
         return value
@@ -59,7 +59,7 @@ def _target(value: object) -> str | tuple[str, ...] | None:
     return value[0] if len(value) == 1 else tuple(value)
 
 
-def one_class(value: object) -> object:
+def check_label(value: object) -> object:
     """Return a class label unchanged, before pydantic converts its type."""
     if not isinstance(value, str | int | float | bool | None):
         raise ValueError("must be one class: a text, a number, true or false")
@@ -130,11 +130,11 @@ class DataConfig(ConfigSection):
 
     @field_validator("positive", mode="before")
     @classmethod
-    def _label(cls, value: object) -> object:
-        return one_class(value)
+    def _check_positive(cls, value: object) -> object:
+        return check_label(value)
 
     @model_validator(mode="after")
-    def _several(self) -> DataConfig:
+    def _check_several_targets(self) -> DataConfig:
         if isinstance(self.target, tuple):
             for key in ("positive", "target_transform", "horizon"):
                 if getattr(self, key) is not None:
@@ -142,11 +142,11 @@ class DataConfig(ConfigSection):
         return self
 
     @model_validator(mode="after")
-    def _in_time(self) -> DataConfig:
-        asked = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
-        if asked and not self.time:
-            raise ValueError(f"must have the key time for {asked[0]}")
-        if self.series and asked == ["series"]:
+    def _check_time(self) -> DataConfig:
+        given = [key for key in ("series", "lags", "windows", "horizon") if getattr(self, key)]
+        if given and not self.time:
+            raise ValueError(f"must have the key time for {given[0]}")
+        if self.series and given == ["series"]:
             raise ValueError("must have lags, windows or a horizon for series")
         for key in ("time", "series", "lags", "windows"):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
@@ -173,8 +173,8 @@ class TargetConfig(ConfigSection):
 
     @field_validator("positive", mode="before")
     @classmethod
-    def _label(cls, value: object) -> object:
-        return one_class(value)
+    def _check_positive(cls, value: object) -> object:
+        return check_label(value)
 
 
 class FoldsConfig(ConfigSection):
@@ -194,7 +194,7 @@ class FoldsConfig(ConfigSection):
     """For the kind `column`: the column with your own fold numbers. An empty or negative value means training only."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> FoldsConfig:
+    def _check_consistency(self) -> FoldsConfig:
         if (self.kind == "column") != (self.column is not None):
             raise ValueError("must have both or neither of kind 'column' and the key column")
         if self.repeats > 1 and self.kind not in (None, "kfold", "stratified"):
@@ -252,7 +252,7 @@ class WordVectorsConfig(ConfigSection):
     """Whether training may change the vectors. Default: searched."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> WordVectorsConfig:
+    def _check_consistency(self) -> WordVectorsConfig:
         if self.tuned is not None and self.file is None:
             raise ValueError("must have a file of vectors for tuned to mean something")
         return self
@@ -290,7 +290,7 @@ class TrainingConfig(ConfigSection):
 
     @field_validator("shared")
     @classmethod
-    def _apart(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    def _check_shared(cls, shared: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         if any(len(set(columns)) < 2 for columns in shared):
             raise ValueError("must have two columns or more in every list")
         every = [column for columns in shared for column in columns]
@@ -316,7 +316,7 @@ class EnsembleConfig(ConfigSection):
     several targets where that has the better cross-fitted score, otherwise shared."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> EnsembleConfig:
+    def _check_consistency(self) -> EnsembleConfig:
         if self.seeds > 1 and self.final != "refit":
             raise ValueError("must have final 'refit' for seeds above 1")
         return self

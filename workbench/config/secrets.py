@@ -1,10 +1,10 @@
-"""Masks secrets in texts that are shown or stored."""
+"""Masking of secrets in text that is displayed or stored."""
 
 from __future__ import annotations
 
 import re
 
-# A secret is recognised by its key, by its place in a URL, or by the form of well-known services' tokens.
+# A secret is recognised by its place in a URL, by the word before it, or by the prefix that a well-known service uses.
 _SECRETS = (
     re.compile(r"(?P<before>\w+://[^\s:/@]*:)[^\s/@]+(?=@)"),
     re.compile(
@@ -16,7 +16,7 @@ _SECRETS = (
 
 
 def mask_secrets(text: str) -> str:
-    """Return the text with everything that looks like a password, a token or a key replaced by stars."""
+    """Return `text` with `***` in place of everything that looks like a password, a token or a key."""
     for secret in _SECRETS:
-        text = secret.sub(lambda found: f"{found['before']}***", text)
+        text = secret.sub(lambda match: f"{match['before']}***", text)
     return text

@@ -52,7 +52,7 @@ class StudyConfig(ConfigSection):
     ensemble: EnsembleConfig = EnsembleConfig()
     """How the trials are blended."""
     seed: Whole = Field(default=7, ge=0)
-    """The seed of samplers and models."""
+    """The random seed of samplers and models."""
     deterministic: bool = Field(default=False, strict=True)
     """Use only operations that give the same bits each time in neural networks, at the cost of speed."""
 
@@ -63,7 +63,7 @@ class StudyConfig(ConfigSection):
         """Return the configuration of a document that was read from a file.
 
         Raises:
-            ValidationError: a key or a value does not fit (pydantic's own).
+            ValidationError: pydantic's error for a key or a value that is not valid.
         """
         config = cls.model_validate(document)
         config._file = file
@@ -84,6 +84,6 @@ class StudyConfig(ConfigSection):
         return ConfigError(f"{self._file}: {key} {expected}. Received: {format_value(received)}.{hint}")
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a study file, for editors."""
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a study file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyConfig.model_json_schema()}

@@ -19,7 +19,7 @@ from workbench.data.dataset import Dataset, Kind, NewData, NewRows
 from workbench.data.memmap import MemmapArray
 from workbench.data.new_data import RawTable
 from workbench.data.tables import TableReader
-from workbench.errors import DataError, did_you_mean, format_list
+from workbench.errors import DataError, did_you_mean, format_list, suggest_word
 
 Arrays = Mapping[str, Array]
 
@@ -293,7 +293,7 @@ def _with_defaults(config: StudyConfig, train: Arrays, test: Arrays | None, targ
     """Return the study with the default names of target and id."""
     id_name = config.data.id
     if id_name is not None and id_name not in train and id_name not in (test or {}):
-        hint = did_you_mean(id_name, train) or f" Arrays: {format_list(train)}."
+        hint = suggest_word(id_name, train, label="Arrays")
         raise config.error("data.id", "must be an array of the file", id_name, hint)
     keys = {
         "target": config.data.target or _target_name(train, target_name),

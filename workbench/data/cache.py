@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import SourceError, WorkbenchError
+from workbench.files import stage_folder
 
 _DAY = 86_400
 # Seconds without use after which an entry is removed.
@@ -66,22 +66,15 @@ class Cache:
         return freed
 
     def _make(self, folder: Path, make: Callable[[Path], None]) -> None:
-        part = folder.with_name(f"{folder.name}-{uuid.uuid4().hex[:8]}.part")
         try:
-            part.mkdir(parents=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            make(part)
-            part.replace(folder)
+            with stage_folder(folder, concurrent=True) as part:
+                make(part)
         except WorkbenchError:
             raise
         except OSError as error:
             # Another process may have made the same entry first.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise self._unwritable(error) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
     def _unwritable(self, error: OSError) -> SourceError:
         return SourceError(

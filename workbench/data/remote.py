@@ -16,7 +16,7 @@ from workbench.errors import DataError, SourceError, did_you_mean, format_list
 if TYPE_CHECKING:
     import pandas as pd
 
-_INSTALL = "Install it with: pip install 'workbench[kaggle]'."
+_INSTALL = "Install it with: pip install kagglehub."
 _KEY = (
     "Save a token from https://www.kaggle.com/settings as ~/.kaggle/kaggle.json, or set KAGGLE_API_TOKEN, "
     "or KAGGLE_USERNAME and KAGGLE_KEY."

@@ -10,7 +10,7 @@ from typing import get_args
 from workbench.config import ColumnKind, StudyConfig
 from workbench.data import image_folder, remote
 from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
-from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list
+from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list, suggest_word
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
 SCHEMES = ("sklearn", "openml", "kaggle")
@@ -59,7 +59,7 @@ def source(config: StudyConfig) -> tuple[str, str]:
         return "", train
     scheme, name = found[1], found[2]
     if scheme not in SCHEMES:
-        hint = did_you_mean(scheme, SCHEMES) or f" Known sources: {format_list(f'{s}:' for s in SCHEMES)}."
+        hint = suggest_word(scheme, SCHEMES, label="Known sources", shown=[f"{each}:" for each in SCHEMES])
         raise config.error("data.train", "must be a file or a known source", train, hint)
     if not name.strip():
         raise config.error("data.train", f"must say what to take, as in '{scheme}:NAME'", train)
@@ -244,7 +244,7 @@ def _check_targets(config: StudyConfig, scheme: str) -> None:
             hint = " Remove it, or list the targets."
             raise config.error("targets", "must go with a list of columns as data.target", data.target, hint)
         if name not in data.targets:
-            hint = did_you_mean(name, data.targets) or f" Targets: {format_list(data.targets)}."
+            hint = suggest_word(name, data.targets, label="Targets")
             raise config.error("targets", "must name columns of data.target", name, hint)
     if several and config.class_weight is not None:
         raise config.error("class_weight", "must go with one target", config.class_weight, " Remove it.")
@@ -254,7 +254,7 @@ def _check_targets(config: StudyConfig, scheme: str) -> None:
 
 def _check_sklearn(config: StudyConfig, name: str) -> None:
     if name not in SKLEARN:
-        hint = did_you_mean(name, SKLEARN) or f" Known: {format_list(SKLEARN)}."
+        hint = suggest_word(name, SKLEARN)
         raise config.error("data.train", "must be a known data set of sklearn:", config.data.train, hint)
     if config.data.test is not None:
         hint = " Remove it: sklearn: sources set a fifth of their rows apart."

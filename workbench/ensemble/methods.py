@@ -17,7 +17,7 @@ from workbench.ensemble.plain_methods import BEST, CONVEX, GREEDY, NELDER_MEAD, 
 from workbench.ensemble.rank import RANK
 from workbench.ensemble.stack import STACK
 from workbench.ensemble.weight_search import WeightSearch
-from workbench.errors import EnsembleError, did_you_mean
+from workbench.errors import EnsembleError, suggest_word
 
 METHODS: Mapping[str, Method] = {
     method.name: method for method in (NELDER_MEAD, CONVEX, GREEDY, UNIFORM, BEST, RANK, STACK)
@@ -37,7 +37,7 @@ def check(method: str, members: int | None = None, seconds: float | None = None,
         EnsembleError: there is no such method, it cannot blend so many targets, or no member or no time is allowed.
     """
     if method not in METHODS:
-        hint = did_you_mean(method, methods()) or f" Known: {', '.join(methods())}."
+        hint = suggest_word(method, methods())
         raise EnsembleError(f"method must be a known way to blend. Received: {method!r}.{hint}")
     if targets > 1 and METHODS[method].targets == "one":
         raise EnsembleError(f"method must join {targets} targets. Received: {method!r}, for one only. Use nelder_mead.")

@@ -1,7 +1,13 @@
-"""How good a prediction is (metrics), and on which rows that is asked (folds).
+"""Metrics, and the folds on which predictions are scored.
 
-The metrics' names are light: a study file is checked against them before anything heavy is imported.
-What makes folds is read with its module: `from workbench.evaluation import folds`, then `folds.make(…)`.
+metrics           the table of metrics, and `Metric`, which scores predictions
+metric_functions  the formulas of the metrics
+multi_target      metrics of several targets
+folds             `Folds`, the assignment of rows to folds, its hash and its file
+splitters         the strategies that assign rows to folds
+
+Importing this package loads the names of the metrics but no numerical library, so that a study file is checked before
+anything heavy is imported. Folds are made by `folds.make`, after `from workbench.evaluation import folds`.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ __all__ = ["Folds", "Metric", "check", "default", "describe", "folds", "metric",
 
 
 def __getattr__(name: str) -> object:
-    """Import folds, and pandas with them, when they are first asked for."""
+    """Import the folds, and pandas with them, on first use."""
     if name not in ("Folds", "folds"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module("workbench.evaluation.folds")

@@ -1,6 +1,6 @@
-"""The metrics: a light table of what there is, and the `Metric` that scores predictions.
+"""The metrics: a table of all metrics that imports no numerical library, and `Metric`, which scores predictions.
 
-To add one: a line in `METRICS`, and its formula under the same name in `scores.py`.
+To add a metric, add a line to `METRICS` and its formula, under the same name, to `metric_functions.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench.errors import EvaluationError, did_you_mean, format_list
+from workbench.errors import EvaluationError, format_list, suggest_word
 
 if TYPE_CHECKING:
     from workbench.array import Array
@@ -31,14 +31,14 @@ _VALUES: frozenset[TaskType] = frozenset({"regression"})
 
 @dataclass(frozen=True)
 class MetricEntry:
-    """What there is to know about a metric without importing its formula."""
+    """The properties of a metric that are known without importing its formula."""
 
     direction: Direction
     wants: Wants
     about: str
     tasks: frozenset[TaskType] = _CLASSES
     loss: Loss = "squared_error"
-    """What a regression is trained on; classes are trained on log loss."""
+    """The loss that a regression is trained on; classifiers are trained on log loss."""
     transform: Transform = "none"
 
 
@@ -67,7 +67,8 @@ METRICS = {
     "r2": MetricEntry("maximize", "values", "share of the variance that is explained", _VALUES),
 }
 
-_OTHER_NAMES = {
+# Other common names of metrics, for hints.
+_ALIASES = {
     "auc": "roc_auc",
     "f1": "f1_macro",
     "kappa": "qwk",
@@ -79,68 +80,69 @@ _OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric that can be asked: `metric.score(y, predictions)`."""
+    """A metric with its formula and its properties."""
 
     name: str
     direction: Direction
     wants: Wants
-    """What `function` takes; `score` itself always takes probabilities or values."""
+    """The kind of predictions that `function` takes; `score` always takes probabilities or values."""
     tasks: frozenset[TaskType]
-    """The tasks that it can score."""
+    """The tasks that the metric can score."""
     loss: Loss
-    """What a family should train on."""
+    """The loss that a model should minimise in training."""
     transform: Transform
-    """The transform of the target under which that loss is this metric."""
+    """The transform of the target under which `loss` is equivalent to this metric."""
     function: Callable[[Array, Array, Array | None], float]
-    """The formula: (y, predictions, sample_weight) -> number."""
+    """The formula: (y, predictions, sample_weight) -> score."""
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
-        """Return the score, in the metric's own unit and direction.
+        """Return the score in the metric's own unit and direction.
 
-        NaN where the rows given leave it without a meaning, as for the ROC AUC of a fold with a single class.
+        The score is NaN if it is undefined for the given rows, such as the ROC AUC of a fold with a single class.
 
         Args:
             y: (rows,) class numbers from 0 as integers, or values as floats.
             predictions: (rows,) probabilities of class 1, (rows, classes) probabilities, or (rows,) values.
-            sample_weight: (rows,) how much each row counts; all the same unless given.
+            sample_weight: (rows,) the weight of each row; equal weights by default.
 
         Raises:
-            EvaluationError: shapes or classes do not fit each other, or a prediction is not finite.
+            EvaluationError: the shapes or classes do not match, or a prediction is not finite.
         """
         from workbench.evaluation import metric_functions
 
-        y, predictions, weight = self._checked(y, predictions, sample_weight)
+        y, predictions, weight = self._check_arguments(y, predictions, sample_weight)
         if self.wants == "labels":
             predictions = metric_functions.labels(y, predictions)
         return self.function(y, predictions, weight)
 
     @property
-    def facts(self) -> str:
-        """What must stay the same for scores to be comparable."""
+    def signature(self) -> str:
+        """The text that must be equal for scores to be comparable."""
         return self.name
 
-    def better(self, a: float, b: float) -> bool:
+    def is_better(self, a: float, b: float) -> bool:
         """Return whether score `a` is better than score `b`; NaN is worse than any number."""
         if math.isnan(a) or math.isnan(b):
             return math.isnan(b) and not math.isnan(a)
         return self.loss_of(a) < self.loss_of(b)
 
     def loss_of(self, score: float) -> float:
-        """Return `score` as a number to minimise: its sign is changed where more is better."""
+        """Return `score` as a number to minimise: negated if the metric is maximised."""
         return score if self.direction == "minimize" else -score
 
     def check_target(self, task: TaskType, y: Array) -> None:
-        """Refuse a target that this metric cannot score.
+        """Check that this metric can score a target.
 
         Raises:
-            EvaluationError: the metric is for other tasks, or the target has values it does not allow.
+            EvaluationError: the metric is for other tasks, or the target has values that the metric does not allow.
         """
         import numpy as np
 
         if task not in self.tasks:
             others = [name for name, entry in METRICS.items() if task in entry.tasks]
             raise EvaluationError(
-                f"metric must suit the task {task!r}. Received: {self.name!r}. Choose one of: {format_list(others, 20)}."
+                f"metric must suit the task {task!r}. Received: {self.name!r}. "
+                f"Choose one of: {format_list(others, 20)}."
             )
         values = np.asarray(y)
         if self.name == "rmsle" and (values < 0).any():
@@ -153,8 +155,8 @@ class Metric:
                 "zeros. Choose mae or rmsle."
             )
 
-    def _checked(self, y: Any, predictions: Any, weight: Any) -> tuple[Array, Array, Array | None]:
-        """Return the arguments of `score` as arrays that the formulas can trust."""
+    def _check_arguments(self, y: Any, predictions: Any, weight: Any) -> tuple[Array, Array, Array | None]:
+        """Return the arguments of `score` as valid arrays."""
         import numpy as np
 
         y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
@@ -169,20 +171,20 @@ class Metric:
                 f"metric {self.name!r} must get finite predictions. Received: {wrong} that are infinite or NaN."
             )
         if "regression" not in self.tasks or y.dtype.kind in "iub":
-            y = self._class_numbers(y, predictions)
+            y = self._check_class_numbers(y, predictions)
         else:
             y = y.astype(np.float64, copy=False)
         return y, predictions, None if weight is None else np.asarray(weight, dtype=np.float64)
 
-    def _class_numbers(self, y: Array, predictions: Array) -> Array:
-        """Return `y` as int64 after a look at its range; integers that a regression metric gets become floats."""
+    def _check_class_numbers(self, y: Array, predictions: Array) -> Array:
+        """Return `y` as int64 after a check of its range; for a regression metric, return it as float64."""
         import numpy as np
 
         if not self.tasks & _CLASSES:
             return y.astype(np.float64)
         classes = predictions.shape[1] if predictions.ndim == 2 else 2
-        fits = y.dtype.kind in "iubf" and y.min() >= 0 and y.max() < classes
-        if not fits or (y.dtype.kind == "f" and (y % 1).any()):
+        valid = y.dtype.kind in "iubf" and y.min() >= 0 and y.max() < classes
+        if not valid or (y.dtype.kind == "f" and (y % 1).any()):
             hint = " Pass a regression's values as floats." if "regression" in self.tasks else ""
             raise EvaluationError(
                 f"metric {self.name!r} must get class numbers from 0 to {classes - 1} for predictions of shape "
@@ -192,12 +194,12 @@ class Metric:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all metrics that come with workbench."""
+    """Return the names of all built-in metrics."""
     return tuple(METRICS)
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return what there is to choose from: name, direction, wants, tasks and a line each."""
+    """Return the built-in metrics with name, direction, kind of predictions, tasks and a description."""
     return [
         {
             "name": name,
@@ -211,27 +213,26 @@ def describe() -> list[dict[str, Any]]:
 
 
 def default(task: TaskType) -> str:
-    """Return the metric of a study that names none."""
+    """Return the name of the default metric of a task."""
     return "rmse" if task == "regression" else "log_loss"
 
 
 def check(name: str, base: Callable[[str], Path] | None = None) -> None:
-    """Refuse a metric that does not exist, without importing or running anything.
+    """Check that a metric exists, without importing or running anything.
 
     Args:
         name: a name from `names()`, or `file.py:function`.
-        base: finds the file that is meant by a relative path, as `StudyConfig.resolve` does.
+        base: a function that resolves a relative path, such as `StudyConfig.resolve`.
 
     Raises:
-        EvaluationError: the name is unknown, or the file is missing, is not Python or lacks the function.
+        EvaluationError: the name is unknown, or the file is missing, is not valid Python, or lacks the function.
     """
     if name in METRICS:
         return
     if ".py:" not in name:
-        hint = did_you_mean(_OTHER_NAMES.get(name.lower(), name.lower()), METRICS)
-        hint = hint or f" Known: {format_list(METRICS, 20)}."
+        hint = suggest_word(_ALIASES.get(name.lower(), name.lower()), METRICS, most=20)
         raise EvaluationError(f"must be a known metric or file.py:function. Received: {name!r}.{hint}")
-    path, function = _located(name, base)
+    path, function = _locate(name, base)
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except OSError as error:
@@ -243,66 +244,69 @@ def check(name: str, base: Callable[[str], Path] | None = None) -> None:
         raise EvaluationError(f"metric {name!r}: {path}{where}: must be Python. {error.args[0]}.") from error
     known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in known:
-        hint = did_you_mean(function, known) or f" Functions there: {format_list(known) or 'none'}."
+        hint = suggest_word(function, known, label="Functions there")
         raise EvaluationError(f"metric {name!r}: {path} must define the function {function!r}.{hint}")
 
 
 def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskType | None = None) -> Metric:
-    """Return a metric by its name, or load the user's own from `file.py:function`.
+    """Return a built-in metric by its name, or load a custom one from `file.py:function`.
 
-    The user's function takes class numbers or values and predictions, `function(y_true, y_pred)`, and optionally
-    `sample_weight`. It must say `function.direction = "minimize"` or `"maximize"`, and may say `function.wants`.
+    A custom function has the signature `function(y_true, y_pred)`, optionally with a third parameter `sample_weight`,
+    where `y_true` holds class numbers or values. It must have the attribute `direction`, `"minimize"` or `"maximize"`,
+    and may have the attribute `wants`.
 
     Args:
         name: a name from `names()`, or `file.py:function`.
-        base: finds the file that is meant by a relative path, as `StudyConfig.resolve` does.
-        task: settles `loss` (and a user's `wants`) where the metric suits classes and values alike.
+        base: a function that resolves a relative path, such as `StudyConfig.resolve`.
+        task: the task, which decides `loss` (and the default of `wants`) for a metric of both classes and values.
 
     Raises:
-        EvaluationError: there is no such metric, or the user's cannot be loaded.
+        EvaluationError: the metric does not exist, or a custom metric cannot be loaded.
     """
     check(name, base)
     if name not in METRICS:
-        return _custom(name, base, task)
+        return _load_custom(name, base, task)
     from workbench.evaluation import metric_functions
 
     entry = METRICS[name]
-    loss = entry.loss if _of_values(entry.tasks, task) else "log_loss"
+    loss = entry.loss if _scores_values(entry.tasks, task) else "log_loss"
     function = getattr(metric_functions, name)
     return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function)
 
 
-def _of_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:
-    """Return whether a metric of `tasks` is asked about values."""
+def _scores_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:
+    """Return whether a metric for `tasks` scores values rather than classes."""
     return task == "regression" if task else tasks == _VALUES
 
 
-def _located(name: str, base: Callable[[str], Path] | None) -> tuple[Path, str]:
-    """Return the file and the function that `file.py:function` means."""
+def _locate(name: str, base: Callable[[str], Path] | None) -> tuple[Path, str]:
+    """Return the path and the function's name in `file.py:function`."""
     file, _, function = name.rpartition(":")
     return (base or Path)(file), function
 
 
-def _custom(name: str, base: Callable[[str], Path] | None, task: TaskType | None) -> Metric:
-    """Return the user's metric, after its file has run and its attributes have been checked."""
-    path, attribute = _located(name, base)
-    function = getattr(_module(name, path), attribute)
-    direction = _attribute(name, function, "direction", get_args(Direction), None)
-    wants = _attribute(name, function, "wants", get_args(Wants), "values" if task == "regression" else "probabilities")
+def _load_custom(name: str, base: Callable[[str], Path] | None, task: TaskType | None) -> Metric:
+    """Run the user's file and return the metric, after its attributes have been checked."""
+    path, attribute = _locate(name, base)
+    function = getattr(_run_file(name, path), attribute)
+    direction = _read_attribute(name, function, "direction", get_args(Direction), None)
+    wants = _read_attribute(
+        name, function, "wants", get_args(Wants), "values" if task == "regression" else "probabilities"
+    )
     tasks = _CLASSES | _VALUES
     if hasattr(function, "wants"):
         tasks = _VALUES if wants == "values" else _CLASSES
-    loss: Loss = "squared_error" if _of_values(tasks, task) else "log_loss"
-    return Metric(name, direction, wants, tasks, loss, "none", _Custom(name, path, function))
+    loss: Loss = "squared_error" if _scores_values(tasks, task) else "log_loss"
+    return Metric(name, direction, wants, tasks, loss, "none", _CustomFunction(name, path, function))
 
 
-def _module(name: str, path: Path) -> Any:
-    """Run the user's file as a module of its own."""
+def _run_file(name: str, path: Path) -> Any:
+    """Run the user's file as a module and return it."""
     spec = importlib.util.spec_from_file_location(f"workbench_metric_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise EvaluationError(f"metric {name!r}: {path} must be a file of Python.")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up while it still runs.
+    # A dataclass in the file looks up its module in `sys.modules` while the file runs.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
@@ -311,9 +315,9 @@ def _module(name: str, path: Path) -> Any:
     return module
 
 
-def _attribute(name: str, function: Any, key: str, choices: tuple[str, ...], otherwise: str | None) -> Any:
-    """Return what the user's function says about itself."""
-    value = getattr(function, key, otherwise)
+def _read_attribute(name: str, function: Any, key: str, choices: tuple[str, ...], default: str | None) -> Any:
+    """Return a checked attribute of the user's function."""
+    value = getattr(function, key, default)
     if value not in choices:
         label = name.rpartition(":")[2]
         raise EvaluationError(
@@ -324,15 +328,15 @@ def _attribute(name: str, function: Any, key: str, choices: tuple[str, ...], oth
 
 
 @dataclass(frozen=True)
-class _Custom:
-    """A user's function under the signature of the formulas; another process loads it anew from its file."""
+class _CustomFunction:
+    """A user's function with the signature of the formulas; unpickling loads it again from its file."""
 
     name: str
     path: Path
     function: Callable[..., Any]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reloaded, (self.name, self.path)
+        return _reload, (self.name, self.path)
 
     def __call__(self, y: Array, predictions: Array, weight: Array | None) -> float:
         import inspect
@@ -348,6 +352,6 @@ class _Custom:
         return float(score)
 
 
-def _reloaded(name: str, path: Path) -> _Custom:
-    """Return a user's function in a process that has not run its file yet."""
-    return _Custom(name, path, getattr(_module(name, path), name.rpartition(":")[2]))
+def _reload(name: str, path: Path) -> _CustomFunction:
+    """Return a user's function in a process that has not run its file."""
+    return _CustomFunction(name, path, getattr(_run_file(name, path), name.rpartition(":")[2]))

@@ -1,8 +1,8 @@
-"""Metrics of several targets: the weighted mean of one score a target, and each of these by itself.
+"""Metrics of several targets: the weighted mean of the targets' scores, and the score of a single target.
 
-The targets of a row are the columns of `y`, (rows, targets) float64, class numbers or values; their predictions lie
-beside each other in (rows, outputs): a column for a value or the probability of the second of two classes, and a column
-a class where there are more.
+The targets are the columns of `y`, (rows, targets) float64 with class numbers or values. The predictions of all targets
+are adjacent columns of (rows, outputs): one column for values or for the probability of the second of two classes, and
+one column per class for more classes.
 """
 
 from __future__ import annotations
@@ -20,69 +20,69 @@ if TYPE_CHECKING:
     from workbench.config import TaskType
 
 TASKS: frozenset[TaskType] = frozenset({"multilabel", "multitarget"})
-# What a metric logger takes of a target's name.
-_UNSUITED = re.compile(r"[^\w .:/-]")
+# Characters that MLflow does not allow in the name of a metric.
+_FORBIDDEN = re.compile(r"[^\w .:/-]")
 
 
 @dataclass(frozen=True)
 class TargetMetric:
-    """One target among several: where it stands, and how it is scored."""
+    """The metric of one target among several, with the columns of its target and predictions."""
 
     target: str
     metric: Metric
     place: int
-    """Its column of `y`."""
+    """The target's column in `y`."""
     start: int
     stop: int
-    """Its columns of the predictions, from the first up to, without, the last."""
+    """The target's columns in the predictions are `start` to `stop - 1`."""
     classes: int
-    """How many classes it has; 0 for values."""
+    """The number of classes; 0 for values."""
     weight: float = 1.0
-    """How much its score counts beside those of the others."""
+    """The weight of the score in the mean."""
     scale: float = 1.0
-    """What its score is divided by, where scores of different metrics are averaged."""
+    """The divisor of the score when scores of different metrics are averaged."""
 
     @property
     def name(self) -> str:
-        """What its score is called."""
-        return f"{_UNSUITED.sub('_', self.target)}.{self.metric.name}"
+        """The name of the score: TARGET.METRIC."""
+        return f"{_FORBIDDEN.sub('_', self.target)}.{self.metric.name}"
 
     def y(self, y: Array) -> Array:
-        """Return its column of the targets, (rows,): class numbers as int64, or values."""
+        """Return (rows,) the target's column of `y`: class numbers as int64, or values."""
         column = y[:, self.place]
         return column.astype("int64") if self.classes else column
 
     def predictions(self, predictions: Array) -> Array:
-        """Return its predictions, (rows,) or (rows, classes)."""
+        """Return the target's predictions, (rows,) or (rows, classes)."""
         width = self.stop - self.start
         return predictions[:, self.start] if width == 1 else predictions[:, self.start : self.stop]
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
-        """Return its score in its metric's own unit, from the targets and predictions of all of them."""
+        """Return the target's score in the unit of its metric, given the targets and predictions of all targets."""
         return self.metric.score(self.y(y), self.predictions(predictions), sample_weight)
 
 
 @dataclass(frozen=True)
 class MultiTargetMetric(Metric):
-    """The weighted mean of the targets' scores; of different metrics, each as a share of a constant's score."""
+    """The weighted mean of the targets' scores; with different metrics, of scores relative to a constant's."""
 
     parts: tuple[TargetMetric, ...] = ()
 
     @property
-    def facts(self) -> str:
-        """The targets with their metrics and weights."""
+    def signature(self) -> str:
+        """The targets with their metrics and weights, in one line."""
         return f"{self.name} of {', '.join(f'{part.name} × {part.weight:g}' for part in self.parts)}"
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
-        """Return the score; NaN where that of a target has no meaning on these rows.
+        """Return the score; NaN if a target's score is undefined for these rows.
 
         Args:
             y: (rows, targets) class numbers or values.
-            predictions: (rows, outputs), those of a target beside each other.
-            sample_weight: (rows,) how much each row counts.
+            predictions: (rows, outputs) predictions, the outputs of a target in adjacent columns.
+            sample_weight: (rows,) the weight of each row.
 
         Raises:
-            EvaluationError: shapes do not fit, or a prediction is not finite.
+            EvaluationError: the shapes do not match, or a prediction is not finite.
         """
         if y.ndim != 2 or predictions.ndim != 2 or len(y) != len(predictions):
             raise EvaluationError(
@@ -96,48 +96,50 @@ class MultiTargetMetric(Metric):
 
 @dataclass(frozen=True)
 class SingleTargetMetric(Metric):
-    """The metric of one target, asked with the targets and predictions of all."""
+    """The metric of one target, computed from the targets and predictions of all targets."""
 
     part: TargetMetric | None = None
 
     @classmethod
     def of(cls, part: TargetMetric) -> SingleTargetMetric:
-        """Return what scores a target by itself."""
-        own = part.metric
-        known = (part.name, own.direction, own.wants, TASKS, own.loss, own.transform, own.function)
-        return cls(*known, part=part)
+        """Return the metric that scores a single target."""
+        metric = part.metric
+        return cls(
+            part.name, metric.direction, metric.wants, TASKS, metric.loss, metric.transform, metric.function, part=part
+        )
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
         """Return the target's score; see `MultiTargetMetric.score`."""
         return cast("TargetMetric", self.part).score(y, predictions, sample_weight)
 
 
-def multi_target_metric(parts: Sequence[TargetMetric], y: Array) -> MultiTargetMetric:
+def combine_metrics(parts: Sequence[TargetMetric], y: Array) -> MultiTargetMetric:
     """Return the metric of several targets.
 
-    One metric of all of them is averaged as it is. Different ones are put on one scale where less is better: each
-    score is divided by that of the best constant, so that 1 is worth nothing; where more is better they are averaged.
+    If all targets have the same metric, or all metrics are maximised, the scores are averaged as they are. Different
+    metrics that are minimised are put on a common scale first: each score is divided by that of the best constant, so
+    that 1 means no better than the constant.
 
     Args:
-        parts: the targets, in the order of their columns.
-        y: (rows, targets) the training rows' targets.
+        parts: the metrics of the targets, in the order of their columns.
+        y: (rows, targets) the targets of the training rows.
 
     Raises:
-        EvaluationError: of one metric less is better, of another more.
+        EvaluationError: some metrics are minimised and others maximised.
     """
     first = parts[0].metric
     directions = {part.metric.direction for part in parts}
     if len(directions) > 1:
-        shown = format_list([f"{part.target}: {part.metric.name} ({part.metric.direction})" for part in parts], 8)
+        received = format_list([f"{part.target}: {part.metric.name} ({part.metric.direction})" for part in parts], 8)
         raise EvaluationError(
-            f"metrics of several targets must all be minimised or all be maximised. Received: {shown}. "
+            f"metrics of several targets must all be minimised or all be maximised. Received: {received}. "
             "Choose log_loss beside rmse or mae, or roc_auc beside r2, for each under targets."
         )
     name = first.name
     if any(part.metric.name != first.name for part in parts):
         minimized = first.direction == "minimize"
         name = "relative_loss" if minimized else "mean_score"
-        parts = [replace(part, scale=_constant(part, y)) for part in parts] if minimized else parts
+        parts = [replace(part, scale=_score_constant(part, y)) for part in parts] if minimized else parts
     return MultiTargetMetric(
         name,
         first.direction,
@@ -145,27 +147,27 @@ def multi_target_metric(parts: Sequence[TargetMetric], y: Array) -> MultiTargetM
         TASKS,
         first.loss,
         "none",
-        _no_formula,
+        _refuse_common_formula,
         parts=tuple(parts),
     )
 
 
-def _constant(part: TargetMetric, y: Array) -> float:
-    """Return the score of the best constant on the training rows; 1 where that is 0 or has no meaning."""
+def _score_constant(part: TargetMetric, y: Array) -> float:
+    """Return the score of the best constant prediction on the training rows; 1 if it is 0 or undefined."""
     import numpy as np
 
-    own = part.y(y)
+    target = part.y(y)
     if part.classes:
-        shares = np.bincount(own, minlength=part.classes) / len(own)
-        constant = np.full(len(own), shares[1]) if part.classes == 2 else np.tile(shares, (len(own), 1))
+        frequencies = np.bincount(target, minlength=part.classes) / len(target)
+        constant = np.full(len(target), frequencies[1]) if part.classes == 2 else np.tile(frequencies, (len(target), 1))
     elif part.metric.transform == "log1p":
-        constant = np.full(len(own), np.expm1(np.log1p(own).mean()))
+        constant = np.full(len(target), np.expm1(np.log1p(target).mean()))
     else:
-        constant = np.full(len(own), np.median(own) if part.metric.loss == "absolute_error" else own.mean())
-    score = part.metric.score(own, constant)
+        constant = np.full(len(target), np.median(target) if part.metric.loss == "absolute_error" else target.mean())
+    score = part.metric.score(target, constant)
     return score if np.isfinite(score) and score > 0 else 1.0
 
 
-def _no_formula(y: Array, predictions: Array, weight: Array | None) -> float:
-    """Refuse to be asked: each target has a formula of its own."""
-    raise EvaluationError("several targets have no formula in common. Ask `score`.")
+def _refuse_common_formula(y: Array, predictions: Array, weight: Array | None) -> float:
+    """Raise an error, because each target has a formula of its own."""
+    raise EvaluationError("several targets have no formula in common. Use `score`.")

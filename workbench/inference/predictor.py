@@ -104,7 +104,7 @@ class Predictor:
         """Return the predictions for rows that the reader has read."""
         x, ids = new
         predictions = [member.predict(x, self.transform) for member in self.members]
-        return self.layout.table(ids, self.aggregation(predictions, self._weights), self.threshold)
+        return self.layout.fill(ids, self.aggregation(predictions, self._weights), self.threshold)
 
     @property
     def _weights(self) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from workbench.errors import FamilyError, did_you_mean, format_list
+from workbench.errors import FamilyError, suggest_word
 from workbench.models.wrappers import user_code
 
 _PACKAGE = "workbench.models"
@@ -35,8 +35,6 @@ class FamilyEntry:
     """The tasks that it solves; several targets of these as well."""
     joint: bool = False
     """Whether one model learns several targets together; otherwise each target has a model."""
-    extra: str | None = None
-    """The extra of this project that installs the library, if it is optional."""
     other_libraries: tuple[str, ...] = ()
     """Further libraries that its models need, to train and to predict."""
     unlabelled: bool = False
@@ -87,10 +85,8 @@ FAMILIES = {
     ),
     "linear": FamilyEntry(".tabular.linear", "ridge, logistic regression, elastic net", "sklearn"),
     "xgboost": FamilyEntry(".tabular.xgboost", "gradient-boosted trees (XGBoost)", "xgboost"),
-    "lightgbm": FamilyEntry(".tabular.lightgbm", "gradient-boosted trees (LightGBM)", "lightgbm", extra="boost"),
-    "catboost": FamilyEntry(
-        ".tabular.catboost", "gradient-boosted symmetric trees (CatBoost)", "catboost", extra="boost"
-    ),
+    "lightgbm": FamilyEntry(".tabular.lightgbm", "gradient-boosted trees (LightGBM)", "lightgbm"),
+    "catboost": FamilyEntry(".tabular.catboost", "gradient-boosted symmetric trees (CatBoost)", "catboost"),
     "extra_trees": FamilyEntry(".tabular.extra_trees", "extremely randomised trees (Geurts et al., 2006)", "sklearn"),
     "random_forest": FamilyEntry(".tabular.random_forest", "random forest (Breiman, 2001)", "sklearn"),
     "mlp": _net(".tabular.mlp", "a net of dense layers"),
@@ -198,12 +194,13 @@ def get_entry(name: str, resolve: Callable[[str], Path] = Path) -> FamilyEntry:
         keras = user_code.find_imported_libraries(user_code.check(name, resolve)) & _KERAS_IMPORTS
         return FamilyEntry(".wrappers.custom", f"your own, from {name}", _KERAS if keras else "sklearn")
     if name not in FAMILIES:
-        hint = did_you_mean(name, FAMILIES) or f" Known: {format_list(FAMILIES)}."
+        hint = suggest_word(name, FAMILIES)
         raise FamilyError(f"must be a known family. Received: {name!r}.{hint}")
     entry = FAMILIES[name]
     if not entry.installed:
-        remedy = f"pip install 'workbench[{entry.extra}]'" if entry.extra else f"pip install {entry.library}"
-        raise FamilyError(f"must be an installed family. Received: {name!r}. Install it with: {remedy}.")
+        raise FamilyError(
+            f"must be an installed family. Received: {name!r}. Install it with: pip install {entry.library}."
+        )
     return entry
 
 

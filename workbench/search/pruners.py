@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.array import Array
-from workbench.errors import SearchError, did_you_mean, format_list
+from workbench.errors import SearchError, suggest_word
 
 # The progress at which a fold is examined: 2, 3, 4, 6, 8, 11, 16 … epochs.
 RUNGS = tuple(round(2 ** (k / 2)) for k in range(2, 30))
@@ -190,7 +190,7 @@ def get_pruner(name: str) -> Pruner:
         SearchError: there is no pruner of that name; names the known ones.
     """
     if name not in _PRUNERS:
-        hint = did_you_mean(name, _PRUNERS) or f" Known: {format_list(_PRUNERS)}."
+        hint = suggest_word(name, _PRUNERS)
         raise SearchError(f"must be a known pruner. Received: {name!r}.{hint}")
     return _PRUNERS[name]
 

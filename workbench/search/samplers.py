@@ -7,7 +7,7 @@ import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import SearchError, did_you_mean, format_list
+from workbench.errors import SearchError, suggest_word
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -36,7 +36,7 @@ def check_sampler(name: str) -> None:
         SearchError: names the known samplers, or the package to install.
     """
     if name not in _SAMPLERS:
-        hint = did_you_mean(name, _SAMPLERS) or f" Known: {format_list(_SAMPLERS)}."
+        hint = suggest_word(name, _SAMPLERS)
         raise SearchError(f"must be a known sampler. Received: {name!r}.{hint}")
     if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
         raise SearchError("must be an installed sampler. Received: 'cmaes'. Install it with: pip install cmaes.")

@@ -1,7 +1,7 @@
-"""What a search space asks of whatever suggests, in coordinates that Optuna's distributions can hold.
+"""Hyperparameters in the coordinates of Optuna's distributions.
 
-KerasTuner knows samplings that Optuna does not: a logarithmic grid is asked as the index of its points, reverse
-logarithmic sampling as a quantile. The answer is mapped back, so both sides see values they understand.
+KerasTuner has samplings that Optuna lacks. A point of a logarithmic grid is suggested as its index, and a number of
+reverse logarithmic sampling as a quantile. The suggested coordinate is then mapped back to the hyperparameter's value.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _SAMPLINGS = get_args(Sampling)
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One hyperparameter to be suggested."""
+    """A hyperparameter whose value is to be suggested."""
 
     name: str
-    """Unique in the trial, with its conditions: `units [model=cnn]`."""
+    """The name, unique in the trial, with its conditions: `units [model=cnn]`."""
     kind: Literal["int", "float", "categorical"]
     default: Scalar
-    """The known-good answer, in the question's own coordinates."""
+    """The default, in the coordinates of the distribution."""
     low: float = 0
     high: float = 0
     step: float | None = None
@@ -38,13 +38,17 @@ class Hyperparameter:
 Suggest = Callable[[Hyperparameter], Any]
 
 
-def defaults(question: Hyperparameter) -> Any:
-    """Answer with the default: the family's known-good hyperparameters."""
-    return question.default
+def defaults(hyperparameter: Hyperparameter) -> Any:
+    """Suggest the default of a hyperparameter."""
+    return hyperparameter.default
 
 
-def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: Scalar) -> Any:
-    """Return one of `values`."""
+def suggest_choice(suggest: Suggest, name: str, values: Sequence[Any], default: Scalar) -> Any:
+    """Suggest one of `values`.
+
+    Raises:
+        SpaceError: there are no values, or the default is not one of them.
+    """
     if not values:
         raise SpaceError(f"Hyperparameter {name!r} must have at least one choice. Received: [].")
     if default not in values:
@@ -52,7 +56,7 @@ def answer_choice(suggest: Suggest, name: str, values: Sequence[Any], default: S
     return suggest(Hyperparameter(name, "categorical", default, choices=tuple(values)))
 
 
-def answer_number(
+def suggest_number(
     suggest: Suggest,
     name: str,
     low: float,
@@ -63,31 +67,31 @@ def answer_number(
     default: float | None,
     integer: bool,
 ) -> Any:
-    """Return a number from `low` to `high`, both included.
+    """Suggest a number from `low` to `high`, both included.
 
-    With `step`, linear sampling adds it and logarithmic sampling multiplies by it, as in KerasTuner.
+    As in KerasTuner, `step` is added in linear sampling and is a factor in logarithmic sampling.
 
     Raises:
-        SpaceError: the range is empty, the sampling is unknown, or it does not suit the range or the step.
+        SpaceError: the range is empty, or the sampling is unknown or does not suit the range or the step.
     """
     default = low if default is None else default
-    _check(name, low, high, step, sampling, default)
+    _check_range(name, low, high, step, sampling, default)
     if not integer:
         low, high, default = float(low), float(high), float(default)
     if sampling == "linear":
-        return _linear(suggest, name, low, high, step, default, integer)
+        return _suggest_linear(suggest, name, low, high, step, default, integer)
     if step is None and sampling == "log":
         return suggest(Hyperparameter(name, _kind(integer), default, low, high, log=True))
     value = (
-        _grid(suggest, name, low, high, step, sampling, default)
+        _suggest_on_grid(suggest, name, low, high, step, sampling, default)
         if step
-        else _quantile(suggest, name, low, high, default, integer)
+        else _suggest_quantile(suggest, name, low, high, default, integer)
     )
     return int(value + 1e-9) if integer else value
 
 
-def _check(name: str, low: float, high: float, step: float | None, sampling: Sampling, default: float) -> None:
-    """Refuse a number that cannot be asked for."""
+def _check_range(name: str, low: float, high: float, step: float | None, sampling: Sampling, default: float) -> None:
+    """Raise SpaceError if the range, the step, the sampling or the default is not valid."""
     if sampling not in _SAMPLINGS:
         hint = did_you_mean(sampling, _SAMPLINGS)
         raise SpaceError(
@@ -109,10 +113,10 @@ def _kind(integer: bool) -> Literal["int", "float"]:
     return "int" if integer else "float"
 
 
-def _linear(
+def _suggest_linear(
     suggest: Suggest, name: str, low: float, high: float, step: float | None, default: float, integer: bool
 ) -> Any:
-    """Ask for a number on an even grid whose top is computed in decimals, or for any number in the range."""
+    """Suggest a number on an even grid, or any number in the range; the top of the grid is computed exactly."""
     if integer:
         step = step or 1
     if step is not None:
@@ -126,21 +130,21 @@ def _linear(
     return suggest(Hyperparameter(name, _kind(integer), default, low, high, step=step))
 
 
-def _grid(
+def _suggest_on_grid(
     suggest: Suggest, name: str, low: float, high: float, step: float, sampling: Sampling, default: float
 ) -> float:
-    """Ask for the index of a point on a logarithmic grid; the grid starts at the end where points are dense."""
+    """Suggest a point on a logarithmic grid by its index; the grid starts at the end where its points are dense."""
     top = int(math.log(high / low, step) + 1e-8)
     distance = default if sampling == "log" else high + low - default
-    start = min(round(math.log(distance / low, step)), top)
-    index = suggest(Hyperparameter(f"{name} #", "int", start, 0, top, step=1))
+    first = min(round(math.log(distance / low, step)), top)
+    index = suggest(Hyperparameter(f"{name} #", "int", first, 0, top, step=1))
     value = low * math.pow(step, index)
     return min(max(low, value if sampling == "log" else high + low - value), high)
 
 
-def _quantile(suggest: Suggest, name: str, low: float, high: float, default: float, integer: bool) -> float:
-    """Ask for the quantile of a reverse logarithmic number, dense at the high end."""
+def _suggest_quantile(suggest: Suggest, name: str, low: float, high: float, default: float, integer: bool) -> float:
+    """Suggest a number of reverse logarithmic sampling, dense at the high end, by its quantile."""
     end = high + 1 if integer else high
-    start = 0.5 if end == low else 1 - math.log((end + low - default) / low) / math.log(end / low)
-    u = suggest(Hyperparameter(f"{name} u", "float", start, 0.0, 1.0))
+    first = 0.5 if end == low else 1 - math.log((end + low - default) / low) / math.log(end / low)
+    u = suggest(Hyperparameter(f"{name} u", "float", first, 0.0, 1.0))
     return min(end + low - low * math.pow(end / low, 1 - u), high)

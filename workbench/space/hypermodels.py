@@ -1,4 +1,4 @@
-"""KerasTuner's hypermodels: its own by name, and which objects of a user's are some. Only Keras families load this."""
+"""KerasTuner's hypermodels. Only Keras families import this module."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import keras_tuner
 
 
 def application(name: str, **options: Any) -> Any:
-    """Return one of the hypermodels that come with KerasTuner, as `HyperResNet`, made with its options."""
+    """Return a hypermodel of `keras_tuner.applications`, for example `HyperResNet`, made with `options`."""
     return getattr(keras_tuner.applications, name)(**options)
 
 
-def is_hypermodel(made: object) -> bool:
-    """Tell whether something is a hypermodel: a class of them, or one that is made already."""
-    return issubclass(made if isinstance(made, type) else type(made), keras_tuner.HyperModel)
+def is_hypermodel(candidate: object) -> bool:
+    """Return whether an object is a hypermodel, either a class or an instance."""
+    return issubclass(candidate if isinstance(candidate, type) else type(candidate), keras_tuner.HyperModel)
 
 
-def fits_itself(made: object) -> bool:
-    """Tell whether a hypermodel has a `fit` of its own, which may tune how it is trained."""
-    return is_hypermodel(made) and type(made).fit is not keras_tuner.HyperModel.fit  # type: ignore[attr-defined]
+def overrides_fit(candidate: object) -> bool:
+    """Return whether an object is a hypermodel with its own `fit`, which may tune the training as well."""
+    return is_hypermodel(candidate) and type(candidate).fit is not keras_tuner.HyperModel.fit  # type: ignore[attr-defined]

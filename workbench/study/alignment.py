@@ -82,7 +82,7 @@ def _differences(task: Task, other: Task) -> Iterator[str]:
 
 def _rows(here: np.ndarray, there: np.ndarray, name: str) -> str:
     """Return a description of how many rows each has, and of those that only one has."""
-    ours, theirs = folds.texts(here), folds.texts(there)
+    ours, theirs = folds.to_texts(here), folds.to_texts(there)
     only_there, only_here = sorted(set(theirs) - set(ours)), sorted(set(ours) - set(theirs))
     alone = [
         f"only {where} id {format_list(ids, _FEW)}"
@@ -114,7 +114,7 @@ def _target(task: Task, other: Task, here: np.ndarray, there: np.ndarray) -> lis
 def _labels(task: Task) -> np.ndarray:
     """Return the target's values; for classes their labels as text."""
     data = task.dataset
-    return data.y if data.classes is None else np.array(folds.texts(np.array(data.classes, dtype=object)))[data.y]
+    return data.y if data.classes is None else np.array(folds.to_texts(np.array(data.classes, dtype=object)))[data.y]
 
 
 def _fold_options(task: Task) -> dict[str, Any]:
@@ -127,4 +127,4 @@ def _fold_options(task: Task) -> dict[str, Any]:
 
 def _locate(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Return the index of each wanted id among `ids`, -1 where it is missing."""
-    return np.asarray(pd.Index(folds.texts(ids)).get_indexer(pd.Index(folds.texts(wanted))))
+    return np.asarray(pd.Index(folds.to_texts(ids)).get_indexer(pd.Index(folds.to_texts(wanted))))

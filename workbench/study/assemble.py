@@ -48,7 +48,7 @@ def assemble(
     checkpoints = [[[*_checkpoints(task, each, store)] for each in member] for member in trials]
     missing = [each for member in checkpoints for fold_models in member for each in fold_models if not each.exists]
     # Only the holder of the lock frees checkpoints; those that exist may be read without it.
-    with home.lock(config.name) if missing else nullcontext(), home.room():
+    with home.lock(config.name) if missing else nullcontext(), home.explain_disk_errors():
         for place, checkpoint in enumerate(missing, 1):
             listen(f"Training {checkpoint.name} ({place} of {len(missing)})")
             checkpoint.make()

@@ -107,7 +107,7 @@ class Export:
         )
         # MLflow allows no dots, colons and slashes in the name of a model.
         name = "ensemble" if kind == "ensemble" else re.sub(r"\W", "_", predictor.members[0].family)
-        with self._store.home.room():
+        with self._store.home.explain_disk_errors():
             return self._registry.log(made, run_id, name=name, kind=kind, scores=scores)
 
 
@@ -161,7 +161,7 @@ def _example_output(predictor: Predictor, dataset: Dataset) -> pd.DataFrame:
     width = len(dataset.classes) if dataset.classes and len(dataset.classes) > 2 else 0
     width = sum(target.outputs for target in dataset.targets) or width
     ids = dataset.ids[:1] if predictor.reader.id_column else np.zeros(1, dtype=np.int64)
-    return predictor.layout.table(ids, np.zeros((1, width) if width else 1))
+    return predictor.layout.fill(ids, np.zeros((1, width) if width else 1))
 
 
 def _is_late(until: float | None, seconds: float) -> bool:

@@ -80,7 +80,7 @@ def _oof(task: Task, path: Path) -> np.ndarray:
     schema, repeated = task.schema, task.folds.repeats > 1
     keys = ["fold", "repeat"] if repeated else ["fold"]
     frame, ids = _table(task, path, keys)
-    wanted = _keys(folds.texts(schema.ids[schema.rows]), schema.repeats if repeated else None)
+    wanted = _keys(folds.to_texts(schema.ids[schema.rows]), schema.repeats if repeated else None)
     remedy = f"Train with the folds that 'workbench folds {task.config.file} -o FILE' writes."
     order = _order(path, _keys(ids, _whole_numbers(path, frame, "repeat") if repeated else None), wanted, remedy)
     fold = _whole_numbers(path, frame, "fold")[order]
@@ -97,7 +97,7 @@ def _oof(task: Task, path: Path) -> np.ndarray:
 def _test(task: Task, path: Path, test_ids: np.ndarray) -> np.ndarray:
     """Return the test predictions of a file in the study's order."""
     frame, ids = _table(task, path, [])
-    order = _order(path, ids, folds.texts(test_ids), "Predict the rows of data.test.")
+    order = _order(path, ids, folds.to_texts(test_ids), "Predict the rows of data.test.")
     return np.asarray(_values(task, path, frame, ids)[order])
 
 
@@ -117,7 +117,7 @@ def _table(task: Task, path: Path, keys: Sequence[str]) -> tuple[pd.DataFrame, l
             f"{path}: column {name!r} must have a value in every row. Received: {int(frame[name].isna().sum())} "
             "rows without. Fill them in."
         )
-    return frame.drop(columns=name), folds.texts(frame[name].to_numpy())
+    return frame.drop(columns=name), folds.to_texts(frame[name].to_numpy())
 
 
 def _keys(ids: Sequence[str], repeats: np.ndarray | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench import files
 from workbench.config import StudyConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Rows
@@ -71,10 +72,7 @@ class Fingerprint:
         if file.exists():
             self.check(file, config)
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self), indent=1, default=str))
-        part.replace(file)
+        files.write_text(file, json.dumps(asdict(self), indent=1, default=str))
 
     def check(self, file: Path, config: StudyConfig, *, but: Collection[str] = ()) -> None:
         """Check the facts, except those named in `but`, against the written ones.

@@ -50,7 +50,7 @@ class InferenceContext:
             direction=task.metric.direction,
             layout=submission.infer_layout(task.dataset, task.metric),
             transform=trial.output_transforms(task.dataset, task.transform),
-            models=tuple(task.folds.predicting()),
+            models=tuple(task.folds.prediction_pairs()),
         )
 
     def document(self) -> dict[str, Any]:
@@ -103,9 +103,9 @@ def load(task: Task, home: Home) -> InferenceContext:
         if stored and then and then.keys == now.keys:
             return InferenceContext.from_document(stored)
         raise
-    begun = home.facts(task.config.name).exists()
+    begun = home.fingerprint(task.config.name).exists()
     if begun:
-        task.facts.check(home.facts(task.config.name), task.config, but=["test"])
+        task.facts.check(home.fingerprint(task.config.name), task.config, but=["test"])
     context = InferenceContext.of(task)
     if begun:
         # A home that is read-only can still predict.
@@ -127,7 +127,7 @@ def _read(task: Task, home: Home) -> dict[str, Any] | None:
 
 
 def _file(task: Task, home: Home) -> Path:
-    return home.facts(task.config.name).with_name(_FILE)
+    return home.fingerprint(task.config.name).with_name(_FILE)
 
 
 def _write(file: Path, context: InferenceContext, sources: SourceDigest) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench import files
 from workbench.errors import ConfigError
 from workbench.report import ReportData, markdown, page
 from workbench.report.render import RenderedFigure, render_figures
@@ -80,13 +81,13 @@ def write(data: ReportData, figures: Sequence[RenderedFigure], path: Path, *, as
     """
     try:
         if not as_markdown:
-            _write_whole(path, page.render_page(data, figures))
+            files.write_text(path, page.render_page(data, figures))
             return
         folder = figure_folder(path)
         folder.mkdir(exist_ok=True)
         for each in figures:
             (folder / f"{each.name}.png").write_bytes(each.png)
-        _write_whole(path, markdown.render_markdown(data, figures, folder.name))
+        files.write_text(path, markdown.render_markdown(data, figures, folder.name))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
@@ -135,16 +136,6 @@ def _attach(tracker: Tracker, run_id: str, figures: Sequence[RenderedFigure]) ->
             file = Path(folder) / f"{each.name}.png"
             file.write_bytes(each.png)
             tracker.log_artifact(run_id, file, "figures")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

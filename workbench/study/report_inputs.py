@@ -33,7 +33,7 @@ def gather_report(task: Task, store: StudyStore, rows: Sequence[TrialRecord]) ->
     Raises:
         StudyError: the study was begun with other data, target, folds or metric.
     """
-    facts = store.home.facts(store.config.name)
+    facts = store.home.fingerprint(store.config.name)
     if facts.exists():
         task.facts.check(facts, store.config)
     schema, storage = task.schema, store.storage

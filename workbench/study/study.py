@@ -191,7 +191,7 @@ class Study:
         from workbench.study.blending import blend_candidates
         from workbench.study.candidate_pool import gather
 
-        task, defaults, facts = self.task, self.config.ensemble, self.home.facts(self.name)
+        task, defaults, facts = self.task, self.config.ensemble, self.home.fingerprint(self.name)
         if facts.exists():
             task.facts.check(facts, self.config)
         others = [open(file, self.home.path).store for file in sources]
@@ -209,7 +209,7 @@ class Study:
             seconds=seconds,
         )
         blended = blend_candidates(models, task, options)
-        with self.home.room():
+        with self.home.explain_disk_errors():
             run_id = self.store.tracker.log_ensemble(
                 blended.ensemble, blended.oof, blended.test, task.schema, metric=task.metric.name
             )
@@ -241,7 +241,7 @@ class Study:
         external_predictions.check(self.task, name, file)
         result = external_predictions.read(self.task, name, Path(oof), file)
         self.home.create()
-        with self.home.lock(self.name), self.home.room():
+        with self.home.lock(self.name), self.home.explain_disk_errors():
             self.store.begin()
             task = self.task
             run_id, replaced = self.store.tracker.log_import(result, task.schema, metric=task.metric.name)
@@ -360,7 +360,7 @@ class Study:
 
         path, task = Path(out), self.task
         try:
-            folds.frame(task.folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
+            folds.to_frame(task.folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return task.folds.hash
@@ -380,7 +380,7 @@ class Study:
         """Log an ensemble's models where none has to be trained and there is time and room; return the model's id."""
         from workbench.study import assemble, export
 
-        if self.home.full(self.config.search.disk) or not assemble.is_complete(
+        if self.home.is_full(self.config.search.disk) or not assemble.is_complete(
             self.task, self.store, ensemble, self.trials()
         ):
             return None

@@ -104,7 +104,7 @@ class StudyStore:
         from workbench.evaluation import folds
 
         task, home, name = self.task, self.home, self.config.name
-        task.facts.settle(home.facts(name), self.config)
+        task.facts.settle(home.fingerprint(name), self.config)
         if not home.folds(name).exists():
             folds.save(task.folds, home.folds(name))
         inference_context.store(task, home)
@@ -154,7 +154,7 @@ class StudyStore:
         from workbench.study.fingerprint import Fingerprint
 
         task = self.task
-        features = Fingerprint.features_of(self.home.facts(self.config.name))
+        features = Fingerprint.features_of(self.home.fingerprint(self.config.name))
         return [features, task.metric.loss, task.transform, self.config.class_weight, self.config.data.weight]
 
     def record(self, result: TrialResult, folder: Path) -> str:
@@ -189,11 +189,11 @@ class StudyStore:
     def is_full(self) -> bool:
         """Return whether the home has no room for another trial even without the checkpoints that nothing needs."""
         most = self.config.search.disk
-        if not self.home.full(most):
+        if not self.home.is_full(most):
             return False
         in_use = self.checkpoints_in_use(self.storage.records())
         self.checkpoints.free_except([*in_use], in_use)
-        return self.home.full(most)
+        return self.home.is_full(most)
 
     def family_weights(self, trials: Sequence[TrialRecord]) -> Mapping[str, float]:
         """Return the weights, by family, of the families' best trials in a quick blend of them."""

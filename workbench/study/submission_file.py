@@ -46,7 +46,7 @@ def reveal_test_scores(store: StudyStore) -> dict[str, float] | None:
     from workbench import data
     from workbench.study.blending import score_ensemble
 
-    file = store.home.facts(store.config.name).with_name("test_scores.json")
+    file = store.home.fingerprint(store.config.name).with_name("test_scores.json")
     if file.exists():
         kept: dict[str, float] = json.loads(file.read_text())
         return kept

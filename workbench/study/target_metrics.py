@@ -28,7 +28,7 @@ def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
     """
     from workbench import evaluation
     from workbench.errors import EvaluationError
-    from workbench.evaluation.multi_target import multi_target_metric
+    from workbench.evaluation.multi_target import combine_metrics
 
     parts = []
     for place, target in enumerate(dataset.targets):
@@ -37,7 +37,7 @@ def metric(config: StudyConfig, dataset: Dataset) -> MultiTargetMetric:
         found = _find_metric(config, dataset, place, key, name or evaluation.default(target.task))
         parts.append(_target_metric(dataset, place, replace(found, loss=own.loss or found.loss), own.weight))
     try:
-        return multi_target_metric(parts, dataset.y)
+        return combine_metrics(parts, dataset.y)
     except EvaluationError as error:
         raise ConfigError(f"{config.file}: {error}") from error
 
@@ -56,7 +56,7 @@ def also(
         ConfigError: a metric suits no target.
     """
     from workbench import evaluation
-    from workbench.evaluation.multi_target import SingleTargetMetric, multi_target_metric
+    from workbench.evaluation.multi_target import SingleTargetMetric, combine_metrics
 
     found: list[MultiTargetMetric | SingleTargetMetric] = []
     for number, name in enumerate(config.also):
@@ -65,7 +65,7 @@ def also(
         key = f"also[{number}]"
         metrics = [(place, _find_metric(config, dataset, place, key, name)) for place in suited]
         parts = [_target_metric(dataset, place, metric, of.parts[place].weight) for place, metric in metrics]
-        found.append(multi_target_metric(parts, dataset.y))
+        found.append(combine_metrics(parts, dataset.y))
     return (*found, *(SingleTargetMetric.of(part) for part in of.parts))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workbench import models
 from workbench.config import StudyConfig
-from workbench.errors import ConfigError, FamilyError, did_you_mean, format_list
+from workbench.errors import ConfigError, FamilyError, suggest_word
 from workbench.models.nn import backbone_config, callbacks
 from workbench.study import target_metrics
 
@@ -102,14 +102,14 @@ class Task:
         """The fingerprint, which must not change while the study keeps its name."""
         from workbench.study.fingerprint import Fingerprint
 
-        return Fingerprint.of(self.dataset, self.metric.facts, self.folds.hash)
+        return Fingerprint.of(self.dataset, self.metric.signature, self.folds.hash)
 
     @cached_property
     def schema(self) -> PredictionSchema:
         """The layout of the trials' predictions."""
         from workbench.tracking import PredictionSchema
 
-        data, (repeats, rows) = self.dataset, self.folds.rows()
+        data, (repeats, rows) = self.dataset, self.folds.oof_rows()
         outputs: tuple[str, ...] = ("prediction",)
         if data.targets:
             outputs = target_metrics.outputs(data.targets)
@@ -187,7 +187,7 @@ class Task:
             key = f"training.shared[{number}]"
             unknown = next((name for name in names if name not in columns), None)
             if unknown is not None:
-                hint = did_you_mean(unknown, columns) or f" Features: {format_list(columns)}."
+                hint = suggest_word(unknown, columns, label="Features")
                 raise self.config.error(key, "must name features", unknown, hint)
             kinds = {name: columns[name] for name in names}
             if len(set(kinds.values())) > 1 or not set(kinds.values()) <= {"image", "text", "category"}:

@@ -32,7 +32,7 @@ def run_trials(store: StudyStore, *, trials: int | None, end: float | None, work
 
     task, home, name, search = store.task, store.home, store.config.name, store.config.search
     home.create()
-    with home.lock(name), home.room():
+    with home.lock(name), home.explain_disk_errors():
         count = workers or search.workers or cores()
         threads = task.threads(count, cores())
         # The libraries load in another process while MLflow loads in this one.

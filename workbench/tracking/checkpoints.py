@@ -6,12 +6,12 @@ home, a folder for each trial and in it one for each fold, in the format of the 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from workbench.files import replace_folder
 from workbench.home import Home
 
 # The bytes that the checkpoints of one study may take; they may also take half of the space that the disk has left.
@@ -30,14 +30,11 @@ class Checkpoints:
 
     def add(self, key: TrialKey, source: Path) -> None:
         """Move a trial's checkpoints here; they replace earlier ones."""
-        target = self.folder(key)
-        shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
+        replace_folder(source, self.folder(key))
 
     def folder(self, key: TrialKey) -> Path:
         """Return the folder of a trial's checkpoints, which may be missing: `REPEAT-FOLD` for each fold model."""
-        return self._home.weights_of(self._study, *key)
+        return self._home.trial_checkpoints(self._study, *key)
 
     def free_except(self, ranked: Sequence[TrialKey], needed: Collection[TrialKey] = ()) -> int:
         """Free all checkpoints except those of the trials in `ranked`, best first, as far as there is room.
@@ -49,7 +46,7 @@ class Checkpoints:
         Returns:
             The bytes freed.
         """
-        root = self._home.weights(self._study)
+        root = self._home.checkpoints(self._study)
         if not root.exists():
             return 0
         wanted = {self.folder(key): key in needed for key in ranked}

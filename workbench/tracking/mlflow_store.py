@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.files import stage_file
 from workbench.home import Home
 from workbench.tracking import relocate
 
@@ -72,8 +73,6 @@ def _create(home: Home) -> None:
     with lock(home):
         if home.database.exists():
             return
-        part = home.database.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        store = SqlAlchemyStore(url(part), home.artifacts.as_uri())
-        store.engine.dispose()
-        part.replace(home.database)
+        with stage_file(home.database) as part:
+            store = SqlAlchemyStore(url(part), home.artifacts.as_uri())
+            store.engine.dispose()

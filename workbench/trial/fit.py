@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from workbench import models
 from workbench.array import Array
 from workbench.data.memmap import MemmapArray
 from workbench.errors import FamilyError
+from workbench.files import stage_folder
 from workbench.home import folder_name
 from workbench.models.nn import architecture
 from workbench.models.protocol import Family, FitContext, Model, ProgressCallback, Rows, UnlabeledFeatures
@@ -188,11 +188,8 @@ def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> Arra
 
 def save_model(model: Model, folder: Path) -> None:
     """Write a model into a folder; a kill leaves the whole folder or none."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    model.save(part)
-    part.replace(folder)
+    with stage_folder(folder) as part:
+        model.save(part)
 
 
 class _ProgressRecorder:
@@ -247,7 +244,7 @@ def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecor
     valid = spec.folds.split(repeat, fold)[1]
     options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms}
     oof = predict(model, _take(data.x, valid), **options)
-    predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.predicting())
+    predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
     test = predict(model, data.x_test, **options) if predicts_test else None
     score = spec.metric.score(data.y[valid], oof)
     size = architecture.count_parameters(model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.array import Array
+from workbench.files import stage_file
 from workbench.home import trial_name
 from workbench.trial.spec import TrialSpec
 
@@ -41,15 +41,14 @@ class FoldResult:
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`; a kill leaves the whole file or none."""
-        folder.mkdir(parents=True, exist_ok=True)
         facts = {name: getattr(self, name) for name in _JSON_FIELDS}
         arrays: dict[str, Any] = {"oof": self.oof} | ({} if self.test is None else {"test": self.test})
         buffer = io.BytesIO()
         np.savez(buffer, facts=np.array(json.dumps(facts)), **arrays)
         file = folder / f"fold-{self.repeat}-{self.fold}.npz"
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(buffer.getbuffer())
-        part.replace(file)
+        # Not forced to the disk: that takes as long as some folds, and a fold that is lost is trained again.
+        with stage_file(file, concurrent=True, sync=False) as part:
+            part.write_bytes(buffer.getbuffer())
 
     @classmethod
     def load(cls, folder: Path, repeat: int, fold: int) -> FoldResult | None:
@@ -145,7 +144,7 @@ def join_folds(
     }
     if state != "complete":
         return TrialResult(**fields)
-    repeats, rows = spec.folds.rows()
+    repeats, rows = spec.folds.oof_rows()
     oof = _out_of_fold(spec, folds)[repeats, rows]
     y = spec.dataset.y[rows]
     return TrialResult(
@@ -167,6 +166,6 @@ def _out_of_fold(spec: TrialSpec, folds: Sequence[FoldResult]) -> Array:
 
 def _mean_test(spec: TrialSpec, folds: Sequence[FoldResult]) -> Array | None:
     """Return the mean test predictions of the folds whose models predict new rows."""
-    predicting = set(spec.folds.predicting())
+    predicting = set(spec.folds.prediction_pairs())
     tests = [fold.test for fold in folds if fold.test is not None and (fold.repeat, fold.fold) in predicting]
     return np.mean(tests, axis=0) if tests else None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.config import PretrainedConfig
-from workbench.errors import FamilyError, did_you_mean, format_list
+from workbench.errors import FamilyError, suggest_word
 
 SEARCHED = ("MobileNetV2", "EfficientNetB0", "DenseNet121", "ResNet50V2", "Xception")
 """The architectures to search if the study file names no backbone."""
@@ -53,7 +53,7 @@ def check_base(config: PretrainedConfig, resolve: Callable[[str], Path]) -> None
     if name is None or name in ARCHITECTURES:
         return
     if not name.endswith(".keras"):
-        hint = did_you_mean(name, ARCHITECTURES) or f" Known: {format_list(ARCHITECTURES)}."
+        hint = suggest_word(name, ARCHITECTURES)
         raise FamilyError(f"must be an architecture of keras.applications or a file.keras. Received: {name!r}.{hint}")
     _require_path(name, resolve)
 

@@ -27,9 +27,7 @@ def check_tensorboard() -> None:
         FamilyError: it is not.
     """
     if importlib.util.find_spec("tensorboard") is None:
-        raise FamilyError(
-            "needs TensorBoard, which is not installed. Install it with: pip install 'workbench[tensorboard]'."
-        )
+        raise FamilyError("needs TensorBoard, which is not installed. Install it with: pip install tensorboard.")
 
 
 def resolve_paths(training: TrainingConfig, resolve: Callable[[str], Path]) -> TrainingConfig:

@@ -22,7 +22,7 @@ from workbench.models.nn import callbacks, data_loader, heads, keras_model, trai
 from workbench.models.nn.keras_model import KerasModel
 from workbench.models.nn.optimizer import LearningRateSchedule
 from workbench.models.protocol import FitContext, Problem, Rows
-from workbench.space.hypermodels import fits_itself
+from workbench.space.hypermodels import overrides_fit
 
 # Rows that an untrained net is run on to check its outputs.
 _CHECKED_ROWS = 16
@@ -112,7 +112,7 @@ def train(
             return np.eye(width, dtype=np.float32)[y] if loss.one_hot and width > 1 else y
         return (y - shift) / scale
 
-    own_fit = fits_itself(built.hypermodel)
+    own_fit = overrides_fit(built.hypermodel)
     arguments = _build_training_arguments(
         inputs.train_x, rows, encode_targets(rows.y), own_fit=own_fit, seed=context.seed
     )

@@ -22,8 +22,8 @@ def search_text_vectorizer(
     hp: Any, problem: Problem, train: Rows, context: FitContext
 ) -> tuple[features.TextVectorizer, list[Array]]:
     """Return the preprocessor of a net for texts, fitted on the training rows, and these rows transformed."""
-    longest = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
-    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": context.seed, "max_length": longest}
+    max_length = hp.Int("words", 64, 512, step=2, sampling="log", default=256)
+    options: Any = {"numbers": "quantile", "classes": problem.classes, "seed": context.seed, "max_length": max_length}
     options |= {"target_encoding": not problem.targets}
     return features.fit_text_vectorizer(problem.columns, pd.DataFrame(train.x), train.y, **options)
 

@@ -1,0 +1,176 @@
+"""Reading of the data files into a profile."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.autoconfig import images, sequences
+from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
+from workbench.config import StudyConfig
+from workbench.data import remote
+from workbench.data.csv_header import form, read_header
+from workbench.errors import ConfigError, format_list, suggest_word
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
+    """Read the files and return their profile.
+
+    Args:
+        files: the files or the source.
+        targets: the target columns that the user names, if any.
+
+    Raises:
+        ConfigError: no array has the target's name, or the test file shares no column with the training file.
+        SourceError: a file or a remote source cannot be reached.
+        DataError: the content of a file is not valid.
+    """
+    if files.scheme == "kaggle":
+        files = _download_competition(files)
+    if files.scheme == "sklearn":
+        return _from_source(files, targets)
+    if files.train is None:
+        frame, target = remote.openml(files.name)
+        test = None if files.test is None else _read_table(files.test)
+        return DataProfile(files, "table", frame, test, _read_sample(files), target)
+    if files.train.is_dir():
+        return images.from_folder(files, files.train, _read_sample(files))
+    if form(files.train) == "idx":
+        return _from_source(files, targets, notes=_discovery_notes(files))
+    if form(files.train) == "npz":
+        return _from_arrays(files, files.train, targets)
+    return _from_tables(files, files.train)
+
+
+def _read_table(path: Path, exact: Iterable[str] = ()) -> pd.DataFrame:
+    from workbench import data
+
+    frame: pd.DataFrame = data.read_table(path, exact)
+    return frame
+
+
+def _read_sample(files: DataFiles) -> pd.DataFrame | None:
+    return None if files.sample is None else _read_table(files.sample)
+
+
+def _from_tables(files: DataFiles, file: Path) -> DataProfile:
+    """Read tables and look for images that they name. Columns that may be ids are read as they are written."""
+    sample = _read_sample(files)
+    columns = read_header(file).columns if form(file) == "text" else ()
+    exact = [name for name in columns if looks_like_id(name) or (sample is not None and name == sample.columns[0])]
+    train = _read_table(file, exact)
+    test = None if files.test is None or files.test.is_dir() else _read_table(files.test, exact)
+    ignored: list[str] = []
+    profile = DataProfile(files, "table", train, test, sample, notes=_discovery_notes(files))
+    with_images = images.from_table(profile, file)
+    if with_images.images is not None:
+        return with_images
+    if test is not None and files.test is not None:
+        shared = sum(name in test.columns for name in train.columns)
+        if files.test in files.discovered and shared < len(test.columns) / 2:
+            ignored = [f"{files.test.name} is left aside: most of its columns are not in {file.name}"]
+            files, test = replace(files, test=None), None
+        elif not shared:
+            raise ConfigError(
+                f"--test must have the feature columns of {file.name}. Received: {format_list(test.columns)}. "
+                "Name another file."
+            )
+    profile = DataProfile(files, "table", train, test, sample, notes=(*_discovery_notes(files), *ignored))
+    return sequences.from_table(profile, file)
+
+
+def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataProfile:
+    """Read arrays: the kind of x, and the arrays with one value for each row."""
+    from workbench import data
+
+    names = _array_names(file)
+    target = next((name for name in targets if name not in names), targets[0] if targets else "y")
+    if names and not {target, "y"} & names:
+        hint = suggest_word(target, sorted(names), label="Arrays")
+        raise ConfigError(f"--target must be an array of {file.name}. Received: {target!r}.{hint} Set --target to it.")
+    loaded = data.load(_minimal_config(files, targets))
+    train = _read_columns(file)
+    if loaded.targets:
+        values = {each.name: each.values(column) for each, column in zip(loaded.targets, loaded.y.T, strict=True)}
+        train = train.drop(columns=[name for name in values if name in train]).assign(**values)
+        known: str | tuple[str, ...] = tuple(values)
+    else:
+        # The array y may have any name in the study file.
+        train = train if target in train else train.rename(columns={"y": target})
+        known = target
+    test = None if files.test is None else _read_columns(files.test)
+    return DataProfile(
+        files,
+        loaded.kind,
+        train,
+        test,
+        loaded.sample,
+        known,
+        features_in_columns=False,
+        notes=_discovery_notes(files),
+    )
+
+
+def _array_names(file: Path) -> set[str]:
+    """Return the names of the arrays in a file; none if it is damaged, which `data.load` reports."""
+    if not zipfile.is_zipfile(file):
+        return set()
+    with zipfile.ZipFile(file) as archive:
+        return {name.removesuffix(".npy") for name in archive.namelist()}
+
+
+def _read_columns(file: Path) -> pd.DataFrame:
+    """Return a table of the arrays with one value for each row of x."""
+    import numpy as np
+    import pandas as pd
+
+    with np.load(file, allow_pickle=False) as arrays:
+        rows = len(arrays["x"])
+        others = {name: arrays[name] for name in arrays.files if name != "x"}
+    return pd.DataFrame({name: each.reshape(rows) for name, each in others.items() if each.size == len(each) == rows})
+
+
+def _from_source(files: DataFiles, targets: Sequence[str], notes: tuple[str, ...] = ()) -> DataProfile:
+    """Read data whose features and target are known: a data set of scikit-learn, or IDX files."""
+    import numpy as np
+    import pandas as pd
+
+    from workbench import data
+
+    loaded = data.load(_minimal_config(files, targets))
+    values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
+    frame = pd.DataFrame({loaded.target: values})
+    return DataProfile(
+        files, loaded.kind, frame, None, loaded.sample, loaded.target, features_in_columns=False, notes=notes
+    )
+
+
+def _minimal_config(files: DataFiles, targets: Sequence[str]) -> StudyConfig:
+    """Return a config with the keys that `data.load` needs."""
+    paths = {"train": files.train, "test": files.test, "sample_submission": files.sample}
+    section = {key: str(path) for key, path in paths.items() if path is not None}
+    if files.scheme:
+        section["train"] = f"{files.scheme}:{files.name}"
+    return StudyConfig.model_validate(
+        {"name": "draft", "data": {**section, "target": list(targets) or None}, "families": ["linear"]}
+    )
+
+
+def _download_competition(files: DataFiles) -> DataFiles:
+    """Download a competition and use its test file and sample submission unless the user names others."""
+    downloaded = remote.kaggle(files.name)
+    own = frozenset(path for path in (downloaded.test, downloaded.sample) if path)
+    test, sample = files.test or downloaded.test, files.sample or downloaded.sample
+    return replace(files, train=downloaded.train, test=test, sample=sample, discovered=own - {files.test, files.sample})
+
+
+def _discovery_notes(files: DataFiles) -> tuple[str, ...]:
+    """Return a note for each file that was found beside the training file."""
+    paths = [path for path in (files.test, files.sample) if path in files.discovered]
+    return tuple(f"{path.name} was found beside {files.label}" for path in paths if path)

@@ -1,0 +1,88 @@
+"""Atomic writes: a reader finds a file or a folder whole, or does not find it.
+
+The content is written under a temporary name in the same folder, which is renamed at the end. A process that is killed
+while it writes leaves at most the temporary file behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def stage_file(path: Path, *, concurrent: bool = False, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to write to, and rename it to `path` at the end of the block.
+
+    If the block raises, the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: the file to write; its folder is made if it is missing.
+        concurrent: whether other processes may write the same file at the same time. The temporary name is then
+            unique; otherwise a leftover of a killed process is replaced.
+        sync: whether to force the content to the disk before the rename, so that a power failure cannot leave an empty
+            file under the final name. It takes milliseconds.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{_temporary_name(path, concurrent=concurrent)}")
+    try:
+        part.unlink(missing_ok=True)
+        yield part
+        if sync:
+            _sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def stage_folder(path: Path, *, concurrent: bool = False) -> Iterator[Path]:
+    """Yield a new temporary folder to fill, and rename it to `path` at the end of the block.
+
+    If the block raises, the temporary folder is removed.
+
+    Args:
+        path: the folder to make; an empty folder of this name is replaced.
+        concurrent: as for `stage_file`.
+
+    Raises:
+        OSError: the folder cannot be made, or `path` is there already and is not empty.
+    """
+    part = path.with_name(_temporary_name(path, concurrent=concurrent))
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
+    """Write text in UTF-8 to a file; see `stage_file`."""
+    with stage_file(path, sync=sync) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def replace_folder(source: Path, path: Path) -> None:
+    """Move a folder to `path` and remove the folder that was there."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(path)
+
+
+def _temporary_name(path: Path, *, concurrent: bool) -> str:
+    return f"{path.name}-{uuid.uuid4().hex[:8]}.part" if concurrent else f"{path.name}.part"
+
+
+def _sync(path: Path) -> None:
+    # Opened for writing because Windows refuses to flush a file that is open for reading only.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
