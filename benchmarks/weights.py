@@ -28,7 +28,7 @@ from workbench.evaluation.multi_target import TargetMetric, combine_metrics
 
 _HELD_OUT = 20_000
 _MODELS = 20
-# Seconds that a blend with its honest score may take; a metric that must be scoring as it is takes longer.
+# Seconds that a blend with its cross-fitted score may take; a metric without a convex form takes longer.
 _TARGET_SECONDS = {"log_loss": 4.0, "roc_auc": 30.0}
 _CLASS_SECONDS = 8.0
 # Metric, targets and rows of the problems of several targets.

@@ -1,4 +1,4 @@
-"""Banks of out-of-fold predictions for the tests of `workbench.ensemble`: real models in miniature, and random ones."""
+"""Out-of-fold predictions for the tests of `workbench.ensemble`: small real models, and random ones."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def metric_of(
     tasks: dict[int, Any] = {0: "regression", 2: "binary"}
     for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         stop = start + (kind if kind > 2 else 1)
-        asked = metric(name, task=tasks.get(kind, "multiclass"))
-        parts.append(TargetMetric(f"t{place}", asked, place, start, stop, kind, weights[place] if weights else 1.0))
+        scoring = metric(name, task=tasks.get(kind, "multiclass"))
+        parts.append(TargetMetric(f"t{place}", scoring, place, start, stop, kind, weights[place] if weights else 1.0))
         start = stop
     return combine_metrics(parts, y)
 

@@ -74,13 +74,13 @@ def suits(method, name):
     return {"convex": convex, "rank": name == "roc_auc"}.get(method, True)
 
 
-EVERY = [(bank, name, method) for bank, name in CASES for method in methods() if suits(method, name)]
-SOME = [(bank, name, method) for bank, name in FEW for method in methods() if suits(method, name)]
+EVERY = [(dataset, name, method) for dataset, name in CASES for method in methods() if suits(method, name)]
+SOME = [(dataset, name, method) for dataset, name in FEW for method in methods() if suits(method, name)]
 
 
-@pytest.mark.parametrize(("bank", "name", "method"), EVERY)
-def test_weights_are_on_the_simplex_and_score_what_the_blend_says(bank, name, method):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name", "method"), EVERY)
+def test_weights_are_on_the_simplex_and_have_the_score_of_the_blend(dataset, name, method):
+    predictions, y = dataset()
     found = blend(predictions, y, name, method=method)
     assert found.weights.shape == (len(predictions),)
     assert found.weights.min() >= 0
@@ -93,18 +93,18 @@ def test_weights_are_on_the_simplex_and_score_what_the_blend_says(bank, name, me
     assert found.seconds > 0
 
 
-@pytest.mark.parametrize(("bank", "name"), CASES)
-def test_nelder_mead_is_never_worse_than_greedy_uniform_or_the_best_member(bank, name):
-    predictions, y = bank()
-    asked = metric(name)
-    loss = {method: asked.loss_of(blend(predictions, y, name, method=method).score) for method in SIMPLE}
+@pytest.mark.parametrize(("dataset", "name"), CASES)
+def test_nelder_mead_is_never_worse_than_greedy_uniform_or_the_best_member(dataset, name):
+    predictions, y = dataset()
+    scoring = metric(name)
+    loss = {method: scoring.loss_of(blend(predictions, y, name, method=method).score) for method in SIMPLE}
     assert loss["nelder_mead"] <= min(loss["greedy"], loss["uniform"], loss["best"])
     assert loss["greedy"] <= loss["best"]
 
 
-@pytest.mark.parametrize(("bank", "name"), [(breast_cancer, "roc_auc"), (diabetes, "mae")])
-def test_nelder_mead_beats_greedy_on_metrics_without_a_gradient(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), [(breast_cancer, "roc_auc"), (diabetes, "mae")])
+def test_nelder_mead_beats_greedy_on_metrics_without_a_gradient(dataset, name):
+    predictions, y = dataset()
     found, greedy = (blend(predictions, y, name, method=method).score for method in ("nelder_mead", "greedy"))
     assert metric(name).is_better(found, greedy)
 
@@ -155,9 +155,9 @@ def test_nelder_mead_reaches_the_convex_optimum(seed, models, rows):
     assert found.score <= lowest_rmse(values, target) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize(("bank", "name", "method"), SOME)
-def test_order_of_models_changes_nothing(bank, name, method):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name", "method"), SOME)
+def test_order_of_models_changes_nothing(dataset, name, method):
+    predictions, y = dataset()
     order = np.random.default_rng(1).permutation(len(predictions))
     given, shuffled = (blend(p, y, name, method=method) for p in (predictions, predictions[order]))
     assert shuffled.score == pytest.approx(given.score, abs=1e-9)
@@ -165,13 +165,13 @@ def test_order_of_models_changes_nothing(bank, name, method):
 
 
 @pytest.mark.parametrize("method", ["nelder_mead", "greedy", "best"])
-@pytest.mark.parametrize(("bank", "name"), FEW)
-def test_duplicates_do_no_harm(bank, name, method):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), FEW)
+def test_duplicate_models_do_not_lower_the_score(dataset, name, method):
+    predictions, y = dataset()
     twice = np.concatenate([predictions, predictions])
-    asked = metric(name)
-    once, doubled = (asked.loss_of(blend(p, y, name, method=method).score) for p in (predictions, twice))
-    # A metric in steps has many optima; there a bank in another order may end in another, as good for all we know.
+    scoring = metric(name)
+    once, doubled = (scoring.loss_of(blend(p, y, name, method=method).score) for p in (predictions, twice))
+    # A metric in steps has many optima; there a dataset in another order may end in another, as good for all we know.
     slack = 2e-6 if name in ("log_loss", "rmse", "r2") or method != "nelder_mead" else 5e-3
     assert doubled <= once + slack * abs(once)
 
@@ -208,18 +208,18 @@ def test_model_that_rules_out_the_true_class_is_survived():
     assert found.gap <= 1e-6 * found.score
 
 
-@pytest.mark.parametrize(("bank", "name", "method"), [case for case in SOME if case[1] != "mae"])
-def test_no_more_members_have_weight_than_allowed(bank, name, method):
-    predictions, y = bank()
-    asked = metric(name)
+@pytest.mark.parametrize(("dataset", "name", "method"), [case for case in SOME if case[1] != "mae"])
+def test_no_more_members_have_weight_than_allowed(dataset, name, method):
+    predictions, y = dataset()
+    scoring = metric(name)
     scores = []
     for members in (1, 3, len(predictions) + 5):
         found = blend(predictions, y, name, method=method, members=members)
         assert 1 <= np.count_nonzero(found.weights) <= members
-        scores.append(asked.loss_of(found.score))
+        scores.append(scoring.loss_of(found.score))
     if method == "nelder_mead":
         assert scores[0] >= scores[-1]
-        assert scores[0] == pytest.approx(asked.loss_of(blend(predictions, y, name, method="best").score))
+        assert scores[0] == pytest.approx(scoring.loss_of(blend(predictions, y, name, method="best").score))
 
 
 def test_limited_blend_is_never_worse_than_limited_greedy():
@@ -345,10 +345,10 @@ def test_names_of_methods_need_no_heavy_library():
 
 
 @pytest.mark.parametrize(
-    ("bank", "name"), [(digits, "log_loss"), (diabetes, "rmse"), (diabetes, "r2"), (diabetes, "mae")]
+    ("dataset", "name"), [(digits, "log_loss"), (diabetes, "rmse"), (diabetes, "r2"), (diabetes, "mae")]
 )
-def test_convex_and_nelder_mead_end_at_the_same_optimum(bank, name):
-    predictions, y = bank()
+def test_convex_and_nelder_mead_end_at_the_same_optimum(dataset, name):
+    predictions, y = dataset()
     convex, simplex = (blend(predictions, y, name, method=method) for method in ("convex", "nelder_mead"))
     assert convex.gap <= 1e-6 * abs(convex.score)
     assert convex.score == pytest.approx(simplex.score, rel=1e-5)
@@ -422,9 +422,9 @@ def test_stack_undoes_what_a_mean_cannot():
     assert stacked.aggregation.slope == pytest.approx(3, rel=0.15)
 
 
-@pytest.mark.parametrize("bank", [digits, breast_cancer])
-def test_stack_gives_probabilities_and_survives_its_document(bank):
-    predictions, y = bank()
+@pytest.mark.parametrize("dataset", [digits, breast_cancer])
+def test_stack_gives_probabilities_and_is_read_back_from_its_document(dataset):
+    predictions, y = dataset()
     found = blend(predictions, y, "log_loss", method="stack")
     joined = found.combine(predictions)
     assert joined.shape == predictions[0].shape
@@ -444,9 +444,9 @@ def test_stack_holds_out_whole_groups():
     assert together.weights[0] >= apart.weights[0]
 
 
-@pytest.mark.parametrize(("bank", "name"), [(digits, "log_loss"), (breast_cancer, "roc_auc"), (diabetes, "rmse")])
-def test_shrunk_weights_are_drawn_towards_greedys_and_those_of_rows_drawn_anew(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), [(digits, "log_loss"), (breast_cancer, "roc_auc"), (diabetes, "rmse")])
+def test_shrunk_weights_move_towards_greedy_and_bagged_weights(dataset, name):
+    predictions, y = dataset()
     plain, shrunk, greedy = (
         blend(predictions, y, name, method=method, shrink=shrink)
         for method, shrink in (("nelder_mead", False), ("nelder_mead", True), ("greedy", False))
@@ -454,9 +454,9 @@ def test_shrunk_weights_are_drawn_towards_greedys_and_those_of_rows_drawn_anew(b
     assert shrunk.weights.sum() == pytest.approx(1)
     assert np.abs(shrunk.weights - greedy.weights).sum() < np.abs(plain.weights - greedy.weights).sum() + 0.2
     assert np.count_nonzero(shrunk.weights) >= np.count_nonzero(greedy.weights)
-    asked = metric(name)
+    scoring = metric(name)
     best = blend(predictions, y, name, method="best").score
-    assert asked.loss_of(plain.score) <= asked.loss_of(shrunk.score) <= asked.loss_of(best)
+    assert scoring.loss_of(plain.score) <= scoring.loss_of(shrunk.score) <= scoring.loss_of(best)
 
 
 def test_shrunk_weights_are_better_on_rows_that_were_not_seen():

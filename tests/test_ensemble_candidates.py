@@ -17,7 +17,7 @@ def test_best_of_each_family_comes_first_and_then_the_best_of_all():
     assert candidates(SCORES, FAMILIES, MODELS, "maximize", 6) == [0, 4, 3, 5, 1, 2]
 
 
-def test_no_more_are_chosen_than_asked_for():
+def test_the_number_of_candidates_is_limited():
     assert candidates(SCORES, FAMILIES, MODELS, "minimize", 2) == [2, 4]
     assert candidates(SCORES, FAMILIES, MODELS, "minimize", 4) == [2, 4, 5, 1]
 

@@ -9,7 +9,7 @@ from workbench.errors import EnsembleError
 from workbench.evaluation import Metric, metric
 
 
-def test_honest_score_is_the_score_of_blends_fitted_on_the_other_folds():
+def test_cross_fitted_score_is_that_of_blends_fitted_on_the_other_folds():
     predictions, y = diabetes()
     fold = np.arange(len(y)) % 3
     honest = np.empty(len(y))
@@ -34,7 +34,7 @@ def test_simpler_blends_stand_beside_on_the_same_rows():
     assert whole.optimism == pytest.approx(whole.honest_score - whole.blend.score)
 
 
-def test_best_single_model_is_judged_as_a_choice():
+def test_the_choice_of_the_best_single_model_is_cross_fitted():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 200)
     chance = rng.uniform(size=(30, 200))
@@ -79,7 +79,7 @@ def test_spread_of_weights_is_that_of_weights_on_new_rows():
     assert found.weights_se == pytest.approx([spread, spread], rel=0.5)
 
 
-def test_honest_score_sees_through_a_blend_of_chance():
+def test_cross_fitted_score_of_random_models_is_that_of_chance():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 150)
     chance = rng.uniform(size=(12, 150))

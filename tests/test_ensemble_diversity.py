@@ -69,9 +69,9 @@ def test_figures_of_two_regressors_are_those_worked_out_by_hand():
     np.testing.assert_allclose(found.contributions, [np.sqrt(2) - best, 1 - best], atol=1e-6)
 
 
-@pytest.mark.parametrize(("bank", "name"), CASES)
-def test_matrices_are_symmetric_within_their_bounds_and_free_of_nan(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), CASES)
+def test_matrices_are_symmetric_within_their_bounds_and_free_of_nan(dataset, name):
+    predictions, y = dataset()
     found = diversity(predictions, y, name, weighed(len(predictions)))
     for matrix, own in ((found.error_correlation, 1), (found.disagreement, 0)):
         np.testing.assert_array_equal(matrix, matrix.T)
@@ -112,9 +112,9 @@ def test_squared_error_of_an_ensemble_is_the_mean_of_its_members_less_the_ambigu
     assert found.ambiguity >= 0
 
 
-@pytest.mark.parametrize(("bank", "name"), CASES)
-def test_order_of_models_changes_nothing_but_the_order(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), CASES)
+def test_order_of_models_changes_nothing_but_the_order(dataset, name):
+    predictions, y = dataset()
     weights = weighed(len(predictions))
     order = np.random.default_rng(1).permutation(len(predictions))
     first, second = diversity(predictions, y, name, weights), diversity(predictions[order], y, name, weights[order])
@@ -125,9 +125,9 @@ def test_order_of_models_changes_nothing_but_the_order(bank, name):
     assert second.ambiguity.ambiguity == pytest.approx(first.ambiguity.ambiguity, abs=1e-12)
 
 
-@pytest.mark.parametrize(("bank", "name"), CASES)
-def test_copies_agree_in_everything_and_add_nothing(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), CASES)
+def test_copies_agree_in_everything_and_add_nothing(dataset, name):
+    predictions, y = dataset()
     weights = blend(predictions, y, name).weights
     most = int(np.argmax(weights))
     copied = np.concatenate([predictions, predictions[[most]]])
@@ -141,9 +141,9 @@ def test_copies_agree_in_everything_and_add_nothing(bank, name):
         assert alone.contributions[most] > 100 * abs(found.contributions[most])
 
 
-@pytest.mark.parametrize(("name", "bank"), [("rmse", diabetes), ("r2", diabetes), ("log_loss", digits)])
-def test_contribution_is_what_the_metric_loses_when_the_others_are_blended_anew(name, bank):
-    predictions, y = bank()
+@pytest.mark.parametrize(("name", "dataset"), [("rmse", diabetes), ("r2", diabetes), ("log_loss", digits)])
+def test_contribution_is_the_loss_of_score_when_the_others_are_blended_again(name, dataset):
+    predictions, y = dataset()
     whole = blend(predictions, y, name)
     # Weights that are far from the best do not blur what a member adds.
     found = diversity(predictions, y, name, weighed(len(predictions)))
@@ -219,9 +219,9 @@ def test_scores_that_are_no_probabilities_are_compared_without_an_ambiguity():
     assert found.document()["ambiguity"] is None
 
 
-@pytest.mark.parametrize(("bank", "name"), [(digits, "log_loss"), (diabetes, "rmse"), (breast_cancer, "roc_auc")])
-def test_row_that_weighs_two_counts_as_two_in_every_figure(bank, name):
-    predictions, y = bank()
+@pytest.mark.parametrize(("dataset", "name"), [(digits, "log_loss"), (diabetes, "rmse"), (breast_cancer, "roc_auc")])
+def test_row_of_weight_two_counts_as_two_rows_in_every_figure(dataset, name):
+    predictions, y = dataset()
     weights = weighed(len(predictions))
     times = 1 + np.arange(len(y)) % 2
     heavy = diversity(predictions, y, name, weights, sample_weight=times)
@@ -232,7 +232,7 @@ def test_row_that_weighs_two_counts_as_two_in_every_figure(bank, name):
     assert heavy.ambiguity.ambiguity == pytest.approx(twice.ambiguity.ambiguity, rel=1e-9)
     assert heavy.ambiguity.ensemble_loss == pytest.approx(twice.ambiguity.ensemble_loss, rel=1e-9)
     assert abs(heavy.error_correlation - plain.error_correlation).max() > 1e-6
-    # A metric in steps has many optima, and banks in another order end in others.
+    # A metric in steps has many optima, and datasets in another order end in others.
     near = 0.1 if name == "roc_auc" else 2e-3
     np.testing.assert_allclose(heavy.contributions, twice.contributions, atol=near * abs(twice.contributions).max())
 
@@ -246,11 +246,11 @@ def test_labels_may_be_given_for_y():
     np.testing.assert_allclose(by_label.contributions, by_index.contributions, atol=1e-12)
 
 
-def test_document_says_which_measure_is_which_and_is_json():
+def test_document_is_json_and_names_the_measures():
     import json
 
-    for bank, name, words in ((digits, "accuracy", "likeliest class"), (diabetes, "rmse", "standard deviation")):
-        predictions, y = bank()
+    for dataset, name, words in ((digits, "accuracy", "likeliest class"), (diabetes, "rmse", "standard deviation")):
+        predictions, y = dataset()
         called = [f"model {letter}" for letter in "abcdefghi"[: len(predictions)]]
         found = diversity(predictions, y, name, weighed(len(predictions)), names=called)
         document = json.loads(json.dumps(found.document(), allow_nan=False))

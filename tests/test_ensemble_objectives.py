@@ -18,8 +18,8 @@ ALL = [
 
 
 def prepared(case):
-    bank, name, _ = case
-    gathered = gather(*bank(), name)
+    dataset, name, _ = case
+    gathered = gather(*dataset(), name)
     objective = objective_for(gathered)
     weights = np.random.default_rng(0).dirichlet(np.ones(objective.models))
     return gathered, objective, weights
@@ -27,9 +27,9 @@ def prepared(case):
 
 @pytest.mark.parametrize("case", ALL)
 def test_loss_is_the_metric_of_the_mixture(case):
-    bank, objective, weights = prepared(case)
+    dataset, objective, weights = prepared(case)
     assert isinstance(objective, case[2])
-    score = bank.metric.score(bank.y, WeightedMean()(bank.members, weights))
+    score = dataset.metric.score(dataset.y, WeightedMean()(dataset.members, weights))
     assert objective.score(objective.loss(weights)) == pytest.approx(score, abs=1e-5, rel=1e-9)
 
 
@@ -80,13 +80,13 @@ def test_general_objective_promises_nothing_it_cannot_prove():
 
 def test_whiff_of_log_loss_breaks_ties_but_never_outweighs_a_row():
     y = np.array([0, 1, 1])
-    bank = gather(np.array([[0.4, 0.6, 0.6], [0.1, 0.9, 0.9], [0.4, 0.3, 0.9]]), y, "accuracy")
-    losses = objective_for(bank).losses_if_added(np.zeros(3))
-    vague, sharp, wrong = bank.restore_order(losses)
+    dataset = gather(np.array([[0.4, 0.6, 0.6], [0.1, 0.9, 0.9], [0.4, 0.3, 0.9]]), y, "accuracy")
+    losses = objective_for(dataset).losses_if_added(np.zeros(3))
+    vague, sharp, wrong = dataset.restore_order(losses)
     assert sharp < vague < wrong
     assert vague - sharp < 1e-3
 
 
 def test_constant_target_leaves_r2_to_the_metric():
-    bank = gather(np.array([[1.0, 2.0], [2.0, 2.0]]), np.array([2.0, 2.0]), "r2")
-    assert isinstance(objective_for(bank), MetricObjective)
+    dataset = gather(np.array([[1.0, 2.0], [2.0, 2.0]]), np.array([2.0, 2.0]), "r2")
+    assert isinstance(objective_for(dataset), MetricObjective)

@@ -51,15 +51,15 @@ def test_the_gradient_is_that_of_finite_differences(seed, models, classes):
 @given(seeds, st.integers(2, 6), st.integers(3, 5), st.sampled_from(["log_loss", "accuracy", "roc_auc", "f1_macro"]))
 def test_weights_by_class_are_never_below_shared_ones_on_the_rows_that_they_are_fitted_to(seed, models, classes, name):
     predictions, y = random_classes(seed, models, 45, classes)
-    asked = metric(name)
+    scoring = metric(name)
     for options in ({}, {"shrink": True}, {"members": 2}):
         # Where the time is out the shared weights would be others.
         shared = blend(predictions, y, name, **options)
         found = blend(predictions, y, name, weights="class", **options)
-        assert asked.loss_of(found.score) <= asked.loss_of(shared.score) + 1e-9
+        assert scoring.loss_of(found.score) <= scoring.loss_of(shared.score) + 1e-9
         assert found.output_weights.min() >= 0
         assert found.output_weights.sum(axis=0) == pytest.approx(np.ones(classes), abs=1e-12)
-        assert found.score == pytest.approx(asked.score(y, found.combine(predictions)))
+        assert found.score == pytest.approx(scoring.score(y, found.combine(predictions)))
         shares = np.bincount(y, minlength=classes) / len(y)
         np.testing.assert_allclose(found.weights, found.output_weights @ shares)
         assert np.count_nonzero(found.output_weights.any(axis=1)) <= options.get("members", models)
@@ -103,7 +103,7 @@ def test_on_few_rows_the_weights_stay_near_the_shared_ones():
     assert apart[0][0] <= apart[0][1]
 
 
-def test_the_honest_score_of_shared_weights_stands_beside():
+def test_the_cross_fitted_score_of_shared_weights_is_an_alternative():
     predictions, y = experts(1, 300)
     found = assess(predictions, y, "log_loss", weights="class", method="convex", shrink=True)
     assert found.blend.weighting == "class"
@@ -114,7 +114,7 @@ def test_the_honest_score_of_shared_weights_stands_beside():
 
 
 @pytest.mark.slow
-def test_the_honest_score_is_near_the_score_on_fresh_rows():
+def test_the_cross_fitted_score_is_near_the_score_on_new_rows():
     errors = []
     options = {"method": "convex", "weights": "class", "shrink": True, "simplify": False}
     for seed in range(12):
@@ -125,7 +125,7 @@ def test_the_honest_score_is_near_the_score_on_fresh_rows():
     assert abs(np.mean(errors)) < 2.5 * np.std(errors) / np.sqrt(12)
 
 
-def test_a_joiner_that_was_written_as_json_joins_alike_and_rows_without_any_probability_are_told_nothing():
+def test_an_aggregation_read_from_json_predicts_the_same_and_rows_without_probabilities_are_uniform():
     predictions, y = experts(2, 100)
     found = blend(predictions, y, "log_loss", weights="class")
     again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))

@@ -70,7 +70,7 @@ def test_shared_weights_reach_the_optimum_that_another_solver_finds(names, kinds
 @pytest.mark.parametrize(("names", "kinds"), CONVEX + STEPPED)
 @pytest.mark.parametrize("weighting", ["shared", "target"])
 @pytest.mark.parametrize("method", SIMPLE)
-def test_weights_are_on_the_simplex_and_score_what_the_blend_says(names, kinds, weighting, method):
+def test_weights_are_on_the_simplex_and_have_the_score_of_the_blend(names, kinds, weighting, method):
     predictions, y, metric = case(names, kinds, rows=60)
     found = blend(predictions, y, metric, weights=weighting, method=method, seconds=2)
     assert found.weights.sum() == pytest.approx(1, abs=1e-12)
@@ -175,7 +175,7 @@ def test_a_target_of_labels_has_a_threshold_and_the_others_none():
     np.testing.assert_array_equal(decided[:, 1:], found.combine(predictions)[:, 1:])
 
 
-def test_honest_scores_stand_beside_each_other_and_the_better_is_used():
+def test_the_weighting_with_the_better_cross_fitted_score_is_used():
     predictions, y, metric = case(*CONVEX[0], models=5, rows=300)
     found = assess(predictions, y, metric, shrink=True)
     assert set(found.alternatives) == {"shared", "target"}
@@ -184,13 +184,13 @@ def test_honest_scores_stand_beside_each_other_and_the_better_is_used():
     assert found.honest_score == found.alternatives[best].honest_score
     assert found.baselines["best"].score == pytest.approx(min(metric.score(y, model) for model in predictions))
     for weighting in ("shared", "target"):
-        asked = assess(predictions, y, metric, shrink=True, weights=weighting)
-        assert asked.blend.weighting == weighting
-        assert asked.honest_score == pytest.approx(found.alternatives[weighting].honest_score)
+        scoring = assess(predictions, y, metric, shrink=True, weights=weighting)
+        assert scoring.blend.weighting == weighting
+        assert scoring.honest_score == pytest.approx(found.alternatives[weighting].honest_score)
     assert not assess(predictions, y, metric, weights="shared").alternatives
 
 
-def test_the_honest_score_is_that_of_weights_by_target_fitted_on_the_other_folds():
+def test_the_cross_fitted_score_is_that_of_weights_by_target_fitted_on_the_other_folds():
     predictions, y, metric = case(*CONVEX[1])
     fold = np.arange(len(y)) % 3
     honest = np.empty((len(y), 2))
@@ -203,7 +203,7 @@ def test_the_honest_score_is_that_of_weights_by_target_fitted_on_the_other_folds
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["shared", "target"])
-def test_the_honest_score_is_near_the_score_on_fresh_rows(weighting):
+def test_the_cross_fitted_score_is_near_the_score_on_new_rows(weighting):
     kinds, errors, naive = (2, 2, 2), [], []
     for seed in range(12):
         predictions, y = random_targets(1000 * seed, 12, 4150, kinds)
@@ -224,7 +224,7 @@ def test_targets_share_the_time():
 
 
 @pytest.mark.parametrize("method", ["nelder_mead", "stack"])
-def test_a_joiner_that_was_written_as_json_joins_alike(method):
+def test_an_aggregation_read_from_json_predicts_the_same(method):
     predictions, y, metric = case(("log_loss", "rmse", "log_loss"), (3, 0, 2))
     found = blend(predictions, y, metric, weights="target", method=method)
     again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))
@@ -249,7 +249,7 @@ def test_contributions_and_figures_are_means_over_targets():
         np.testing.assert_allclose(whole.disagreement, disagreement)
 
 
-def test_a_trial_is_judged_by_what_it_adds_to_an_ensemble_of_several_targets():
+def test_a_trial_is_scored_by_its_contribution_to_an_ensemble_of_several_targets():
     predictions, y, metric = case(*CONVEX[0], models=4, rows=90)
     rows = [
         TrialRecord(f"r{i}", f"f{i % 2}", i, metric.score(y, predictions[i]), None, [], "complete", 1.0, {})

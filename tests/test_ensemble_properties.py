@@ -45,19 +45,19 @@ def problem(seed, name, models, count, alike):
     return (predictions if classes > 2 else predictions[:, :, 1]), y
 
 
-def asked(name):
+def metric_of(name):
     return name.split()[-1]
 
 
 def loss(name, found):
-    return metric(asked(name)).loss_of(found.score)
+    return metric(metric_of(name)).loss_of(found.score)
 
 
 @cache
 def tried(method, name):
     """Return what a method makes of a small problem; None where it refuses the metric and says what it needs."""
     try:
-        return blend(*problem(0, name, 2, 20, 0.0), asked(name), method=method)
+        return blend(*problem(0, name, 2, 20, 0.0), metric_of(name), method=method)
     except EnsembleError as refused:
         if f"method {method!r} needs" not in str(refused):
             raise
@@ -87,12 +87,12 @@ def test_certificate_exists_for_weights_of_a_mean_and_a_convex_metric(method, na
 @given(seeds, sizes, rows, likeness)
 def test_weights_are_on_the_simplex_and_follow_their_models(method, name, seed, models, count, alike):
     predictions, y = problem(seed, name, models, count, alike)
-    found = blend(predictions, y, asked(name), method=method)
+    found = blend(predictions, y, metric_of(name), method=method)
     assert found.weights.shape == (models,)
     assert found.weights.min() >= 0
     assert found.weights.sum() == pytest.approx(1, abs=1e-9)
     order = np.random.default_rng(seed).permutation(models)
-    shuffled = blend(predictions[order], y, asked(name), method=method)
+    shuffled = blend(predictions[order], y, metric_of(name), method=method)
     np.testing.assert_allclose(shuffled.weights, found.weights[order], atol=1e-9)
     assert shuffled.score == pytest.approx(found.score, rel=1e-9)
 
@@ -103,19 +103,20 @@ def test_weights_are_on_the_simplex_and_follow_their_models(method, name, seed, 
 @given(seeds, sizes, rows, likeness)
 def test_blend_is_never_worse_than_its_best_member(method, name, seed, models, count, alike):
     predictions, y = problem(seed, name, models, count, alike)
-    best = min(metric(asked(name)).loss_of(metric(asked(name)).score(y, member)) for member in predictions)
-    assert loss(name, blend(predictions, y, asked(name), method=method)) <= best + 1e-12 * abs(best)
+    best = min(metric(metric_of(name)).loss_of(metric(metric_of(name)).score(y, member)) for member in predictions)
+    assert loss(name, blend(predictions, y, metric_of(name), method=method)) <= best + 1e-12 * abs(best)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "name"), cases(NEVER_WORSE))
 @some
 @given(seeds, sizes, rows, likeness)
-def test_duplicates_do_no_harm(method, name, seed, models, count, alike):
+def test_duplicate_models_do_not_lower_the_score(method, name, seed, models, count, alike):
     predictions, y = problem(seed, name, models, count, alike)
     copies = np.random.default_rng(seed).integers(0, models, 3)
     once, more = (
-        loss(name, blend(p, y, asked(name), method=method)) for p in (predictions, [*predictions, *predictions[copies]])
+        loss(name, blend(p, y, metric_of(name), method=method))
+        for p in (predictions, [*predictions, *predictions[copies]])
     )
     # A metric in steps has many optima; there a bank in another order may end in another, as good for all we know.
     slack = 2e-6 if name in CONVEX or method != "nelder_mead" else 1e-2
@@ -131,7 +132,7 @@ def test_model_that_is_not_finite_is_refused_by_name(method, name, seed, models,
     predictions[broken, row] = value
     sentence = rf"predictions\[{broken}\] must hold finite numbers.*Leave this model out"
     with pytest.raises(EnsembleError, match=sentence):
-        blend(predictions, y, asked(name), method=method)
+        blend(predictions, y, metric_of(name), method=method)
 
 
 @pytest.mark.slow
@@ -142,7 +143,7 @@ def test_model_that_predicts_the_same_for_every_row_is_left_out_with_a_reason(me
     predictions, y = problem(seed, name, models, count, alike)
     constant = np.broadcast_to(predictions[0, 0], predictions[:1].shape)
     plain, found = (
-        blend(p, y, asked(name), method=method) for p in (predictions, np.concatenate([predictions, constant]))
+        blend(p, y, metric_of(name), method=method) for p in (predictions, np.concatenate([predictions, constant]))
     )
     assert "the same for every row" in found.left_out[models]
     np.testing.assert_allclose(found.weights, [*plain.weights, 0], atol=1e-9)
@@ -197,7 +198,7 @@ def test_certificate_holds_against_an_independent_solver(name, seed, models, cou
     predictions, y = problem(seed, name, models, count, alike)
     lowest = (lowest_rmse if name == "rmse" else lowest_log_loss)(predictions, y)
     for method in {*CERTIFIED} & {*methods()}:
-        found = blend(predictions, y, asked(name), method=method)
+        found = blend(predictions, y, metric_of(name), method=method)
         assert found.score - found.gap <= lowest + 1e-12 * abs(lowest)
         if method in CLOSED:
             assert found.gap <= 1e-6 * found.score

@@ -54,7 +54,7 @@ def said(capsys: pytest.CaptureFixture[str], folder: Path, *words: str) -> Any:
 
 
 def made(folder: Path) -> Path:
-    """Write a competition of three classes into `folder`, and a study file for it."""
+    """Write a task of three classes into `folder`, and a study file for it."""
     rng = np.random.default_rng(3)
     rows = 150
     kind = rng.integers(0, 3, rows)
@@ -134,15 +134,17 @@ def test_the_leaderboard_has_every_trial_best_first_with_its_run(
     assert list(table.run_id) == [row["run_id"] for row in rows]
 
 
-def test_weights_of_the_best_are_kept_and_predict_what_the_vault_holds(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_checkpoints_of_the_best_are_kept_and_predict_the_stored_predictions(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
     study, summary = opened(finished), finished[1]
     home = finished[0] / "mlruns" / "studies" / "small" / "weights"
     best = summary["best"]
     place = home / f"{best['family']}-{best['number']}"
     model = models.get_family(best["family"]).load(place / "0-1")
-    vault = study.task.schema
-    oof, rows = study.store.tracker.predictions(best["run_id"], vault).oof, vault.folds == 1
-    assert np.allclose(model.predict(study.task.dataset.x.iloc[vault.rows[rows]]), oof[rows], atol=1e-6)
+    schema = study.task.schema
+    oof, rows = study.store.tracker.predictions(best["run_id"], schema).oof, schema.folds == 1
+    assert np.allclose(model.predict(study.task.dataset.x.iloc[schema.rows[rows]]), oof[rows], atol=1e-6)
     assert len(list(home.iterdir())) > 1
 
 
@@ -235,7 +237,7 @@ def test_a_study_that_runs_elsewhere_is_refused(finished: tuple[Path, dict[str, 
         opened(finished).run(trials=6)
 
 
-def test_a_study_without_trials_says_how_to_get_some(tmp_path: Path) -> None:
+def test_a_study_without_trials_names_the_command_that_makes_some(tmp_path: Path) -> None:
     study = workbench.open(str(made(tmp_path)), str(tmp_path / "home"))
     for verb in (study.rows, study.leaderboard, study.ensemble):
         with pytest.raises(StudyError, match="has no trials yet"):

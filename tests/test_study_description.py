@@ -48,7 +48,7 @@ def a_row(number: int, score: float | None) -> TrialRecord:
     return TrialRecord(f"r{number}", "linear", number, score, None, [], "complete", 1.0, {})
 
 
-def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:
+def test_the_description_of_a_study_without_trials_has_the_task(tmp_path: Path) -> None:
     text = description.describe(a_task(tmp_path), None, None, "7")
     assert text.splitlines()[0] == "**small**: predict `species` (multiclass) from train.csv"
     assert "90 rows, 30 to predict" in text
@@ -57,7 +57,7 @@ def test_a_study_without_a_trial_says_what_it_asks(tmp_path: Path) -> None:
     assert description.run_title(None) == "study"
 
 
-def test_a_study_says_its_best_trial_and_what_its_newest_ensemble_is_worth(tmp_path: Path) -> None:
+def test_the_description_has_the_best_trial_and_the_scores_of_the_newest_ensemble(tmp_path: Path) -> None:
     text = description.describe(a_task(tmp_path), a_row(4, 0.35), ENSEMBLE, "7")
     assert "best so far: [linear #4](#/experiments/7/runs/r4?workflowType=machine_learning), log_loss **0.35**" in text
     ensemble = "[of 2](#/experiments/7/runs/e1?workflowType=machine_learning)"

@@ -39,15 +39,15 @@ from workbench.submission import SubmissionLayout
 from workbench.tracking import mlflow_store
 from workbench.tracking.model_registry import ModelRegistry
 
-JOINERS: dict[str, Aggregation] = {
+AGGREGATIONS: dict[str, Aggregation] = {
     "mean": WeightedMean(),
     "ranks": RankAverage((np.array([0.1, 0.2, 0.4]), np.array([0.3, 0.5, 0.9]))),
     "stack": LinearStack(1.5, np.array([-0.2]), classified=True),
 }
 
 
-def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
-    """Return a bundle of two members, one of two models, that say 0.2 and 0.4 + 0.6 for every row."""
+def two_constants(folder: Path, aggregation: Aggregation) -> Predictor:
+    """Return a predictor of two members, one of two models, that say 0.2 and 0.4 + 0.6 for every row."""
     members = []
     for number, (weight, values) in enumerate([(0.25, [0.2]), (0.75, [0.4, 0.6])]):
         places = [folder / f"{number}-{value}" for value in values]
@@ -59,17 +59,17 @@ def two_constants(folder: Path, joiner: Aggregation) -> Predictor:
     columns = {"a": FittedColumn("number"), "day": FittedColumn("date", "%d.%m.%Y")}
     reader = TableReader("table", "t.csv", id_column="id", columns=columns, numbers=("a",), optional=("day",))
     layout = SubmissionLayout({"p_no": 0, "id": "id", "p_yes": 1, "y": "label"}, ("no", "yes"))
-    return Predictor(reader, members, joiner, layout, threshold=0.45)
+    return Predictor(reader, members, aggregation, layout, threshold=0.45)
 
 
 ROWS = pd.DataFrame({"day": ["1.5.2026", None], "a": [1, 2], "id": ["x", "y"]})
 
 
-@pytest.mark.parametrize("joiner", JOINERS.values(), ids=JOINERS.keys())
-def test_a_bundle_that_was_written_predicts_the_same_where_the_models_were_lost(
-    tmp_path: Path, joiner: Aggregation
+@pytest.mark.parametrize("aggregation", AGGREGATIONS.values(), ids=AGGREGATIONS.keys())
+def test_a_written_predictor_predicts_the_same_without_the_original_models(
+    tmp_path: Path, aggregation: Aggregation
 ) -> None:
-    made = two_constants(tmp_path / "home", joiner)
+    made = two_constants(tmp_path / "home", aggregation)
     expected = made.predict(ROWS)
     made.write(tmp_path / "leaves" / "bundle")
     shutil.rmtree(tmp_path / "home")
@@ -102,7 +102,7 @@ def test_a_server_may_be_sent_rows_without_what_training_rows_lacked_sometimes(t
         made.predict(ROWS[["a"]])
 
 
-def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_written(tmp_path: Path) -> None:
+def test_a_predictor_of_several_targets_weighs_each_separately_also_after_it_was_written(tmp_path: Path) -> None:
     made = two_constants(tmp_path / "home", WeightedMean())
     weights = [{"sold": 0.25, "price": 1.0}, {"sold": 0.75, "price": 0.0}]
     members = []
@@ -114,8 +114,10 @@ def test_a_bundle_of_several_targets_weighs_each_by_itself_also_after_it_was_wri
     shown: dict[str, Any] = {"id": "id", "sold": "label", "price": "value"}
     owners = {"sold": "sold", "price": "price"}
     layout = SubmissionLayout(shown, None, {"sold": ("no", "yes"), "price": None}, owners)
-    joiner = PerOutput(((0, 1), (1, 2)), (WeightedMean(), WeightedMean()))
-    several = replace(made, members=members, aggregation=joiner, layout=layout, threshold={"sold": 0.4, "price": None})
+    aggregation = PerOutput(((0, 1), (1, 2)), (WeightedMean(), WeightedMean()))
+    several = replace(
+        made, members=members, aggregation=aggregation, layout=layout, threshold={"sold": 0.4, "price": None}
+    )
     expected = several.predict(ROWS)
     assert expected.sold.tolist() == ["yes", "yes"]
     assert expected.price.tolist() == pytest.approx([10.0, 10.0])
@@ -323,9 +325,9 @@ def test_a_models_folder_predicts_where_neither_study_nor_project_are(
     same(ran.study.predict(ran.rows), expected)
     capsys.readouterr()
     ran.command("export", "-o", str(tmp_path / "model"), "--json")
-    told = json.loads(capsys.readouterr().out)
-    assert (told["path"], told["registered"]) == (str(tmp_path / "model"), None)
-    assert told["run_id"] == ensemble.newest.run_id
+    messages = json.loads(capsys.readouterr().out)
+    assert (messages["path"], messages["registered"]) == (str(tmp_path / "model"), None)
+    assert messages["run_id"] == ensemble.result.run_id
     rows = ran.rows
     shutil.rmtree(ran.folder)
     got, (used, *heavy) = elsewhere(tmp_path / "model", rows, tmp_path / "away")
@@ -385,9 +387,9 @@ def test_a_run_trains_nothing_for_its_models_and_leaves_them_out_without_time_or
     shutil.rmtree(ran.home.checkpoints("labels"))
     assert ran.study.run(trials=5, out=ran.folder / "s.csv").model_uri is None
     assert not ran.home.checkpoints("labels").exists()
-    told: list[str] = []
-    ran.study.export(listen=told.append)
-    assert told[0].startswith("Training ")
+    messages: list[str] = []
+    ran.study.export(listen=messages.append)
+    assert messages[0].startswith("Training ")
 
 
 @pytest.mark.slow
@@ -398,8 +400,8 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
     for version in (1, 2):
         capsys.readouterr()
         ran.command("export", "--register", "--json")
-        told = json.loads(capsys.readouterr().out)
-        assert told["registered"] == {"name": "labels", "version": version, "alias": "newest"}
+        messages = json.loads(capsys.readouterr().out)
+        assert messages["registered"] == {"name": "labels", "version": version, "alias": "newest"}
     assert len(ran.models("ensemble")) == 2
     shutil.move(ran.folder, tmp_path / "moved")
     moved = Ran(tmp_path / "moved", "labels")
@@ -410,18 +412,18 @@ def test_registered_versions_stay_and_the_newest_is_found_by_its_alias_in_a_home
         place = Path(client.get_model_version_download_uri("labels", number).removeprefix("file://"))
         assert place.is_relative_to(moved.home.artifacts)
         same(elsewhere(place, rows, tmp_path / f"away{number}")[0], expected)
-    assert ModelRegistry(moved.home, "labels").folder(told["model_uri"].removeprefix("models:/")) == place
+    assert ModelRegistry(moved.home, "labels").folder(messages["model_uri"].removeprefix("models:/")) == place
 
 
 @pytest.mark.slow
 def test_what_cannot_be_exported_is_refused_in_one_line(ran: Ran, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"copy: must be a new or an empty folder. Received: one with files"):
         ran.command("export", "-o", str(ran.folder))
-    tracker, vault = ran.study.store.tracker, ran.study.task.schema
+    tracker, schema = ran.study.store.tracker, ran.study.task.schema
     ensemble = tracker.newest_ensemble()
-    known = tracker.predictions(ensemble.run_id, vault)
+    known = tracker.predictions(ensemble.run_id, schema)
     stranger = replace(ensemble.members[0], run_ids=("elsewhere",), name="their net")
-    tracker.log_ensemble(replace(ensemble, members=(stranger,)), known.oof, known.test, vault, metric="f1_macro")
+    tracker.log_ensemble(replace(ensemble, members=(stranger,)), known.oof, known.test, schema, metric="f1_macro")
     with pytest.raises(StudyError, match=r"cannot be trained here: their net \(not a trial of this study\)"):
         ran.command("export")
     shutil.rmtree(ran.home.path)
@@ -461,7 +463,7 @@ def _answers(link: str) -> bool:
         return False
 
 
-def asked(link: str, body: Any, form: str = "application/json") -> pd.DataFrame:
+def post(link: str, body: Any, form: str = "application/json") -> pd.DataFrame:
     """Return what the server predicts."""
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(link, sent, {"Content-Type": form})
@@ -469,7 +471,7 @@ def asked(link: str, body: Any, form: str = "application/json") -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_mlflow_serves_what_predict_says_whatever_form_the_rows_come_in(ran: Ran, tmp_path: Path) -> None:
+def test_mlflow_serves_the_predictions_for_every_form_of_rows(ran: Ran, tmp_path: Path) -> None:
     ran.study.export(tmp_path / "model")
     rows = ran.rows.reset_index(drop=True)
     rows.to_csv(ran.folder / "new.csv", index=False)
@@ -479,16 +481,16 @@ def test_mlflow_serves_what_predict_says_whatever_form_the_rows_come_in(ran: Ran
     (tmp_path / "away").mkdir()
     with served(tmp_path / "model", tmp_path / "away") as link:
         split = {"columns": list(plain), "data": plain.to_numpy().tolist()}
-        same(asked(link, {"dataframe_split": split}), expected)
+        same(post(link, {"dataframe_split": split}), expected)
         spare = [{key: value for key, value in row.items() if value is not None} for row in plain.to_dict("records")]
-        same(asked(link, {"dataframe_records": spare}), expected)
-        same(asked(link, {"inputs": {name: values.tolist() for name, values in plain.items()}}), expected)
-        same(asked(link, (ran.folder / "new.csv").read_bytes(), "text/csv"), expected)
+        same(post(link, {"dataframe_records": spare}), expected)
+        same(post(link, {"inputs": {name: values.tolist() for name, values in plain.items()}}), expected)
+        same(post(link, (ran.folder / "new.csv").read_bytes(), "text/csv"), expected)
         example = json.loads((tmp_path / "model" / "serving_input_example.json").read_text())
-        assert len(asked(link, example)) == 5
+        assert len(post(link, example)) == 5
         twice = {"dataframe_records": [spare[0], spare[0]]}
         with pytest.raises(urllib.error.HTTPError) as refused:
-            asked(link, twice)
+            post(link, twice)
         assert refused.value.code == 400
         assert b"must name each row once" in refused.value.read()
 

@@ -50,7 +50,7 @@ def opened(folder: Path) -> Study:
     return workbench.open(str(folder / "bright.yaml"), str(folder / "mlruns"))
 
 
-def test_a_trials_run_says_how_large_its_nets_are_and_has_their_layers(finished: Path) -> None:
+def test_the_run_of_a_trial_has_the_size_and_the_layers_of_its_nets(finished: Path) -> None:
     study = opened(finished)
     rows = [row for row in study.trials() if row.family == "cnn"]
     assert len(rows) == 2
@@ -81,7 +81,7 @@ def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     look = inspection.ImageInspection.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)
     assert (folder / architecture.DIAGRAM).exists() == (shutil.which("dot") is not None)
-    # What is shown was held out: the model's own predictions of these rows are in the vault.
+    # What is shown was held out: the stored predictions of these rows are the model's own.
     own = study.task
     oof = study.store.tracker.predictions(best.run_id, own.schema, test=False).oof[own.schema.folds == 1]
     sure = np.where(oof >= 0.5, oof, 1 - oof)
@@ -93,11 +93,11 @@ def test_what_was_seen_outlasts_the_weights_and_is_in_the_report(finished: Path,
     study = opened(tmp_path / "copy")
     study.gc()
     shutil.rmtree(study.home.checkpoints("bright"))
-    story = report_inputs.gather_report(study.task, study.store, study.trials())
-    named = [each.name for each in story.architectures]
-    assert story.ensemble is not None
-    assert [member.name for member in story.ensemble.members if "cnn" in member.name] == named
-    assert set(story.image_inspections) <= set(named)
+    data = report_inputs.gather_report(study.task, study.store, study.trials())
+    named = [each.name for each in data.architectures]
+    assert data.ensemble is not None
+    assert [member.name for member in data.ensemble.members if "cnn" in member.name] == named
+    assert set(data.image_inspections) <= set(named)
     text = study.report(tmp_path / "r.html").read_text()
     for mark in ('id="architectures"', 'id="figure-grad_cam"', 'id="figure-filters"'):
         assert mark in text
@@ -112,10 +112,10 @@ def test_what_cannot_be_read_is_said(finished: Path, tmp_path: Path) -> None:
     study = opened(tmp_path / "copy")
     for file in (tmp_path / "copy").rglob(inspection.FILE):
         file.write_bytes(b"PK no more")
-    story = report_inputs.gather_report(study.task, study.store, study.trials())
-    assert not story.looks
-    assert story.architectures
-    assert [note for note in story.notes if "What there is to see of the nets of cnn" in note]
+    data = report_inputs.gather_report(study.task, study.store, study.trials())
+    assert not data.image_inspections
+    assert data.architectures
+    assert [note for note in data.notes if "What there is to see of the nets of cnn" in note]
 
 
 def test_a_report_of_nets_needs_no_tensorflow(finished: Path, tmp_path: Path) -> None:

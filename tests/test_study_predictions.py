@@ -68,7 +68,7 @@ def said(capsys: pytest.CaptureFixture[str], verb: str, file: Path, *words: obje
 
 def guesses(file: Path, share: float = 0.8) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return predictions that give the true class `share`, as a colleague would send them; test rows get thirds."""
-    own = competition(file)
+    own = open_task(file)
     labels = ["elm", "fir", "oak"]
     oof = own.schema.oof_keys().rename(columns={own.dataset.id_name: "row"})
     y = own.dataset.y[own.schema.rows]
@@ -88,7 +88,7 @@ def given(folder: Path, oof: pd.DataFrame, test: pd.DataFrame | None) -> list[ob
     return words
 
 
-def competition(file: Path) -> Task:
+def open_task(file: Path) -> Task:
     return Task(configs.load(file))
 
 
@@ -101,7 +101,7 @@ def frame(file: Path, run_id: str, name: str = "oof.parquet") -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
     """A folder with two studies that were run on the same folds: `mixed` has its rows in another order."""
-    folder = tmp_path_factory.mktemp("vault")
+    folder = tmp_path_factory.mktemp("study")
     (folder / "mlruns").mkdir()
     shutil.copy(database, folder / "mlruns" / database.name)
     first = written(folder, "first", ("[linear]", "[linear, extra_trees]"))
@@ -124,7 +124,7 @@ def test_trials_of_another_study_join_where_the_fold_hash_agrees_in_whatever_ord
     assert theirs
     assert {member["name"].split(" #")[0] for member in theirs} == {"mixed/xgboost"}
     assert {member["study"] for member in made["members"]} == {"first", "mixed"}
-    own = competition(first)
+    own = open_task(first)
     labels = list(own.schema.outputs)
     for member in theirs:
         shown = frame(mixed, member["run_id"])[labels].to_numpy()
@@ -145,7 +145,7 @@ def test_seeds_of_one_configuration_are_one_member_their_mean(
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
     (member,) = [each for each in made["members"] if len(each["run_ids"]) > 1]
     assert (member["study"], member["name"], member["run_id"]) == ("first", "extra_trees #0", member["run_ids"][0])
-    own = competition(first)
+    own = open_task(first)
     one, other = (frame(first, run_id)[list(own.schema.outputs)].to_numpy() for run_id in member["run_ids"])
     assert not np.allclose(one, other)
     assert member["score"] == pytest.approx(own.metric.score(own.dataset.y, (one + other) / 2))
@@ -157,9 +157,9 @@ def test_the_weights_of_every_trial_behind_a_member_are_needed(
 ) -> None:
     first = finished / "first.yaml"
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
-    archive = workbench.open(first, finished / "mlruns").store
+    store = workbench.open(first, finished / "mlruns").store
     runs = {run_id for member in made["members"] for run_id in member["run_ids"]}
-    assert archive.checkpoints_in_use(archive.trials()) == {row.key for row in archive.trials() if row.run_id in runs}
+    assert store.checkpoints_in_use(store.trials()) == {row.key for row in store.trials() if row.run_id in runs}
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_study_of_other_rows_target_or_folds_is_refused_with_what_differs(
 ) -> None:
     tables()[0][:90].to_csv(finished / "fewer.csv", index=False)
     first, other = finished / "first.yaml", written(finished, f"other_{name}", *changes.items())
-    own = competition(other)
+    own = open_task(other)
     oof = own.schema.oof_keys().assign(**dict.fromkeys(own.schema.outputs, 1 / 3))
     test = (
         None
@@ -253,7 +253,7 @@ def test_a_study_without_a_trial_takes_predictions_and_blends_them(
 ) -> None:
     file = written(tmp_path, "fresh")
     taken = said(capsys, "import", file, *given(tmp_path, *guesses(file)))
-    facts, own = Home(home), competition(file)
+    facts, own = Home(home), open_task(file)
     assert json.loads(facts.fingerprint("fresh").read_text())["folds"] == own.folds.hash
     run = workbench.open(file, home).store.tracker
     assert [(each.name, each.score) for each in run.imports("log_loss")] == [("anna", taken["score"])]
@@ -371,7 +371,7 @@ def two(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
 
 @pytest.mark.parametrize("columns", [["prediction"], ["prediction_oak"], ["prediction_elm", "prediction_oak"], ["oak"]])
 def test_of_two_classes_the_second_one_is_predicted_once_in_every_repeat(tmp_path: Path, columns: list[str]) -> None:
-    own = competition(two(tmp_path, "two"))
+    own = open_task(two(tmp_path, "two"))
     p = np.random.default_rng(1).random(200)
     oof = own.schema.oof_keys()
     for name in columns:
@@ -391,14 +391,14 @@ def test_of_two_classes_the_second_one_is_predicted_once_in_every_repeat(tmp_pat
 
 
 def test_the_probability_of_the_first_of_two_classes_is_not_taken_for_the_seconds(tmp_path: Path) -> None:
-    own = competition(two(tmp_path, "two"))
+    own = open_task(two(tmp_path, "two"))
     own.schema.oof_keys().assign(prediction_elm=0.5).to_csv(tmp_path / "oof.csv", index=False)
     with pytest.raises(DataError, match=r"in prediction or in prediction_oak or in oak. Received: prediction_elm"):
         read(own, "anna", tmp_path / "oof.csv", None)
 
 
 def test_rounded_probabilities_are_made_to_sum_to_one(tmp_path: Path) -> None:
-    own = competition(written(tmp_path, "rounded"))
+    own = open_task(written(tmp_path, "rounded"))
     oof, test = guesses(tmp_path / "rounded.yaml", 1 / 3)
     for table, name in ((oof, "their-oof.csv"), (test, "their-test.csv")):
         table.round(4).to_csv(tmp_path / name, index=False)
@@ -409,7 +409,7 @@ def test_rounded_probabilities_are_made_to_sum_to_one(tmp_path: Path) -> None:
 
 def test_what_makes_folds_differ_is_named(tmp_path: Path) -> None:
     train, test = tables()
-    own = competition(written(tmp_path, "own"))
+    own = open_task(written(tmp_path, "own"))
     changed = train.assign(species=np.where(train.row < 2, "ash", train.species))
     others = {
         "target .'species' there and 'species' here; 2 of 100 values, the first of id 0: ash there": {"train": changed},
@@ -419,24 +419,24 @@ def test_what_makes_folds_differ_is_named(tmp_path: Path) -> None:
         r"data.test \(19 there and 20 here; only here id 100\)": {"test": test[1:]},
     }
     for number, (message, files) in enumerate(others.items()):
-        other = competition(written(tmp_path, f"other{number}", **files))
+        other = open_task(written(tmp_path, f"other{number}", **files))
         with pytest.raises(StudyError, match=message):
             align(own, other)
 
 
-def test_classes_the_other_way_round_and_the_same_deal_over_another_order_are_named(tmp_path: Path) -> None:
-    own = competition(two(tmp_path, "two"))
-    turned = competition(two(tmp_path, "turned", ("id: row", "id: row, positive: elm")))
+def test_reversed_classes_and_the_same_folds_over_another_order_are_named(tmp_path: Path) -> None:
+    own = open_task(two(tmp_path, "two"))
+    turned = open_task(two(tmp_path, "turned", ("id: row", "id: row, positive: elm")))
     with pytest.raises(StudyError, match=r"target \(classes oak, elm there and elm, oak here, see data.positive\)"):
         align(own, turned)
-    reseeded = competition(two(tmp_path, "reseeded", ("repeats: 2", "repeats: 2, seed: 9")))
+    reseeded = open_task(two(tmp_path, "reseeded", ("repeats: 2", "repeats: 2, seed: 9")))
     with pytest.raises(StudyError, match=r"What differs: folds \(seed 9 there and 7 here\)\. Give"):
         align(own, reseeded)
     path = two(tmp_path, "mixed")
     mixed = pd.read_csv(tmp_path / "mixed-train.csv").sample(frac=1, random_state=1)
     mixed.to_csv(tmp_path / "mixed-train.csv", index=False)
     with pytest.raises(StudyError, match=r"folds \(the same deal over rows in another order\)"):
-        align(own, competition(path))
+        align(own, open_task(path))
 
 
 def candidate(study: str, family: str, number: int, score: float) -> Candidate:

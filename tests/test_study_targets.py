@@ -114,7 +114,7 @@ def test_targets_of_every_kind_are_learnt_and_submitted_each_in_its_own_form(end
 
 
 @pytest.mark.slow
-def test_the_vault_has_a_column_for_every_output(ended):
+def test_stored_predictions_have_a_column_for_every_output(ended):
     study = opened(ended, "kinds")
     row = study.leaderboard().iloc[0]
     (path,) = (ended / "mlruns" / "artifacts").glob(f"*/{row['run_id']}/artifacts/oof.parquet")

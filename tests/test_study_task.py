@@ -17,7 +17,7 @@ TAIL = np.exp(np.random.default_rng(0).normal(size=ROWS))
 
 
 @pytest.mark.parametrize(
-    ("target", "metric", "asked", "transform"),
+    ("target", "metric", "option", "transform"),
     [
         (TAIL, "mae", "", "log1p"),
         (TAIL, "mae", ", target_transform: none", "none"),
@@ -28,16 +28,16 @@ TAIL = np.exp(np.random.default_rng(0).normal(size=ROWS))
     ],
 )
 def test_absolute_errors_of_amounts_with_a_long_tail_are_trained_as_logarithms(
-    tmp_path: Path, target: np.ndarray, metric: str, asked: str, transform: str
+    tmp_path: Path, target: np.ndarray, metric: str, option: str, transform: str
 ) -> None:
     pd.DataFrame({"size": np.arange(ROWS) % 7, "y": target}).to_csv(tmp_path / "t.csv", index=False)
     file = tmp_path / "s.yaml"
-    file.write_text(f"name: s\nmetric: {metric}\nfamilies: [linear]\ndata: {{train: t.csv, target: y{asked}}}\n")
+    file.write_text(f"name: s\nmetric: {metric}\nfamilies: [linear]\ndata: {{train: t.csv, target: y{option}}}\n")
     assert workbench.open(str(file), str(tmp_path / "home")).task.transform == transform
 
 
 @pytest.mark.parametrize(
-    ("target", "ensemble", "told"),
+    ("target", "ensemble", "message"),
     [
         ("[kind, size]", "weights: class", "ensemble.weights 'class' needs one target of more than two classes"),
         ("[kind, size]", "weights: shared, method: stack", "ensemble.weights must be 'target' for method 'stack'"),
@@ -52,7 +52,7 @@ def test_absolute_errors_of_amounts_with_a_long_tail_are_trained_as_logarithms(
     ],
 )
 def test_weights_that_targets_and_classes_cannot_have_are_refused_before_work_starts(
-    tmp_path: Path, target: str, ensemble: str, told: str | None
+    tmp_path: Path, target: str, ensemble: str, message: str | None
 ) -> None:
     rows = np.arange(ROWS)
     frame = pd.DataFrame({"a": rows % 7, "kind": np.array(["u", "v", "w"])[rows % 3], "flag": rows % 2, "size": TAIL})
@@ -61,8 +61,8 @@ def test_weights_that_targets_and_classes_cannot_have_are_refused_before_work_st
     file.write_text(
         f"name: s\nfamilies: [linear]\ndata: {{train: t.csv, target: {target}}}\nensemble: {{{ensemble}}}\n"
     )
-    if told is None:
+    if message is None:
         workbench.open(str(file), str(tmp_path / "home")).task.check()
         return
-    with pytest.raises(ConfigError, match=re.escape(told)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         workbench.open(str(file), str(tmp_path / "home")).task.check()

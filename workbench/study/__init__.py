@@ -27,7 +27,7 @@ study                the verbs of a study
 from __future__ import annotations
 
 from workbench.study.ensemble import Ensemble
-from workbench.study.run_summary import Summary
+from workbench.study.run_result import Summary
 from workbench.study.study import Study, open
 
 __all__ = ["Ensemble", "Study", "Summary", "open"]

@@ -18,7 +18,7 @@ from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError
 from workbench.study.ensemble import Ensemble
 from workbench.study.run_budget import RunBudget
-from workbench.study.run_summary import Summary
+from workbench.study.run_result import Summary
 from workbench.study.study_store import StudyStore
 from workbench.study.study_validation import check
 from workbench.study.task import Task
