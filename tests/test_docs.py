@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import re
 import shlex
 import subprocess
@@ -24,6 +25,12 @@ from workbench.search.samplers import sampler_names
 
 ROOT = Path(workbench.__file__).parent.parent
 DOCS = ROOT / "docs"
+# The modules whose docstrings hold examples.
+EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted(Path(workbench.__file__).parent.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
@@ -127,6 +134,11 @@ def test_every_target_of_make_on_a_page_is_one(page):
 def test_examples_with_a_prompt_give_what_they_show(page):
     found = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert found.failed == 0
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings_give_what_they_show(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

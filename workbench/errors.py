@@ -88,6 +88,12 @@ def suggest_word(
         label: what the listed words are called.
         shown: the words as the list shows them; `known` by default.
         most: how many words are listed before the list is cut.
+
+    Examples:
+        >>> suggest_word("xgbost", ["xgboost", "linear"])
+        " Did you mean 'xgboost'?"
+        >>> suggest_word("perceptron", ["xgboost", "linear"])
+        ' Known: xgboost, linear.'
     """
     words = list(known)
     listed = format_list(words if shown is None else shown, most) or "none"

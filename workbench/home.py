@@ -148,7 +148,12 @@ def folder_name(family: str, number: int) -> str:
 
 
 def trial_name(family: str, number: int) -> str:
-    """Return a trial's name as people read it."""
+    """Return a trial's name as people read it.
+
+    Examples:
+        >>> trial_name("xgboost", 3)
+        'xgboost #3'
+    """
     return f"{family} #{number}"
 
 

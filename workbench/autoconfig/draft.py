@@ -92,7 +92,12 @@ def draft(
 
 
 def study_name(text: str) -> str:
-    """Return `text` as a valid name of a study."""
+    """Return `text` as a valid name of a study.
+
+    Examples:
+        >>> study_name("Spaceship Titanic (2022)")
+        'Spaceship_Titanic_2022'
+    """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")[:100] or "study"
 

@@ -61,6 +61,16 @@ def blend(
     Raises:
         EnsembleError: predictions, target or an option cannot be used.
         EvaluationError: the metric does not exist, or does not suit the predictions.
+
+    Examples:
+        Two models of three rows; the errors of one cancel those of the other:
+
+        >>> from workbench.ensemble import blend
+        >>> found = blend([[1.0, 2.0, 6.0], [3.0, 4.0, 2.0]], [2.0, 3.0, 4.0], "rmse")
+        >>> found.weights.round(3).tolist()
+        [0.5, 0.5]
+        >>> round(found.score, 6)
+        0.0
     """
     options = BlendOptions(method, weights, members, shrink=shrink, seed=seed, seconds=seconds)
     return fit_blend(gather_checked(predictions, y, metric, options, classes, sample_weight, groups), options)

@@ -262,6 +262,11 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskTy
 
     Raises:
         EvaluationError: the metric does not exist, or a custom metric cannot be loaded.
+
+    Examples:
+        >>> import numpy as np
+        >>> metric("accuracy", task="binary").score(np.array([0, 1, 1, 0]), np.array([0.2, 0.9, 0.4, 0.1]))
+        0.75
     """
     check(name, base)
     if name not in METRICS:
