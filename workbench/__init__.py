@@ -9,20 +9,20 @@ Each line is a package or a module. It imports only from those above it; `tests/
     home          the folder of all studies, its files and locks
     servers       local web servers that end with their parent
     config        study file -> frozen StudyConfig: schema, study_file, messages, secrets
-    data          sources -> Dataset: tables, images, sequences; train, test, ids, groups, time
-    evaluation    metrics, folds, and the fold hash that says which predictions may be blended
-    space         hyperparameter spaces (KerasTuner's HyperParameters), independent of who samples
+    data          sources -> Dataset, each with the reader of new rows
+    evaluation    metrics, folds, and the hash of the folds
+    space         hyperparameter spaces (KerasTuner's), independent of the sampler
     features      preprocessors and encoders, fitted on a fold's training rows only
     models        the model families: one family, one file
-    trial         one set of hyperparameters through all folds -> Result (out-of-fold, test, curves)
+    trial         one set of hyperparameters through all folds -> TrialResult
     ensemble      predictions -> weights, with a certificate and a cross-fitted score
     tracking      results <-> MLflow: predictions, checkpoints, provenance, model registry
-    search        Optuna studies: scheduler, storage, samplers, pruners, allocation, worker processes
+    search        Optuna: scheduler, storage, samplers, pruners, allocation, workers
     submission    the file a competition takes, checked before it is written
     report        report data, figures, recommendations, rendering
     inference     a saved ensemble that predicts new rows; needs no training data
     study         the conductor: search, blend, submit, report
-    autoconfig    what `init` does: profile the files, infer task, targets, metric, folds; write a study file
+    autoconfig    `init`: profile the files, infer the settings, write a study file
     cli           one verb, one command
 """
 
