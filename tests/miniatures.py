@@ -72,7 +72,7 @@ def sentences(signal: Any, seed: int = 4) -> np.ndarray:
     rng = np.random.default_rng(seed)
     told = np.digitize(np.asarray(signal) + rng.normal(size=len(signal)) / 3, [-0.6, 0.6])
     words = [["cheap", "old", "broken"], ["usual", "plain", "fair"], ["grand", "new", "bright"]]
-    texts = [
+    texts: list[Any] = [
         f"a {rng.choice(words[level])} and {rng.choice(words[level])} house, {rng.integers(9)} rooms" for level in told
     ]
     for row, text in {3: "", 4: np.nan, 5: "!!! 😀", 6: "<b>home</b> " * 500, 7: "明るい家です", 8: "12 34"}.items():
@@ -119,4 +119,5 @@ def arrays(kind: str, rows: int = TRAIN + VALID, seed: int = 0, signal: Any = 0.
     rng = np.random.default_rng(seed)
     # Not wholly separable, or boosting finds something to improve for thousands of rounds.
     level = (signal + rng.normal(size=rows) / 2).reshape(rows, *[1] * len(shape))
-    return (level + rng.normal(size=(rows, *shape)) / 2).astype(np.float32)
+    x: np.ndarray = (level + rng.normal(size=(rows, *shape)) / 2).astype(np.float32)
+    return x

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,12 +51,13 @@ def answers(**columns) -> pd.DataFrame:
     return pd.DataFrame({"id": np.arange(100, 110), **columns})
 
 
-def classes(*names) -> list:
+def classes(*names) -> list[Any]:
     return [names[i % len(names)] for i in range(ROWS)]
 
 
-def document(path: Path) -> dict:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def document(path: Path) -> dict[str, Any]:
+    written: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return written
 
 
 def test_a_folder_in_competition_form_becomes_a_study_that_loads_its_data(folder):
@@ -77,6 +79,7 @@ def test_a_folder_in_competition_form_becomes_a_study_that_loads_its_data(folder
     check(study)
     dataset = data.load(study)
     assert list(dataset.x.columns) == ["size"]
+    assert dataset.test_ids is not None
     assert (len(dataset.test_ids), dataset.classes) == (10, ("no", "yes"))
 
 
@@ -328,6 +331,7 @@ def test_where_later_rows_are_to_be_predicted_folds_and_windows_are_in_order_of_
     study = config.load(made.path)
     assert study.data.horizon == 10
     dataset = data.load(study)
+    assert isinstance(dataset.x_test, pd.DataFrame)
     assert f"size lag {lags[0]}" in dataset.x_test
     assert dataset.x_test["y lag 10"].notna().all()
 
@@ -409,7 +413,9 @@ def test_arrays_get_the_families_of_their_kind(folder, shape, family, missing):
     assert family in written["families"]
     assert missing not in written["families"]
     assert "constant" not in written["families"]
-    assert len(data.load(config.load(made.path)).test_ids) == 10
+    test_ids = data.load(config.load(made.path)).test_ids
+    assert test_ids is not None
+    assert len(test_ids) == 10
 
 
 def test_families_that_a_draft_spares_are_there_as_comments(folder):
@@ -523,7 +529,9 @@ def test_a_competition_finds_its_own_files_and_only_its_name_is_written(competit
     assert made.path == Path("sales-2024.yaml")
     assert (made.target, made.metric) == ("y", "roc_auc")
     assert document(made.path)["data"] == {"train": "kaggle:sales-2024", "target": "y", "id": "id"}
-    assert len(data.load(config.load(made.path)).test_ids) == 10
+    test_ids = data.load(config.load(made.path)).test_ids
+    assert test_ids is not None
+    assert len(test_ids) == 10
 
 
 def test_a_file_that_is_there_is_written_over_only_when_asked(folder):

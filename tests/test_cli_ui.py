@@ -187,6 +187,7 @@ def looked_at(home: Home, shown: Pages) -> int:
 
 def curves_of(shown: Pages, seconds: float = 40.0) -> list[str]:
     """Return the runs that TensorBoard knows, as soon as it knows some."""
+    found: list[str]
     end = time.monotonic() + seconds
     while not (found := shown.ask("/data/runs", shown.ports[2])) and time.monotonic() < end:
         time.sleep(0.5)

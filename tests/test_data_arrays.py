@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ def study(folder: Path, **keys: object) -> config.StudyConfig:
     return config.load(file)
 
 
-def save(folder: Path, shape: tuple[int, ...], dtype: str = "float32", **more: object) -> None:
+def save(folder: Path, shape: tuple[int, ...], dtype: str = "float32", **more: Any) -> None:
     x = np.random.default_rng(0).integers(0, 200, (ROWS, *shape)).astype(dtype)
-    arrays = {"x": x, "y": np.arange(ROWS) % 3, **more}
+    arrays: dict[str, Any] = {"x": x, "y": np.arange(ROWS) % 3, **more}
     np.savez(folder / "train.npz", **{name: value for name, value in arrays.items() if value is not None})
 
 

@@ -26,7 +26,8 @@ def source(request, tmp_path):
 
 
 def shown(column) -> list[int]:
-    return column.read()[:, 0, 0].tolist()
+    found: list[int] = column.read()[:, 0, 0].tolist()
+    return found
 
 
 def test_rows_are_taken_sliced_masked_and_copied(source):
@@ -74,7 +75,7 @@ def test_pickled_it_is_where_the_images_lie(tmp_path):
 
 def test_what_is_seen_is_an_array_that_is_read_when_rows_are_asked_for(source):
     seen = ImageArray(source, [3, -1, 0, 1]).seen
-    assert (seen.shape, seen.dtype, seen.ndim, len(seen)) == ((4, 2, 3), np.uint8, 3, 4)
+    assert (seen.shape, seen.dtype, seen.ndim, len(seen)) == ((4, 2, 3), np.dtype("uint8"), 3, 4)
     assert seen[1:3][:, 0, 0].tolist() == [0, 0]
     assert seen[np.array([3, 0])][:, 0, 0].tolist() == [1, 3]
     assert seen[::2][:, 0, 0].tolist() == [3, 0]

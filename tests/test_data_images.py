@@ -8,7 +8,9 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from workbench.errors import ConfigError, DataError, SourceError, WorkbenchError
 from workbench.study.fingerprint import Fingerprint
 
 
-def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10), mode: str = "RGB", **options: object) -> Path:
+def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10), mode: str = "RGB", **options: Any) -> Path:
     """Write a picture of some width and height whose brightness follows from `seed`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
@@ -34,7 +36,7 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (12, 10), mode: s
     return path
 
 
-def classes(folder: Path, count: int = 4, suffix: str = ".png", **options: object) -> Path:
+def classes(folder: Path, count: int = 4, suffix: str = ".png", **options: Any) -> Path:
     """Write `count` pictures of cats, and as many of dogs, which are brighter."""
     for number in range(count):
         picture(folder / "train" / "cat" / f"c{number}{suffix}", 4 * number, **options)
@@ -61,7 +63,7 @@ def test_a_folder_for_each_class_becomes_images_with_the_files_names_as_ids(tmp_
     picture(tmp_path / "test" / "a.PNG")
     dataset = load(tmp_path, test="test")
     assert (dataset.kind, dataset.task, dataset.classes) == ("image", "binary", ("cat", "dog"))
-    assert (dataset.x.shape, dataset.x.dtype) == ((4, 10, 12, 3), np.uint8)
+    assert (dataset.x.shape, dataset.x.dtype) == ((4, 10, 12, 3), np.dtype("uint8"))
     assert dataset.ids.tolist() == ["c0.png", "c1.png", "d0.png", "d1.png"]
     assert dataset.y.tolist() == [0, 0, 1, 1]
     assert dataset.test_ids.tolist() == ["a.PNG", "b.png"]
@@ -137,11 +139,13 @@ def test_what_is_transparent_is_white_and_a_turned_photo_stands_upright(tmp_path
     turned.putpixel((0, 5), (0, 0, 0))
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    for name, image, options in (("a", clear, {}), ("b", turned, {"exif": exif})):
+    pictures: list[tuple[str, PIL.Image.Image, dict[str, Any]]] = [("a", clear, {}), ("b", turned, {"exif": exif})]
+    for name, image, options in pictures:
         (tmp_path / "train" / name).mkdir(parents=True)
         image.save(tmp_path / "train" / name / f"{name}.png", **options)
     dataset = load(tmp_path)
     assert dataset.x.shape == (2, 4, 6, 3)
+    assert isinstance(dataset.x, np.ndarray)
     assert dataset.x[0, 0, 0].tolist() == [0, 0, 255]
     assert (dataset.x[0].reshape(-1, 3)[1:] == 255).all()
     assert np.argwhere(dataset.x[1, :, :, 0] == 0).tolist() == [[0, 0]]
@@ -173,7 +177,8 @@ def test_a_broken_image_to_predict_is_never_left_out(tmp_path):
 
 def test_what_was_decoded_is_kept_and_known_again_until_a_file_changes(tmp_path):
     train = classes(tmp_path, 3)
-    made, told = study(tmp_path), []
+    told: list[str] = []
+    made = study(tmp_path)
     cache = Cache(tmp_path / "cache", told.append)
     first = data.load(made, cache=cache)
     assert isinstance(first.x, MemmapArray)
@@ -195,12 +200,12 @@ def test_decoding_that_takes_long_tells_how_far_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(image_decoding, "_EVERY", 0.0)
     monkeypatch.setattr(image_decoding, "_BLOCK", 1)
     classes(tmp_path, 10)
-    told = []
+    told: list[str] = []
     data.load(study(tmp_path), cache=Cache(tmp_path / "cache", told.append))
     assert told == ["Decoding train: 16 of 20 images", "Decoding train: 20 of 20 images"]
 
 
-def wrong_folders() -> dict[str, object]:
+def wrong_folders() -> dict[str, tuple[Callable[[Path], object], str]]:
     """Return ways to lay out a folder that is none of classes, with what is said of each."""
     return {
         "nothing at all": (lambda f: f.mkdir(), "which holds none"),
@@ -245,7 +250,7 @@ def test_a_test_folder_must_hold_the_images_themselves(tmp_path, make, sentence)
         data.peek(study(tmp_path, test="test"))
 
 
-def table(folder: Path, names: list[str], **columns: object) -> pd.DataFrame:
+def table(folder: Path, names: list[str] | list[int], **columns: Any) -> pd.DataFrame:
     """Write train.csv, which names pictures in `pics`."""
     frame = pd.DataFrame({"name": names, "age": np.arange(len(names)) + 0.5, "label": ["a", "b"] * (len(names) // 2)})
     frame = frame.assign(**columns)
@@ -287,6 +292,7 @@ def test_a_table_may_name_the_images_to_predict(tmp_path):
     dataset = load(tmp_path, train="train.csv", images="pics", target="label", test="test.csv")
     assert dataset.test_ids.tolist() == ["7.png", "6.png"]
     assert "left out 'age': columns beside the images" in dataset.notes
+    assert isinstance(dataset.x_test, np.ndarray)
     assert np.array_equal(dataset.x_test[1], np.asarray(PIL.Image.open(tmp_path / "pics" / "6.png")))
 
 
@@ -334,7 +340,9 @@ def pixels(folder: Path, columns: int = 64, name: str = "pixel{}", high: int = 2
 def test_a_table_of_pixels_is_square_images_where_the_study_says_so(tmp_path, columns, shape):
     frame = pixels(tmp_path, columns)
     dataset = load(tmp_path, train="train.csv", test="test.csv", target="label", types={"x": "image"})
-    assert (dataset.kind, dataset.x.dtype, dataset.x.shape) == ("image", np.uint8, (20, *shape))
+    assert isinstance(dataset.x, np.ndarray)
+    assert isinstance(dataset.x_test, np.ndarray)
+    assert (dataset.kind, dataset.x.dtype, dataset.x.shape) == ("image", np.dtype("uint8"), (20, *shape))
     assert np.array_equal(dataset.x.reshape(20, -1), frame.drop(columns="label"))
     assert np.array_equal(dataset.x_test, dataset.x[:5])
     assert dataset.classes == (0, 1, 2, 3)
@@ -373,6 +381,7 @@ def test_idx_files_find_their_labels_beside_them(tmp_path, name):
     made = draft(str(tmp_path / name.format("images", 3)), out=tmp_path / "s.yaml")
     dataset = data.load(config.load(made.path))
     assert np.array_equal(dataset.x, x)
+    assert isinstance(dataset.x_test, np.ndarray)
     assert np.array_equal(dataset.x_test, x[:4])
     assert dataset.y.tolist() == (np.arange(12) % 3).tolist()
 
@@ -491,6 +500,8 @@ def test_new_tables_of_pixels_are_images_too(tmp_path):
     reader = load(tmp_path, **keys).reader
     again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     rows = frame[["pixel63", *frame.columns.drop("pixel63")]].head(3)
-    assert np.array_equal(again.read(rows).x.reshape(3, -1), frame.drop(columns="label").head(3))
+    x = again.read(rows).x
+    assert isinstance(x, np.ndarray)
+    assert np.array_equal(x.reshape(3, -1), frame.drop(columns="label").head(3))
     with pytest.raises(DataError, match="lacks 'pixel5'"):
         again.read(rows.drop(columns="pixel5"))

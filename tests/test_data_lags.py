@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,11 @@ def built(train: pd.DataFrame, test: pd.DataFrame | None = None, **keys) -> data
 
 
 def column(dataset: data.Dataset, name: str) -> list[float]:
+    assert isinstance(dataset.x, pd.DataFrame)
     return dataset.x[name].tolist()
 
 
-def known(*values: float) -> pytest.approx:
+def known(*values: float) -> object:
     return pytest.approx(list(values), nan_ok=True)
 
 
@@ -95,6 +97,7 @@ def test_categories_are_followed_by_the_shares_of_their_levels():
 def test_rows_to_predict_look_back_at_training_rows_and_at_one_another():
     rows = table([0, 1, 2, 3, 4])
     dataset = built(rows[:3], rows[3:].drop(columns="y"), lags=[1], windows=[3])
+    assert isinstance(dataset.x_test, pd.DataFrame)
     assert dataset.x_test["heat lag 1"].tolist() == known(4, 9)
     assert dataset.x_test["heat mean 3"].tolist() == known(14 / 3, 29 / 3)
 
@@ -105,6 +108,7 @@ def test_the_targets_past_ends_a_horizon_back():
     assert column(dataset, "y lag 2") == known(np.nan, np.nan, 0.25, 1.75)
     assert column(dataset, "y mean 2 lag 2") == known(np.nan, np.nan, 0.25, 1)
     assert "y lag 1" not in dataset.x
+    assert isinstance(dataset.x_test, pd.DataFrame)
     assert dataset.x_test["y lag 2"].tolist() == known(3.25, 4.75)
     assert dataset.x_test["y lag 3"].tolist() == known(1.75, 3.25)
 
@@ -144,6 +148,8 @@ def test_a_row_does_change_what_later_rows_are_shown():
     frame = table([0, 1, 2, 3])
     other = frame.assign(heat=[0, 50, 4, 9])
     first, second = (built(each, lags=[1], windows=[2]).x for each in (frame, other))
+    assert isinstance(first, pd.DataFrame)
+    assert isinstance(second, pd.DataFrame)
     assert (first["heat lag 1"] != second["heat lag 1"]).tolist()[2:] == [True, False]
     assert (first["heat mean 2"] != second["heat mean 2"]).tolist() == [False, True, True, False]
 
@@ -174,22 +180,27 @@ def test_new_rows_are_shown_what_the_same_rows_were_shown():
     reader = dataset.reader
     again = data.reader_from_document(json.loads(json.dumps(reader.document())))
     assert again.kinds == dataset.columns
-    pd.testing.assert_frame_equal(again.read(test).x, dataset.x_test)
-    some = test.iloc[[7, 2]]
-    pd.testing.assert_frame_equal(again.read(some).x, dataset.x_test.iloc[[7, 2]].reset_index(drop=True))
+    x = again.read(test).x
+    assert isinstance(x, pd.DataFrame)
+    assert isinstance(dataset.x_test, pd.DataFrame)
+    pd.testing.assert_frame_equal(x, dataset.x_test)
+    some = again.read(test.iloc[[7, 2]]).x
+    assert isinstance(some, pd.DataFrame)
+    pd.testing.assert_frame_equal(some, dataset.x_test.iloc[[7, 2]].reset_index(drop=True))
 
 
 def test_rows_after_those_to_predict_look_back_at_them():
     rows = table(list(range(10)))
     dataset = built(rows[:5], rows[5:8].drop(columns="y"), lags=[1], windows=[3])
     later = dataset.reader.read(rows[8:].drop(columns="y"))
+    assert isinstance(later.x, pd.DataFrame)
     assert later.x["heat lag 1"].tolist() == known(49, 64)
     assert later.x["heat mean 3"].tolist() == known((36 + 49 + 64) / 3, (49 + 64 + 81) / 3)
 
 
 def test_new_rows_beyond_the_horizon_or_twice_the_same_are_refused():
     rows = table(list(range(10)))
-    asked = {"horizon": 2, "lags": [1]}
+    asked: dict[str, Any] = {"horizon": 2, "lags": [1]}
     reader = built(rows[:6], **asked).reader
     with pytest.raises(DataError, match=r"at most data.horizon steps after .* a horizon of 2, and a row 3 steps after"):
         reader.read(rows[6:9])

@@ -217,6 +217,7 @@ def test_large_arrays_are_read_from_disk_and_known_by_the_same_digest(tmp_path, 
     study = arrays_study(tmp_path, test="test.npz")
     small = data.load(study, cache=Cache(tmp_path / "cache"))
     assert isinstance(small.x, np.ndarray)
+    assert isinstance(small.x_test, np.ndarray)
     monkeypatch.setattr(npz, "_LARGE", 100)
     large = data.load(study, cache=Cache(tmp_path / "cache"))
     assert isinstance(large.x, MemmapArray)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from workbench.study.task import Task
 KEYS = {"train": "train.csv", "images": "pics", "target": "price"}
 
 
-def table(folder: Path, rows: int = 12, **columns: object) -> pd.DataFrame:
+def table(folder: Path, rows: int = 12, **columns: Any) -> pd.DataFrame:
     """Write train.csv, and pictures in `pics` of which each has a level of its own."""
     (folder / "pics").mkdir(exist_ok=True)
     for number in range(rows):
@@ -55,7 +56,8 @@ def load(folder: Path, **keys: object) -> data.Dataset:
 
 def levels(column: object) -> list[int]:
     assert isinstance(column, ImageArray)
-    return (column.read()[:, 0, 0, 0] // 10).tolist()
+    found: list[int] = (column.read()[:, 0, 0, 0] // 10).tolist()
+    return found
 
 
 def test_every_column_of_images_is_one_and_the_others_are_what_they_are_in_any_table(tmp_path):
@@ -124,6 +126,7 @@ def test_without_another_column_that_varies_it_is_a_study_of_images(tmp_path):
     # New rows are a table as well, or a folder.
     reader = dataset.reader
     new = reader.read(pd.DataFrame({"front": ["4.png", "1.png"]}))
+    assert isinstance(new.x, np.ndarray)
     assert (new.x[:, 0, 0, 0].tolist(), new.ids.tolist()) == ([40, 10], ["4.png", "1.png"])
     assert len(reader.read(tmp_path / "pics").x) == 6
     with pytest.raises(DataError, match="must have a column that names an image"):
@@ -143,6 +146,8 @@ def test_rows_to_predict_need_the_columns_too_unless_they_have_none_of_them(tmp_
     dataset = load(tmp_path, test="test.csv")
     assert dataset.test_ids.tolist() == [f"{i}.png" for i in range(12)][::-1]
     assert levels(dataset.x_test.front.array) == list(range(12))[::-1]
+    assert isinstance(dataset.x, pd.DataFrame)
+    assert isinstance(dataset.x_test, pd.DataFrame)
     joined = pd.concat([dataset.x, dataset.x_test], ignore_index=True)
     assert levels(joined.front.array) == [*range(12), *range(12)[::-1]]
     frame.drop(columns="size").to_csv(tmp_path / "test.csv", index=False)
@@ -227,6 +232,7 @@ def test_a_study_is_drafted_with_families_of_each_sort(tmp_path):
     assert any("names in 'front', 'back'" in note for note in made.notes)
     dataset = data.load(said)
     assert (dataset.kind, dataset.columns["note"]) == ("mixed", "text")
+    assert isinstance(dataset.x_test, pd.DataFrame)
     assert len(dataset.x_test) == 30
     Task(said).check()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from workbench.data.multimodal import MultimodalReader
 from workbench.data.pixel_table import PixelReader
 from workbench.data.tables import TableReader
 
-EMPTY = {
+EMPTY: dict[str, Any] = {
     "id_column": None,
     "columns": {},
     "numbers": [],
@@ -52,7 +53,7 @@ WINDOWS = {
     "last": 39.0,
     "past": {"steps": [38.0, 39.0], "series": ["", ""], "values": {"a": [0.5, 1.5], "c": ["b", "g"]}},
 }
-DOCUMENTS = {
+DOCUMENTS: dict[str, tuple[dict[str, Any], type[data.Reader]]] = {
     "table": ({"kind": "table", "source": "t.csv", "npz": False, **TABLE}, TableReader),
     "text": ({"kind": "text", "source": "t.csv", "npz": False, "columns": {"note": ["text", None]}}, TableReader),
     "lags": ({"kind": "table", "source": "t.csv", "npz": False, **TABLE, "windows": WINDOWS}, TableReader),

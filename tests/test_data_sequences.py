@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from workbench import config, data
 from workbench.autoconfig.draft import draft
 from workbench.data import long_reader, npz
 from workbench.data.cache import Cache
+from workbench.data.long_reader import LongReader
 from workbench.data.memmap import MemmapArray
 from workbench.errors import ConfigError, DataError
 from workbench.study.fingerprint import Fingerprint
@@ -22,14 +24,14 @@ from workbench.study.fingerprint import Fingerprint
 NAN = np.nan
 
 
-def study(folder: Path, folds: dict | None = None, **keys: object) -> config.StudyConfig:
+def study(folder: Path, folds: dict[str, Any] | None = None, **keys: Any) -> config.StudyConfig:
     file = folder / "study.yaml"
     document = {"name": "s", "families": ["linear"], "data": keys} | ({"folds": folds} if folds else {})
     file.write_text(yaml.safe_dump(document))
     return config.load(file)
 
 
-def save(folder: Path, name: str = "train", *, rows: int = 12, steps: int = 6, **more: object) -> np.ndarray:
+def save(folder: Path, name: str = "train", *, rows: int = 12, steps: int = 6, **more: Any) -> np.ndarray:
     """Write arrays of two channels."""
     x = np.random.default_rng(0).normal(size=(rows, steps, 2)).astype("float32")
     np.savez(folder / f"{name}.npz", **{"x": x, "y": np.arange(rows) % 3, **more})
@@ -59,6 +61,7 @@ def test_an_array_of_lengths_is_padding_whatever_stands_there(tmp_path):
     save(tmp_path, x=x, lengths=lengths)
     dataset = data.load(study(tmp_path, train="train.npz"))
     assert_same(np.isnan(dataset.x).all(axis=2), np.arange(6) >= lengths[:, None])
+    assert isinstance(dataset.x, np.ndarray)
     assert_same(dataset.x[1, :5], x[1, :5])
     assert_same(dataset.example, dataset.x[:5])
 
@@ -67,7 +70,7 @@ def test_an_array_of_lengths_is_padding_whatever_stands_there(tmp_path):
 def test_lengths_make_sequences_of_what_would_be_a_table_or_an_image(tmp_path, shape, made):
     save(tmp_path, x=np.ones((12, *shape), "uint8"), lengths=np.full((12, 1), 3))
     dataset = data.load(study(tmp_path, train="train.npz"))
-    assert (dataset.kind, dataset.x.shape, dataset.x.dtype) == ("sequence", (12, *made), np.float32)
+    assert (dataset.kind, dataset.x.shape, dataset.x.dtype) == ("sequence", (12, *made), np.dtype("float32"))
 
 
 def test_lengths_that_are_the_target_are_no_padding(tmp_path):
@@ -169,7 +172,7 @@ def put(folder: Path, frame: pd.DataFrame, name: str = "train") -> None:
     frame.to_csv(folder / f"{name}.csv", index=False)
 
 
-def load(folder: Path, frame: pd.DataFrame, **keys: object) -> data.Dataset:
+def load(folder: Path, frame: pd.DataFrame, **keys: Any) -> data.Dataset:
     put(folder, frame)
     made = study(folder, **{**LONG, **keys})
     data.peek(made)
@@ -179,12 +182,13 @@ def load(folder: Path, frame: pd.DataFrame, **keys: object) -> data.Dataset:
 def test_a_long_table_becomes_a_sequence_for_each_id_padded_at_the_end(tmp_path):
     frame = table()
     dataset = load(tmp_path, frame, group="subject")
-    assert (dataset.kind, dataset.x.shape, dataset.x.dtype) == ("sequence", (8, 5, 5), np.float32)
+    assert (dataset.kind, dataset.x.shape, dataset.x.dtype) == ("sequence", (8, 5, 5), np.dtype("float32"))
     assert dataset.ids.tolist() == [f"r{n}" for n in range(8)]
     assert (dataset.classes, dataset.y.tolist()) == (("run", "walk"), [1, 0] * 4)
     assert dataset.groups.tolist() == [f"p{n % 6}" for n in range(8)]
     assert list(dataset.reader.layout.columns) == ["speed", "gear", "on"]
     own = frame[frame.run == "r2"]
+    assert isinstance(dataset.x, np.ndarray)
     assert_same(dataset.x[2, :4, 0], own.speed.to_numpy("float32"))
     assert_same(dataset.x[2, :4, 4], own.on == "yes")
     levels = dataset.reader.layout.levels["gear"]
@@ -213,6 +217,7 @@ def test_dates_order_steps_and_uneven_ones_say_how_far_apart_they_are(tmp_path):
         tmp_path,
         frame.assign(step=pd.Timestamp("2024-01-31") + pd.to_timedelta(frame.step.map(dict(enumerate(seconds))), "s")),
     )
+    assert isinstance(uneven.x, np.ndarray)
     assert_same(uneven.x[..., :-1], even.x)
     assert_same(uneven.x[3, :, -1], [0, 10, 30, 60, 900])
     assert_same(uneven.x[0, :, -1], [0, 10, NAN, NAN, NAN])
@@ -247,6 +252,9 @@ def test_rows_to_predict_are_read_as_training_rows_longer_and_shorter_and_with_u
     assert dataset.notes == ("cut 1 of 2 sequences of test.csv at step 5, where training ends",)
     reader = dataset.reader
     again = data.reader_from_document(json.loads(json.dumps(reader.document())))
+    assert isinstance(reader, LongReader)
+    assert isinstance(again, LongReader)
+    assert isinstance(dataset.x_test, np.ndarray)
     assert again == dataclasses.replace(reader, layout=again.layout)
     for each in (reader, again):
         read = each.read(tmp_path / "test.csv")
@@ -258,7 +266,9 @@ def test_rows_to_predict_are_read_as_training_rows_longer_and_shorter_and_with_u
 
 def test_unseen_and_missing_values_of_a_category_differ(tmp_path):
     reader = load(tmp_path, table(), drop=["subject"]).reader
-    x = reader.read(table()[:2].assign(gear=["sideways", None], on=["no", None], speed=[1, 2])).x
+    values: dict[str, Any] = {"gear": ["sideways", None], "on": ["no", None], "speed": [1, 2]}
+    x = reader.read(table()[:2].assign(**values)).x
+    assert isinstance(x, np.ndarray)
     assert_same(x[0, :2], [[1, 0, 0, 0, 0], [2, NAN, NAN, NAN, NAN]])
 
 
@@ -266,6 +276,7 @@ def test_of_two_values_of_a_category_one_channel_tells_the_other(tmp_path):
     frame = table().assign(gear=lambda f: np.where(f.speed > 1, "high", "low"))
     dataset = load(tmp_path, frame, drop=["subject"])
     assert dataset.reader.layout.levels == {"gear": ("low",)}
+    assert isinstance(dataset.x, np.ndarray)
     assert_same(dataset.x[3, :5, 1], frame[frame.run == "r3"].gear == "low")
 
 
@@ -287,6 +298,7 @@ def test_one_sequence_far_longer_than_all_others_is_cut(tmp_path):
     dataset = load(tmp_path, pd.concat([frame, *tail], ignore_index=True))
     assert dataset.x.shape[1] == 5
     assert "cut 1 of 120 sequences at step 5: the longest has 50" in dataset.notes
+    assert isinstance(dataset.x, np.ndarray)
     assert_same(dataset.x[3, :, 0], frame[frame.run == "r3"].speed.to_numpy("float32"))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -36,10 +37,14 @@ def test_sklearn_sources_set_a_fifth_apart_and_keep_its_targets_to_the_scorer(tm
     data.peek(study_config)
     dataset = data.load(study_config)
     assert (dataset.kind, dataset.task, dataset.x.shape) == (kind, task, shape)
+    assert dataset.x_test is not None
+    assert dataset.test_ids is not None
     assert len(dataset.x_test) == len(dataset.test_ids) == apart
     assert sorted([*dataset.ids, *dataset.test_ids]) == list(range(shape[0] + apart))
     assert dataset.sample is None
-    ids, true = data.load_answers(study_config)
+    answers = data.load_answers(study_config)
+    assert answers is not None
+    ids, true = answers
     assert ids.tolist() == dataset.test_ids.tolist()
     assert true.dtype == dataset.y.dtype
     if dataset.classes:
@@ -56,10 +61,12 @@ def reader(folder, **more):
 def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
     iris = study(tmp_path, train="sklearn:iris")
     own = data.load(iris)
+    assert isinstance(own.x_test, pd.DataFrame)
     rows = own.x_test[[*own.x_test.columns[::-1]]].assign(target="setosa", more=1)[4:7]
     rows.to_csv(tmp_path / "new.csv", index=False)
     reader = own.reader
     for new in (reader.read(rows), reader.read(tmp_path / "new.csv")):
+        assert isinstance(new.x, pd.DataFrame)
         pd.testing.assert_frame_equal(new.x, own.x_test[4:7].reset_index(drop=True))
         assert new.ids.tolist() == [0, 1, 2]
     assert reader.read(rows.assign(id=["c", "a", "b"])).ids.tolist() == ["c", "a", "b"]
@@ -68,6 +75,7 @@ def test_new_rows_take_the_place_of_those_to_predict(tmp_path):
 def test_new_images_come_as_arrays(tmp_path):
     digits = study(tmp_path, train="sklearn:digits")
     own = data.load(digits)
+    assert isinstance(own.x_test, np.ndarray)
     np.savez(tmp_path / "new.npz", x=own.x_test[4:7])
     reader = own.reader
     for new in (reader.read(tmp_path / "new.npz"), reader.read(own.x_test[4:7])):
@@ -96,7 +104,9 @@ def test_a_reader_that_was_written_down_reads_the_same(tmp_path):
     again = data.reader_from_document(json.loads(json.dumps(known.document())))
     assert again == known
     rows = pd.DataFrame({"a": [5, 6], "day": ["5.4.2026", "never"]})
-    pd.testing.assert_frame_equal(again.read(rows).x, known.read(rows).x)
+    x = again.read(rows).x
+    assert isinstance(x, pd.DataFrame)
+    pd.testing.assert_frame_equal(x, known.read(rows).x)
     assert again.read(rows).x.day.dt.month.tolist()[:1] == [4]
     assert again.optional == ("a",)
     with pytest.raises(DataError, match=r"The frame must have the feature columns of t.csv. It lacks 'a'\. Add them"):
@@ -112,6 +122,8 @@ def test_classes_of_sklearn_sources_have_their_names(tmp_path):
 def test_the_truth_follows_the_positive_class(tmp_path):
     usual = data.load_answers(study(tmp_path, train="sklearn:breast_cancer"))
     turned = data.load_answers(study(tmp_path, train="sklearn:breast_cancer", positive="benign"))
+    assert usual is not None
+    assert turned is not None
     assert (usual[1] + turned[1] == 1).all()
 
 
@@ -172,7 +184,7 @@ def test_kaggle_files_are_found_among_those_of_a_competition(tmp_path):
 )
 def test_what_kaggle_refuses_is_said_with_what_to_do(status, sentence):
     def download(name):
-        error = OSError("secret-token-in-message")
+        error: Any = OSError("secret-token-in-message")
         error.response = SimpleNamespace(status_code=status)
         raise error
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from workbench import config, data
 from workbench.errors import ConfigError, DataError, SourceError
 
 ROWS = 60
+# The types of NumPy know no None among the values of `numpy.where`.
+NONE: Any = None
 
 
-def study(folder: Path, folds: dict | None = None, **keys: object) -> config.StudyConfig:
+def study(folder: Path, folds: dict[str, Any] | None = None, **keys: Any) -> config.StudyConfig:
     file = folder / "study.yaml"
     keys = {"train": "train.csv", "target": "y", **keys}
     document = {"name": "s", "families": ["linear"], "data": keys} | ({"folds": folds} if folds else {})
@@ -71,8 +74,10 @@ def test_every_form_of_table_gives_the_same_dataset(folder):
     frame.to_csv(folder / "semicolon.csv", sep=";", decimal=",", index=False)
     frame.to_parquet(folder / "t.parquet")
     first = data.load(study(folder, id="id"))
+    assert isinstance(first.x, pd.DataFrame)
     for name in ("t.tsv", "t.csv.gz", "t.csv.zip", "semicolon.csv", "t.parquet"):
         other = data.load(study(folder, train=name, id="id"))
+        assert isinstance(other.x, pd.DataFrame)
         pd.testing.assert_frame_equal(other.x, first.x)
         assert other.y.tolist() == first.y.tolist()
         assert other.ids.tolist() == first.ids.tolist()
@@ -90,13 +95,14 @@ def test_ids_and_a_sample_submission_keep_their_leading_zeros(folder):
     (folder / "sample.csv").write_text("id,y\n007,0.5\n")
     dataset = data.load(study(folder, id="id", sample_submission="sample.csv"))
     assert dataset.ids.tolist() == ["007", "008", "010"]
+    assert dataset.sample is not None
     assert dataset.sample["id"].tolist() == ["007"]
     assert dataset.sample["y"].tolist() == [0.5]
 
 
 def test_groups_time_weights_and_folds_stand_beside_the_features(folder):
     frame = people()
-    frame.assign(fold=np.where(np.arange(ROWS) < 10, None, np.arange(ROWS) % 3)).to_csv(
+    frame.assign(fold=np.where(np.arange(ROWS) < 10, NONE, np.arange(ROWS) % 3)).to_csv(
         folder / "train.csv", index=False
     )
     dataset = data.load(
@@ -113,8 +119,10 @@ def test_groups_time_weights_and_folds_stand_beside_the_features(folder):
     assert list(dataset.columns) == ["age", "member", "joined"]
     assert dataset.groups.tolist() == (np.arange(ROWS) // 4).tolist()
     assert dataset.time.dtype == "datetime64[ns]"
+    assert dataset.time is not None
     assert (np.diff(dataset.time) > np.timedelta64(0)).all()
     assert dataset.weight.dtype == np.float64
+    assert dataset.fold_column is not None
     assert np.isnan(dataset.fold_column[:10]).all()
     assert dataset.fold_column[10:].tolist() == (np.arange(10, ROWS) % 3).tolist()
 
@@ -155,6 +163,7 @@ def test_none_is_a_level_of_a_category_and_a_class(folder):
     (folder / "train.csv").write_text("a,b,y\nNone,1,None\nx,2,z\nNA,None,z\n")
     dataset = data.load(study(folder))
     assert dataset.classes == ("None", "z")
+    assert isinstance(dataset.x, pd.DataFrame)
     assert dataset.x["a"].tolist()[:2] == ["None", "x"]
     assert dataset.x["b"].tolist()[:2] == [1.0, 2.0]
     assert dataset.x.iloc[2].isna().all()
@@ -163,6 +172,7 @@ def test_none_is_a_level_of_a_category_and_a_class(folder):
 def test_latin_1_is_read_and_noted(folder):
     (folder / "train.csv").write_bytes("a,y\nZürich,1\nGenève,0\n".encode("latin-1"))
     dataset = data.load(study(folder))
+    assert isinstance(dataset.x, pd.DataFrame)
     assert dataset.x["a"].tolist() == ["Zürich", "Genève"]
     assert dataset.notes == ("read train.csv as Latin-1: it is not UTF-8",)
 
@@ -234,7 +244,8 @@ def test_the_columns_of_a_parquet_file_are_checked_when_it_is_loaded(folder):
 
 
 def test_nested_columns_of_a_parquet_file_are_refused(folder):
-    people().assign(tags=[["a", "b"]] * ROWS).to_parquet(folder / "t.parquet")
+    tags: Any = [["a", "b"]] * ROWS
+    people().assign(tags=tags).to_parquet(folder / "t.parquet")
     with pytest.raises(DataError, match="column 'tags' must hold single values"):
         data.load(study(folder, train="t.parquet"))
 
@@ -243,8 +254,8 @@ def test_pandas_own_dtypes_are_understood(folder):
     n = np.arange(ROWS)
     frame = pd.DataFrame(
         {
-            "whole": pd.array(np.where(n % 5, n, None), dtype="Int64"),
-            "flag": pd.array(np.where(n % 5, n % 2 == 0, None), dtype="boolean"),
+            "whole": pd.array(np.where(n % 5, n, NONE), dtype="Int64"),
+            "flag": pd.array(np.where(n % 5, n % 2 == 0, NONE), dtype="boolean"),
             "level": pd.Categorical(np.array(["low", "high"])[n % 2]),
             "coded": pd.Categorical(n % 3),
             "when": pd.date_range("2020-01-01", periods=ROWS, tz="Asia/Tokyo"),
@@ -259,6 +270,7 @@ def test_pandas_own_dtypes_are_understood(folder):
         "coded": "number", "when": "date", "took": "number",
     }  # fmt: skip
     assert dataset.classes == ("a", "b")
+    assert isinstance(dataset.x, pd.DataFrame)
     assert dataset.x["flag"].isna().sum() == dataset.x["whole"].isna().sum() == ROWS // 5
     assert dataset.x["took"][2] == 120.0
     assert dataset.x["when"][0] == pd.Timestamp(2019, 12, 31, 15)

@@ -68,6 +68,7 @@ def test_regression_gives_floats_and_no_classes():
 def test_the_positive_class_comes_last_however_it_is_written(values, positive, classes):
     target = encode(values, name="y", positive=positive)
     assert target.classes == classes
+    assert target.classes is not None
     assert [target.classes[code] for code in target.y] == values
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from workbench.errors import ConfigError, DataError, SourceError
 TABLE = "PassengerId,Survived,Age,Ticket\n1,0,22,A1\n2,1,38,B2\n3,1,26,C3\n"
 
 
-def study(folder: Path, folds: dict | None = None, **keys: object) -> config.StudyConfig:
+def study(folder: Path, folds: dict[str, Any] | None = None, **keys: Any) -> config.StudyConfig:
     file = folder / "study.yaml"
     document = {"name": "s", "families": ["linear"], "data": keys} | ({"folds": folds} if folds else {})
     file.write_text(yaml.safe_dump(document))
@@ -99,7 +100,7 @@ def test_folders_without_images_and_unknown_suffixes_are_refused(folder):
 
 
 def test_a_test_file_may_hold_the_target_but_not_lack_a_feature(folder):
-    keys = {"train": "train.csv", "test": "test.csv", "target": "Survived", "id": "PassengerId"}
+    keys: dict[str, Any] = {"train": "train.csv", "test": "test.csv", "target": "Survived", "id": "PassengerId"}
     (folder / "test.csv").write_text(TABLE)
     data.peek(study(folder, **keys))
     (folder / "test.csv").write_text("PassengerId,Age\n4,30\n")
