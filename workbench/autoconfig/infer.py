@@ -92,7 +92,7 @@ class InferredConfig:
     families: tuple[str, ...]
     """The families to search."""
     notes: tuple[str, ...]
-    """What was found and inferred, one line each."""
+    """The findings and inferences, one line each."""
 
     @property
     def task(self) -> TaskType:

@@ -1,4 +1,4 @@
-"""What the inference knows of the data: `DataFiles`, the files, and `DataProfile`, their content."""
+"""The profile of the data: `DataFiles`, the files, and `DataProfile`, their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line prints at the end of a run."""
+"""The output of the command line at the end of a run."""
 
 from __future__ import annotations
 

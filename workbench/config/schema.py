@@ -89,7 +89,7 @@ class DataConfig(ConfigSection):
     image_size: tuple[Side, Side] | None = None
     """Height and width to which images are resized. Default: the median size, with a longer side of at most 128."""
     corrupt: Literal["refuse", "skip"] = "refuse"
-    """What happens to training images that cannot be decoded: `refuse` stops with an error, `skip` leaves them out."""
+    """The treatment of training images that cannot be decoded: `refuse` stops with an error, `skip` leaves them out."""
     sample_submission: str | None = None
     """The competition's sample submission. The submission gets its columns, order and ids."""
     target: Target = None
@@ -178,7 +178,7 @@ class TargetConfig(ConfigSection):
 
 
 class FoldsConfig(ConfigSection):
-    """How rows are split for validation."""
+    """The split of rows for validation."""
 
     kind: FoldKind | None = None
     """The kind of split. Default: `group` if `data.group` is set, else `stratified` for classes, else `kfold`."""
@@ -212,7 +212,7 @@ class SearchConfig(ConfigSection):
     sampler: str = "tpe"
     """The Optuna sampler that suggests hyperparameters: tpe, random, cmaes, qmc or brute_force."""
     goal: Literal["score", "ensemble"] = "score"
-    """What the sampler learns from: the trial's own `score`, or what the trial adds to the present `ensemble` (tpe
+    """The sampler's objective: the trial's own `score`, or what the trial adds to the present `ensemble` (tpe
     only)."""
     pruner: str = "paired"
     """The rule that stops poor trials: paired, median, percentile, halving, hyperband, wilcoxon, or `none`."""
@@ -300,15 +300,15 @@ class TrainingConfig(ConfigSection):
 
 
 class EnsembleConfig(ConfigSection):
-    """How the trials are blended."""
+    """The blend of the trials."""
 
     method: str = "nelder_mead"
     """The method that finds the weights: nelder_mead, convex, greedy, uniform, best, rank or stack."""
     members: Whole = Field(default=25, ge=1, le=1000)
     """The maximum number of members."""
     final: Literal["folds", "refit"] = "folds"
-    """What predicts new rows: the mean of each member's fold models (`folds`; with folds in time order the last model),
-    or each member trained again on all rows (`refit`)."""
+    """The models that predict new rows: the mean of each member's fold models (`folds`; with folds in time order the
+    last model), or each member trained again on all rows (`refit`)."""
     seeds: Whole = Field(default=1, ge=1, le=100)
     """The number of refits of each member, each with its own seed. Their mean predicts."""
     weights: Literal["shared", "target", "class"] | None = None

@@ -40,7 +40,7 @@ class StudyConfig(ConfigSection):
     also: tuple[str, ...] = ()
     """Further metrics that are reported and logged, not optimised."""
     folds: FoldsConfig = FoldsConfig()
-    """How rows are split for validation."""
+    """The split of rows for validation."""
     families: tuple[str, ...] = Field(min_length=1)
     """The model families to search, by name or `file.py:Name`, in the order of their first trials."""
     class_weight: Literal["balanced"] | None = None
@@ -50,7 +50,7 @@ class StudyConfig(ConfigSection):
     training: TrainingConfig = TrainingConfig()
     """The training of neural networks."""
     ensemble: EnsembleConfig = EnsembleConfig()
-    """How the trials are blended."""
+    """The blend of the trials."""
     seed: Whole = Field(default=7, ge=0)
     """The random seed of samplers and models."""
     deterministic: bool = Field(default=False, strict=True)

@@ -24,7 +24,7 @@ Rows: TypeAlias = "pd.DataFrame | Array | MemmapArray"
 NewRows: TypeAlias = "str | os.PathLike[str] | pd.DataFrame | Array"
 """Rows to predict: a file in the form of the training data, a frame, or an array of images or sequences."""
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
-"""What a row is. text: a table with a text column; mixed: a table with image columns."""
+"""The kind of a row. text: a table with a text column; mixed: a table with image columns."""
 Class = str | int | float | bool
 
 
@@ -149,4 +149,4 @@ class Dataset:
     sample: pd.DataFrame | None = None
     """The sample submission as read."""
     notes: tuple[str, ...] = ()
-    """What the loader left out or assumed, one sentence each."""
+    """The loader's omissions and assumptions, one sentence each."""

@@ -25,7 +25,7 @@ class ImageFiles(NamedTuple):
     labels: tuple[str, ...] = ()
     """The class of each image if the folder has a sub-folder for each class."""
     notes: tuple[str, ...] = ()
-    """What is left out, one sentence each."""
+    """The files that are left out, one sentence each."""
 
 
 def list_by_class(folder: Path, where: str) -> ImageFiles:

@@ -27,7 +27,7 @@ _MOST = float(np.finfo("float32").max)
 
 @dataclass(frozen=True)
 class LongLayout:
-    """How a long table becomes sequences, learnt on the training rows."""
+    """The layout by which a long table becomes sequences, learnt on the training rows."""
 
     id: str
     """The column whose equal values are one sequence."""

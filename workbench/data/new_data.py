@@ -25,7 +25,7 @@ class RawTable(NamedTuple):
     """A table of new rows."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     frame: pd.DataFrame
     folder: Path | None = None
     """The folder of its file; None for a frame."""

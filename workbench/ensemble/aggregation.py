@@ -1,4 +1,4 @@
-"""How the members' predictions are combined: weighted mean, mean of ranks, linear stack, or one of these per output.
+"""Aggregations of the members' predictions: weighted mean, mean of ranks, linear stack, or one of these per output.
 
 `AGGREGATIONS` lists the classes by the name under which saved documents hold them. A document holds what its
 `document` method returns; `arrays` holds what is too large for JSON.
@@ -168,7 +168,7 @@ class PerOutput:
     slices: tuple[tuple[int, int], ...]
     """The columns of each output, first and last (exclusive); together they are all columns, in order."""
     aggregations: tuple[Aggregation, ...]
-    """How each output is combined."""
+    """The aggregation of each output."""
     normalised: bool = False
     """Whether the columns are class probabilities, which then are scaled to sum 1."""
 

@@ -58,7 +58,7 @@ class Baseline:
     honest_score: float
     """Its cross-fitted score. Choosing the best single model is a fit as well."""
     gain: float
-    """How much better the blend's cross-fitted score is, in the metric's units; below 0 where it is worse."""
+    """The gain of the blend's cross-fitted score, in the metric's units; negative if it is worse."""
     gain_se: float | None
     """The standard error of `gain` over resampled rows."""
 
@@ -94,7 +94,7 @@ class Assessment:
     """The standard error of `honest_score` over resampled rows; None where the metric is not defined on most of the
     resamples."""
     optimism: float
-    """How much better the blend's own score looks than the cross-fitted one, in the metric's units."""
+    """The difference by which the blend's own score is better than the cross-fitted one, in the metric's units."""
     weights_se: Array | None
     """(models,) the standard error of each weight over blends of resampled rows, of the mean where a model has several;
     None where nothing is fitted."""

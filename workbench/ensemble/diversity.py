@@ -1,4 +1,4 @@
-"""How the members of an ensemble differ, and what each of them contributes.
+"""The diversity of an ensemble: the differences between members, and the contribution of each.
 
 The ensemble is taken as the weighted mean of its members. Three measures answer different questions: whether members
 are wrong on the same rows (error correlation), whether they predict the same (disagreement), and how much the mean
@@ -59,7 +59,7 @@ class MemberDiversity:
     name: str
     weight: float
     contribution: float | None
-    """How much worse the metric becomes without the member; None for a single member."""
+    """The worsening of the metric without the member; None for a single member."""
     reoptimised: bool
     """Whether the others were blended again for that."""
     mean_error_correlation: float | None
@@ -70,7 +70,7 @@ class MemberDiversity:
 
 @dataclass(frozen=True, eq=False)
 class Diversity:
-    """How members differ, in the order in which they were given."""
+    """The differences between members, in the order in which they were given."""
 
     names: tuple[str, ...]
     weights: Array

@@ -97,7 +97,7 @@ class EnsembleResult:
     honest_se: float | None = None
     """The standard error of `honest_score`; None where the metric is not defined on most resamples."""
     optimism: float = 0.0
-    """How much better `score` looks than `honest_score`, in the metric's units."""
+    """The difference by which `score` is better than `honest_score`, in the metric's units."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     """The best single model, the uniform mean and greedy selection, by `best`, `uniform` and `greedy`."""
     requested_method: str = ""
@@ -107,7 +107,7 @@ class EnsembleResult:
     gap: float | None = None
     """A proven bound on how much better any weights can be, in the metric's units; None where none exists."""
     aggregation: Aggregation = field(default_factory=WeightedMean)
-    """How the members' predictions are combined. Read from a document, `Aggregation.restore` completes it."""
+    """The aggregation of the members' predictions. Read from a document, `Aggregation.restore` completes it."""
     weighting: Weighting = "shared"
     """Whether a member has one weight, one for each target or one for each class."""
     alternatives: Mapping[Weighting, Alternative] = field(default_factory=dict)
@@ -118,11 +118,11 @@ class EnsembleResult:
     also: Mapping[str, float] = field(default_factory=dict)
     """The study's further metrics, by name."""
     candidates: int = 1
-    """How many models the members were chosen from."""
+    """The number of models from which the members were chosen."""
     diversity: Diversity | None = None
-    """How the members differ; None in documents without it."""
+    """The differences between members; None in documents without them."""
     seconds: float = 0.0
-    """How long the blends took."""
+    """The duration of the blends."""
 
     def __post_init__(self) -> None:
         """Complete the requested method."""

@@ -42,7 +42,7 @@ def greedy(objective: Objective, most: int, budget: Budget, *, rounds: int = ROU
             best, least = counts, float(losses.min())
         if budget.is_spent(share) or (stale >= _PATIENCE and isinstance(objective, MetricObjective)):
             break
-    # Where the metric is undefined for every model no round was best; any choice will do.
+    # If the metric is undefined for every model, no round is the best, and any choice will do.
     weights: Array = best if best.any() else counts
     weights /= weights.sum()
     return weights

@@ -25,7 +25,7 @@ class Fit:
     budget: Budget
     """The time used and the evaluations counted."""
     aggregation: Aggregation = field(default_factory=WeightedMean)
-    """How the members' predictions are combined."""
+    """The aggregation of the members' predictions."""
     gap: float | None = None
     """A proven bound on how much better any weights can be, in the metric's units."""
 

@@ -74,7 +74,7 @@ def _descend(objective: Objective, start: Array, budget: Budget, rng: np.random.
         moved = np.zeros(len(weights))
         moved[face] = _step(inner, weights[face], gradient[face], joining, budget, rng)
         gained, (moved_slopes, left) = -objective.change_from(weights)(moved), _certify(objective, moved)
-        # Where the loss is flat to the last digit, the gap, which is first order, still distinguishes better weights.
+        # The gap is first order, so it still distinguishes better weights where the loss is flat to the last digit.
         stalls = 0 if gained > _PROGRESS * loss or left < 0.5 * gap else stalls + 1
         if gained > 0 or (gained >= -_ROUNDING * loss and left < gap):
             weights, gradient, gap = moved, moved_slopes, left
@@ -256,7 +256,7 @@ def find_minimum(
 
     simplex = np.vstack([np.zeros(dimensions), step * np.eye(dimensions)])
     options = {"initial_simplex": simplex, "xatol": precision * step, "fatol": np.inf, "maxfev": 100 * dimensions}
-    # Where a metric is not defined its loss is infinite, and scipy subtracts the losses of the corners.
+    # The loss of an undefined metric is infinite, and scipy subtracts the losses of the corners.
     with np.errstate(invalid="ignore"):
         result = minimize(loss, np.zeros(dimensions), method="Nelder-Mead", options=options, callback=stop_in_time)
     budget.evaluations += int(result.nfev)

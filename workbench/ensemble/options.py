@@ -13,7 +13,7 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class BlendOptions:
-    """How weights are found."""
+    """The options of a blend."""
 
     method: str = "nelder_mead"
     weighting: Weighting | None = "shared"

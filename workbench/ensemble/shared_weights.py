@@ -32,7 +32,7 @@ class Blend:
     """
     seconds: float
     evaluations: int
-    """How many mixtures the loss was computed for."""
+    """The number of mixtures whose loss was computed."""
     method: str
     threshold: Threshold = None
     """The probability from which on a row is of class 1, where the metric looks at labels of two classes; for several
@@ -40,7 +40,7 @@ class Blend:
     left_out: Mapping[int, str] = field(default_factory=dict)
     """The models that took no part, by their index, with the reason."""
     aggregation: Aggregation = field(default_factory=WeightedMean)
-    """How the models' predictions are combined."""
+    """The aggregation of the models' predictions."""
     order: Indices = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     """The index of each model that took part, in the order in which `aggregation` takes them."""
     weighting: Weighting = "shared"

@@ -23,7 +23,7 @@ class WeightSearch:
     budget: Budget
     rng: np.random.Generator
     restarts: int = RESTARTS
-    """How many other starting points are tried where the loss may have several minima."""
+    """The number of further starting points for a loss that may have several minima."""
 
     @property
     def max_members(self) -> int:

@@ -1,4 +1,4 @@
-"""What to do next: rules that check a study; each recommendation has a reason and a command or a line to change.
+"""Recommendations: rules that check a study; each recommendation has a reason and a command or a line to change.
 
 A rule is a function that returns a recommendation, or None where its condition does not hold. To add one: the function,
 and its name in `_RULES`, the most urgent first.

@@ -1,4 +1,4 @@
-"""What a trial adds to the present ensemble: the sampler's objective under `search.goal: ensemble`.
+"""The gain of the present ensemble from a trial: the sampler's objective under `search.goal: ensemble`.
 
 The present ensemble is a greedy blend of the study's best trials. Its heaviest member of the family in question is
 removed, and each trial of the family is scored in its slot, with weights and share fitted on the other folds. Lévesque,

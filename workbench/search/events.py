@@ -53,7 +53,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How far the budget will reach at the pace of this call; comes when a trial has ended for each family."""
+    """The expected number of trials at the pace of this call; comes when a trial has ended for each family."""
 
     trials: int
     """Finished trials that the study will have in the end."""

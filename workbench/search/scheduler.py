@@ -55,7 +55,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What to search, and for how long."""
+    """The families to search, and the budget."""
 
     specs: Mapping[str, TrialSpec]
     """By family, in the order of their first trials; the baseline is one of them."""
@@ -72,7 +72,7 @@ class SearchPlan:
     blend_weights: Callable[[Sequence[TrialRecord]], Mapping[str, float]] = lambda trials: {}
     """Returns, by family, the weights of the families' best trials in a blend of them."""
     trials_with_checkpoints: int = 0
-    """How many trials of each family keep checkpoints: those that are the best after each fold."""
+    """The number of trials of each family that keep checkpoints: the best after each fold."""
     meter: ResourceMeter | None = None
     """Records the trials' use of the machine."""
 

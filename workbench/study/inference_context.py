@@ -1,4 +1,4 @@
-"""What prediction needs from the training data, stored when a study begins so that `predict` does not load them."""
+"""The context of prediction, stored when a study begins so that `predict` does not load the training data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study keeps in the home: its trials in Optuna, its results in MLflow, and checkpoints of its best models."""
+"""The study's part of the home: its trials in Optuna, its results in MLflow, and checkpoints of its best models."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StudyStore:
 
     @cached_property
     def inference(self) -> InferenceContext:
-        """What prediction needs from the training data, which are loaded only if it is not stored."""
+        """The context of prediction; the training data are loaded only if it is not stored."""
         return inference_context.load(self.task, self.home)
 
     @cached_property

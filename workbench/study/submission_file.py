@@ -54,7 +54,7 @@ def reveal_test_scores(store: StudyStore) -> dict[str, float] | None:
     if answers is None:
         return None
     task, ensemble = store.task, store.tracker.newest_ensemble()
-    # Such a source always has test rows, so its ensembles have predictions for them.
+    # A sklearn: source always has test rows, so its ensembles have predictions for them.
     test = cast("np.ndarray", store.tracker.predictions(ensemble.run_id, task.schema).test)
     scores = score_ensemble((task.metric, *task.also), answers[1], test, ensemble.threshold)
     file.write_text(json.dumps(scores))

@@ -136,7 +136,7 @@ class Task:
 
     @cached_property
     def transform(self) -> Transform | tuple[Transform, ...]:
-        """What the target is trained on; of several, each."""
+        """The transform of the target for training; with several targets, of each."""
         if self.dataset.targets:
             return target_metrics.transforms(self.config, self.dataset, self._multi_target_metric)
         if self.dataset.task != "regression":

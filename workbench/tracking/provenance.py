@@ -45,7 +45,7 @@ class DataOrigin:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a study comes from."""
+    """The provenance of a study."""
 
     text: str = ""
     """The study file, with masked secrets."""

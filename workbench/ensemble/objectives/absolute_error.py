@@ -106,7 +106,7 @@ class AbsoluteError:
         return self.width or max(_ROUNDING * float(np.abs(mixed) @ self.share), _LEAST_WIDTH)
 
     def _pull(self, mixed: Array, width: float) -> Array:
-        # Where every residual is 0 any sign will do.
+        # If every residual is 0, any sign will do.
         sizes = np.hypot(mixed, width)
         signs = np.divide(mixed, sizes, out=np.zeros_like(mixed), where=sizes > 0)
         pull: Array = self.residuals @ (self.share * signs)

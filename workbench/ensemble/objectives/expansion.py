@@ -10,7 +10,7 @@ from workbench.array import Array
 
 @dataclass(frozen=True, eq=False)
 class QuadraticExpansion:
-    """How a loss changes around some weights, to second order; all (models,) or (models, models)."""
+    """The second-order expansion of a loss around some weights; all (models,) or (models, models)."""
 
     at: Array
     """The weights around which it is expanded."""

@@ -59,7 +59,7 @@ def fit(
         folds = min(_FOLDS, rarest_count)
         machine = _build_svc(c, gamma, folds) if problem.classes else _scale_target(SVR(C=c, gamma=gamma))
         return sklearn_estimator.fit(preprocessor, machine, problem, train, matrix=matrix)
-    # Of identical rows, a second one would differ by rounding only.
+    # Identical rows would differ by rounding only.
     nystroem_rows = min(_NYSTROEM_ROWS, rows) if variance > _MIN_VARIANCE else 1
     kernel = Nystroem(gamma=gamma, n_components=nystroem_rows, random_state=context.seed)
     preprocessor.steps.append(("kernel", kernel))

@@ -134,7 +134,7 @@ def train(
 
 @dataclass(frozen=True)
 class _LossTraits:
-    """How a net's loss reads targets and outputs."""
+    """The form in which a net's loss expects targets and outputs."""
 
     one_hot: bool
     """Whether class targets have one column per class."""

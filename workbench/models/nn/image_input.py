@@ -48,7 +48,7 @@ class ImageStatistics:
 
     @property
     def halvings(self) -> int:
-        """How often an image can be halved before it is too small."""
+        """The number of times an image can be halved before it is too small."""
         return max(1, round(float(np.log2(min(self.shape[:2]) / _MIN_SIDE))))
 
     @property

@@ -13,7 +13,7 @@ from workbench.array import Array
 
 @dataclass(frozen=True)
 class Mixup:
-    """How each batch mixes its rows with a permutation of them; every batch draws its own share."""
+    """The mix of each batch's rows with a permutation of them; every batch draws its own share."""
 
     kind: Literal["mixup", "cutmix"]
     alpha: float

@@ -23,7 +23,7 @@ _TOTAL_ROWS = 20_000
 # The least and the most default epochs: a net soon memorises texts.
 _SEQUENCE_EPOCHS = (8, 48)
 _TEXT_EPOCHS = (5, 24)
-# How many steps may be merged into one.
+# The numbers of steps that may be merged into one.
 _MERGED_STEPS = [1, 2, 4, 8, 16, 32, 64]
 
 

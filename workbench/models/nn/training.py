@@ -37,7 +37,7 @@ class NetSpec:
     train_inputs: Any | None = None
     """The preprocessed training rows, if fitting the preprocessor returned them already."""
     mixup: Mixup | None = None
-    """How training samples are mixed; for classes only."""
+    """The mixup of training samples; for classes only."""
     members: int = 0
     """The number of ensemble members inside the net, each with its own loss. The output is (rows, members, outputs),
     and at inference all members return the same values. 0: a plain net with output (rows, outputs)."""

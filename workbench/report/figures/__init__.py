@@ -31,7 +31,7 @@ class FigureEntry:
     """The name of its module in this package."""
     title: str
     caption: str
-    """How to read the figure; for a computed figure, also what it leaves out."""
+    """A caption that explains the figure; for a computed figure, it also names what the figure leaves out."""
     group: Group
     """The subject: the search, or the ensemble."""
     single_target: bool = False

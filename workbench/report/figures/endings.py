@@ -1,4 +1,4 @@
-"""How trials ended: complete, pruned and failed trials of each family, and the reasons."""
+"""Trial outcomes: complete, pruned and failed trials of each family, and the reasons."""
 
 from __future__ import annotations
 
