@@ -35,8 +35,10 @@ import model_predictions
 import numpy as np
 import rivals
 import table
-from model_predictions import Array, ModelPredictions
+from model_predictions import ModelPredictions
 from rivals import LEAST_PROBABILITY, Found
+
+from workbench.array import Array
 
 _CACHE = Path.home() / ".cache/workbench/banks"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -208,7 +210,7 @@ def _weights(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
     ]
     with ThreadPoolExecutor(2) as pool:
         naive = [(cell, method) for cell in cells for method in _NAIVE]
-        found = dict(zip(naive, pool.map(lambda job: _ask(*job, effort.cap), naive), strict=True))
+        found = dict(zip(naive, pool.map(lambda job: _ask(job[0], job[1], effort.cap), naive), strict=True))
     for job in [(cell, method) for cell in cells for method in (*_OURS, "ensemble_selection")]:
         found[job] = _ask(*job, 120)
     rows, results = [], {}
@@ -277,7 +279,12 @@ def _weight_rows(heads: Row, results: Mapping[str, dict[str, Any]]) -> list[Row]
 def _big(
     loaded: Sequence[ModelPredictions], files: Sequence[Path], effort: Effort
 ) -> tuple[list[Row], dict[str, dict[str, Any]]]:
-    words = {"files": [str(file) for file in files], "rows": effort.big, "seconds": 120, "one_thread": False}
+    words: dict[str, Any] = {
+        "files": [str(file) for file in files],
+        "rows": effort.big,
+        "seconds": 120,
+        "one_thread": False,
+    }
     found = {method: _side("big", method=method, **words) for method in _OURS}
     distinct = _pooled(loaded)
     results = _compare(found, distinct, _big_rows(distinct, effort.big))
@@ -352,7 +359,13 @@ def _metrics(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
     ]
     made = []
     for file, metric, rows, models in cells[:: effort.every]:
-        words = {"file": str(file), "metric": metric, "rows": rows, "models": models, "seconds": effort.metric}
+        words: dict[str, Any] = {
+            "file": str(file),
+            "metric": metric,
+            "rows": rows,
+            "models": models,
+            "seconds": effort.metric,
+        }
         found = _side("metric", **words)
         greedy, ours = found["greedy"], found["nelder_mead"]
         row: Row = {
@@ -394,7 +407,7 @@ def _side_heldout(file: str, metric: str, rows: int, seed: int, seconds: float) 
     assess(predictions[:3, :100], y[:100], metric, seconds=1.0)
     assessed = assess(predictions, y, metric, shrink=True, seconds=seconds)
     greedy = blend(predictions, y, metric, method="greedy")
-    ours, theirs = (apply_threshold(found.combine(held), found.threshold) for found in (assessed.blend, greedy))
+    ours, theirs = (apply_threshold(found.combine(list(held)), found.threshold) for found in (assessed.blend, greedy))
     rng = np.random.default_rng(0)
     again = (rng.integers(len(ours), size=len(ours)) for _ in range(_RESAMPLES))
     return {
@@ -417,9 +430,9 @@ def _heldout(files: Sequence[Path], effort: Effort) -> tuple[list[Row], list[Row
         sizes = [size for size in (300, 1000, 3000) if size <= most] or [most]
         cases += [(file, metric, size) for metric in _HELD_OUT for size in sizes]
     # Each case has rows and models of its own.
-    numbered = [(*case, number) for number, case in enumerate(cases)]
+    numbered = [(*case, number, effort.case) for number, case in enumerate(cases)]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda case: _case(*case, effort.case), numbered[:: effort.every]))
+        found = list(pool.map(lambda case: _case(*case), numbered[:: effort.every]))
     return [row for row, _ in found], _heldout_goals(found)
 
 

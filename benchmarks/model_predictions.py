@@ -59,7 +59,8 @@ def exact(predictions: Array) -> Array:
     if doubles.shape[-1] == 2:
         doubles[..., 0] = 1 - doubles[..., 1]
         return doubles
-    return doubles / doubles.sum(axis=-1, keepdims=True)
+    rescaled: Array = doubles / doubles.sum(axis=-1, keepdims=True)
+    return rescaled
 
 
 def prepare(cache: Path, data: Path | None) -> dict[str, Path]:
@@ -112,7 +113,7 @@ def _split(found: _Set, data: Path | None) -> tuple[Array, Array, Array, Array]:
 def _train(x: Array, y: Array, x_held: Array, y_held: Array, fold: int) -> tuple[Array, Array]:
     """Return what all models of a fold say about its rows, and about every fifth of those set apart."""
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     train, valid = _folds(y)[fold]
     scaler = StandardScaler().fit(x[train])

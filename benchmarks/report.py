@@ -26,7 +26,7 @@ import table
 import workbench
 from workbench.space import Hyperparameter
 from workbench.study import Study
-from workbench.trial import TrialResult
+from workbench.trial import State, TrialResult
 
 _STUDY = """
 name: five_hundred
@@ -72,7 +72,7 @@ def _generate(folder: Path, trials: int, rows: int) -> int:
     frame = pd.DataFrame(x, columns=[f"column_{place}" for place in range(20)]).assign(y=y, id=np.arange(rows))
     frame.to_csv(folder / "train.csv", index=False)
     (folder / "study.yaml").write_text(_STUDY)
-    study = workbench.open(folder / "study.yaml", folder / "mlruns")
+    study = workbench.open(str(folder / "study.yaml"), str(folder / "mlruns"))
     study.home.create()
     study.store.begin()
     families = ("constant", *study.config.families)
@@ -86,7 +86,7 @@ def _record_trial(study: Study, family: str, signal: np.ndarray, rng: np.random.
     task, store = study.task, study.store
     trial = store.storage.ask(family)
     values: dict[str, Any] = {each.name: trial.suggest(each) for each in _HYPERPARAMETERS}
-    state = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if trial.number else "complete"
+    state: State = rng.choice(["complete", "pruned", "failed"], p=[0.75, 0.2, 0.05]) if trial.number else "complete"
     fields: dict[str, Any] = {"family": family, "number": trial.number, "hyperparameters": values, "seconds": 1.0}
     fields |= {"curves": _curves(rng) if family in ("xgboost", "lightgbm", "mlp") else {}}
     if state == "complete":

@@ -184,7 +184,8 @@ def _newton_step(weights: Array, true_class: Array, share: Array, mixed: Array, 
     if length == most:
         moved[free[np.argmin(np.where(shrinking, moved[free], math.inf))]] = 0
     moved = np.maximum(moved, 0)
-    return moved / moved.sum()
+    rescaled: Array = moved / moved.sum()
+    return rescaled
 
 
 def _downhill(curvature: Array, pulls: Array) -> Array:
@@ -197,4 +198,5 @@ def _downhill(curvature: Array, pulls: Array) -> Array:
     system[:models, :models] = curvature + _RIDGE * np.trace(curvature) * np.eye(models)
     system[models, models] = 0
     step: Array = np.linalg.solve(system, np.append(pulls, 0.0))[:models]
-    return step - step.mean()
+    step -= step.mean()
+    return step

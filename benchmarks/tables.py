@@ -18,7 +18,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 # As in a trial's process; read when TensorFlow loads.
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -29,6 +29,7 @@ import table
 import workbench
 from workbench import trial
 from workbench.autoconfig.draft import draft
+from workbench.config import SingleTask
 from workbench.data import read_table
 from workbench.data.target import encode
 from workbench.space import defaults
@@ -94,7 +95,7 @@ def _opened(data: Path, folder: Path, family: str, seed: int, most: int) -> tupl
     file = folder / "study.yaml"
     draft(str(folder / "train.csv"), target=target, metric=about["metric"], out=file)
     study = workbench.open(str(file), home=str(folder / "home"), families=[family], folds={"kind": "holdout"})
-    task = study.task.dataset.task
+    task = cast(SingleTask, study.task.dataset.task)
     return study, encode(rows.iloc[apart][target], name=target, task=task).y
 
 

@@ -62,7 +62,7 @@ class BlendProblem:
 
     def held_out(self, found: Assessment) -> float:
         """Return the score of a blend on the held-out rows."""
-        return self.metric.score(self.y[self.rows :], found.blend.combine(self.predictions[:, self.rows :]))
+        return self.metric.score(self.y[self.rows :], found.blend.combine(list(self.predictions[:, self.rows :])))
 
 
 def main() -> None:

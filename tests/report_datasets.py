@@ -11,6 +11,7 @@ import numpy as np
 import prediction_matrices
 
 from workbench import evaluation
+from workbench.config import TaskType
 from workbench.ensemble import BlendOptions
 from workbench.models.nn.inspection import ImageInspection
 from workbench.report import Architecture, ReportData, StudyDescription
@@ -23,11 +24,11 @@ FAMILIES = ("linear", "xgboost", "mlp")
 TASKS = ("binary", "multiclass", "regression")
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 """A PNG of one pixel."""
-METRICS = {"binary": "log_loss", "multiclass": "accuracy", "regression": "rmse"}
+METRICS: dict[TaskType, str] = {"binary": "log_loss", "multiclass": "accuracy", "regression": "rmse"}
 
 
 @cache
-def for_task(task: str) -> ReportData:
+def for_task(task: TaskType) -> ReportData:
     """Return a study with an ensemble of real models, pruned and failed trials among the others."""
     name = {"binary": "breast_cancer", "multiclass": "digits", "regression": "diabetes"}[task]
     return blend_study(task, *getattr(prediction_matrices, name)())
@@ -40,7 +41,7 @@ def large_study() -> ReportData:
     return blend_study("multiclass", predictions, y, trials=500, hyperparameters=60, families=12)
 
 
-def blend_study(task: str, predictions: Any, y: np.ndarray, **counts: int) -> ReportData:
+def blend_study(task: TaskType, predictions: Any, y: np.ndarray, **counts: int) -> ReportData:
     """Return a study whose ensemble is a blend of some predictions, (models, rows) or (models, rows, classes)."""
     metric = evaluation.metric(METRICS[task], task=task)
     records = trial_records(task, **counts)
@@ -89,7 +90,7 @@ def inspect_images(task: str, classes: int = 0) -> ImageInspection:
     )
 
 
-def build(task: str, records: list[TrialRecord], *, classes: Any = None, **fields: Any) -> ReportData:
+def build(task: TaskType, records: list[TrialRecord], *, classes: Any = None, **fields: Any) -> ReportData:
     """Return a study of trials; `fields` are further fields of `ReportData`."""
     metric = evaluation.metric(METRICS[task], task=task)
     y = fields.pop("y", np.zeros(0))

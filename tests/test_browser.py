@@ -163,7 +163,8 @@ def read_table(page: Any, rows: int) -> dict[str, Any]:
     """Return the run table once it has all its rows."""
     page.wait_for_function("n => document.querySelectorAll('.ag-center-cols-container .ag-row').length >= n", arg=rows)
     page.wait_for_function("() => document.querySelectorAll(\".ag-row [col-id='metrics.`log_loss`']\").length > 0")
-    return page.evaluate(TABLE)
+    table: dict[str, Any] = page.evaluate(TABLE)
+    return table
 
 
 def runs(study: Path) -> list[Any]:
@@ -171,7 +172,8 @@ def runs(study: Path) -> list[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{study / 'mlruns' / 'mlflow.db'}")
-    return client.search_runs([client.get_experiment_by_name("breast_cancer").experiment_id])
+    found: list[Any] = client.search_runs([client.get_experiment_by_name("breast_cancer").experiment_id])
+    return found
 
 
 def run_address(links: dict[str, str], run: Any, tab: str = "") -> str:

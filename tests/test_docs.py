@@ -36,7 +36,7 @@ PAGES = [page for page in PAGES if "_build" not in page.parts]
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 sys.path.insert(0, str(DOCS / "_ext"))
-import reference  # noqa: E402
+reference = importlib.import_module("reference")
 
 
 def blocks(page: Path, *languages: str) -> Iterator[str]:
@@ -125,7 +125,9 @@ def test_every_command_on_a_page_is_one(page):
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_target_of_make_on_a_page_is_one(page):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.search(r"^\.PHONY: (.+)$", makefile, re.M)[1].split())
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.M)
+    assert phony is not None
+    targets = set(phony[1].split())
     named = re.findall(r"(?:`|^\$ )make ([a-z]+)", page.read_text(encoding="utf-8"), re.M)
     assert set(named) - targets == set()
 

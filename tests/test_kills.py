@@ -140,7 +140,7 @@ def optuna_trials(folder: Path) -> dict[str, FrozenTrial]:
     if not journal.exists():
         return {}
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-    found = {}
+    found: dict[str, FrozenTrial] = {}
     for name in optuna.study.get_all_study_names(storage):
         trials = optuna.load_study(storage=storage, study_name=name).trials
         assert [trial.number for trial in trials] == list(range(len(trials)))

@@ -198,12 +198,14 @@ def test_the_style_sheet_has_every_colour_for_light_and_for_dark_pages():
     light, dark = figure_export.build_css().split("@media screen and (prefers-color-scheme: dark)")
     assert re.findall(r"--[\w-]+", light) == re.findall(r"--[\w-]+", dark)
     for sheet in (light, dark):
-        ground = luminance(re.search(r"--figure-ground: (#\w+)", sheet)[1])
+        behind = re.search(r"--figure-ground: (#\w+)", sheet)
+        assert behind is not None
+        ground = luminance(behind[1])
         for name, ink in re.findall(r"--figure-(ink|soft|\d): (#\w+)", sheet):
             assert contrast(luminance(ink), ground) >= (4.5 if name in ("ink", "soft") else 2.5), name
 
 
-def luminance(ink: str) -> float:
+def luminance(ink: Any) -> float:
     """Return the relative luminance of a colour (WCAG 2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(ink)]
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
@@ -422,6 +424,7 @@ def test_endings_are_counted_and_reasons_that_differ_in_a_number_are_one():
 def test_weights_are_those_of_the_ensemble_heaviest_first():
     data = report_data("binary")
     found = weights.compute(data)
+    assert found.standard_errors is not None
     assert sum(found.weights) == pytest.approx(1)
     assert list(found.weights) == sorted(found.weights, reverse=True)
     assert dict(zip(found.names, found.standard_errors, strict=True)) == {
@@ -442,11 +445,11 @@ def test_dots_show_a_members_weight_for_each_target():
     parts = {"sold": 0.1, "price": 0.9}
     members = tuple(replace(member, output_weights=parts) for member in data.ensemble.members)
     found = weights.compute(replace(data, ensemble=replace(data.ensemble, members=members, weighting="target")))
+    assert found is not None
     assert found.output_weights == ((0.1, 0.9),) * len(found.names)
     assert "A dot is the weight for one target" in found.note
-    assert (
-        max(line.get_xdata().max() for line in weights.draw(found).axes[0].lines if len(line.get_xdata()) == 2) == 0.9
-    )
+    spans = [np.asarray(line.get_xdata()) for line in weights.draw(found).axes[0].lines]
+    assert max(span.max() for span in spans if len(span) == 2) == 0.9
     assert weights.compute(data).output_weights == ()
 
 
@@ -636,6 +639,7 @@ def test_many_rows_are_counted_in_cells():
     y = rng.lognormal(3, 1.5, MAX_POINTS + 1)
     data = dataclasses.replace(report_data("regression"), y=y, oof=y * rng.lognormal(0, 0.2, len(y)))
     found = predicted.compute(data)
+    assert found is not None
     assert found.rows.counts.sum() == len(y)
     assert found.log_axes
     assert "1,001 rows" in found.note
@@ -645,6 +649,7 @@ def test_many_rows_are_counted_in_cells():
 def test_a_constant_value_has_a_range():
     binned = bin_rows(np.full(2000, 3.0), np.zeros(2000))
     assert binned.counts.sum() == 2000
+    assert binned.x_edges is not None
     assert binned.x_edges[0] < 3 < binned.x_edges[-1]
 
 

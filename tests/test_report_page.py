@@ -65,6 +65,8 @@ def with_recipe(data: ReportData) -> ReportData:
 def strange() -> ReportData:
     """Return a study in which every name that a user can choose is a script."""
     known = datasets.for_task("multiclass")
+    assert known.study.classes is not None
+    assert known.ensemble is not None
     rows = [replace(row, hyperparameters={BAD: BAD}, reason=row.reason and BAD) for row in known.trials]
     facts: dict[str, Any] = {"name": BAD, "target": BAD, "source": BAD, "columns": {BAD: "number"}, "notes": (BAD,)}
     description = replace(known.study, classes=(BAD, *known.study.classes[1:]), file=f"{BAD}.yaml", **facts)

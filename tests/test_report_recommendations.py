@@ -115,6 +115,7 @@ def at_boundary(position: float) -> ReportData:
 def overconfident() -> ReportData:
     """Return a study whose probabilities are further from 0.5 than the observed frequencies."""
     oof = healthy_study().oof
+    assert oof is not None
     return replace(healthy_study(), oof=np.clip(0.5 + 1.6 * (oof - 0.5), 0.001, 0.999))
 
 

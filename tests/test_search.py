@@ -35,7 +35,7 @@ from workbench.search.scheduler import Search, SearchPlan
 from workbench.search.storage import TrialStorage
 from workbench.search.worker import EpochReport, FoldReport, TrialOutcome
 from workbench.space import Hyperparameter
-from workbench.trial import TrialResult, TrialSpec
+from workbench.trial import State, TrialResult, TrialSpec
 
 DEPTH = Hyperparameter("depth", "int", 6, 2, 10, step=1)
 RATE = Hyperparameter("rate", "float", 0.1, 0.01, 1.0, log=True)
@@ -171,7 +171,8 @@ def test_the_journal_holds_a_step_for_every_fold_and_rung_and_unchanged_scores(d
 
 def test_records_are_best_first_then_pruned_then_failed(tmp_path: Path) -> None:
     storage = storage_in(tmp_path, direction="maximize")
-    for state, score in (("failed", None), ("complete", 0.5), ("pruned", None), ("complete", 0.9)):
+    ends: list[tuple[State, float | None]] = [("failed", None), ("complete", 0.5), ("pruned", None), ("complete", 0.9)]
+    for state, score in ends:
         active = storage.ask("x")
         active.finish(TrialResult("x", active.number, state, 1.0, {}, [], score, reason="why"), f"run-{active.number}")
     assert [(row.state, row.score) for row in storage_in(tmp_path, direction="maximize").records()] == [

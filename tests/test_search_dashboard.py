@@ -51,7 +51,11 @@ def pages(tmp_path):
         given |= {"PATH_INFO": path, "REQUEST_METHOD": method, "HTTP_HOST": host, "CONTENT_TYPE": "application/json"}
         given |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         status: list[str] = []
-        parts = application(given, lambda line, headers, *_: status.append(line))
+
+        def start(line: str, *_: Any) -> Any:
+            status.append(line)
+
+        parts = application(given, start)
         answer = b"".join(parts)
         getattr(parts, "close", bool)()
         return int(status[0].split()[0]), json.loads(answer) if answer.startswith(b"{") else answer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_models_inspection import averaged, grey, seen_by
+from test_models_inspection import build_linear_nets, make_grey, make_model
 
 from workbench.data.image_column import ImageArray
 from workbench.models.nn import architecture, inspection
@@ -25,12 +25,12 @@ TABLE = {architecture.SIZES, architecture.TABLE}
 
 def write_artifacts(folder: Path, *, full: bool, kind: str = "image") -> set[str]:
     """Write the artifacts of a small image net; return the names of the files."""
-    nets, x = averaged("dense", 3), grey(30)
+    nets, x = build_linear_nets("dense", 3), make_grey(30)
     oof = np.asarray(nets[0](x))
     data = SimpleNamespace(kind=kind, x=x, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, np.arange(30))))
     fold = FoldResult(0, 2, oof, None, 0.5, 1.0, {})
-    net_artifacts.write(spec, fold, seen_by(*nets), folder / "nets", full=full)
+    net_artifacts.write(spec, fold, make_model(*nets), folder / "nets", full=full)
     return {file.name for file in (folder / "nets").iterdir()}
 
 
@@ -71,25 +71,25 @@ def test_the_module_loads_without_keras() -> None:
 
 
 def test_a_net_of_a_tables_image_column_is_inspected(tmp_path: Path) -> None:
-    nets, x = averaged("dense", 3), grey(30)
+    nets, x = build_linear_nets("dense", 3), make_grey(30)
     frame = pd.DataFrame({"age": np.arange(30.0), "photo": ImageArray(x)})
     oof = np.asarray(nets[0](x))
     data = SimpleNamespace(kind="mixed", x=frame, y=oof.argmax(axis=1), classes=("a", "b", "c"), targets=())
     rows = np.arange(5, 30)
     spec: Any = SimpleNamespace(dataset=data, folds=SimpleNamespace(split=lambda repeat, fold: (None, rows)))
-    given = ModalityModel(seen_by(*nets), ModalitySelection({}, "photo"))
+    given = ModalityModel(make_model(*nets), ModalitySelection({}, "photo"))
     net_artifacts.write(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), given, tmp_path / "nets", full=True)
     assert architecture.count_parameters(given)["parameters"] > 0
     found = inspection.ImageInspection.load(tmp_path / "nets" / inspection.FILE)
     assert len(found.images) == 6
-    beside = ModalityModel(seen_by(*nets), ModalitySelection({"age": "number"}))
+    beside = ModalityModel(make_model(*nets), ModalitySelection({"age": "number"}))
     net_artifacts.write(spec, FoldResult(0, 2, oof[rows], None, 0.5, 1.0, {}), beside, tmp_path / "beside", full=True)
     assert not (tmp_path / "beside" / inspection.FILE).exists()
 
 
 def test_the_parameters_of_several_targets_nets_are_added() -> None:
-    nets = averaged("dense", 3)
-    one = seen_by(*nets)
+    nets = build_linear_nets("dense", 3)
+    one = make_model(*nets)
     several = MultiOutputModel([one, one])
     assert architecture.count_parameters(several)["parameters"] == 2 * architecture.count_parameters(one)["parameters"]
     assert next(iter(architecture.find_nets(several))).startswith("target 0")

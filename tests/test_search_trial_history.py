@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 from test_search import DEPTH, KIND, RATE, finish, storage_in
 
@@ -148,7 +148,7 @@ def test_a_conditional_hyperparameter_has_its_plain_name_and_no_warning(tmp_path
 def test_importances_of_many_trials_take_little_time(tmp_path: Path) -> None:
     storage = storage_in(tmp_path)
     assert storage.frozen_trials("x") == []
-    distributions = {f"h{i}": FloatDistribution(0.0, 1.0) for i in range(20)}
+    distributions: dict[str, BaseDistribution] = {f"h{i}": FloatDistribution(0.0, 1.0) for i in range(20)}
     study = optuna.load_study(study_name="s/x", storage=storage._storage)
     rng = np.random.default_rng(1)
     made = []

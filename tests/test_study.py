@@ -239,7 +239,7 @@ def test_a_study_that_runs_elsewhere_is_refused(finished: tuple[Path, dict[str, 
 
 def test_a_study_without_trials_names_the_command_that_makes_some(tmp_path: Path) -> None:
     study = workbench.open(str(made(tmp_path)), str(tmp_path / "home"))
-    for verb in (study.rows, study.leaderboard, study.ensemble):
+    for verb in (study.trials, study.leaderboard, study.ensemble):
         with pytest.raises(StudyError, match="has no trials yet"):
             verb()
     with pytest.raises((StudyError, SubmissionError), match="no ensemble yet"):

@@ -226,7 +226,7 @@ def write(folder: Path) -> None:
         {"key": [f"h{i}" for i in range(rows)], "size": np.where(rng.random(rows) < 0.1, np.nan, size)}
     )
     frame["rooms"] = rng.integers(1, 6, rows)
-    frame["town"] = np.where(rng.random(rows) < 0.1, None, np.array(["Rome", "Oslo"])[(size > 0).astype(int)])
+    frame["town"] = np.where(rng.random(rows) < 0.1, np.array(None), np.array(["Rome", "Oslo"])[(size > 0).astype(int)])
     frame["when"] = [f"{1 + i % 28:02}.{1 + i % 12:02}.2026" if i % 9 else None for i in range(rows)]
     frame["sold"] = np.where(size + rng.normal(size=rows) / 2 > 0.8, "yes", "no")
     frame["price"] = np.exp(size + frame.rooms / 3)

@@ -26,13 +26,14 @@ FEATURES = ["age", "maker", "text", "photo"]
 def wares() -> Any:
     """Return the script that makes the table."""
     spec = importlib.util.spec_from_file_location("wares", STUDIES / "wares.py")
+    assert spec is not None
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the wares of the study, and others that no study sees."""
     folder = tmp_path_factory.mktemp("wares")
     wares().write(folder, 400, seed=7)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_models_images import pictures
+from test_models_images import make_images
 
 import workbench
 from workbench.home import Home
@@ -38,7 +38,7 @@ ensemble: {method: uniform}
 def finished(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
     """The folder of a study that was run once."""
     folder = tmp_path_factory.mktemp("nets")
-    np.savez(folder / "train.npz", x=pictures(60, 9, 9), y=np.array(["dark", "bright"])[np.arange(60) % 2])
+    np.savez(folder / "train.npz", x=make_images(60, 9, 9), y=np.array(["dark", "bright"])[np.arange(60) % 2])
     (folder / "bright.yaml").write_text(STUDY)
     (folder / "mlruns").mkdir()
     shutil.copy(database, folder / "mlruns" / database.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +100,9 @@ class Ran(NamedTuple):
         """The test predictions that the newest ensemble was written down with."""
         study = self.study
         run_id = study.store.tracker.newest_ensemble().run_id
-        return study.store.tracker.predictions(run_id, study.task.schema).test
+        test = study.store.tracker.predictions(run_id, study.task.schema).test
+        assert test is not None
+        return test
 
     def predict(self, data: pd.DataFrame | str) -> tuple[pd.DataFrame, str]:
         """Return what the command writes, and what it says on stderr."""
@@ -235,6 +237,7 @@ def test_members_with_several_weights_predict_the_studys_own_test_rows_as_they_d
     np.testing.assert_allclose(outputs(frame), ran.stored[:, :3], atol=1e-6)
     if name == "several":
         np.testing.assert_allclose(frame.price, ran.stored[:, 3], rtol=1e-6)
+        assert isinstance(ensemble.threshold, Mapping)
         assert {part for part, least in ensemble.threshold.items() if least is not None} == {"tall"}
         decided = np.where(ran.stored[:, 4] >= ensemble.threshold["tall"], "yes", "no")
         assert list(frame.tall) == list(decided)
@@ -322,6 +325,7 @@ def test_an_ensemble_predicts_with_its_own_members(classes: Ran) -> None:
     vault = study.task.schema
     for ensemble in (best, stacked, newest):
         stored = study.store.tracker.predictions(ensemble.document["run_id"], vault).test
+        assert stored is not None
         np.testing.assert_allclose(outputs(ensemble.predict(test)), stored, atol=1e-6)
     assert not np.allclose(outputs(best.predict(test)), outputs(newest.predict(test)), atol=1e-4)
 
@@ -391,6 +395,6 @@ def test_pruned_and_failed_trials_are_never_blended(classes: Ran) -> None:
     for state in states:
         live = archive.storage.ask("linear")
         ended = TrialResult("linear", live.number, state, 1.0, {}, [0.01])
-        live.end(ended, archive.record(ended, classes.folder))
+        live.finish(ended, archive.record(ended, classes.folder))
     assert {row.state for row in archive.trials()} == {"complete", "pruned", "failed"}
     assert {each.run_id for each, _ in gather(archive, [], 60)} == whole

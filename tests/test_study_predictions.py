@@ -110,7 +110,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
     mixed = written(folder, "mixed", *changes, train=train, test=test)
     seeded = written(folder, "seeded", ("[linear]", "[extra_trees]"), ("search:", "seed: 11\nsearch:"))
     for file, trials in ((first, 3), (mixed, 2), (seeded, 2)):
-        workbench.open(file, folder / "mlruns").run(trials=trials, out=folder / "submission.csv")
+        workbench.open(str(file), str(folder / "mlruns")).run(trials=trials, out=folder / "submission.csv")
     return folder
 
 
@@ -157,7 +157,7 @@ def test_the_weights_of_every_trial_behind_a_member_are_needed(
 ) -> None:
     first = finished / "first.yaml"
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
-    store = workbench.open(first, finished / "mlruns").store
+    store = workbench.open(str(first), str(finished / "mlruns")).store
     runs = {run_id for member in made["members"] for run_id in member["run_ids"]}
     assert store.checkpoints_in_use(store.trials()) == {row.key for row in store.trials() if row.run_id in runs}
 
@@ -227,7 +227,7 @@ def test_an_imported_table_joins_the_blend_and_is_replaced_by_one_of_its_name(
     tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path, "alone")
-    workbench.open(file, home).run(trials=2, out=tmp_path / "submission.csv")
+    workbench.open(str(file), str(home)).run(trials=2, out=tmp_path / "submission.csv")
     words = given(tmp_path, *guesses(file))
     taken = said(capsys, "import", file, *words)
     assert taken == {"run_id": taken["run_id"], "score": pytest.approx(-np.log(0.8)), "replaced": False}
@@ -241,7 +241,7 @@ def test_an_imported_table_joins_the_blend_and_is_replaced_by_one_of_its_name(
     again = said(capsys, "ensemble", file)
     assert {m["run_id"] for m in again["members"] if m["family"] == "anna"} == {better["run_id"]}
     neighbour = written(tmp_path, "neighbour")
-    workbench.open(neighbour, home).run(trials=2, out=tmp_path / "submission.csv")
+    workbench.open(str(neighbour), str(home)).run(trials=2, out=tmp_path / "submission.csv")
     joined = said(capsys, "ensemble", neighbour, "--from", file)
     assert joined["members"][0]["name"] == "alone/anna"
     assert joined["members"][0]["run_id"] == better["run_id"]
@@ -255,9 +255,11 @@ def test_a_study_without_a_trial_takes_predictions_and_blends_them(
     taken = said(capsys, "import", file, *given(tmp_path, *guesses(file)))
     facts, own = Home(home), open_task(file)
     assert json.loads(facts.fingerprint("fresh").read_text())["folds"] == own.folds.hash
-    run = workbench.open(file, home).store.tracker
+    run = workbench.open(str(file), str(home)).store.tracker
     assert [(each.name, each.score) for each in run.imports("log_loss")] == [("anna", taken["score"])]
-    assert np.allclose(run.predictions(taken["run_id"], own.schema).test, 1 / 3)
+    test = run.predictions(taken["run_id"], own.schema).test
+    assert test is not None
+    assert np.allclose(test, 1 / 3)
     made = said(capsys, "ensemble", file)
     assert [member["family"] for member in made["members"]] == ["anna"]
     assert said(capsys, "submit", file, "-o", tmp_path / "s.csv")["rows"] == 20
@@ -277,7 +279,7 @@ def test_a_study_that_is_being_run_takes_nothing(
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def put(column: str, value: object, rows: int = 1) -> Change:
+def put(column: str, value: Any, rows: int = 1) -> Change:
     """Return what writes a value into the first rows, by id, of a column."""
 
     def change(frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def write(folder: Path) -> None:
     x[np.arange(x.shape[1]) < lengths[:, None]] = frame[["wave", "level"]]
     for name, rows in (("train", labels.index < TRAIN), ("test", labels.index >= TRAIN)):
         steps = lengths[rows].max()
-        known = {"kind": labels.kind[rows].to_numpy(dtype="U")} if name == "train" else {}
+        known: dict[str, Any] = {"kind": labels.kind[rows].to_numpy(dtype="U")} if name == "train" else {}
         run, own = labels.run[rows].to_numpy(), lengths[rows]
         np.savez(folder / f"{name}.npz", x=x[rows, :steps], lengths=own, run=run, **known)
 
@@ -82,6 +83,7 @@ def test_sequences_are_searched_blended_predicted_and_exported(tmp_path: Path, h
     study = ran(tmp_path, home, name)
     dataset = study.task.dataset
     assert (dataset.kind, dataset.x.shape) == ("sequence", (TRAIN, 11, 2))
+    assert isinstance(dataset.x, np.ndarray)
     assert np.isnan(dataset.x[:, -1]).any()
     scores = study.leaderboard().set_index("family").score
     assert (scores.drop("constant") < scores["constant"]).all()
@@ -116,8 +118,10 @@ def test_the_study_of_gestures_has_the_data_that_its_script_writes(tmp_path: Pat
     study = config.load(file)
     data.peek(study)
     dataset = data.load(study)
+    assert dataset.classes is not None
     assert (dataset.kind, len(dataset.y), len(dataset.classes)) == ("sequence", 180, 4)
     spec = importlib.util.spec_from_file_location("gestures", file.with_suffix(".py"))
+    assert spec is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     monkeypatch.setattr(script, "__file__", str(tmp_path / "gestures.py"))

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from workbench import evaluation, submission
+from workbench.config import TaskType
 from workbench.data import Dataset
 from workbench.errors import SubmissionError
 
@@ -20,7 +21,7 @@ def dataset(
     *, classes: tuple[Any, ...] | None = ("no", "yes"), ids: Any = None, sample: Any = None, **more: Any
 ) -> Dataset:
     """Return a data set with six test rows; `sample` holds the columns of the sample submission."""
-    task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
+    task: TaskType = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
     x = pd.DataFrame({"a": np.arange(float(ROWS))})
     known = {"target": "y", "id_name": "id"} | more
     return Dataset(

@@ -9,6 +9,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -62,7 +63,7 @@ def a_schema(outputs: int = 1, n_repeats: int = 2, **more) -> PredictionSchema:
 def a_result(number: int = 0, outputs: int = 1, **more) -> TrialResult:
     rng = np.random.default_rng(number)
     shape = (lambda n: (n,)) if outputs == 1 else (lambda n: (n, outputs))
-    known = {
+    known: dict[str, Any] = {
         "family": "mlp",
         "number": number,
         "state": "complete",
@@ -79,6 +80,18 @@ def a_result(number: int = 0, outputs: int = 1, **more) -> TrialResult:
         },
     }
     return TrialResult(**(known | more))
+
+
+def oof_of(result: TrialResult) -> np.ndarray:
+    """Return the out-of-fold predictions of a result that has them."""
+    assert result.oof is not None
+    return result.oof
+
+
+def held_out_of(result: TrialResult) -> np.ndarray:
+    """Return the predictions for the test rows of a result that has them."""
+    assert result.test is not None
+    return result.test
 
 
 def client(home):
@@ -173,11 +186,11 @@ def test_predictions_and_curves_are_tables_among_the_artifacts(home, tracker):
     assert oof["passenger"].tolist() == [f"p{i}" for i in range(6)] * 2
     assert oof["repeat"].tolist() == [0] * 6 + [1] * 6
     assert oof["fold"].tolist() == [0, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0]
-    assert np.array_equal(oof.iloc[:, 3:].to_numpy(), result.oof)
+    assert np.array_equal(oof.iloc[:, 3:].to_numpy(), oof_of(result))
     test = pd.read_parquet(folder / "test.parquet")
     assert list(test.columns) == ["passenger", "prediction_a", "prediction_b", "prediction_c"]
     assert test["passenger"].tolist() == [100, 101, 102]
-    assert np.array_equal(test.iloc[:, 1:].to_numpy(), result.test)
+    assert np.array_equal(test.iloc[:, 1:].to_numpy(), held_out_of(result))
     curves = pd.read_parquet(folder / "curves.parquet")
     assert list(curves.columns) == ["epoch", "loss", "val_loss", "repeat", "fold"]
     assert list(zip(curves["repeat"], curves["fold"], curves["epoch"], strict=True)) == [
@@ -230,7 +243,7 @@ def test_trials_of_the_same_number_in_other_families_and_studies_are_runs_of_the
 def test_a_failed_trial_keeps_its_reason_and_its_libraries_output(home, tracker, tmp_path):
     log = tmp_path / "fold.log"
     log.write_text("CUDA went away\n")
-    none = {"score": None, "also": {}, "oof": None, "test": None, "curves": {}, "fold_scores": []}
+    none: dict[str, Any] = {"score": None, "also": {}, "oof": None, "test": None, "curves": {}, "fold_scores": []}
     failed = a_result(state="failed", reason="ValueError: no good", **none)
     tracker.log_trial(failed, a_schema(), metric="log_loss", log=log)
     (run,) = runs(home, tracker)
@@ -263,12 +276,12 @@ def test_a_pruned_trial_has_its_curves_and_no_predictions(home, tracker):
 @pytest.mark.parametrize("ids", ["strings", "integers"])
 def test_predictions_come_back_as_they_were_written(tracker, outputs, ids):
     schema = a_schema(outputs) if ids == "strings" else a_schema(outputs, ids=np.arange(6) * 7, n_repeats=1)
-    oof = a_result(outputs=outputs).oof[: len(schema.rows)]
+    oof = oof_of(a_result(outputs=outputs))[: len(schema.rows)]
     result = replace(a_result(outputs=outputs), oof=oof)
     back = tracker.predictions(tracker.log_trial(result, schema, metric="log_loss"), schema)
     assert np.array_equal(back.oof, oof)
     assert back.test is not None
-    assert np.array_equal(back.test, result.test)
+    assert np.array_equal(back.test, held_out_of(result))
 
 
 def test_without_test_rows_there_are_no_test_predictions(tracker):
@@ -281,9 +294,8 @@ def test_without_test_rows_there_are_no_test_predictions(tracker):
 def test_an_id_with_the_name_of_another_column_keeps_its_values(tracker, name):
     schema = a_schema(id_name=name)
     assert list(schema.oof_frame(np.zeros(12)).columns) == ["id", "repeat", "fold", "prediction"]
-    assert np.array_equal(
-        tracker.predictions(tracker.log_trial(a_result(), schema, metric="rmse"), schema).test, a_result().test
-    )
+    back = tracker.predictions(tracker.log_trial(a_result(), schema, metric="rmse"), schema)
+    assert np.array_equal(back.test, held_out_of(a_result()))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +351,7 @@ def test_an_ensemble_is_a_run_with_its_document_and_links_to_its_members(home, t
     assert sorted(os.listdir(artifacts(run))) == ["ensemble.json", "oof.parquet", "test.parquet"]
     assert json.loads((artifacts(run) / "ensemble.json").read_text()) == {"run_id": run_id, **ensemble.to_document()}
     assert tracker.newest_ensemble().to_document() == {"run_id": run_id, **ensemble.to_document()}
-    assert np.array_equal(tracker.predictions(run_id, schema).oof, a_result().oof)
+    assert np.array_equal(tracker.predictions(run_id, schema).oof, oof_of(a_result()))
 
 
 def test_the_newest_of_several_ensembles_is_found(tracker):
@@ -582,7 +594,7 @@ def test_the_name_of_an_imports_run_says_so(home, tracker):
 def test_a_home_may_have_any_name(tmp_path, name):
     home = Home(tmp_path / name / "mlruns")
     run_id = Tracker(home, "s").log_trial(a_result(), a_schema(), metric="rmse")
-    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_schema()).oof, a_result().oof)
+    assert np.array_equal(Tracker(home, "s").predictions(run_id, a_schema()).oof, oof_of(a_result()))
     assert sorted(os.listdir(home.path)) == ["artifacts", "mlflow.db", "mlflow.lock"]
     # No folder has the home's name in its escaped form.
     assert os.listdir(tmp_path) == [name]

@@ -42,9 +42,13 @@ SCHEMA = PredictionSchema(
 PLACES = ["elsewhere", "mein höchster Ort #1/100% of it/100%"]
 
 
+def an_oof(number: int = 0) -> np.ndarray:
+    """Return the out-of-fold predictions of a trial."""
+    return np.random.default_rng(number).random(6)
+
+
 def a_result(number: int = 0) -> TrialResult:
-    oof = np.random.default_rng(number).random(6)
-    return TrialResult("linear", number, "complete", 1.0, {"c": 1}, fold_scores=[0.5, 0.3], score=0.4, oof=oof)
+    return TrialResult("linear", number, "complete", 1.0, {"c": 1}, [0.5, 0.3], 0.4, oof=an_oof(number))
 
 
 def log_trial(home: Home, study: str = "small", number: int = 0) -> str:
@@ -97,8 +101,8 @@ def test_a_moved_home_finds_its_artifacts(old: Home, run_id: str, place: str) ->
         client = mlflow_store.client(now)
         assert [file.path for file in client.list_artifacts(run_id)] == ["oof.parquet"]
         read = pd.read_parquet(client.download_artifacts(run_id, "oof.parquet"))
-        assert np.array_equal(read["prediction"], a_result().oof)
-        assert np.array_equal(load_oof(now, run_id), a_result().oof)
+        assert np.array_equal(read["prediction"], an_oof())
+        assert np.array_equal(load_oof(now, run_id), an_oof())
         if now is new:
             # Move it back.
             new.path.rename(old.path)
@@ -109,7 +113,7 @@ def test_a_study_continues_in_a_moved_home(old: Home, run_id: str) -> None:
     later = log_trial(new, number=1)
     other = log_trial(new, "other")
     assert rows(new, "SELECT count(*) FROM experiments WHERE name = 'small'") == [(1,)]
-    assert np.array_equal(load_oof(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, later), an_oof(1))
     assert {path.parent.parent.name for path in new.artifacts.rglob("oof.parquet")} == {run_id, later, other}
     assert not old.path.exists()
 
@@ -150,8 +154,8 @@ def test_a_copy_points_to_itself_and_leaves_the_original_unchanged(old: Home, ru
     assert {path: path.read_bytes() for path in old.path.rglob("*") if path.is_file()} == kept
     assert str(old.path) not in dump(new)
     shutil.rmtree(old.artifacts)
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
-    assert np.array_equal(load_oof(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
+    assert np.array_equal(load_oof(new, later), an_oof(1))
     with pytest.raises(StudyError, match=r"must have the artifact oof\.parquet"):
         load_oof(old, run_id)
 
@@ -171,8 +175,8 @@ def test_old_paths_among_new_ones_are_updated(old: Home, run_id: str) -> None:
     was = rows(old, "SELECT artifact_uri FROM runs")[0][0]
     later = log_trial(new, number=1)
     rows(new, "UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", was, run_id)
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
-    assert np.array_equal(load_oof(new, later), a_result(1).oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
+    assert np.array_equal(load_oof(new, later), an_oof(1))
     assert str(old.path) not in dump(new)
 
 
@@ -187,8 +191,8 @@ def test_paths_of_several_former_homes_are_updated(old: Home, run_id: str) -> No
     assert str(old.path) in dump(copied)
     new = move(copied, "third")
     shutil.rmtree(old.path)
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
-    assert np.array_equal(load_oof(new, other, "other"), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
+    assert np.array_equal(load_oof(new, other, "other"), an_oof())
     assert str(old.path) not in dump(new)
     assert str(copied.path) not in dump(new)
 
@@ -208,7 +212,7 @@ def test_artifacts_outside_of_a_home_keep_their_paths(old: Home, run_id: str, tm
     assert [client.get_run(each).info.artifact_uri for each in (own, far)] == before
     assert client.get_experiment_by_name("shared").artifact_location == shared
     assert Path(client.download_artifacts(own, "note.txt")).read_text() == "kept"
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
 
 
 def test_a_home_that_has_not_moved_is_not_written_to(old: Home) -> None:
@@ -231,7 +235,7 @@ def test_several_threads_may_open_a_moved_home_at_once(old: Home, run_id: str) -
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(update, range(8)))
     assert str(old.path) not in dump(new)
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
 
 
 DIES = """
@@ -282,7 +286,7 @@ def test_an_update_after_a_killed_one_begins_anew(old: Home, run_id: str) -> Non
         seen = dump(copy(new, f"seen-{updates}"))
         assert seen.count(old.artifacts.as_uri()) > 3000
         assert new.artifacts.as_uri() not in seen
-    assert np.array_equal(load_oof(new, run_id), a_result().oof)
+    assert np.array_equal(load_oof(new, run_id), an_oof())
     assert str(old.path) not in dump(new)
 
 

@@ -55,7 +55,8 @@ def test_values_other_than_losses_have_only_a_mean() -> None:
 
 
 def test_a_family_without_curves_has_no_curve_metrics() -> None:
-    for curves in ({}, {(0, 0): {}, (0, 1): {}}):
+    without: list[dict[Any, Any]] = [{}, {(0, 0): {}, (0, 1): {}}]
+    for curves in without:
         assert {point.name for point in run_metrics.trial_metrics(a_result(curves), "rmse")} == {
             "rmse",
             "std",

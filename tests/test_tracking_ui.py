@@ -212,7 +212,8 @@ def test_tensorboard_shows_the_curves_of_trials_that_end_while_it_runs(three_stu
         assert soon("third/mlp #0 · 0.25")
         log_trial(three_studies, "third", 5)
         assert soon("third/mlp #5 · 5.25")
-        folder = Path(server.process.args[-2])
+        command: Any = server.process.args
+        folder = Path(command[-2])
         assert folder.is_dir()
     assert not folder.exists()
     with pytest.raises(urllib.error.URLError):

@@ -89,6 +89,7 @@ def test_no_row_is_predicted_by_a_model_fitted_on_its_target(tmp_path: Path) -> 
     noise = np.random.default_rng(1).normal(size=ROWS)
     result = run(replace(spec, dataset=replace(spec.dataset, y=noise)), tmp_path)
     # Trees reproduce a target that they were fitted on; out-of-fold predictions of noise do not correlate with it.
+    assert result.oof is not None
     assert abs(np.corrcoef(result.oof, noise)[0, 1]) < 0.35
 
 
@@ -96,7 +97,10 @@ def test_test_predictions_are_the_mean_over_folds(tmp_path: Path) -> None:
     spec = spec_of("binary")
     folds = folds_of(spec, tmp_path)
     result = trial.join_folds(spec, 0, folds)
-    assert np.allclose(result.test, np.mean([fold.test for fold in folds], axis=0))
+    tests = [fold.test for fold in folds if fold.test is not None]
+    assert len(tests) == len(folds)
+    assert result.test is not None
+    assert np.allclose(result.test, np.mean(tests, axis=0))
 
 
 def test_a_finished_fold_is_not_trained_again(tmp_path: Path) -> None:
@@ -175,6 +179,9 @@ def test_predictions_follow_from_seed_and_trial_number(tmp_path: Path) -> None:
     spec = spec_of("binary", "xgboost")
     first, again = run(spec, tmp_path / "a"), run(spec, tmp_path / "b")
     other = run(spec, tmp_path / "c", number=1)
+    assert first.oof is not None
+    assert again.oof is not None
+    assert other.oof is not None
     assert np.array_equal(first.oof, again.oof)
     assert not np.array_equal(first.oof, other.oof)
 
@@ -188,6 +195,7 @@ def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family:
     )
     fold = next(iter(trial.fit_folds(spec, 4, suggested, folder=tmp_path)))
     again = trial.fit_fold(spec, 4, trial.restore_space(family, fold.hyperparameters), 0, 0)
+    assert fold.test is not None
     assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
 
 
@@ -195,7 +203,11 @@ def test_only_families_that_learn_without_labels_get_the_features_of_all_rows() 
     spec = spec_of("binary", "dae_mlp")
     shared = trial.collect_unlabeled_features(spec, 4)
     assert shared is not None
-    pd.testing.assert_frame_equal(shared.x, pd.concat([spec.dataset.x, spec.dataset.x_test], ignore_index=True))
+    x, x_test = spec.dataset.x, spec.dataset.x_test
+    assert isinstance(shared.x, pd.DataFrame)
+    assert isinstance(x, pd.DataFrame)
+    assert isinstance(x_test, pd.DataFrame)
+    pd.testing.assert_frame_equal(shared.x, pd.concat([x, x_test], ignore_index=True))
     assert trial.collect_unlabeled_features(replace(spec, family="mlp"), 4) is None
     assert trial.collect_unlabeled_features(spec, 5).seed != shared.seed
     times = np.arange(ROWS)
@@ -208,7 +220,8 @@ def test_the_folds_of_a_trial_share_one_autoencoder_and_a_resumed_trial_trains_t
     def few(question: Any) -> Any:
         return {"encoder_steps": 64, "layers": 1}.get(question.name, question.default)
 
-    spec, models = spec_of("binary", "dae_mlp", training=TrainingConfig(epochs=1)), []
+    spec = spec_of("binary", "dae_mlp", training=TrainingConfig(epochs=1))
+    models: list[Any] = []
     list(
         trial.fit_folds(
             spec,
@@ -221,6 +234,7 @@ def test_the_folds_of_a_trial_share_one_autoencoder_and_a_resumed_trial_trains_t
     assert len(models) == 3
     assert models[0].encoder is models[1].encoder is models[2].encoder
     again = trial.fit_fold(spec, 4, trial.build_space("dae_mlp", few), 0, 2)
+    assert isinstance(spec.dataset.x_test, pd.DataFrame)
     np.testing.assert_array_equal(again.predict(spec.dataset.x_test), models[2].predict(spec.dataset.x_test))
 
 
@@ -236,7 +250,8 @@ def test_a_model_on_all_rows_is_trained_for_the_mean_of_the_folds_best_lengths(t
     assert trial.training_length(replace(spec, family="mlp"), curves) == 14
     assert trial.training_length(replace(spec, family="linear"), {}) is None
     hp = trial.restore_space("xgboost", {})
-    one, two = (trial.fit_full(spec, 0, hp, seed=seed, length=22) for seed in (7, 8))
+    fitted: list[Any] = [trial.fit_full(spec, 0, hp, seed=seed, length=22) for seed in (7, 8)]
+    one, two = fitted
     assert one.trees.num_boosted_rounds() == 22
     assert not np.array_equal(one.predict(spec.dataset.x), two.predict(spec.dataset.x))
 
@@ -253,8 +268,10 @@ def test_a_pruned_trial_has_no_predictions_for_test_rows(tmp_path: Path) -> None
 def test_rmsle_trains_on_the_logarithm_and_predicts_in_the_targets_units(tmp_path: Path) -> None:
     plain, logged = spec_of("regression", metric="rmsle"), spec_of("regression", metric="rmsle", transform="log1p")
     assert evaluation.metric("rmsle").transform == "log1p"
-    scores = [run(spec, tmp_path / name).score for name, spec in (("plain", plain), ("logged", logged))]
-    assert scores[1] < scores[0]
+    raw_score, log_score = (run(spec, tmp_path / name).score for name, spec in (("plain", plain), ("logged", logged)))
+    assert raw_score is not None
+    assert log_score is not None
+    assert log_score < raw_score
 
 
 def test_balanced_class_weights_raise_the_rare_class(tmp_path: Path) -> None:
