@@ -31,13 +31,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
+
     from workbench.study import Study
 
 __version__ = "0.1.0"
 __all__ = ["open"]
 
 
-def open(file: str, home: str | None = None, **overrides: Any) -> Study:
+def open(file: str | os.PathLike[str], home: str | os.PathLike[str] | None = None, **overrides: Any) -> Study:
     """Open the study that `file` describes; see `workbench.study.open`."""
     from workbench import study
 
