@@ -51,9 +51,11 @@ def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_bl
     assert (few.requested_method, few.blend.method) == ("nelder_mead", "uniform")
     assert few.weights_se is None
     assert few.honest_score == few.baselines["uniform"].honest_score
+    assert few.remark is not None
     assert "the uniform mean is taken in place of nelder_mead" in few.remark
     kept = assess(alike, y, "log_loss", simplify=False)
     assert kept.blend.method == "nelder_mead"
+    assert kept.remark is not None
     assert "not above one standard error" in kept.remark
     assert "taken" not in kept.remark
 
@@ -64,13 +66,15 @@ def test_a_clear_gain_needs_no_remark():
     noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
     found = assess(y + noise, y, "rmse")
     assert found.remark is None
-    assert found.baselines["uniform"].gain > 3 * found.baselines["uniform"].gain_se
+    uniform = found.baselines["uniform"]
+    assert uniform.gain_se is not None
+    assert uniform.gain > 3 * uniform.gain_se
 
 
 def test_spread_of_weights_is_that_of_weights_on_new_rows():
     rng = np.random.default_rng(4)
 
-    def drawn(rows=700):
+    def drawn(rows: int = 700) -> tuple[np.ndarray, np.ndarray]:
         y = rng.normal(size=rows)
         return y + rng.normal(size=(2, rows)) * np.array([[1.0], [1.2]]), y
 
@@ -85,6 +89,7 @@ def test_cross_fitted_score_of_random_models_is_that_of_chance():
     chance = rng.uniform(size=(12, 150))
     found = assess(chance, y, "accuracy", method="greedy", simplify=False)
     assert found.blend.score > 0.6
+    assert found.honest_se is not None
     assert abs(found.honest_score - 0.5) < 3 * found.honest_se
 
 
@@ -103,6 +108,7 @@ def test_rows_of_a_group_count_once_in_the_standard_error():
         np.tile(predictions, 4), np.tile(y, 4), "log_loss", method="uniform", groups=np.tile(np.arange(len(y)), 4)
     )
     naive = assess(np.tile(predictions, 4), np.tile(y, 4), "log_loss", method="uniform")
+    assert once.honest_se is not None
     assert copied.honest_se == pytest.approx(once.honest_se, rel=0.25)
     assert naive.honest_se == pytest.approx(once.honest_se / 2, rel=0.25)
 
@@ -120,6 +126,7 @@ def test_labels_may_be_given_for_y_and_folds():
     fold = np.where(np.arange(40) < 20, "early", "late")
     found = assess(predictions, names[y], "log_loss", classes=list(names), fold=fold, members=2)
     assert np.count_nonzero(found.blend.weights) <= 2
+    assert found.honest_se is not None
     assert found.honest_se > 0
 
 

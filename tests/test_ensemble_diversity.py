@@ -48,6 +48,7 @@ def test_figures_of_two_classifiers_are_those_worked_out_by_hand():
     assert found.ambiguity.ensemble_loss == pytest.approx(mixed, abs=1e-12)
     assert found.ambiguity.mean_member_loss == pytest.approx(0.25 * alone[0] + 0.75 * alone[1], abs=1e-12)
     best = blend(predictions, y, "log_loss").score
+    assert found.contributions is not None
     np.testing.assert_allclose(found.contributions, [alone[1] - best, alone[0] - best], atol=1e-12)
     assert found.reoptimised.all()
 
@@ -66,6 +67,7 @@ def test_figures_of_two_regressors_are_those_worked_out_by_hand():
     assert found.ambiguity.ambiguity == pytest.approx(1.25)
     # The best weights are those at which w(1, -1) + (1 - w)(0, 2) is least: 0.6 and 0.4.
     best = np.sqrt((0.6**2 + 0.2**2) / 2)
+    assert found.contributions is not None
     np.testing.assert_allclose(found.contributions, [np.sqrt(2) - best, 1 - best], atol=1e-6)
 
 
@@ -78,6 +80,7 @@ def test_matrices_are_symmetric_within_their_bounds_and_free_of_nan(dataset, nam
         assert (np.diag(matrix) == own).all()
     assert (np.abs(found.error_correlation) <= 1).all()
     assert (found.disagreement >= 0).all()
+    assert found.contributions is not None
     assert np.isfinite(found.contributions).all()
 
 
@@ -121,6 +124,8 @@ def test_order_of_models_changes_nothing_but_the_order(dataset, name):
     cross = np.ix_(order, order)
     np.testing.assert_allclose(second.error_correlation, first.error_correlation[cross], atol=1e-12)
     np.testing.assert_allclose(second.disagreement, first.disagreement[cross], atol=1e-12)
+    assert first.contributions is not None
+    assert second.contributions is not None
     np.testing.assert_allclose(second.contributions, first.contributions[order], atol=1e-9)
     assert second.ambiguity.ambiguity == pytest.approx(first.ambiguity.ambiguity, abs=1e-12)
 
@@ -136,8 +141,10 @@ def test_copies_agree_in_everything_and_add_nothing(dataset, name):
     assert found.disagreement[most, -1] == 0
     alone = diversity(predictions, y, name, weights)
     slack = 2e-6 if name in ("log_loss", "rmse", "r2") else 5e-3
+    assert found.contributions is not None
     assert abs(found.contributions[[most, -1]]).max() <= slack * abs(blend(predictions, y, name).score)
     if name in ("log_loss", "rmse", "r2"):
+        assert alone.contributions is not None
         assert alone.contributions[most] > 100 * abs(found.contributions[most])
 
 
@@ -148,6 +155,7 @@ def test_contribution_is_the_loss_of_score_when_the_others_are_blended_again(nam
     # Weights that are far from the best do not blur what a member adds.
     found = diversity(predictions, y, name, weighed(len(predictions)))
     sign = 1 if metric(name).direction == "minimize" else -1
+    assert found.contributions is not None
     for index, contribution in enumerate(found.contributions):
         rest = blend(np.delete(predictions, index, axis=0), y, name)
         assert contribution == pytest.approx(sign * (rest.score - whole.score), abs=2e-6 * abs(whole.score))
@@ -161,6 +169,7 @@ def test_where_the_time_is_out_the_weights_of_the_others_are_scaled_up():
     found = diversity(predictions, y, "rmse", weights, seconds=AT_ONCE)
     assert not found.reoptimised.any()
     score = metric("rmse").score
+    assert found.contributions is not None
     for index, contribution in enumerate(found.contributions):
         rest = np.where(np.arange(len(weights)) == index, 0, weights)
         expected = score(y, rest @ predictions / rest.sum()) - score(y, weights @ predictions)
@@ -172,6 +181,7 @@ def test_member_with_all_the_weight_leaves_an_equal_mean_when_the_time_is_out():
     found = diversity(predictions, y, "roc_auc", np.eye(len(predictions))[2], seconds=AT_ONCE)
     score = metric("roc_auc").score
     without = np.delete(predictions, 2, axis=0).mean(axis=0)
+    assert found.contributions is not None
     assert found.contributions[2] == pytest.approx(score(y, predictions[2]) - score(y, without), abs=1e-12)
 
 
@@ -180,6 +190,7 @@ def test_time_is_kept():
     began = time.monotonic()
     found = diversity(predictions, y, "roc_auc", weighed(12), seconds=0.1)
     assert time.monotonic() - began < 3
+    assert found.contributions is not None
     assert np.isfinite(found.contributions).all()
 
 
@@ -199,6 +210,7 @@ def test_constant_error_is_correlated_with_nothing_and_constant_models_take_part
     np.testing.assert_allclose(found.error_correlation[0], [1, 0, 0], atol=1e-12)
     # Both err by less the greater the target is, in proportion.
     assert found.error_correlation[1, 2] == pytest.approx(1)
+    assert found.contributions is not None
     assert np.isfinite(found.contributions).all()
 
 
@@ -234,6 +246,8 @@ def test_row_of_weight_two_counts_as_two_rows_in_every_figure(dataset, name):
     assert abs(heavy.error_correlation - plain.error_correlation).max() > 1e-6
     # A metric in steps has many optima, and datasets in another order end in others.
     near = 0.1 if name == "roc_auc" else 2e-3
+    assert heavy.contributions is not None
+    assert twice.contributions is not None
     np.testing.assert_allclose(heavy.contributions, twice.contributions, atol=near * abs(twice.contributions).max())
 
 
@@ -243,6 +257,8 @@ def test_labels_may_be_given_for_y():
     by_label = diversity(predictions, names[y], "log_loss", [0.2, 0.3, 0.5], classes=list(names))
     by_index = diversity(predictions, y, "log_loss", [0.2, 0.3, 0.5])
     np.testing.assert_array_equal(by_label.error_correlation, by_index.error_correlation)
+    assert by_label.contributions is not None
+    assert by_index.contributions is not None
     np.testing.assert_allclose(by_label.contributions, by_index.contributions, atol=1e-12)
 
 

@@ -19,7 +19,8 @@ ALL = [
 
 def prepared(case):
     dataset, name, _ = case
-    gathered = gather(*dataset(), name)
+    predictions, y = dataset()
+    gathered = gather(predictions, y, name)
     objective = objective_for(gathered)
     weights = np.random.default_rng(0).dirichlet(np.ones(objective.models))
     return gathered, objective, weights

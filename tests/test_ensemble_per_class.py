@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_weights_by_class_are_never_below_shared_ones_on_the_rows_that_they_are_
         # Where the time is out the shared weights would be others.
         shared = blend(predictions, y, name, **options)
         found = blend(predictions, y, name, weights="class", **options)
+        assert found.output_weights is not None
         assert scoring.loss_of(found.score) <= scoring.loss_of(shared.score) + 1e-9
         assert found.output_weights.min() >= 0
         assert found.output_weights.sum(axis=0) == pytest.approx(np.ones(classes), abs=1e-12)
@@ -94,6 +96,8 @@ def test_on_few_rows_the_weights_stay_near_the_shared_ones():
         predictions, y = random_classes(5, 5, rows, 3)
         found = blend(predictions, y, "log_loss", weights="class", shrink=True)
         shared = blend(predictions, y, "log_loss", weights="class")
+        assert found.output_weights is not None
+        assert shared.output_weights is not None
         apart.append(
             (
                 np.abs(found.output_weights - found.weights[:, None]).sum(),
@@ -116,7 +120,7 @@ def test_the_cross_fitted_score_of_shared_weights_is_an_alternative():
 @pytest.mark.slow
 def test_the_cross_fitted_score_is_near_the_score_on_new_rows():
     errors = []
-    options = {"method": "convex", "weights": "class", "shrink": True, "simplify": False}
+    options: dict[str, Any] = {"method": "convex", "weights": "class", "shrink": True, "simplify": False}
     for seed in range(12):
         predictions, y = experts(seed, 3200, spread=1.5)
         found = assess(predictions[:, :200], y[:200], "log_loss", **options)
@@ -128,6 +132,7 @@ def test_the_cross_fitted_score_is_near_the_score_on_new_rows():
 def test_an_aggregation_read_from_json_predicts_the_same_and_rows_without_probabilities_are_uniform():
     predictions, y = experts(2, 100)
     found = blend(predictions, y, "log_loss", weights="class")
+    assert found.output_weights is not None
     again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))
     np.testing.assert_allclose(again(list(predictions), found.output_weights), found.combine(predictions), rtol=1e-12)
     empty = PerOutput.of_classes(3)(
@@ -139,7 +144,9 @@ def test_an_aggregation_read_from_json_predicts_the_same_and_rows_without_probab
 def test_contributions_are_of_weights_by_class():
     predictions, y = experts(3, 300)
     found = blend(predictions, y, "log_loss", weights="class")
+    assert found.output_weights is not None
     whole = diversity(predictions, y, "log_loss", found.output_weights)
+    assert whole.contributions is not None
     others = blend(predictions[1:], y, "log_loss", weights="class").score
     assert whole.contributions[0] == pytest.approx(others - found.score, abs=1e-6)
     assert whole.ambiguity is None

@@ -64,7 +64,9 @@ def test_shared_weights_reach_the_optimum_that_another_solver_finds(names, kinds
         assert metric.loss_of(found.score) <= least + 1e-3 * abs(least) * ("mae" in names) + 1e-6 * abs(least)
         assert found.gap is not None
         assert metric.loss_of(found.score) - found.gap <= least + 1e-9
-    assert blend(predictions, y, metric, method="convex").gap < 1e-5
+    gap = blend(predictions, y, metric, method="convex").gap
+    assert gap is not None
+    assert gap < 1e-5
 
 
 @pytest.mark.parametrize(("names", "kinds"), CONVEX + STEPPED)
@@ -95,7 +97,8 @@ def test_a_metric_has_a_certificate_only_where_every_target_is_convex(names, kin
 def test_shared_weights_are_never_worse_than_simpler_ones_nor_those_of_targets_than_shared_ones(
     seed, which, models, rows
 ):
-    predictions, y, metric = case(*which, seed=seed, models=models, rows=rows)
+    names, kinds = which
+    predictions, y, metric = case(names, kinds, seed=seed, models=models, rows=rows)
     loss = {m: metric.loss_of(blend(predictions, y, metric, method=m, seconds=2).score) for m in SIMPLE}
     assert loss["nelder_mead"] <= min(loss.values()) + 1e-12
     if which in SMOOTH:
@@ -107,6 +110,7 @@ def test_shared_weights_are_never_worse_than_simpler_ones_nor_those_of_targets_t
 def test_weights_of_a_target_are_those_of_a_blend_of_its_own(names, kinds):
     predictions, y, metric = case(names, kinds)
     whole = blend(predictions, y, metric, weights="target", seed=3)
+    assert whole.output_weights is not None
     gaps = []
     for place, part in enumerate(metric.parts):
         own = predictions[:, :, part.start] if kinds[place] < 3 else predictions[:, :, part.start : part.stop]
@@ -133,7 +137,8 @@ def test_weights_do_not_depend_on_the_order_of_models(seed):
 @many
 @given(seeds, st.sampled_from(SMOOTH))
 def test_the_sum_of_losses_has_the_slopes_and_the_curvature_of_finite_differences(seed, which):
-    predictions, y, metric = case(*which, seed=seed, rows=30)
+    names, kinds = which
+    predictions, y, metric = case(names, kinds, seed=seed, rows=30)
     objective = objective_for(gather(predictions, y, metric))
     assert isinstance(objective, WeightedSum)
     rng = np.random.default_rng(seed)
@@ -149,6 +154,7 @@ def test_the_sum_of_losses_has_the_slopes_and_the_curvature_of_finite_difference
 def test_a_mean_of_rmse_is_not_the_rmse_of_all_targets_together():
     predictions, y, metric = case(*CONVEX[1])
     objective = objective_for(gather(predictions, y, metric))
+    assert isinstance(objective, WeightedSum)
     assert all(isinstance(part, RootMeanSquaredError) for part in objective.parts)
     weights = np.full(len(predictions), 1 / len(predictions))
     expected = metric.score(y, predictions.mean(axis=0))
@@ -196,6 +202,7 @@ def test_the_cross_fitted_score_is_that_of_weights_by_target_fitted_on_the_other
     honest = np.empty((len(y), 2))
     for number in range(3):
         weights = blend(predictions[:, fold != number], y[fold != number], metric, weights="target").output_weights
+        assert weights is not None
         honest[fold == number] = np.einsum("mt,mrt->rt", weights, predictions[:, fold == number])
     found = assess(predictions, y, metric, fold=fold, weights="target", simplify=False)
     assert found.honest_score == pytest.approx(metric.score(y, honest), rel=1e-6)
@@ -227,6 +234,7 @@ def test_targets_share_the_time():
 def test_an_aggregation_read_from_json_predicts_the_same(method):
     predictions, y, metric = case(("log_loss", "rmse", "log_loss"), (3, 0, 2))
     found = blend(predictions, y, metric, weights="target", method=method)
+    assert found.output_weights is not None
     again = PerOutput.from_document(json.loads(json.dumps(found.aggregation.document())))
     np.testing.assert_allclose(again(list(predictions), found.output_weights), found.combine(predictions), rtol=1e-12)
 
@@ -239,6 +247,7 @@ def test_contributions_and_figures_are_means_over_targets():
         whole = diversity(predictions, y, metric, weights)
         np.testing.assert_allclose(whole.weights, found.weights)
         others = blend(predictions[1:], y, metric, weights=weighting).score
+        assert whole.contributions is not None
         assert whole.contributions[0] == pytest.approx(others - found.score, abs=1e-6)
         assert whole.ambiguity.ensemble_loss == pytest.approx(found.score)
         counts, disagreement = np.array([1.0, 2.0, 0.5]) / 3.5, np.zeros((4, 4))
@@ -272,7 +281,7 @@ def test_what_cannot_be_blended_is_refused_in_a_sentence():
     with pytest.raises(EnsembleError, match=r"weights 'target' needs several targets. Received: one"):
         blend(predictions[:, :, 0], y[:, 0], "log_loss", weights="target")
     with pytest.raises(EnsembleError, match=r"weights must be one of shared, target, class. Received: 'row'"):
-        check_weights("row", "nelder_mead", targets=1, classes=2)
+        check_weights("row", "nelder_mead", targets=1, classes=2)  # type: ignore[arg-type]
     with pytest.raises(EnsembleError, match=r"predictions\[0\] must be \(rows, outputs\) with 5 columns"):
         blend(predictions[:, :, :4], y, metric)
     with pytest.raises(EnsembleError, match=r"y must be \(rows, targets\)"):

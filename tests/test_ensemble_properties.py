@@ -57,7 +57,8 @@ def loss(name, found):
 def tried(method, name):
     """Return what a method makes of a small problem; None where it refuses the metric and says what it needs."""
     try:
-        return blend(*problem(0, name, 2, 20, 0.0), metric_of(name), method=method)
+        predictions, y = problem(0, name, 2, 20, 0.0)
+        return blend(predictions, y, metric_of(name), method=method)
     except EnsembleError as refused:
         if f"method {method!r} needs" not in str(refused):
             raise
@@ -199,6 +200,7 @@ def test_certificate_holds_against_an_independent_solver(name, seed, models, cou
     lowest = (lowest_rmse if name == "rmse" else lowest_log_loss)(predictions, y)
     for method in {*CERTIFIED} & {*methods()}:
         found = blend(predictions, y, metric_of(name), method=method)
+        assert found.gap is not None
         assert found.score - found.gap <= lowest + 1e-12 * abs(lowest)
         if method in CLOSED:
             assert found.gap <= 1e-6 * found.score

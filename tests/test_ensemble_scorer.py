@@ -67,6 +67,7 @@ def test_a_steady_threshold_is_good_among_its_neighbours():
     p = np.clip(0.3 + 0.25 * (y - 0.3) + rng.normal(scale=0.15, size=500), 0, 1)
     scorer = Scorer(y, metric("f1_macro"), pairs=True)
     smoothed = scorer.threshold(p, smoothed=True)
+    assert smoothed is not None
     near = np.sort(p)[np.abs(np.sort(p) - smoothed).argsort()[:10]]
     assert min(scorer.score_at(p, cut) for cut in near) > scorer.score(p) - 0.03
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.config import FoldsConfig
+from workbench.config import FoldsConfig, TaskType
 from workbench.errors import EvaluationError
 from workbench.evaluation import folds
 
@@ -23,21 +24,21 @@ GROUPS = RNG.permutation(np.arange(ROWS) % 12)
 TIME = RNG.integers(0, 25, ROWS)
 
 
-def made(task: str = "multiclass", y: np.ndarray | None = None, **given: object) -> folds.Folds:
+def made(task: TaskType = "multiclass", y: np.ndarray | None = None, **given: Any) -> folds.Folds:
     """Make folds of the sixty rows; keys of `folds:` and columns alike."""
-    columns = {key: given.pop(key) for key in ("ids", "groups", "time", "column") if key in given}
+    columns: dict[str, Any] = {key: given.pop(key) for key in ("ids", "groups", "time", "column") if key in given}
     y = (VALUES if task == "regression" else CLASSES) if y is None else y
     columns.setdefault("ids", np.arange(len(y)))
     return folds.make(FoldsConfig(**given), task=task, y=y, **columns)
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> dict:
+def cases(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a kind of folds with data that it may find hard: rare classes, few groups, many equal times."""
     rows = draw(st.integers(12, 40))
     kind = draw(st.sampled_from(["holdout", "kfold", "stratified", "group", "group_stratified", "time", "column"]))
     numbers = st.lists(st.integers(0, 9), min_size=rows, max_size=rows)
-    case: dict = {"kind": kind, "seed": draw(st.integers(0, 2**40)), "folds": draw(st.integers(2, 4))}
+    case: dict[str, Any] = {"kind": kind, "seed": draw(st.integers(0, 2**40)), "folds": draw(st.integers(2, 4))}
     case["y"] = np.array(draw(numbers)) // draw(st.sampled_from([1, 3, 9]))
     if kind in ("kfold", "stratified"):
         case["repeats"] = draw(st.integers(1, 3))
@@ -56,7 +57,7 @@ def cases(draw: st.DrawFn) -> dict:
 
 @settings(max_examples=100, deadline=None)
 @given(cases())
-def test_every_split_keeps_the_promises_of_its_kind(case: dict) -> None:
+def test_every_split_keeps_the_promises_of_its_kind(case: dict[str, Any]) -> None:
     name = case.pop("column_name", None)
     columns = {key: case.pop(key) for key in ("groups", "time", "column") if key in case}
     config = FoldsConfig(**{key: value for key, value in case.items() if key != "y"}, column=name)
@@ -170,7 +171,7 @@ def test_time_may_be_text_that_sorts() -> None:
         ([3.0, np.nan, 3, np.nan, -1, -2], [0, -1, 0, -1, -1, -1]),
     ],
 )
-def test_a_users_column_becomes_folds_in_sorted_order(column: list, expected: list[int]) -> None:
+def test_a_users_column_becomes_folds_in_sorted_order(column: list[Any], expected: list[int]) -> None:
     values = np.array(column, dtype=object if isinstance(column[0], str) else None)
     dealt = folds.make(
         FoldsConfig(kind="column", column="fold"), task="multiclass", y=CLASSES[:6], ids=IDS[:6], column=values
@@ -205,11 +206,11 @@ def test_folds_are_the_same_every_time_and_on_every_machine() -> None:
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_the_hash_does_not_depend_on_storage_or_order_of_rows(task: str) -> None:
+def test_the_hash_does_not_depend_on_storage_or_order_of_rows(task: TaskType) -> None:
     y = CLASSES if task == "multiclass" else VALUES
     dealt = made(task, ids=IDS, repeats=2)
     order = RNG.permutation(ROWS)
-    others = [
+    others: list[tuple[Any, Any, np.ndarray]] = [
         (y[order], IDS[order], dealt.assignment[:, order]),
         (y, IDS.astype(str), dealt.assignment),
         (y, IDS.astype(float), np.asfortranarray(dealt.assignment)),
@@ -240,12 +241,12 @@ def test_the_hash_changes_with_any_id_target_or_fold() -> None:
 
 
 @pytest.mark.parametrize("given", [{"repeats": 3}, {"kind": "time", "time": TIME}, {"kind": "holdout"}])
-def test_folds_come_back_from_their_file_as_they_were(tmp_path: Path, given: dict) -> None:
+def test_folds_come_back_from_their_file_as_they_were(tmp_path: Path, given: dict[str, Any]) -> None:
     before = made(**given)
     folds.save(before, tmp_path / "deep" / "folds.parquet")
     folds.save(before, tmp_path / "deep" / "folds.parquet")
     after = folds.load(tmp_path / "deep" / "folds.parquet")
-    assert (after.kind, after.hash, after.assignment.dtype) == (before.kind, before.hash, np.int16)
+    assert (after.kind, after.hash, after.assignment.dtype) == (before.kind, before.hash, np.dtype(np.int16))
     for pair in before.pairs():
         for one, other in zip(before.split(*pair), after.split(*pair), strict=True):
             assert (one == other).all()
@@ -284,8 +285,13 @@ def test_a_damaged_file_of_folds_is_refused(tmp_path: Path) -> None:
         ({"hash": "12"}, "kind or hash is missing"),
     ],
 )
-def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, change: dict, message: str) -> None:
-    parts = {"kind": "kfold", "assignment": np.array([[0, 1]], np.int16), "order": None, "hash": "0" * 16} | change
+def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    parts: dict[str, Any] = {
+        "kind": "kfold",
+        "assignment": np.array([[0, 1]], np.int16),
+        "order": None,
+        "hash": "0" * 16,
+    } | change
     folds.save(folds.Folds(**parts), tmp_path / "folds.parquet")
     with pytest.raises(EvaluationError, match=message):
         folds.load(tmp_path / "folds.parquet")
@@ -311,7 +317,7 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, change: d
         ({"ids": np.zeros(ROWS)}, "ids must be unique. Received: '0' more than once"),
     ],
 )
-def test_folds_that_the_data_cannot_have_are_refused_with_a_remedy(given: dict, message: str) -> None:
+def test_folds_that_the_data_cannot_have_are_refused_with_a_remedy(given: dict[str, Any], message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
         made(**given)
 

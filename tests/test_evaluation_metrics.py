@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from workbench import evaluation
+from workbench.config import TaskType
 from workbench.errors import EvaluationError
 
 RNG = np.random.default_rng(7)
@@ -23,9 +26,13 @@ WEIGHT = RNG.uniform(0.1, 2, ROWS)
 BINARY = RNG.integers(0, 2, ROWS), RNG.random(ROWS).round(2)
 MULTICLASS = RNG.integers(0, 4, ROWS), RNG.dirichlet([3, 3, 3, 0.3], ROWS)
 REGRESSION = RNG.uniform(0.5, 9, ROWS), RNG.uniform(-1, 9, ROWS)
-CASES = {"binary": BINARY, "multiclass": MULTICLASS, "regression": REGRESSION}
+CASES: dict[TaskType, tuple[np.ndarray, np.ndarray]] = {
+    "binary": BINARY,
+    "multiclass": MULTICLASS,
+    "regression": REGRESSION,
+}
 
-REFERENCES = {
+REFERENCES: dict[str, Callable[..., float]] = {
     "accuracy": sklearn_metrics.accuracy_score,
     "balanced_accuracy": sklearn_metrics.balanced_accuracy_score,
     "f1_macro": lambda y, p, **w: sklearn_metrics.f1_score(y, p, average="macro", **w),
@@ -44,7 +51,7 @@ REFERENCES = {
 FITTING = [(name, task) for name in evaluation.names() for task in CASES if task in evaluation.metric(name).tasks]
 
 
-def reference(name: str, task: str, weights: dict[str, np.ndarray]) -> float:
+def reference(name: str, task: TaskType, weights: dict[str, np.ndarray]) -> float:
     """Ask scikit-learn, after what it leaves to its caller: labels, one class against the rest."""
     y, p = CASES[task]
     if evaluation.metric(name).wants == "labels":
@@ -57,7 +64,7 @@ def reference(name: str, task: str, weights: dict[str, np.ndarray]) -> float:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("name", "task"), FITTING)
-def test_score_equals_scikit_learns(name: str, task: str, weighted: bool) -> None:
+def test_score_equals_scikit_learns(name: str, task: TaskType, weighted: bool) -> None:
     expected = reference(name, task, {"sample_weight": WEIGHT} if weighted else {})
     actual = evaluation.metric(name).score(*CASES[task], WEIGHT if weighted else None)
     assert type(actual) is float
@@ -65,7 +72,7 @@ def test_score_equals_scikit_learns(name: str, task: str, weighted: bool) -> Non
 
 
 @pytest.mark.parametrize(("name", "task"), FITTING)
-def test_true_predictions_are_better_than_random_ones(name: str, task: str) -> None:
+def test_true_predictions_are_better_than_random_ones(name: str, task: TaskType) -> None:
     y, random = CASES[task]
     truth = np.eye(4)[y] if task == "multiclass" else y.astype(float)
     metric = evaluation.metric(name)
@@ -175,7 +182,9 @@ def test_describe_has_a_line_for_every_metric() -> None:
         ("mape", "regression", [0.0, 2.0, 0.0], "Received: 2 zeros"),
     ],
 )
-def test_a_metric_refuses_a_target_that_it_cannot_score(name: str, task: str, y: list[float], message: str) -> None:
+def test_a_metric_refuses_a_target_that_it_cannot_score(
+    name: str, task: TaskType, y: list[float], message: str
+) -> None:
     with pytest.raises(EvaluationError, match=message):
         evaluation.metric(name).check_target(task, np.array(y))
 
@@ -193,7 +202,7 @@ def test_a_metric_refuses_a_target_that_it_cannot_score(name: str, task: str, y:
         ("qwk", [3, 4], [3.2, 4.1], "Pass a regression's values as floats"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(name: str, y: list, predictions: list, message: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(name: str, y: list[Any], predictions: list[Any], message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
         evaluation.metric(name).score(np.array(y), np.array(predictions))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,7 +145,7 @@ def test_values_among_the_targets_do_not_stratify():
 
 def test_the_fold_hash_knows_every_target():
     y = np.column_stack([np.arange(20.0), np.arange(20) % 2])
-    options = {"task": "multitarget", "ids": np.arange(20), "classes": [False, False]}
+    options: dict[str, Any] = {"task": "multitarget", "ids": np.arange(20), "classes": [False, False]}
     one = folds.make(FoldsConfig(), y=y, **options)
     other = folds.make(FoldsConfig(), y=np.column_stack([y[:, 0], 1 - y[:, 1]]), **options)
     assert one.hash != other.hash

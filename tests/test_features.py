@@ -12,6 +12,7 @@ from miniatures import COLUMNS, TRAIN, VALID, arrays, objects, strange, table
 from sklearn.linear_model import LinearRegression
 
 from workbench import features
+from workbench.config import ColumnKind
 from workbench.errors import FamilyError
 from workbench.features import persistence
 
@@ -296,7 +297,7 @@ def test_an_unseen_or_missing_level_has_index_zero():
 def test_crosses_join_the_pairs_with_the_fewest_levels():
     towns, n = objects(["Rome", "Oslo"] * 30), np.arange(60)
     x = pd.DataFrame({"a": towns, "b": objects(np.array(["x", "y"])[n // 2 % 2]), "c": objects(n % 10)})
-    kinds = dict.fromkeys("abc", "category")
+    kinds: dict[str, ColumnKind] = dict.fromkeys("abc", "category")
     encoder = features.fit_wide_and_deep(kinds, x.astype(str).astype(object), numbers="standard", crosses=1, seed=1)
     _, wide = encoder.transform(x.astype(str).astype(object))
     assert wide.shape[1] == 4
@@ -434,7 +435,7 @@ def test_piecewise_linear_encoding_is_the_share_of_each_bin_below_a_value():
     encoder = features.PiecewiseLinearEncoder(bins=2).fit([[0.0, 5], [1, 5], [3, 5]])
     shares = encoder.transform([[0.5, 5], [2, 6], [9, 4], [-9, 5.5]])
     # Bins 0 to 1 and 1 to 3; a column of one value has a bin from there on.
-    np.testing.assert_allclose(shares, [[0.5, 0, 0], [1, 0.5, 1], [1, 1, 0], [0, 0, 0.5]])
+    np.testing.assert_allclose(shares, [[0.5, 0, 0], [1, 0.5, 1], [1.0, 1, 0], [0, 0, 0.5]])
     assert shares.dtype == np.float32
 
 

@@ -31,7 +31,8 @@ def noise(rows: int = 5, steps: int = 40, channels: int = 1, seed: int = 2) -> n
 
 def waves(period: Any, steps: int = 96) -> np.ndarray:
     """Return (rows, steps, 1) of sine waves, one for each period."""
-    return np.sin(2 * np.pi * np.arange(steps) / np.atleast_1d(period)[:, None]).astype(np.float32)[:, :, None]
+    values: np.ndarray = np.sin(2 * np.pi * np.arange(steps) / np.atleast_1d(period)[:, None])
+    return values.astype(np.float32)[:, :, None]
 
 
 def test_level_and_shape_are_those_of_scipy():

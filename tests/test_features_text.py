@@ -6,6 +6,7 @@ import pytest
 from miniatures import objects
 
 from workbench import features
+from workbench.config import ColumnKind
 from workbench.features import TextStatistics, Tfidf
 from workbench.features.tokenizer import split_words
 
@@ -114,7 +115,7 @@ def test_statistics_of_shouting_differ_from_those_of_talking():
 
 def test_texts_of_several_columns_are_kept_apart():
     x = frame(title=["red", "old"] * 10, body=["old", "red"] * 10)
-    kinds = {"title": "text", "body": "text"}
+    kinds: dict[str, ColumnKind] = {"title": "text", "body": "text"}
     preprocessor = features.sparse_preprocessor(kinds, [Tfidf("words")], remainder=None, statistics=False)
     matrix = preprocessor.fit_transform(x, None)
     assert np.linalg.matrix_rank(matrix.toarray()) == 2

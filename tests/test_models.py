@@ -23,7 +23,10 @@ from workbench.space import Hyperparameter, Space, defaults
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 # The loss concerns the last layer alone; for rarer kinds of data one loss is enough.
-LOSSES = {"table": ("squared_error", "absolute_error"), "text": ("squared_error", "absolute_error")}
+LOSSES: dict[str, tuple[str, ...]] = {
+    "table": ("squared_error", "absolute_error"),
+    "text": ("squared_error", "absolute_error"),
+}
 LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",), "mixed": ("squared_error",)}
 # Dates and texts take longer than all other columns together; one test has them.
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
@@ -177,10 +180,10 @@ def fit(
 def space(case: Case, suggest: Callable[[Hyperparameter], Any]) -> Any:
     """Return a search space whose values come from `suggest`."""
     if models.get_entry(case.family).keras:
-        from workbench.space.keras import HyperParameters as SearchSpace
-    else:
-        SearchSpace = Space
-    return SearchSpace(cheap(suggest))
+        from workbench.space.keras import HyperParameters
+
+        return HyperParameters(cheap(suggest))
+    return Space(cheap(suggest))
 
 
 def check(case: Case, predictions: np.ndarray, count: int) -> None:
@@ -361,6 +364,8 @@ def test_inputs_may_be_constant_at_a_random_point_of_the_space(case):
 @pytest.mark.parametrize("case", [case for case in first_kind("binary") if case.values[0].kind == "sequence"])
 def test_sequences_may_be_of_one_step_or_two_at_a_random_point_of_the_space(case, steps):
     train, valid = rows(case)
+    assert isinstance(train.x, np.ndarray)
+    assert isinstance(valid.x, np.ndarray)
     model = fit(case, replace(train, x=train.x[:, :steps]), replace(valid, x=valid.x[:, :steps]), at_random(steps))
     check(case, model.predict(valid.x), VALID)
 
@@ -396,6 +401,8 @@ def test_a_family_is_given_the_part_of_mixed_data_that_it_accepts(family, task, 
     train, valid = rows(case)
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
     if models.get_entry(family).unlabelled:
+        assert isinstance(train.x, pd.DataFrame)
+        assert isinstance(valid.x, pd.DataFrame)
         context = replace(context, unlabelled=UnlabeledFeatures(pd.concat([train.x, valid.x], ignore_index=True), 5))
     model = models.get_family(family).fit(space(case, defaults), case.problem, train, valid, context)
     predictions = model.predict(valid.x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def fit_mlp(training: TrainingConfig, log: list[dict[str, float]], **changes):
 @pytest.mark.slow
 def test_logs_and_best_weights_are_in_a_folder_of_each_training(custom_file, tmp_path):
     pytest.importorskip("tensorboard")
-    folders = {key: str(tmp_path / key) for key in ("csv_log", "checkpoint", "tensorboard")}
+    folders: dict[str, Any] = {key: str(tmp_path / key) for key in ("csv_log", "checkpoint", "tensorboard")}
     log: list[dict[str, float]] = []
     fit_mlp(TrainingConfig(**folders, callbacks=(f"{custom_file}:Lines",)), log, epochs=3)
     lines = (tmp_path / "csv_log/mlp-0/0-1/log.csv").read_text().splitlines()

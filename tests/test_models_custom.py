@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from miniatures import COLUMNS, TRAIN, arrays, table
 from workbench import config, models
 from workbench.errors import ConfigError, FamilyError
 from workbench.home import folder_name
-from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.models.protocol import FitContext, Loss, Problem, Rows
 from workbench.space import Space, defaults
 from workbench.study.study_validation import check
 
@@ -118,7 +119,7 @@ def own(tmp_path):
 
 def problem_of(kind, task):
     columns = LEAN if kind == "table" else {}
-    loss = "squared_error" if task == "regression" else "log_loss"
+    loss: Loss = "squared_error" if task == "regression" else "log_loss"
     return Problem(kind, task, {"binary": 2, "multiclass": 3, "regression": 0}[task], columns, loss)
 
 
@@ -134,11 +135,12 @@ def rows(kind, task):
 
 def fitted(name, kind, task, *, epochs_seen=None, weight=None, **changes):
     """Train one model of `file.py:Name` as a trial does; return it, its space and the validation rows."""
+    search_space: Any = Space
     if models.get_entry(name).keras:
-        from workbench.space.keras import HyperParameters as SearchSpace
-    else:
-        SearchSpace = Space
-    hp, (train, valid) = SearchSpace(defaults), rows(kind, task)
+        from workbench.space.keras import HyperParameters
+
+        search_space = HyperParameters
+    hp, (train, valid) = search_space(defaults), rows(kind, task)
     train = Rows(train.x, train.y, weight)
 
     def on_epoch(epoch, losses, progress=None, of=None):
@@ -267,7 +269,8 @@ def test_folder_names_of_families_differ_and_have_no_special_characters():
     ],
 )
 def test_a_hypermodel_or_a_build_function_is_a_family(own, tmp_path, name, kind, task):
-    family, epochs_seen = f"{own}/nets.py:{name}", []
+    family = f"{own}/nets.py:{name}"
+    epochs_seen: list[int] = []
     model, hp, valid = fitted(family, kind, task, epochs_seen=epochs_seen, epochs=30)
     if name == "Tuned":
         # Its own fit sets the number of epochs.
@@ -278,7 +281,7 @@ def test_a_hypermodel_or_a_build_function_is_a_family(own, tmp_path, name, kind,
 
 @pytest.mark.slow
 def test_no_training_is_longer_than_the_study_allows(own):
-    epochs_seen = []
+    epochs_seen: list[int] = []
     fitted(f"{own}/nets.py:Tuned", "table", "binary", epochs_seen=epochs_seen, epochs=2)
     assert epochs_seen == [0, 1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,7 @@ def test_mixed_targets_have_the_same_share_as_mixed_pixels(kind, dtype):
     assert (x[:8] == 0).all()
     assert 0 < targets.mean() < 1
     np.testing.assert_allclose(mixed.mean(axis=(1, 2)) / 200, targets, atol=0.003)
+    assert weight is not None
     np.testing.assert_allclose(weight, 1)
 
 
@@ -144,7 +147,9 @@ def test_a_net_trains_and_predicts_from_a_large_array_in_batches(task, monkeypat
     x, y = make_images(90, 8, 8), np.arange(90) % 3 if task == "multiclass" else (np.arange(90) % 2) * 7.0
     problem = Problem("image", task, 3 if task == "multiclass" else 0, {}, "log_loss")
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=2)
-    train, valid = Rows(Lazy(x[:60], read), y[:60], np.ones(60)), Rows(Lazy(x[60:], read), y[60:])
+    train_x: Any = Lazy(x[:60], read)
+    valid_x: Any = Lazy(x[60:], read)
+    train, valid = Rows(train_x, y[:60], np.ones(60)), Rows(valid_x, y[60:])
     model = models.get_family("cnn").fit(HyperParameters(defaults), problem, train, valid, context)
     lazy = model.predict(valid.x)
     # The first read is the sample for pixel statistics, here all rows; later reads are batches.
@@ -163,7 +168,7 @@ def test_a_net_takes_byte_images_of_any_size_and_trains_with_mixup(family, shape
     x, y = make_images(12, *shape), np.arange(12) % 2
     problem = Problem("image", "binary", 2, {}, "log_loss")
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=1)
-    model = models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
+    model: Any = models.get_family(family).fit(hp, problem, Rows(x, y), Rows(x, y), context)
     assert model.net.input.dtype == "uint8"
     assert model.predict(x).shape == (12,)
 
@@ -192,7 +197,12 @@ def test_every_optimizer_declares_only_its_own_hyperparameters(name, schedule):
 
     asked = []
     chosen = {"optimizer": name, "schedule": schedule}
-    hp = HyperParameters(lambda question: asked.append(question.name) or chosen.get(question.name, question.default))
+
+    def suggest(question):
+        asked.append(question.name)
+        return chosen.get(question.name, question.default)
+
+    hp = HyperParameters(suggest)
     found, rates = optimizer.search_optimizer(hp, optimizer.OptimizerChoices())
     assert type(found).__name__.lower() == name
     assert float(found.learning_rate) == pytest.approx(hp.values["learning_rate"], rel=1e-6)

@@ -158,10 +158,11 @@ def test_heat_is_on_the_patch_that_determines_the_class() -> None:
     hp = HyperParameters(lambda question: chosen.get(question.name, question.default))
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, epochs=12)
     train, valid = Rows(x[:400], y[:400]), Rows(x[400:], y[400:])
-    model = models.get_family("cnn").fit(hp, Problem("image", "binary", 2, {}, "log_loss"), train, valid, context)
+    problem = Problem("image", "binary", 2, {}, "log_loss")
+    model: Any = models.get_family("cnn").fit(hp, problem, train, valid, context)
     predicted = (model.predict(valid.x) > 0.5).astype(int)
     assert (predicted == valid.y).mean() > 0.95
-    heat = activation_maps.compute_grad_cam(list(model.nets.values()), valid.x, predicted)
+    heat = activation_maps.compute_grad_cam(list(model.nets.values()), x[400:], predicted)
     side = 15 / heat.shape[1]
     hottest = np.stack(np.unravel_index(heat.reshape(100, -1).argmax(axis=1), heat.shape[1:]), axis=1)
     off = np.abs((hottest + 0.5) * side - centres[400:]).max(axis=1)
@@ -297,7 +298,7 @@ def test_convolutions_in_custom_layers_and_subclassed_nets_are_found(whole: bool
     import keras
     from keras import layers
 
-    class Block(layers.Layer):
+    class Block(layers.Layer):  # type: ignore[misc]  # Keras has no types
         def __init__(self) -> None:
             super().__init__()
             self.parts = [layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()]
@@ -305,7 +306,7 @@ def test_convolutions_in_custom_layers_and_subclassed_nets_are_found(whole: bool
         def call(self, x: Any) -> Any:
             return self.parts[1](self.parts[0](x))
 
-    class Net(keras.Model):
+    class Net(keras.Model):  # type: ignore[misc]  # Keras has no types
         def __init__(self) -> None:
             super().__init__()
             self.all = [layers.Reshape((SIDE, SIDE, 1)), Block(), layers.GlobalAveragePooling2D()]

@@ -37,7 +37,7 @@ def multi_target(case: Case) -> tuple[Problem, Rows, Rows]:
     ]
     losses: dict[str, protocol.Loss] = {"regression": "squared_error"}
     targets = tuple(
-        Problem(case.kind, task, CLASSES[task], case.columns, losses.get(task, "log_loss"), name=f"{task} {place}")  # type: ignore[arg-type]
+        Problem(case.kind, task, CLASSES[task], case.columns, losses.get(task, "log_loss"), name=f"{task} {place}")
         for place, task in enumerate(tasks)
     )
     whole = Problem(case.kind, "multitarget", 0, case.columns, "squared_error", targets=targets)
@@ -163,7 +163,9 @@ def test_the_joint_loss_is_the_weighted_mean_of_the_losses_of_each_target():
     each = [cross[:, 0], cross[:, 1], -np.log(p[np.arange(6), 2 + y[:, 2].astype(int)])]
     each += [np.abs(y[:, 3] - p[:, 5]), (y[:, 4] - p[:, 6]) ** 2]
     expected = np.average(each, axis=0, weights=[target.weight for target in targets])
-    found = np.asarray(heads.build_loss(problem, mixup=False)(y.astype("float32"), predicted))
+    loss = heads.build_loss(problem, mixup=False)
+    assert callable(loss)
+    found = np.asarray(loss(y.astype("float32"), predicted))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     for metric, own in zip(heads.build_target_losses(problem), each, strict=True):
         np.testing.assert_allclose(np.asarray(metric(y.astype("float32"), predicted)), own, rtol=1e-4)

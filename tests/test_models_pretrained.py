@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def make_positions(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, 
 
 def fit(
     pretrained: PretrainedConfig,
-    chosen: dict,
+    chosen: dict[str, Any],
     *,
     epochs: int = 3,
     rows: int = 60,
@@ -298,10 +299,10 @@ def test_weights_of_an_architecture_come_from_a_file_or_a_folder_and_must_match(
     net.save_weights(tmp_path / "MobileNetV2.weights.h5")
     expected = {layer.name: layer.get_weights() for layer in net.layers if layer.weights}
     for pretrained in (
-        {"base": "MobileNetV2", "weights": str(tmp_path / "MobileNetV2.weights.h5")},
-        {"weights": str(tmp_path)},
+        PretrainedConfig(base="MobileNetV2", weights=str(tmp_path / "MobileNetV2.weights.h5")),
+        PretrainedConfig(weights=str(tmp_path)),
     ):
-        model, hp, x = fit(PretrainedConfig(**pretrained), {"way": "features"}, epochs=1)
+        model, hp, x = fit(pretrained, {"way": "features"}, epochs=1)
         assert hp.values.get("base", "MobileNetV2") == "MobileNetV2"
         found = get_backbone_weights(model.preprocessor.net)
         assert all(same(weights, expected[name]) for name, weights in found.items())

@@ -80,9 +80,12 @@ def test_a_net_trains_and_predicts_from_sequences_on_disk_in_batches(tmp_path, m
     monkeypatch.setattr(data_loader, "MAX_PREDICTION_VALUES", 0)
     batch_sizes = []
     transform = SequenceScaler.transform
-    monkeypatch.setattr(
-        SequenceScaler, "transform", lambda scaler, x: batch_sizes.append(len(x)) or transform(scaler, x)
-    )
+
+    def recording_transform(scaler, x):
+        batch_sizes.append(len(x))
+        return transform(scaler, x)
+
+    monkeypatch.setattr(SequenceScaler, "transform", recording_transform)
     model = fit("conv1d", on_disk, y)
     lazy = model.predict(on_disk)
     assert max(batch_sizes) == 32

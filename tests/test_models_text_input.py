@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from miniatures import objects
 
+from workbench.config import ColumnKind
 from workbench.models.protocol import FitContext, Problem, Rows
 
 pytestmark = pytest.mark.slow
-KINDS = {"note": "text", "size": "number"}
+KINDS: dict[str, ColumnKind] = {"note": "text", "size": "number"}
 
 
 def rows(count=80):

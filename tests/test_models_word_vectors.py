@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def test_only_requested_words_are_read_and_exact_case_has_priority(tmp_path, for
     text = f"5 3\n{LINES}" if form == "word2vec" else LINES
     file.write_bytes(gzip.compress(text.encode()) if form == "gzipped" else text.encode())
     found = word_vectors.read(file, ["blue", "nothing", "green", "red"])
-    np.testing.assert_allclose(found.matrix, [[3, 3, 3], [0, 0, 0], [4, 5, 6], [1, 0, 2.5]])
+    np.testing.assert_allclose(found.matrix, [[3.0, 3, 3], [0.0, 0, 0], [4.0, 5, 6], [1.0, 0, 2.5]])
     assert found.known.tolist() == [True, False, True, True]
 
 
@@ -115,7 +116,7 @@ def test_pretrained_vectors_generalise_and_stay_unchanged_unless_tuned(tmp_path,
     )
     hp = HyperParameters(lambda question: 1 if question.name == "stages" else question.default)
     problem = Problem("text", "binary", 2, {"note": "text"}, "log_loss")
-    model = models.get_family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
+    model: Any = models.get_family("conv1d").fit(hp, problem, Rows(x[:60], y[:60]), Rows(x[60:], y[60:]), context)
     assert hp.values.get("tuned_vectors") == (False if tuned is None else None)
     assert "embedding" not in hp.values
     [embedded] = [layer for layer in model.net.layers if type(layer).__name__ == "Embedding"]
@@ -128,7 +129,7 @@ def test_pretrained_vectors_generalise_and_stay_unchanged_unless_tuned(tmp_path,
     )
     assert ((model.predict(x[60:]) > 0.5) == y[60:]).mean() > 0.9
     model.save(tmp_path)
-    loaded = models.get_family("conv1d").load(tmp_path)
+    loaded: Any = models.get_family("conv1d").load(tmp_path)
     np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)
     # The vectors are weights, not part of the net's config.
     assert len(str(loaded.net.get_config())) < 100_000

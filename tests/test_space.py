@@ -306,9 +306,17 @@ def test_the_light_space_asks_the_questions_that_kerastuners_asks():
         for number, (declare_one, _) in enumerate(DECLARED.values()):
             declare_one(_Renamed(hp, f"x{number}"))
 
-    light, heavy = [], []
-    declare(Space(lambda question: light.append(question) or highest(question)))
-    declare(keras_space(lambda question: heavy.append(question) or highest(question)))
+    def recorded(questions: list[Hyperparameter]) -> Callable[[Hyperparameter], Any]:
+        def suggest(question: Hyperparameter) -> Any:
+            questions.append(question)
+            return highest(question)
+
+        return suggest
+
+    light: list[Hyperparameter] = []
+    heavy: list[Hyperparameter] = []
+    declare(Space(recorded(light)))
+    declare(keras_space(recorded(heavy)))
     assert [question.name for question in light] == [question.name for question in heavy]
     assert light == heavy
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -212,7 +212,7 @@ def _check_targets(
     if not np.isfinite(target).all():
         raise EnsembleError("y must hold finite numbers. Received: NaN or infinity. Leave out these rows.")
     outputs = max(part.stop for part in metric.parts)
-    given = [np.asarray(model) for model in predictions]  # type: ignore[union-attr]
+    given = [np.asarray(model) for model in cast("Sequence[ArrayLike]", predictions)]
     for index, model in enumerate(given):
         if model.ndim != 2 or model.shape[1] != outputs:
             raise EnsembleError(
