@@ -25,6 +25,8 @@ seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 7)
 # Seconds in which nothing is blended anew.
 AT_ONCE = 1e-9
+# Seconds that even a busy machine does not use up: a blend that is cut short depends on the machine's speed.
+AMPLE = 300.0
 
 
 def weighed(models, seed=0):
@@ -120,7 +122,8 @@ def test_order_of_models_changes_nothing_but_the_order(dataset, name):
     predictions, y = dataset()
     weights = weighed(len(predictions))
     order = np.random.default_rng(1).permutation(len(predictions))
-    first, second = diversity(predictions, y, name, weights), diversity(predictions[order], y, name, weights[order])
+    first = diversity(predictions, y, name, weights, seconds=AMPLE)
+    second = diversity(predictions[order], y, name, weights[order], seconds=AMPLE)
     cross = np.ix_(order, order)
     np.testing.assert_allclose(second.error_correlation, first.error_correlation[cross], atol=1e-12)
     np.testing.assert_allclose(second.disagreement, first.disagreement[cross], atol=1e-12)
@@ -133,13 +136,13 @@ def test_order_of_models_changes_nothing_but_the_order(dataset, name):
 @pytest.mark.parametrize(("dataset", "name"), CASES)
 def test_copies_agree_in_everything_and_add_nothing(dataset, name):
     predictions, y = dataset()
-    weights = blend(predictions, y, name).weights
+    weights = blend(predictions, y, name, seconds=AMPLE).weights
     most = int(np.argmax(weights))
     copied = np.concatenate([predictions, predictions[[most]]])
-    found = diversity(copied, y, name, np.append(weights, 0))
+    found = diversity(copied, y, name, np.append(weights, 0), seconds=AMPLE)
     assert found.error_correlation[most, -1] == pytest.approx(1, abs=1e-12)
     assert found.disagreement[most, -1] == 0
-    alone = diversity(predictions, y, name, weights)
+    alone = diversity(predictions, y, name, weights, seconds=AMPLE)
     slack = 2e-6 if name in ("log_loss", "rmse", "r2") else 5e-3
     assert found.contributions is not None
     assert abs(found.contributions[[most, -1]]).max() <= slack * abs(blend(predictions, y, name).score)

@@ -53,8 +53,9 @@ def test_the_gradient_is_that_of_finite_differences(seed, models, classes):
 def test_weights_by_class_are_never_below_shared_ones_on_the_rows_that_they_are_fitted_to(seed, models, classes, name):
     predictions, y = random_classes(seed, models, 45, classes)
     scoring = metric(name)
-    for options in ({}, {"shrink": True}, {"members": 2}):
-        # Where the time is out the shared weights would be others.
+    for own in ({}, {"shrink": True}, {"members": 2}):
+        # Time that runs out would give other shared weights.
+        options: dict[str, Any] = {"seconds": 300.0, **own}
         shared = blend(predictions, y, name, **options)
         found = blend(predictions, y, name, weights="class", **options)
         assert found.output_weights is not None
