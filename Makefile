@@ -16,7 +16,7 @@ TEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n 2 --dist 
 # Tests and benchmarks are checked without the demand that each function of theirs declares its types.
 LENIENT := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --disable-error-code union-attr
 # The share of lines and branches that the fast tests cover, in percent, may not fall below this.
-COVERAGE := 70
+COVERAGE := 80
 
 .PHONY: demo test fast check docs bench pictures venv lock gpu
 
