@@ -212,7 +212,8 @@ def check_finished(folder: Path, trials: int) -> dict[str, FrozenTrial]:
     assert {member["run_id"] for member in ensemble["members"]} <= {run.run_id for run in runs.values()}
     assert len(pd.read_csv(folder / "small-submission.csv")) == TEST_ROWS
     home = folder / "mlruns" / "studies" / "small"
-    assert {path.name for path in home.iterdir()} <= {"study.json", "folds.parquet", "lock", "trials", "weights"}
+    known = {"study.json", "folds.parquet", "inference.json", "lock", "trials", "weights"}
+    assert {path.name for path in home.iterdir()} <= known
     assert not list((home / "trials").iterdir())
     whole = {key.replace("/", "-") for key, trial in trials_by_key.items() if trial.state == TrialState.COMPLETE}
     assert {path.name for path in home.glob("weights/*")} <= whole

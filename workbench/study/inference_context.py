@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from workbench import files
 from workbench.data.source_digest import SourceDigest, digest_sources
 from workbench.errors import DataError, SourceError, SubmissionError
 from workbench.home import Home
@@ -131,6 +132,4 @@ def _file(task: Task, home: Home) -> Path:
 
 
 def _write(file: Path, context: InferenceContext, sources: SourceDigest) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps({"sources": sources._asdict(), **context.document()}))
-    part.replace(file)
+    files.write_text(file, json.dumps({"sources": sources._asdict(), **context.document()}))
