@@ -26,7 +26,7 @@ Predictions = ArrayLike | Sequence[ArrayLike]
 
 # Probabilities may be this far from a sum of 1: they may have been rounded.
 SUM_TOLERANCE = 1e-3
-# Rows whose sum orders the members; equal sums are told apart by a digest of all rows.
+# The rows whose sum orders the members; a digest of all rows orders members with equal sums.
 _COMPARED_ROWS = 1000
 # Rows that are nearer to a sum of 1 are not scaled again.
 _EXACT = 1e-12

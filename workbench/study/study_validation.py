@@ -1,4 +1,4 @@
-"""A study file's words, each held against the room that owns it, before anything heavy loads."""
+"""The words of a study file, each checked by the package that owns it, before anything heavy loads."""
 
 from __future__ import annotations
 
