@@ -1,7 +1,7 @@
 """The cross-fitted score of a blend: its metric on rows that its weights have not seen; and simpler blends beside it.
 
 The whole procedure is fitted on all folds but one and scored on the one left out. Public names and JSON keys call this
-the cross-fitted score.
+the honest score.
 """
 
 from __future__ import annotations
