@@ -133,7 +133,7 @@ def test_stored_predictions_have_a_column_for_every_output(ended):
 def test_the_report_has_a_table_of_the_targets_and_the_figures_of_each(ended):
     file = opened(ended, "kinds").report(str(ended / "kinds.html"))
     page = Path(file).read_text(encoding="utf-8")
-    assert "Each target by itself, out of fold" in page
+    assert "The score of each target, out of fold" in page
     for figure in ("predicted_0", "roc_1", "confusion_2"):
         assert f'id="figure-{figure}"' in page
 
