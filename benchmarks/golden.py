@@ -145,7 +145,7 @@ ONE_CORE = "import os\nos.sched_getaffinity, os.cpu_count = (lambda pid: {0}), (
 SLOW = 10.0
 # Standard errors come from as many resamples as there is time for, so they differ on a busy machine.
 CLOCKED = {"weight_se", "honest_se", "gain_se"}
-# What is other in each run.
+# Keys whose values differ in every run.
 DROPPED = {"run_id", "run_ids", "best_single_run_id", "model_uri", "seconds", "submission", "path"}
 
 

@@ -1,4 +1,4 @@
-"""What MLflow is text of a study: where it comes from, and what came of it so far."""
+"""The description of a study in MLflow: its source, its data, and the best result so far."""
 
 from __future__ import annotations
 

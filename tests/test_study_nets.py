@@ -81,7 +81,7 @@ def test_the_best_trial_of_a_family_is_looked_into(finished: Path) -> None:
     look = inspection.ImageInspection.load(folder / inspection.FILE)
     assert look.images.shape[1:] == (9, 9, 1)
     assert (folder / architecture.DIAGRAM).exists() == (shutil.which("dot") is not None)
-    # What is shown was held out: the stored predictions of these rows are the model's own.
+    # The shown rows were held out, so the stored predictions are those of the model.
     own = study.task
     oof = study.store.tracker.predictions(best.run_id, own.schema, test=False).oof[own.schema.folds == 1]
     sure = np.where(oof >= 0.5, oof, 1 - oof)
