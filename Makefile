@@ -1,5 +1,5 @@
 # make demo    the main job on data that ships with a dependency
-# make test    the whole test suite; `make fast` leaves out what is slow
+# make test    the whole test suite; `make fast` leaves out what is slow, `make slow` what is fast
 # make check   lint, format, types, and the coverage of the fast tests
 # make docs    the documentation as a site, in docs/_build/html; a warning is an error
 # make bench   the benchmarks, on scikit-learn's own data (DATA=DIR for more)
@@ -18,7 +18,7 @@ LENIENT := --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --
 # The share of lines and branches that the fast tests cover, in percent, may not fall below this.
 COVERAGE := 80
 
-.PHONY: demo test fast check docs bench pictures venv lock gpu
+.PHONY: demo test fast slow check docs bench pictures venv lock gpu
 
 demo: venv
 	$(BIN)/workbench run studies/digits.yaml
@@ -28,6 +28,9 @@ test: venv
 
 fast: venv
 	$(TEST) -m "not slow"
+
+slow: venv
+	$(TEST) -m slow
 
 check: venv
 	$(BIN)/ruff check .
