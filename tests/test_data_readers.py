@@ -26,9 +26,11 @@ EMPTY: dict[str, Any] = {
     "look": None,
     "images": None,
     "long": None,
+    "notations": {},
 }
 COLUMNS = {"a": ["number", None], "day": ["date", "%d.%m.%Y"]}
-TABLE = {"id_column": "id", "columns": COLUMNS, "numbers": ["a"], "optional": ["day"]}
+NOTATIONS = {"a": ["number", ",", ".", "€", None], "day": ["text", ".", "", "", ["", "never"]]}
+TABLE = {"id_column": "id", "columns": COLUMNS, "numbers": ["a"], "optional": ["day"], "notations": NOTATIONS}
 LONG = {
     "id": "run",
     "steps": "step",

@@ -136,11 +136,15 @@ def test_a_test_table_needs_neither_group_nor_weight_nor_folds(folder):
 
 def test_kinds_are_decided_on_training_rows_and_imposed_on_test_rows(folder):
     test = pd.read_csv(folder / "test.csv").astype(object)
-    test.loc[0, ["age", "member", "joined", "town"]] = ["old", "maybe", "some day", "Lima"]
+    test.loc[0, ["age", "member", "joined", "town"]] = ["?", "maybe", "some day", "Lima"]
     test.to_csv(folder / "test.csv", index=False)
     row = data.load(study(folder, test="test.csv", id="id")).x_test.iloc[0]
     assert row[["age", "member", "joined"]].isna().all()
     assert row["town"] == "Lima"
+    test.loc[0, "age"] = "old"
+    test.to_csv(folder / "test.csv", index=False)
+    with pytest.raises(DataError, match=r"test\.csv: column 'age' must hold numbers, as in training. Received: 'old'"):
+        data.load(study(folder, test="test.csv", id="id"))
 
 
 def test_empty_constant_and_nameless_columns_are_left_out_and_noted(folder):
@@ -169,12 +173,21 @@ def test_none_is_a_level_of_a_category_and_a_class(folder):
     assert dataset.x.iloc[2].isna().all()
 
 
-def test_latin_1_is_read_and_noted(folder):
-    (folder / "train.csv").write_bytes("a,y\nZürich,1\nGenève,0\n".encode("latin-1"))
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("a,y\nZürich,1\nGenève,0\n".encode("cp1252"), "read as Windows-1252: it is not UTF-8"),
+        ("a,y\nZürich,1\nGenève,0\n\x81,1\n".encode("latin-1"), "read as Latin-1: it is not UTF-8"),
+        ("a,y\nZürich,1\nGenève,0\n".encode("utf-16"), "read as UTF-16"),
+        ("a,y\nZürich,1\n".encode() + b"Gen\xe8ve,0\n", "read as UTF-8, 1 byte that is not UTF-8 as 'è'"),
+    ],
+)
+def test_other_encodings_are_read_and_noted(folder, content, note):
+    (folder / "train.csv").write_bytes(content)
     dataset = data.load(study(folder))
     assert isinstance(dataset.x, pd.DataFrame)
-    assert dataset.x["a"].tolist() == ["Zürich", "Genève"]
-    assert dataset.notes == ("read train.csv as Latin-1: it is not UTF-8",)
+    assert dataset.x["a"].tolist()[:2] == ["Zürich", "Genève"]
+    assert dataset.notes == (f"train.csv: {note}",)
 
 
 def test_the_index_of_a_parquet_file_is_a_column_when_it_has_a_name(folder):
@@ -211,7 +224,7 @@ def test_data_that_cannot_be_learnt_from_are_refused(folder, change, keys, sente
     ("text", "sentence"),
     [
         ("a,y\n", "must have rows"),
-        ("a,y\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a,y\n1,2\n1,2,3\n", "must be a table with 2 columns in every row. Received: 3 fields in line 3"),
         ("a,y\n1,2,9\n1,2,9\n", "must be a table with 2 columns in every row"),
     ],
 )

@@ -90,13 +90,13 @@ def test_a_missing_file_names_both_places_and_a_file_like_it(folder):
 
 def test_folders_without_images_and_unknown_suffixes_are_refused(folder):
     (folder / "images").mkdir()
-    (folder / "train.xlsx").write_text("")
+    (folder / "train.sav").write_text("")
     with pytest.raises(DataError, match=r"study.yaml: data.train must be a folder of images .* which holds none"):
         data.peek(study(folder, train="images", target="y"))
     with pytest.raises(ConfigError, match="A folder cannot be read"):
         data.peek(study(folder, train="train.csv", target="Survived", sample_submission="images"))
     with pytest.raises(ConfigError, match=r"known form.*\.parquet"):
-        data.peek(study(folder, train="train.xlsx", target="y"))
+        data.peek(study(folder, train="train.sav", target="y"))
 
 
 def test_a_test_file_may_hold_the_target_but_not_lack_a_feature(folder):
@@ -144,20 +144,39 @@ def test_headers_are_read_through_every_compression(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "separator", "decimal", "columns"),
+    ("text", "separator", "columns", "skipped"),
     [
-        ("a,b\n1,2\n", ",", ".", ("a", "b")),
-        ("a;b;c\n1,5;2;x\n", ";", ",", ("a", "b", "c")),
-        ("a;b;c\n1.5;2;x\n", ";", ".", ("a", "b", "c")),
-        ("a\tb\n1\t2\n", "\t", ".", ("a", "b")),
-        ('"x, in m","y; z"\n1,2\n', ",", ".", ("x, in m", "y; z")),
-        ("only\n1\n", ",", ".", ("only",)),
-        (",a\n0,1\n", ",", ".", ("Unnamed: 0", "a")),
+        ("a,b\n1,2\n", ",", ("a", "b"), 0),
+        ("a;b;c\n1,5;2;x\n", ";", ("a", "b", "c"), 0),
+        ("a\tb\n1\t2\n", "\t", ("a", "b"), 0),
+        ("a|b\n1|2\n", "|", ("a", "b"), 0),
+        ('"x, in m","y; z"\n1,2\n', ",", ("x, in m", "y; z"), 0),
+        ("x (m, net);y, z;w, v\n1;2;3\n", ";", ("x (m, net)", "y, z", "w, v"), 0),
+        ("only\n1\n", ",", ("only",), 0),
+        (",a\n0,1\n", ",", ("Unnamed: 0", "a"), 0),
+        ("a,b\r1,2\r", ",", ("a", "b"), 0),
+        ("a;b\n1;2;\n3;4;\n", ";", ("a", "b", "Unnamed: 2"), 0),
+        ("a,b\nx,1,2\ny,3,4\n", ",", ("Unnamed: 0", "a", "b"), 0),
+        ("sep=;\na,x;b\n1;2\n", ";", ("a,x", "b"), 1),
+        ("# made today\n\na,b,c\n1,2,3\n", ",", ("a", "b", "c"), 2),
+        ("Sales;;\na;b;c\n1;2;3\n", ";", ("a", "b", "c"), 1),
     ],
 )
-def test_separator_and_decimal_sign_are_recognised(tmp_path, text, separator, decimal, columns):
-    (tmp_path / "a.csv").write_text(text)
-    assert read_header(tmp_path / "a.csv") == (columns, separator, decimal)
+def test_the_separator_and_the_line_of_column_names_are_recognised(tmp_path, text, separator, columns, skipped):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    header = read_header(tmp_path / "a.csv")
+    assert header.columns == columns
+    assert (header.dialect.separator, header.dialect.skipped) == (separator, skipped)
+
+
+def test_a_first_line_that_looks_like_data_is_noted(tmp_path):
+    (tmp_path / "a.csv").write_text("4.8,3,red\n5.0,2,red\n4.1,1,blue\n3.1,1,red\n")
+    (note,) = read_header(tmp_path / "a.csv").notes
+    assert note.startswith("a.csv: the first line looks like data, not like column names (4.8, 3, red): add")
+    (tmp_path / "a.csv").write_text("2019,2020,red\n5.0,2,red\n4.1,1,blue\n3.1,1,red\n")
+    assert read_header(tmp_path / "a.csv").notes
+    (tmp_path / "a.csv").write_text("2019,2020,2021\n5.0,2,3\n4.1,1,2\n")
+    assert not read_header(tmp_path / "a.csv").notes
 
 
 @pytest.mark.parametrize(
@@ -165,7 +184,7 @@ def test_separator_and_decimal_sign_are_recognised(tmp_path, text, separator, de
     [
         ("a.csv", b"", "Received: an empty file"),
         ("a.csv", b"a,b,a\n1,2,3\n", "column names must differ. Received: 'a' twice"),
-        ("a.csv", "a,b\n".encode("utf-16"), "must be a UTF-8 text table"),
+        ("a.csv", b"PK\x03\x04\0\0\x08\0\0", "must be a UTF-8 text table"),
         ("a.csv.gz", b"a,b\n1,2\n", "must be a file compressed as its suffix says"),
         ("a.csv.zip", b"a,b\n1,2\n", "must be a file compressed as its suffix says"),
     ],

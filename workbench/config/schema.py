@@ -117,6 +117,9 @@ class DataConfig(ConfigSection):
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
     """Corrections of inferred column types, such as {zip: category}. For .npz, or a table with one column for each
     pixel: {x: image}. A column of names of files in `images` has the type image."""
+    missing: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For a column of a text table, the values that mean missing. Default: empty, NA, N/A, NaN, NULL and the like. With
+    {continent: []} NA is a continent."""
     positive: str | int | float | bool | None = None
     """The positive class of a binary target. Default: the last class in sorted order."""
     target_transform: Literal["none", "log1p"] | None = None

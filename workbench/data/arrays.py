@@ -109,7 +109,9 @@ class ArrayTableReader:
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read arrays or a table; see `Reader.read`."""
         exact = [self.id_column] if self.id_column else []
-        raw = new_data.open_rows(rows, ("arrays", "table"), source=self.table.source, exact=exact)
+        raw = new_data.open_rows(
+            rows, ("arrays", "table"), source=self.table.source, exact=exact, notations=self.table.notations
+        )
         if isinstance(raw, RawTable):
             return self.table.read_frame(raw.frame, raw.name)
         name, arrays = cast(new_data.RawArrays, raw)

@@ -14,12 +14,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
+from workbench.data.notation import MARKERS
 from workbench.errors import ConfigError, DataError, format_list
 
-# Markers of missing values among numbers; among categories they stay levels.
-_MARKERS = frozenset(
-    ["?", "-", "--", ".", "*", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "unknown"]
-)
 _PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _BOOLEAN = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "1": 1.0}
 _BOOLEAN |= {"false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0, "0": 0.0}
@@ -57,6 +54,8 @@ _DATE_SHARE = 0.95
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 # The characters of a value that are looked at to recognise text.
 _LONG = 500
+# Models compute in single precision.
+_LARGEST = float(np.finfo("float32").max)
 _EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 
 
@@ -113,13 +112,20 @@ def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None
     """
     for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
         distinct = texts(frame[name]).dropna().str.strip().unique()
-        written = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
+        written = pd.Series([value for value in distinct if value.lower() not in MARKERS], dtype=object)
         words = written[_numbers(written).isna()]
         if len(words):
             raise DataError(
                 f"{table}: column {name!r} must hold numbers, as in training. Received: "
                 f"{format_list(map(repr, words), 3)}. Correct them, or leave them empty."
             )
+
+
+def count_too_large(series: pd.Series[Any]) -> int:
+    """Return the number of values that are infinite or beyond single precision, and so are read as missing."""
+    if series.dtype.kind != "f" and not pd.api.types.is_float_dtype(series.dtype):
+        return 0
+    return int((series.abs() > _LARGEST).sum())
 
 
 def texts(series: pd.Series[Any]) -> pd.Series[Any]:
@@ -169,7 +175,7 @@ def _recognise(series: pd.Series[Any]) -> FittedColumn:
 
 def _are_numbers(distinct: list[str]) -> bool:
     """Return whether all values but markers are numbers; a leading zero marks a code, not a number."""
-    values = pd.Series([value for value in distinct if value.lower() not in _MARKERS], dtype=object)
+    values = pd.Series([value for value in distinct if value.lower() not in MARKERS], dtype=object)
     if values.empty or _numbers(values[:200]).isna().any():
         return False
     return not (_numbers(values).isna().any() or values.str.match(r"[+-]?0\d").any())
@@ -245,14 +251,14 @@ def _convert(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
 
 
 def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Convert to float64; infinite values and values that are not numbers become NaN."""
+    """Convert to float64; values that are no numbers, infinite or beyond single precision become NaN."""
     if series.dtype.kind == "m":
         series = series.dt.total_seconds()
     if pd.api.types.is_numeric_dtype(series.dtype):
         numbers = series.astype("float64")
     else:
         numbers = _by_value(texts(series), _numbers).astype("float64")
-    return numbers.where(np.isfinite(numbers))
+    return numbers.where(numbers.abs() <= _LARGEST)
 
 
 def _by_value(strings: pd.Series[Any], read: Callable[[pd.Series[Any]], pd.Series[Any]]) -> pd.Series[Any]:

@@ -4,51 +4,66 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import csv
+import contextlib
 import gzip
 import io
 import lzma
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, cast
 
+from workbench.data.dialect import Dialect, decode, detect_dialect, detect_unicode, is_number
 from workbench.errors import DataError, SourceError
 
-Form = Literal["text", "parquet", "npz", "idx"]
+Form = Literal["text", "frame", "npz", "idx"]
 
-SUFFIXES = ".csv, .tsv (also with .gz, .bz2, .xz, .zip), .parquet, .npz, IDX"
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+SUFFIXES = ".csv, .tsv (also with .gz, .bz2, .xz, .zst, .zip), .parquet, .feather, .xlsx, .jsonl, .npz, IDX"
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
+_FORMS: dict[str, Form] = {
+    **dict.fromkeys((".csv", ".tsv"), "text"),
+    **dict.fromkeys((".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".jsonl", ".ndjson"), "frame"),
+    ".npz": "npz",
+}
 
-# Bytes after the header that show the decimal sign.
-_PEEK = 1 << 16
+# Bytes after the first line that show the dialect, and the most bytes of the first line.
+_PEEK, _LONGEST_LINE = 1 << 16, 1 << 22
 
 
 class Header(NamedTuple):
     """The column names and the dialect of a text table."""
 
     columns: tuple[str, ...]
-    separator: str
-    decimal: str
+    dialect: Dialect
+    notes: tuple[str, ...] = ()
+    """What was assumed, one sentence each."""
 
 
 def form(path: Path) -> Form | None:
-    """Return the form of a file by its suffixes; None if it cannot be read."""
+    """Return the form of a file by its suffixes, or of a folder of parts; None if it cannot be read."""
     if re.search(r"(?i)[.-]idx\d-ubyte(\.gz)?$", path.name):
         return "idx"
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
         return "text" if suffixes and suffixes[-1] in (".csv", ".tsv") else None
-    known: dict[str, Form] = {
-        ".csv": "text",
-        ".tsv": "text",
-        ".parquet": "parquet",
-        ".pq": "parquet",
-        ".npz": "npz",
-    }
-    return known.get(suffixes[-1]) if suffixes else None
+    if path.is_dir():
+        return "frame" if list_parts(path) else None
+    return _FORMS.get(suffixes[-1]) if suffixes else None
+
+
+def list_parts(folder: Path) -> list[Path]:
+    """Return the Parquet files of a table that Spark or Dask wrote as a folder; none for another folder."""
+    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(("_", "."))]
+    are_parts = files and all(file.is_file() and file.suffix.lower() in (".parquet", ".pq") for file in files)
+    return files if are_parts else []
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder of other files than the parts of one table."""
+    return path.is_dir() and not list_parts(path)
 
 
 def is_arrays(path: Path) -> bool:
@@ -65,26 +80,43 @@ def read_header(path: Path) -> Header:
         SourceError: the file cannot be opened.
         DataError: the file is empty, is not text, does not match its suffix, or names a column twice.
     """
-    head = _head(path)
-    if b"\0" in head:
-        raise DataError(f"{path}: must be a UTF-8 text table. Received: bytes that are no text. Save it as CSV.")
-    text = _decode(head)
-    separators = "\t" if ".tsv" in (suffix.lower() for suffix in path.suffixes) else ",;\t|"
-    row, separator = max(((_first_row(text, s), s) for s in separators), key=lambda candidate: len(candidate[0]))
-    if not row:
+    head, cut = _read_head(path)
+    tabs = ".tsv" in (suffix.lower() for suffix in path.suffixes)
+    found = detect_dialect(_decode_head(head, path, cut=cut), tabs=tabs, cut=cut)
+    if found is None:
         raise DataError(f"{path}: must start with a line of column names. Received: an empty file.")
-    columns = tuple(name or f"Unnamed: {place}" for place, name in enumerate(row))
+    columns = tuple(name or f"Unnamed: {place}" for place, name in enumerate(found.columns))
+    notes = tuple(f"{path.name}: {note}" for note in found.notes)
     duplicate = next((name for name in columns if columns.count(name) > 1), None)
     if duplicate is not None:
-        raise DataError(f"{path}: column names must differ. Received: {duplicate!r} twice. Rename one of them.")
-    return Header(columns, separator, _decimal(text, separator))
+        hint = " Add a line of column names, if the first line is data." if is_number(duplicate) else ""
+        raise DataError(f"{path}: column names must differ. Received: {duplicate!r} twice. Rename one of them.{hint}")
+    return Header(columns, found.dialect, notes)
 
 
-def _head(path: Path) -> bytes:
-    """Return the first line and the next bytes, decompressed."""
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, decompressed.
+
+    Raises:
+        SourceError: the file cannot be opened.
+        DataError: the file is not compressed as its suffix says.
+    """
+    with _explain_failure(path), _open(path) as file:
+        return file.read()
+
+
+def _read_head(path: Path) -> tuple[bytes, bool]:
+    """Return the first line and the next bytes, decompressed, and whether the file goes on after them."""
+    with _explain_failure(path), _open(path) as file:
+        head = file.readline(_LONGEST_LINE) + file.read(_PEEK)
+        return head, bool(file.read(1))
+
+
+@contextlib.contextmanager
+def _explain_failure(path: Path) -> Iterator[None]:
+    """Raise an error that names the file if it cannot be opened or decompressed."""
     try:
-        with _open(path) as file:
-            return file.readline() + file.read(_PEEK)
+        yield
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: must be a file compressed as its suffix says. Received: {error}. Download it again."
@@ -103,6 +135,10 @@ def _open(path: Path) -> BinaryIO:
         return cast(BinaryIO, bz2.open(path))
     if suffix == ".xz":
         return cast(BinaryIO, lzma.open(path))
+    if suffix == ".zst":
+        import pyarrow
+
+        return cast(BinaryIO, io.BufferedReader(pyarrow.CompressedInputStream(str(path), "zstd")))
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)
         names = archive.namelist()
@@ -112,26 +148,13 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _decode(head: bytes) -> str:
-    """Decode UTF-8 without its byte order mark, else Latin-1."""
+def _decode_head(head: bytes, path: Path, *, cut: bool) -> str:
+    """Decode the beginning of a file as the whole file is decoded."""
+    marked = detect_unicode(head)
+    if marked is None and b"\0" in head:
+        raise DataError(f"{path}: must be a UTF-8 text table. Received: bytes that are no text. Save it as CSV.")
     try:
         # An incremental decoder accepts a truncated last character.
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+        return codecs.getincrementaldecoder(marked or "utf-8")().decode(head)
     except UnicodeDecodeError:
-        return head.decode("latin-1")
-
-
-def _first_row(text: str, separator: str) -> list[str]:
-    """Return the fields of the first line that is not empty."""
-    try:
-        return next((row for row in csv.reader(io.StringIO(text), delimiter=separator) if row), [])
-    except csv.Error:
-        return []
-
-
-def _decimal(text: str, separator: str) -> str:
-    """Return the decimal sign: a comma if fields are separated by semicolons and numbers have commas, no points."""
-    edge = r'(?:^|[;"])-?\d+{}\d+(?=$|[;"\r\n])'
-    commas = separator == ";" and re.search(edge.format(","), text, re.MULTILINE)
-    points = re.search(edge.format(r"\."), text, re.MULTILINE)
-    return "," if commas and not points else "."
+        return decode(read_bytes(path) if cut else head)[0][: len(head)]

@@ -45,9 +45,9 @@ def load_long(
     """
     names = train.name, test.name if test else "", labels.name if labels else ""
     exact = [config.data.id] if config.data.id else []
-    frame, notes = table_files.read_with_notes(train, exact)
-    rows = None if test is None else table_files.read_table(test, exact)
-    label_frame = None if labels is None else table_files.read_table(labels, exact)
+    frame, notations, notes = table_files.read_content(train, exact, missing=config.data.missing)
+    rows = None if test is None else table_files.read_table(test, exact, notations=notations)
+    label_frame = None if labels is None else table_files.read_table(labels, exact, missing=config.data.missing)
     label_columns = None if label_frame is None else (label_frame.columns, names[2])
     targets = validation.check_long(config, frame.columns, names[0], label_columns)
     if rows is not None:
@@ -66,7 +66,7 @@ def load_long(
         x_test=None if new is None else new.x,
         test_ids=None if new is None else new.ids,
         id_name=layout.id,
-        reader=LongReader(Path(config.data.train).name, layout, numbers, tuple(x.shape[1:])),
+        reader=LongReader(Path(config.data.train).name, layout, numbers, tuple(x.shape[1:]), notations),
         example=_example(frame, order, layout),
         sample=sample,
         notes=(*notes, *dropped, *_note_cut(new, names[1]), *metadata.notes),

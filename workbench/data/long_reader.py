@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import NewData, NewRows
 from workbench.data.memmap import MemmapArray
+from workbench.data.notation import Notation
 from workbench.errors import DataError
 
 # An x of more bytes than this lies on disk and is written in blocks of _BLOCK bytes.
@@ -71,6 +72,8 @@ class LongReader:
     """The columns in which a word is an error."""
     shape: tuple[int, ...]
     """(steps, channels)."""
+    notations: Mapping[str, Notation] = field(default_factory=dict)
+    """How the columns of a text table are written."""
     image_format = None
 
     @property
@@ -90,7 +93,7 @@ class LongReader:
 
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read a long table; see `Reader.read`."""
-        name, frame, _ = new_data.open_table(rows, source=self.source, exact=[self.layout.id])
+        name, frame, _ = new_data.open_table(rows, source=self.source, exact=[self.layout.id], notations=self.notations)
         needed = (self.layout.id, self.layout.steps, *self.layout.columns)
         what = "columns of id, steps and values"
         new_data.check_columns(frame, needed, name=name, source=self.source, what=what)
@@ -110,6 +113,7 @@ class LongReader:
             optional=self.layout.gaps,
             shape=self.shape,
             long=self.layout,
+            notations=dict(self.notations),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -24,11 +25,12 @@ from workbench.data import (
 )
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
-from workbench.data.csv_header import form, read_header
+from workbench.data.csv_header import form, is_folder, read_header
 from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import DecodedImages, ImageFormat
 from workbench.data.image_folder import ImageFiles
+from workbench.data.notation import Notation
 from workbench.data.tables import TableReader
 from workbench.errors import DataError, did_you_mean, format_list
 
@@ -46,6 +48,10 @@ class ImageTable(NamedTuple):
     """The table's name, for messages."""
     locator: image_paths.ImageLocator
     """Looks up the images."""
+    notations: Mapping[str, Notation] = MappingProxyType({})
+    """How the columns of a text table are written."""
+    notes: tuple[str, ...] = ()
+    """What was assumed in reading, one sentence each."""
 
 
 class DecodedTable(NamedTuple):
@@ -88,7 +94,9 @@ class MultimodalReader:
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read a table and decode its images; see `Reader.read`."""
         exact = [*([self.id_column] if self.id_column else []), *self.image_columns]
-        name, frame, folder = new_data.open_table(rows, source=self.table.source, exact=exact)
+        name, frame, folder = new_data.open_table(
+            rows, source=self.table.source, exact=exact, notations=self.table.notations
+        )
         x, ids = self.table.impose(frame, name, self.image_columns)
         locator = image_paths.NearbyImages(folder, Path(self.images))
         named = ImageTable(frame, self.image_columns, (), name, locator)
@@ -123,7 +131,7 @@ def load_multimodal(
         SourceError: a file cannot be opened.
         DataError: table and files do not match, or images are broken.
     """
-    table = None if test is not None and test.is_dir() else _read_train(config, train)
+    table = None if test is not None and is_folder(test) else _read_train(config, train)
     features = [] if table is None else _other_features(config, table)
     rows = _read_test(config, test, table) if test is not None and table is not None and features else None
     if table is None or not features or (rows is not None and not any(name in rows.frame for name in features)):
@@ -134,7 +142,15 @@ def load_multimodal(
     table_config = _without_images(_with_image_id(config, table, rows), table)
     names = (table.name, "" if test is None else test.name)
     # Errors in the rows are raised before any image is decoded, which takes long.
-    dataset = tables.build(table_config, table.frame, None if rows is None else rows.frame, names=names, sample=sample)
+    dataset = tables.build(
+        table_config,
+        table.frame,
+        None if rows is None else rows.frame,
+        names=names,
+        sample=sample,
+        notations=table.notations,
+        notes=table.notes,
+    )
     decoded = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
     frame = table.frame[decoded.kept].reset_index(drop=True)
     if not decoded.kept.all():
@@ -202,7 +218,8 @@ def _read_train(config: StudyConfig, path: Path) -> ImageTable:
     exact = [*image_columns, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in image_columns]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in image_columns))
-    return ImageTable(table_files.read_table(path, exact), image_columns, names, path.name, index)
+    content = table_files.read_content(path, exact, missing=data.missing)
+    return ImageTable(content.frame, image_columns, names, path.name, index, content.notations, content.notes)
 
 
 def _other_features(config: StudyConfig, table: ImageTable) -> list[str]:
@@ -216,7 +233,7 @@ def _other_features(config: StudyConfig, table: ImageTable) -> list[str]:
 def _read_test(config: StudyConfig, test: Path, train: ImageTable) -> ImageTable:
     """Read the table of rows to predict."""
     exact = [*train.image_columns, *([config.data.id] if config.data.id else [])]
-    frame = table_files.read_table(test, exact)
+    frame = table_files.read_table(test, exact, notations=train.notations)
     return ImageTable(frame, train.image_columns, train.names, test.name, train.locator)
 
 

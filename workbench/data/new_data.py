@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.data import array_files, table_files
-from workbench.data.csv_header import is_arrays
+from workbench.data import array_files, notation, table_files
+from workbench.data.csv_header import is_arrays, is_folder
+from workbench.data.notation import Notation
 from workbench.errors import DataError, did_you_mean, format_list
 
 if TYPE_CHECKING:
@@ -44,14 +46,21 @@ class RawFolder(NamedTuple):
     path: Path
 
 
-def open_table(rows: NewRows, *, source: str, exact: Iterable[str] = ()) -> RawTable:
+def open_table(
+    rows: NewRows, *, source: str, exact: Iterable[str] = (), notations: Mapping[str, Notation] = MappingProxyType({})
+) -> RawTable:
     """Open rows for a reader that accepts tables alone; see `open_rows`."""
-    raw = open_rows(rows, ["table"], source=source, exact=exact)
+    raw = open_rows(rows, ["table"], source=source, exact=exact, notations=notations)
     return cast(RawTable, raw)
 
 
 def open_rows(
-    rows: NewRows, forms: Collection[Form], *, source: str, exact: Iterable[str] = ()
+    rows: NewRows,
+    forms: Collection[Form],
+    *,
+    source: str,
+    exact: Iterable[str] = (),
+    notations: Mapping[str, Notation] = MappingProxyType({}),
 ) -> RawTable | RawArrays | RawFolder:
     """Open rows to predict.
 
@@ -60,6 +69,7 @@ def open_rows(
         forms: the forms that the reader accepts.
         source: the name of the training data, for messages.
         exact: columns of a table that keep their values as written.
+        notations: how the columns of a table are written, in a file or as strings of a frame.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -70,15 +80,22 @@ def open_rows(
         return RawArrays("The array", {"x": rows})
     if isinstance(rows, pd.DataFrame):
         _check_form("The frame", "table", forms, source)
-        return RawTable("The frame", rows.rename(columns=str).reset_index(drop=True))
+        frame = rows.rename(columns=str).reset_index(drop=True)
+        return RawTable("The frame", _read_strings(frame, notations))
     path = Path(rows).absolute()
-    if path.is_dir() and "folder" in forms:
+    if is_folder(path) and "folder" in forms:
         return RawFolder(path)
     form: Form = "arrays" if is_arrays(path) else "table"
     _check_form(path.name, form, forms, source)
     if form == "arrays":
         return RawArrays(path.name, array_files.read(path))
-    return RawTable(path.name, table_files.read_table(path, exact), path.parent)
+    return RawTable(path.name, table_files.read_table(path, exact, notations=notations), path.parent)
+
+
+def _read_strings(frame: pd.DataFrame, notations: Mapping[str, Notation]) -> pd.DataFrame:
+    """Return the frame with its columns of strings read as in training."""
+    read = {name: notation.read_series(frame[name], each) for name, each in notations.items() if name in frame}
+    return frame.assign(**read) if read else frame
 
 
 def check_columns(
@@ -124,7 +141,7 @@ def add_optional(frame: pd.DataFrame, optional: Iterable[str]) -> pd.DataFrame:
 def make_document(**fields: Any) -> dict[str, Any]:
     """Return the document of a reader: the same keys for every class, with `fields` in place of empty values."""
     empty: dict[str, Any] = {"id_column": None, "columns": {}, "numbers": (), "optional": (), "shape": (), "pixels": ()}
-    empty |= dict.fromkeys(("windows", "look", "images", "long"))
+    empty |= dict.fromkeys(("windows", "look", "images", "long")) | {"notations": {}}
     nested = {key: asdict(fields[key]) for key in ("windows", "long") if fields.get(key) is not None}
     return empty | fields | nested
 

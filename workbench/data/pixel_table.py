@@ -66,10 +66,11 @@ def load_pixels(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         DataError: the columns make no square image, or hold something other than numbers.
     """
     exact = [config.data.id] if config.data.id else []
-    frame = table_files.read_table(train, exact)
+    content = table_files.read_content(train, exact)
+    frame = content.frame
     validation.check_columns(config, list(map(str, frame.columns)), train.name)
     pixels = tuple(names(config, frame))
-    rows = None if test is None else table_files.read_table(test, exact)
+    rows = None if test is None else table_files.read_table(test, exact, notations=content.notations)
     files = (train.name, test.name if test else "")
     x = to_arrays(frame, files[0], pixels)
     x_test = None if rows is None else to_arrays(rows, files[1], pixels)

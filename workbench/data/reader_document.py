@@ -13,6 +13,7 @@ from workbench.data.image_decoding import ImageFormat
 from workbench.data.lags import LagFeatures
 from workbench.data.long_reader import LongLayout, LongReader
 from workbench.data.multimodal import MultimodalReader
+from workbench.data.notation import Notation
 from workbench.data.pixel_table import PixelReader
 from workbench.data.tables import TableReader
 
@@ -22,7 +23,8 @@ def reader_from_document(document: Mapping[str, Any]) -> Reader:
     kind, source, id_column = document["kind"], document["source"], document["id_column"]
     if document.get("long"):
         layout = LongLayout.from_document(document["long"])
-        return LongReader(source, layout, tuple(document["numbers"]), tuple(document["shape"]))
+        numbers, shape = tuple(document["numbers"]), tuple(document["shape"])
+        return LongReader(source, layout, numbers, shape, _notations(document))
     if document.get("look") and kind == "image":
         return ImageReader(source, id_column, ImageFormat(*document["look"]), document["images"])
     if kind in ("image", "sequence"):
@@ -33,6 +35,15 @@ def reader_from_document(document: Mapping[str, Any]) -> Reader:
         names = tuple(name for name, (kind, *_) in document["columns"].items() if kind == "image")
         return MultimodalReader(table, names, ImageFormat(*document["look"]), document["images"])
     return ArrayTableReader(table) if document["npz"] else table
+
+
+def _notations(document: Mapping[str, Any]) -> dict[str, Notation]:
+    """Return how columns are written; documents of the first version do not say it."""
+    stored = {name: Notation(*each) for name, each in document.get("notations", {}).items()}
+    return {
+        name: each if each.missing is None else each._replace(missing=tuple(each.missing))
+        for name, each in stored.items()
+    }
 
 
 def _table(document: Mapping[str, Any]) -> TableReader:
@@ -47,4 +58,5 @@ def _table(document: Mapping[str, Any]) -> TableReader:
         numbers=tuple(document["numbers"]),
         optional=tuple(document["optional"]),
         lags=LagFeatures.from_document(document["windows"]) if document.get("windows") else None,
+        notations=_notations(document),
     )

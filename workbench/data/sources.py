@@ -23,7 +23,7 @@ from workbench.data import (
     validation,
 )
 from workbench.data.cache import Cache
-from workbench.data.csv_header import is_arrays
+from workbench.data.csv_header import is_arrays, is_folder
 from workbench.data.dataset import Dataset
 from workbench.errors import DataError
 
@@ -74,7 +74,7 @@ def load_answers(config: StudyConfig) -> tuple[Array, Array] | None:
 
 def _check_form(test: Path | None, train: str, *, arrays: bool) -> None:
     """Refuse a test file that is a table if the training data are arrays, and the other way round."""
-    if test is not None and (test.is_dir() or is_arrays(test) != arrays):
+    if test is not None and (is_folder(test) or is_arrays(test) != arrays):
         wanted = "an .npz file" if arrays else "a table"
         raise DataError(f"{test.name} must be {wanted}, as {train} is. Received: another form. Convert it.")
 
@@ -166,9 +166,9 @@ def _load_files(
 ) -> Dataset:
     if validation.is_long(config):
         return long_format.load_long(config, train, test, _find_labels(config, train), sample=sample, cache=cache)
-    if config.data.images is not None and not train.is_dir():
+    if config.data.images is not None and not is_folder(train):
         return multimodal.load_multimodal(config, train, test, sample=sample, cache=cache)
-    if train.is_dir():
+    if is_folder(train):
         return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
     if is_arrays(train):

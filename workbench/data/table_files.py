@@ -2,84 +2,101 @@
 
 from __future__ import annotations
 
-import lzma
-import warnings
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from workbench.data.csv_header import COMPRESSIONS, SUFFIXES, Header, form, read_header
-from workbench.errors import DataError, SourceError
+from workbench.data import notation, text_files, typed_tables
+from workbench.data.csv_header import SUFFIXES, form, read_header
+from workbench.data.notation import Notation
+from workbench.errors import DataError
 
-# "None" is not among them because many categories have it as a level; columns of numbers have markers of their own.
-_MISSING = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null"]
+
+class TableContent(NamedTuple):
+    """The content of a table file."""
+
+    frame: pd.DataFrame
+    """The columns: numbers, true and false, dates, or strings."""
+    notations: Mapping[str, Notation] = MappingProxyType({})
+    """How the values of each column of a text table are written; empty for other files."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, one sentence each."""
 
 
-def read_table(path: str | Path, exact: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a .csv, .tsv (compressed or not) or .parquet file.
+def read_table(
+    path: str | Path,
+    exact: Iterable[str] = (),
+    *,
+    notations: Mapping[str, Notation] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Read a table file, see `SUFFIXES`.
 
     Args:
         path: the file.
         exact: columns that keep their values as written: integers if all are plain integers, else strings, so that an
             id 007 stays 007.
+        notations: how the values of columns are written, as learnt on training rows. Default: learnt on this file.
+        missing: for columns of a text table, the values that mean missing. Default: empty, NA, NaN, NULL and the like.
 
     Raises:
         SourceError: the file cannot be opened.
         DataError: the file is not a table, or has no rows.
     """
-    return read_with_notes(Path(path), exact)[0]
+    return read_content(Path(path), exact, notations=notations, missing=missing).frame
 
 
-def read_with_notes(path: Path, exact: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a table as `read_table` does; return also a note on each assumption."""
+def read_content(
+    path: Path,
+    exact: Iterable[str] = (),
+    *,
+    notations: Mapping[str, Notation] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
+) -> TableContent:
+    """Read a table as `read_table` does; return also how its columns are written, and a note on each assumption."""
     kind = form(path)
-    if kind not in ("text", "parquet"):
-        raise DataError(f"{path}: must be a table. Received: a file named {path.name!r}. Known: {SUFFIXES}.")
-    notes: tuple[str, ...] = ()
-    if kind == "parquet":
-        frame = _read_parquet(path)
+    if kind == "text":
+        content = _read_text(path, set(exact), notations or {}, missing)
+    elif kind == "frame":
+        content = TableContent(typed_tables.read(path))
     else:
-        frame, notes = _read_text(path, read_header(path), list(exact))
-    if frame.empty:
-        raise DataError(f"{path}: must have rows. Received: a table of {len(frame.columns)} columns and no rows.")
-    return frame, notes
+        raise DataError(f"{path}: must be a table. Received: a file named {path.name!r}. Known: {SUFFIXES}.")
+    if content.frame.empty:
+        width = len(content.frame.columns)
+        raise DataError(f"{path}: must have rows. Received: a table of {width} columns and no rows.")
+    return content
 
 
-def _read_text(path: Path, header: Header, exact: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Read a .csv or .tsv file as UTF-8, else as Latin-1 with a note."""
-    options: dict[str, Any] = {
-        "sep": header.separator,
-        "decimal": header.decimal,
-        "compression": COMPRESSIONS.get(path.suffix.lower()),
-        "keep_default_na": False,
-        "na_values": _MISSING,
-        "low_memory": False,
-        "index_col": False,
-        "dtype": {name: "str" for name in exact if name in header.columns},
+def _read_text(
+    path: Path,
+    exact: set[str],
+    notations: Mapping[str, Notation],
+    missing: Mapping[str, Sequence[str]] | None,
+) -> TableContent:
+    """Read a text table; a column without a known notation is learnt."""
+    header = read_header(path)
+    own = {name: each.missing for name, each in notations.items() if each.missing is not None}
+    missing = own | dict(missing or {})
+    columns, notes = text_files.read_columns(path, header, missing)
+    fixed = {name: Notation() for name in columns if name in exact} | {
+        name: known for name, known in notations.items() if name in columns and name not in exact
     }
-    notes: tuple[str, ...] = ()
-    try:
-        # By default pandas only warns when it truncates a row with too many fields.
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            try:
-                frame = pd.read_csv(path, encoding="utf-8-sig", **options)
-            except UnicodeDecodeError:
-                frame = pd.read_csv(path, encoding="latin-1", **options)
-                notes = (f"read {path.name} as Latin-1: it is not UTF-8",)
-    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(
-            f"{path}: must be a table with {len(header.columns)} columns in every row. Received: "
-            f"{str(error).strip().rstrip('.')}. Correct the file."
-        ) from error
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error}). Check that it is there, and whole.") from error
-    for name in options["dtype"]:
-        frame[name] = as_written(frame[name])
-    return frame, notes
+    read = notation.learn({name: each for name, each in columns.items() if name not in fixed}, header.dialect.separator)
+    learnt = {name: each.notation for name, each in read.items() if each.notation is not None}
+    stated = tuple(f"{path.name}: {each.note}" for each in read.values() if each.note)
+    frame: dict[str, pd.Series[Any]] = {}
+    for name in header.columns:
+        column = columns.pop(name)
+        values = notation.read_column(column, fixed[name]) if name in fixed else read.pop(name).values
+        frame[name] = as_written(values) if name in exact else values
+    known = {
+        name: each._replace(missing=tuple(missing[name])) if name in missing else each
+        for name, each in (fixed | learnt).items()
+    }
+    return TableContent(pd.DataFrame(frame), known, (*header.notes, *notes, *stated))
 
 
 def as_written(series: pd.Series[Any]) -> pd.Series[Any]:
@@ -87,25 +104,3 @@ def as_written(series: pd.Series[Any]) -> pd.Series[Any]:
     if series.notna().all() and series.str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
         return series.astype("int64")
     return series
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    """Read a .parquet file; a named index becomes a column."""
-    try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}). Check data.train and data.test.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: must be a Parquet file. Received: {error}. Write it again.") from error
-    frame = frame.reset_index(drop=frame.index.names == [None])
-    frame.columns = frame.columns.map(str)
-    if frame.columns.has_duplicates:
-        duplicate = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{path}: column names must differ. Received: {duplicate!r} twice. Rename one of them.")
-    for name in (name for name in frame if frame[name].dtype == object):
-        nested = frame[name].map(lambda value: isinstance(value, (list, dict, np.ndarray)))
-        if nested.any():
-            raise DataError(
-                f"{path}: column {name!r} must hold single values. Received: lists or structures. Unfold them."
-            )
-    return frame

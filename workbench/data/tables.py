@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 import numpy as np
@@ -17,6 +18,7 @@ from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Dataset, Kind, NewData, NewRows
 from workbench.data.lags import LagFeatures
+from workbench.data.notation import Notation
 from workbench.data.timestamps import TimeColumns
 from workbench.errors import DataError, format_list
 
@@ -35,6 +37,8 @@ class TableReader:
     """The columns in which a word is an error; columns that `data.types` sets to number are not among them."""
     optional: tuple[str, ...]
     lags: LagFeatures | None = None
+    notations: Mapping[str, Notation] = field(default_factory=dict)
+    """How the columns of a text table are written."""
     image_format = None
 
     @property
@@ -46,7 +50,7 @@ class TableReader:
     def read(self, rows: NewRows, *, cache: Cache | None = None) -> NewData:
         """Read a table; see `Reader.read`."""
         exact = [self.id_column] if self.id_column else []
-        raw = new_data.open_table(rows, source=self.source, exact=exact)
+        raw = new_data.open_table(rows, source=self.source, exact=exact, notations=self.notations)
         return self.read_frame(raw.frame, raw.name)
 
     def read_frame(self, frame: pd.DataFrame, name: str) -> NewData:
@@ -81,6 +85,7 @@ class TableReader:
             numbers=self.numbers,
             optional=self.optional,
             windows=self.lags,
+            notations=dict(self.notations),
         )
 
 
@@ -93,9 +98,17 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         DataError: a table cannot be learnt from.
     """
     exact = [config.data.id] if config.data.id else []
-    frame, notes = table_files.read_with_notes(train, exact)
-    rows = table_files.read_table(test, exact) if test else None
-    return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
+    content = table_files.read_content(train, exact, missing=config.data.missing)
+    rows = table_files.read_content(test, exact, notations=content.notations) if test else None
+    return build(
+        config,
+        content.frame,
+        rows.frame if rows else None,
+        sample=sample,
+        notations=content.notations,
+        notes=(*content.notes, *(rows.notes if rows else ())),
+        names=(train.name, test.name if test else ""),
+    )
 
 
 def build(
@@ -105,11 +118,12 @@ def build(
     *,
     names: tuple[str, str],
     sample: pd.DataFrame | None = None,
+    notations: Mapping[str, Notation] = MappingProxyType({}),
     notes: tuple[str, ...] = (),
 ) -> Dataset:
     """Build a Dataset from frames; the kinds of columns are learnt on the training rows alone.
 
-    `names` are the names of both tables, for messages.
+    `names` are the names of both tables, for messages; `notations` say how the columns of new rows are written.
 
     Raises:
         ConfigError: a key names a column that is not there.
@@ -128,7 +142,8 @@ def build(
     lagged = lags.add_lags(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
     id_columns, id_name = [data.id] if data.id else [], data.id or "id"
     example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head()
-    reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None)
+    reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None, notations)
+    column_types.check_numbers(train.head(0) if test is None else test, reader.numbers, names[1])
     return Dataset(
         kind=reader.kind,
         x=lagged.x,
@@ -140,7 +155,7 @@ def build(
         reader=reader,
         example=example,
         sample=sample,
-        notes=(*notes, *_note_unnamed(train), *dropped, *lagged.notes),
+        notes=(*notes, *_note_unnamed(train), *dropped, *_note_too_large(train[list(learnt)]), *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),
     )
@@ -152,8 +167,10 @@ def _fit_reader(
     learnt: Mapping[str, FittedColumn],
     lag_features: LagFeatures | None,
     id_column: str | None,
+    notations: Mapping[str, Notation],
 ) -> TableReader:
     """Return the reader of new rows for training features `x` of the kinds `learnt`."""
+    known = {*learnt, *(lag_features.needs if lag_features else ()), id_column}
     return TableReader(
         kind="text" if any(column.kind == "text" for column in learnt.values()) else "table",
         source=Path(config.data.train).name,
@@ -162,6 +179,7 @@ def _fit_reader(
         numbers=strict_numbers(learnt, config),
         optional=tuple(name for name in learnt if x[name].isna().any()),
         lags=lag_features,
+        notations={name: each for name, each in notations.items() if name in known},
     )
 
 
@@ -262,6 +280,16 @@ def drop_uninformative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[
         )
     notes = [f"dropped {column!r}: empty" for column in empty]
     return kept, (*notes, *(f"dropped {column!r}: constant" for column in constant))
+
+
+def _note_too_large(features: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note on each column with numbers that single precision cannot hold."""
+    counts = {str(name): column_types.count_too_large(features[name]) for name in features.columns}
+    return tuple(
+        f"read {count} {'values' if count > 1 else 'value'} of {name!r} as missing: infinite, or beyond 3.4e38"
+        for name, count in counts.items()
+        if count
+    )
 
 
 def _note_unnamed(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from workbench.config import ColumnKind, StudyConfig
 from workbench.data import image_folder, remote
-from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
+from workbench.data.csv_header import SUFFIXES, form, is_arrays, is_folder, read_header
 from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list, suggest_word
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
@@ -80,9 +80,9 @@ def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None 
         what = "an existing folder" if folder else "an existing file"
         error = config.error(key, f"must be {what}", value, did_you_mean(path.name, near))
         raise SourceError(f"{error} Looked in {' and '.join(map(str, looked))}.")
-    if path.is_dir() and folder is not False:
+    if is_folder(path) and folder is not False:
         return path
-    if path.is_dir():
+    if is_folder(path):
         raise config.error(key, "must be a file", value, f" A folder cannot be read. Readable: {SUFFIXES}.")
     if folder:
         raise config.error(key, "must be a folder", value)
@@ -103,7 +103,7 @@ def check_columns(config: StudyConfig, columns: Collection[str], train: str) -> 
     for key, column in _columns_by_key(config):
         if column not in columns:
             raise _no_column(config, key, column, columns, train)
-        if column in targets and not key.startswith("data.target"):
+        if column in targets and not key.startswith(("data.target", "data.missing")):
             raise config.error(key, "must not be the target", column, " A target is never a feature.")
     for column, kind in types_of_columns(config).items():
         if kind not in get_args(ColumnKind):
@@ -214,6 +214,7 @@ def _columns_by_key(config: StudyConfig) -> Iterator[tuple[str, str]]:
         yield from zip(places, columns, strict=True)
     yield from ((f"data.drop[{number}]", column) for number, column in enumerate(data.drop))
     yield from ((f"data.types.{column}", column) for column in types_of_columns(config))
+    yield from ((f"data.missing.{column}", column) for column in data.missing)
     if config.folds.column is not None:
         yield "folds.column", config.folds.column
     for number, columns in enumerate(config.training.shared):
@@ -268,16 +269,16 @@ def _check_files(config: StudyConfig) -> None:
     if is_long(config):
         _check_long_files(config, train, test)
         return
-    if train.is_dir() or config.data.images is not None:
+    if is_folder(train) or config.data.images is not None:
         _check_images(config, train, test)
-    elif test is not None and (test.is_dir() or is_arrays(train) != is_arrays(test)):
+    elif test is not None and (is_folder(test) or is_arrays(train) != is_arrays(test)):
         raise config.error("data.test", f"must be of the same form as {train.name}", config.data.test)
-    if train.is_dir() or form(train) != "text":
+    if is_folder(train) or form(train) != "text":
         return
     columns = read_header(train).columns
     targets = check_columns(config, columns, train.name)
     # A table of images to predict needs only a column of names, which is found when the table is read.
-    if test is not None and not test.is_dir() and form(test) == "text" and config.data.images is None:
+    if test is not None and not is_folder(test) and form(test) == "text" and config.data.images is None:
         found = read_header(test).columns
         check_test(config, columns, found, train=train.name, test=test.name, targets=targets)
 
@@ -285,7 +286,7 @@ def _check_files(config: StudyConfig) -> None:
 def _check_long_files(config: StudyConfig, train: Path, test: Path | None) -> None:
     """Check the files of a long table, and the headers of those that are text."""
     for key, path in (("data.train", train), ("data.test", test)):
-        if path is not None and (path.is_dir() or is_arrays(path) or config.data.images is not None):
+        if path is not None and (is_folder(path) or is_arrays(path) or config.data.images is not None):
             hint = " Remove data.steps and data.labels, or name a table."
             raise config.error(key, "must be a table for data.steps and data.labels", str(path), hint)
     labels = None if config.data.labels is None else find_file(config, "data.labels", config.data.labels)
@@ -304,16 +305,16 @@ def _check_images(config: StudyConfig, train: Path, test: Path | None) -> None:
     """Check that the folders of images hold images."""
     if config.data.images is None:
         image_folder.list_by_class(train, f"{config.file}: data.train")
-        if test is not None and not test.is_dir():
+        if test is not None and not is_folder(test):
             hint = " Name a folder with the images to predict."
             raise config.error("data.test", f"must be a folder, as {train.name} is", config.data.test, hint)
-    elif train.is_dir() or is_arrays(train):
+    elif is_folder(train) or is_arrays(train):
         hint = " Remove it: it goes with a table that names its files."
         raise config.error("data.images", "must go with a table as data.train", config.data.images, hint)
     else:
         folder = find_file(config, "data.images", config.data.images, folder=True)
         image_folder.list_recursively(folder, f"{config.file}: data.images")
-    if test is not None and test.is_dir():
+    if test is not None and is_folder(test):
         image_folder.list_flat(test, f"{config.file}: data.test")
     elif test is not None and is_arrays(test):
         raise config.error("data.test", "must be a folder of images, or a table that names them", config.data.test)
