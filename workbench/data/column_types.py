@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.config import ColumnKind, StudyConfig
+from workbench.data import date_formats
 from workbench.data.notation import MARKERS
 from workbench.errors import ConfigError, DataError, format_list
 
@@ -21,42 +22,12 @@ _PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _BOOLEAN = {"true": 1.0, "yes": 1.0, "t": 1.0, "y": 1.0, "1": 1.0}
 _BOOLEAN |= {"false": 0.0, "no": 0.0, "f": 0.0, "n": 0.0, "0": 0.0}
 
-# Tried in this order; the first that reads enough of a column wins, so an ambiguous 3/4/2020 is March 4.
-_DATE_FORMATS = (
-    "ISO8601",
-    *(
-        day + time
-        for day in (
-            "%m/%d/%Y",
-            "%d/%m/%Y",
-            "%Y/%m/%d",
-            "%d.%m.%Y",
-            "%m-%d-%Y",
-            "%d-%m-%Y",
-            "%m/%d/%y",
-            "%d/%m/%y",
-            "%d.%m.%y",
-            "%d-%b-%Y",
-            "%d-%b-%y",
-            "%d %b %Y",
-            "%d %B %Y",
-            "%b %d, %Y",
-            "%B %d, %Y",
-        )
-        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-    ),
-    "%Y%m%d",
-    "%a, %d %b %Y %H:%M:%S %z",
-    "%a %b %d %H:%M:%S %Y",
-)
-_DATE_SHARE = 0.95
 # In scripts without spaces each character counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 # The characters of a value that are looked at to recognise text.
 _LONG = 500
 # Models compute in single precision.
 _LARGEST = float(np.finfo("float32").max)
-_EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 
 
 class FittedColumn(NamedTuple):
@@ -89,12 +60,25 @@ def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, FittedColumn]:
         if name not in types:
             learnt[name] = _recognise(series)
             continue
-        learnt[name] = FittedColumn(
-            types[name], _date_format(texts(series), requested=True) if types[name] == "date" else None
-        )
+        learnt[name] = FittedColumn(types[name], _requested_format(series) if types[name] == "date" else None)
         if series.notna().any() and _convert(series, learnt[name]).isna().all():
             raise _kind_error(config, name, series)
     return learnt
+
+
+def _requested_format(series: pd.Series[Any]) -> str | None:
+    """Return the format of a column that the study file calls a date."""
+    if series.dtype.kind in "iuf" and date_formats.is_serial(series, requested=True):
+        return date_formats.SERIAL
+    return date_formats.recognise(texts(series), requested=True)
+
+
+def note_dates(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> tuple[str, ...]:
+    """Return a note on each column of dates that are not written as in ISO 8601."""
+    dates = {name: column.date_format for name, column in columns.items() if column.date_format is not None}
+    examples = {name: texts(frame[name].dropna().head(1)) for name in dates}
+    notes = (date_formats.describe(name, examples[name].iloc[0], str(dates[name])) for name in dates)
+    return tuple(note for note in notes if note)
 
 
 def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataFrame:
@@ -155,6 +139,8 @@ def _recognise(series: pd.Series[Any]) -> FittedColumn:
     """Recognise the kind of a column by its dtype, else by its distinct strings."""
     if pd.api.types.is_bool_dtype(series.dtype):
         return FittedColumn("boolean")
+    if series.dtype.kind in "iuf" and date_formats.is_serial(series):
+        return FittedColumn("date", date_formats.SERIAL)
     if pd.api.types.is_numeric_dtype(series.dtype) or series.dtype.kind == "m":
         return FittedColumn("number")
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
@@ -167,7 +153,7 @@ def _recognise(series: pd.Series[Any]) -> FittedColumn:
         return FittedColumn("boolean")
     if _are_numbers(distinct):
         return FittedColumn("number")
-    date_format = _date_format(strings)
+    date_format = date_formats.recognise(strings)
     if date_format is not None:
         return FittedColumn("date", date_format)
     return FittedColumn("text" if _is_text(distinct, len(strings)) else "category")
@@ -202,39 +188,6 @@ def _is_text(distinct: list[str], rows: int) -> bool:
     return several and (usual > 0.3 * count or count / len(words) > 15)
 
 
-def _date_format(strings: pd.Series[Any], *, requested: bool = False) -> str | None:
-    """Return the first format that reads enough of the values.
-
-    If the study file sets the kind to date, half of the values suffice, and digits without separators count as dates.
-    """
-    share, looks = (0.5, r"\d") if requested else (_DATE_SHARE, r"\d[-/.:, ]+\w")
-    counts = strings.value_counts()
-    distinct = pd.Series(counts.index, dtype=object).str.strip()
-    head = distinct[:200]
-    if not len(head) or head.str.contains(looks).mean() < share / 2 or head.str.len().median() > 40:
-        return None
-    for date_format in _DATE_FORMATS:
-        if _dates(head, date_format).notna().mean() < share / 2:
-            continue
-        read = _dates(distinct, date_format).notna().to_numpy()
-        if counts.to_numpy()[read].sum() >= share * counts.sum():
-            return date_format
-    return None
-
-
-def _dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
-    """Parse strings as naive UTC dates; NaT if they do not fit."""
-    return pd.to_datetime(values, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
-
-
-def _nanoseconds(dates: pd.Series[Any]) -> pd.Series[Any]:
-    """Convert to naive UTC datetime64[ns]; dates beyond its range, like 9999-12-31 for never, become NaT."""
-    if dates.dt.tz is not None:
-        dates = dates.dt.tz_convert(None)
-    possible = dates.between(_EARLIEST, _LATEST, inclusive="left")
-    return pd.Series(dates.where(possible).dt.as_unit("ns"))
-
-
 def _convert(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
     """Convert one column to its kind."""
     if column.kind == "number":
@@ -244,10 +197,12 @@ def _convert(series: pd.Series[Any], column: FittedColumn) -> pd.Series[Any]:
     if column.kind != "date":
         return texts(series)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return _nanoseconds(series)
+        return date_formats.to_nanoseconds(series)
+    if column.date_format == date_formats.SERIAL and pd.api.types.is_numeric_dtype(series.dtype):
+        return date_formats.from_serial(series)
     if column.date_format is None:
         return pd.Series(np.datetime64("NaT", "ns"), index=series.index)
-    return _by_value(texts(series), lambda values: _nanoseconds(_dates(values, column.date_format)))
+    return _by_value(texts(series), lambda values: date_formats.parse(values, column.date_format))
 
 
 def _as_numbers(series: pd.Series[Any]) -> pd.Series[Any]:

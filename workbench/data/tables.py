@@ -155,7 +155,7 @@ def build(
         reader=reader,
         example=example,
         sample=sample,
-        notes=(*notes, *_note_unnamed(train), *dropped, *_note_too_large(train[list(learnt)]), *lagged.notes),
+        notes=(*notes, *_note_unnamed(train), *dropped, *_note_values(train, learnt), *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),
     )
@@ -282,10 +282,10 @@ def drop_uninformative(x: pd.DataFrame, name: str) -> tuple[pd.DataFrame, tuple[
     return kept, (*notes, *(f"dropped {column!r}: constant" for column in constant))
 
 
-def _note_too_large(features: pd.DataFrame) -> tuple[str, ...]:
-    """Return a note on each column with numbers that single precision cannot hold."""
-    counts = {str(name): column_types.count_too_large(features[name]) for name in features.columns}
-    return tuple(
+def _note_values(train: pd.DataFrame, learnt: Mapping[str, FittedColumn]) -> tuple[str, ...]:
+    """Return a note on each column of dates in an unusual form, and of numbers that single precision cannot hold."""
+    counts = {name: column_types.count_too_large(train[name]) for name in learnt}
+    return column_types.note_dates(train, learnt) + tuple(
         f"read {count} {'values' if count > 1 else 'value'} of {name!r} as missing: infinite, or beyond 3.4e38"
         for name, count in counts.items()
         if count

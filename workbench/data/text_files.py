@@ -22,6 +22,7 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
 
 # The bytes that Arrow reads at a time; a longer row is read by the standard library.
 _BLOCK = 1 << 24
+_LONE_QUOTES = "quotation marks are read as text: they do not come in pairs around fields"
 
 
 class TextColumns(NamedTuple):
@@ -82,7 +83,8 @@ def _read_table(
     except pa.ArrowInvalid:
         table = None
     if table is not None and not (quoted and _has_line_ends(table)):
-        return table, []
+        lone = not header.dialect.quoting.quote and re.search(b'"', content) is not None
+        return table, [_LONE_QUOTES] if lone else []
     text, note = decode(read_bytes(path))
     notes = [f"read {note}"] if note else []
     for quoting in dict.fromkeys([header.dialect.quoting, *find_quotings(text)]):
@@ -98,7 +100,7 @@ def _read_table(
             "the file."
         )
     if not quoting.quote and '"' in text:
-        found.append("quotation marks are read as text: they do not come in pairs around fields")
+        found.append(_LONE_QUOTES)
     columns = zip(*rows, strict=True) if rows else [[] for _ in header.columns]
     arrays = (pa.chunked_array([pa.array(column, pa.string())]) for column in columns)
     return {name: _replace_missing(array, null_values) for name, array in zip(header.columns, arrays, strict=True)}, [
