@@ -60,13 +60,13 @@ def learn(frame: pd.DataFrame, config: StudyConfig) -> dict[str, FittedColumn]:
         if name not in types:
             learnt[name] = _recognise(series)
             continue
-        learnt[name] = FittedColumn(types[name], _requested_format(series) if types[name] == "date" else None)
+        learnt[name] = FittedColumn(types[name], _find_requested_format(series) if types[name] == "date" else None)
         if series.notna().any() and _convert(series, learnt[name]).isna().all():
             raise _kind_error(config, name, series)
     return learnt
 
 
-def _requested_format(series: pd.Series[Any]) -> str | None:
+def _find_requested_format(series: pd.Series[Any]) -> str | None:
     """Return the format of a column that the study file calls a date."""
     if series.dtype.kind in "iuf" and date_formats.is_serial(series, requested=True):
         return date_formats.SERIAL

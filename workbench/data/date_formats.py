@@ -45,9 +45,7 @@ _EARLIEST, _LATEST = pd.Timestamp("1678-01-01"), pd.Timestamp("2262-01-01")
 _WEEKDAY = re.compile(r"^(mon|tues?|wed(nes)?|thu(rs?)?|fri|sat(ur)?|sun)(day)?\.?,?\s+", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(?:\b(?:UTC|GMT)|(?<=\d)Z)$", re.IGNORECASE)
 # The names of other zones: the hour on the clock is kept.
-_LOCAL_ZONE = re.compile(
-    r"\s*(\[[\w/+-]+\]|\(?\b(?:CEST|CET|EST|EDT|CST|CDT|MST|MDT|PST|PDT|BST|WET|EET|MSK|JST|IST)\)?)$"
-)
+_LOCAL_ZONE = re.compile(r"\s*(\[[\w/+-]+\]|\(?\b(?:CES?T|WES?T|EES?T|[ECMP][SD]T|BST|MSK|JST|IST|AES?T)\)?)$")
 _HALF_DAY = re.compile(r"\s*\b([ap])\.?\s?m\.?$", re.IGNORECASE)
 _SERIAL_NAME = re.compile(r"date|datum|fecha|timestamp", re.IGNORECASE)
 # The serial numbers of 1950 and 2079.

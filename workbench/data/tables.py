@@ -13,9 +13,10 @@ import pandas as pd
 
 from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import column_types, lags, new_data, table_files, target, validation
+from workbench.data import column_types, lags, new_data, table_files, target, text_files, validation
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
+from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Dataset, Kind, NewData, NewRows
 from workbench.data.lags import LagFeatures
 from workbench.data.notation import Notation
@@ -106,9 +107,23 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         rows.frame if rows else None,
         sample=sample,
         notations=content.notations,
-        notes=(*content.notes, *(rows.notes if rows else ())),
+        notes=(*content.notes, *(rows.notes if rows else ()), *note_markers(config, train, content.frame)),
         names=(train.name, test.name if test else ""),
     )
+
+
+def note_markers(config: StudyConfig, train: Path, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note on each target of a text table in which a text such as NA is read as missing."""
+    notes = []
+    for name in config.data.targets:
+        if form(train) != "text" or name not in frame or frame[name].notna().all() or name in config.data.missing:
+            continue
+        counts = text_files.count_markers(train, read_header(train), name)
+        shown = format_list([f"{count} times {marker!r}" for marker, count in counts.items() if marker])
+        if shown:
+            remedy = f"if it is a class, set data.missing: {{{name}: []}}"
+            notes.append(f"{train.name}: read {shown} in the target {name!r} as missing; {remedy}")
+    return tuple(notes)
 
 
 def build(
