@@ -327,16 +327,20 @@ def _have_decimal_commas(columns: Iterable[list[str]], *, doubtful: bool) -> boo
 
     Args:
         columns: the distinct values of each column.
-        doubtful: whether a comma before groups of three digits is taken for a decimal comma.
+        doubtful: whether a comma before groups of three digits is taken for a decimal comma, if no column says more.
     """
+    grouped = False
     for values in columns:
         cleaned = [value for value in map(_clean, values[:1000]) if value.lower() not in MARKERS]
         digits = [found["digits"].strip() for found in _match_all(cleaned)]
         marked = [each for each in digits if "," in each]
-        in_groups = all(_GROUPS[","].fullmatch(each) for each in marked)
-        if marked and all(_FORMS[",", "."].fullmatch(each) for each in digits) and (doubtful or not in_groups):
-            return True
-    return False
+        if any("." in each.rpartition(",")[2] for each in marked):
+            doubtful = False
+        elif marked and any(all(_FORMS[",", sign].fullmatch(each) for each in digits) for sign in (".", " ", "'")):
+            if not all(_GROUPS[","].fullmatch(each) for each in marked):
+                return True
+            grouped = True
+    return grouped and doubtful
 
 
 def _as_strings(column: pa.ChunkedArray) -> pd.Series[Any]:

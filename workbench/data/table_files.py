@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from workbench.data import notation, text_files, typed_tables
 from workbench.data.csv_header import SUFFIXES, form, read_header
@@ -59,9 +60,9 @@ def read_content(
     """Read a table as `read_table` does; return also how its columns are written, and a note on each assumption."""
     kind = form(path)
     if kind == "text":
-        content = _read_text(path, set(exact), notations or {}, missing)
+        content = _read_text(path, set(exact), notations or {}, missing or {})
     elif kind == "frame":
-        content = TableContent(typed_tables.read(path))
+        content = _read_typed(path, set(exact), notations or {})
     else:
         raise DataError(f"{path}: must be a table. Received: a file named {path.name!r}. Known: {SUFFIXES}.")
     if content.frame.empty:
@@ -71,32 +72,44 @@ def read_content(
 
 
 def _read_text(
+    path: Path, exact: set[str], notations: Mapping[str, Notation], missing: Mapping[str, Sequence[str]]
+) -> TableContent:
+    """Read a text table."""
+    header = read_header(path)
+    markers = {name: each.missing for name, each in notations.items() if each.missing is not None}
+    markers |= {name: tuple(each) for name, each in missing.items()}
+    columns, notes = text_files.read_columns(path, header, markers)
+    content = _read_notations(path, columns, exact, notations, header.dialect.separator)
+    known = {name: each._replace(missing=markers.get(name)) for name, each in content.notations.items()}
+    return TableContent(content.frame, known, (*header.notes, *notes, *content.notes))
+
+
+def _read_typed(path: Path, exact: set[str], notations: Mapping[str, Notation]) -> TableContent:
+    """Read a table whose columns have types; its strings are read as those of a text table."""
+    frame = typed_tables.read(path)
+    names = [name for name in map(str, frame.columns) if typed_tables.has_strings(frame[name])]
+    columns = {name: typed_tables.to_strings(frame[name]) for name in names}
+    content = _read_notations(path, columns, exact, notations, ",")
+    return content._replace(frame=frame.assign(**{name: content.frame[name] for name in names}))
+
+
+def _read_notations(
     path: Path,
+    columns: Mapping[str, pa.ChunkedArray],
     exact: set[str],
     notations: Mapping[str, Notation],
-    missing: Mapping[str, Sequence[str]] | None,
+    separator: str,
 ) -> TableContent:
-    """Read a text table; a column without a known notation is learnt."""
-    header = read_header(path)
-    own = {name: each.missing for name, each in notations.items() if each.missing is not None}
-    missing = own | dict(missing or {})
-    columns, notes = text_files.read_columns(path, header, missing)
-    fixed = {name: Notation() for name in columns if name in exact} | {
-        name: known for name, known in notations.items() if name in columns and name not in exact
-    }
-    read = notation.learn({name: each for name, each in columns.items() if name not in fixed}, header.dialect.separator)
-    learnt = {name: each.notation for name, each in read.items() if each.notation is not None}
-    stated = tuple(f"{path.name}: {each.note}" for each in read.values() if each.note)
+    """Read columns of strings; a column without a known notation is learnt."""
+    fixed = {name: Notation() if name in exact else notations.get(name) for name in columns}
+    read = notation.learn({name: each for name, each in columns.items() if fixed[name] is None}, separator)
+    found = fixed | {name: each.notation for name, each in read.items()}
+    notes = tuple(f"{path.name}: {each.note}" for each in read.values() if each.note)
     frame: dict[str, pd.Series[Any]] = {}
-    for name in header.columns:
-        column = columns.pop(name)
-        values = notation.read_column(column, fixed[name]) if name in fixed else read.pop(name).values
+    for name in columns:
+        values = read.pop(name).values if name in read else notation.read_column(columns[name], fixed[name])
         frame[name] = as_written(values) if name in exact else values
-    known = {
-        name: each._replace(missing=tuple(missing[name])) if name in missing else each
-        for name, each in (fixed | learnt).items()
-    }
-    return TableContent(pd.DataFrame(frame), known, (*header.notes, *notes, *stated))
+    return TableContent(pd.DataFrame(frame), {name: each for name, each in found.items() if each is not None}, notes)
 
 
 def as_written(series: pd.Series[Any]) -> pd.Series[Any]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from workbench.data.csv_header import list_parts
+from workbench.data.text_files import MISSING
 from workbench.errors import DataError, SourceError
 
 
@@ -36,6 +38,18 @@ def read(path: Path) -> pd.DataFrame:
     return frame
 
 
+def has_strings(series: pd.Series[Any]) -> bool:
+    """Return whether a column holds strings alone, and missing values."""
+    return isinstance(series.dtype, pd.StringDtype) or (
+        series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "string"
+    )
+
+
+def to_strings(series: pd.Series[Any]) -> pa.ChunkedArray:
+    """Return a column of strings as Arrow does."""
+    return pa.chunked_array([pa.array(series.astype(object).where(series.notna(), None), pa.string())])
+
+
 def _read_file(path: Path) -> pd.DataFrame:
     read, name = _READERS[path.suffix.lower()]
     try:
@@ -59,12 +73,12 @@ def _add_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _read_excel(path: Path) -> pd.DataFrame:
     """Read the first sheet; empty rows and columns around the table are left out."""
-    sheet: pd.DataFrame = pd.read_excel(path, engine="openpyxl")
+    sheet = pd.read_excel(path, engine="openpyxl", dtype=object, keep_default_na=False, na_values=list(MISSING))
     return sheet.dropna(how="all").reset_index(drop=True).infer_objects()
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    return pd.read_json(path, lines=True, dtype=False)
 
 
 _READERS: dict[str, tuple[Callable[[Any], pd.DataFrame], str]] = {
