@@ -60,7 +60,7 @@ venv: .venv/done
 	touch $@
 
 lock:
-	uv pip compile pyproject.toml --group dev --group docs --extra boost --extra dashboard --extra tensorboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --group dev --group docs --extra boost --extra dashboard --extra excel --extra tensorboard --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 gpu: venv
 	$(BIN)/python -m pip uninstall --yes tensorflow-cpu xgboost-cpu

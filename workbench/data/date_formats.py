@@ -67,8 +67,12 @@ def recognise(strings: pd.Series[Any], *, requested: bool = False) -> str | None
     if not len(head) or head.str.contains(looks).mean() < share / 2 or head.str.len().median() > 40:
         return None
     best, most = None, 0
+    shapes = set(map(_shape, map(_simplify, head)))
     for date_format in _FORMATS:
-        if _parse(head, date_format).notna().mean() < share / 2:
+        if (
+            not any(_may_suit(date_format, shape) for shape in shapes)
+            or _parse(head, date_format).notna().mean() < share / 2
+        ):
             continue
         read = int(counts.to_numpy()[_parse(distinct, date_format).notna().to_numpy()].sum())
         if read >= share * counts.sum() and read > most:
@@ -76,6 +80,21 @@ def recognise(strings: pd.Series[Any], *, requested: bool = False) -> str | None
         if most == counts.sum():
             break
     return best
+
+
+def _shape(text: str) -> tuple[frozenset[str], bool]:
+    """Return the separators of a date, and whether it has letters."""
+    return frozenset(re.sub(r"[^\W_]", "", text)), any(map(str.isalpha, text))
+
+
+def _may_suit(date_format: str, shape: tuple[frozenset[str], bool]) -> bool:
+    """Return whether a date of a shape may have a format; parsing decides."""
+    if date_format == "ISO8601" or date_format.startswith("%a"):
+        return True
+    separators, letters = shape
+    signs = frozenset("+-:") if "%z" in date_format else frozenset()
+    own = frozenset(re.sub(r"%\w", "", date_format))
+    return own - signs <= separators <= own | signs and letters == bool(re.search("%[bBp]", date_format))
 
 
 def is_serial(series: pd.Series[Any], *, requested: bool = False) -> bool:

@@ -137,7 +137,8 @@ def _plain(values: Any) -> np.ndarray[Any, np.dtype[Any]]:
     if pd.api.types.is_bool_dtype(series.dtype):
         return series.to_numpy(dtype=bool)
     if pd.api.types.is_integer_dtype(series.dtype):
-        return series.to_numpy(dtype="int64")
+        fits = series.empty or int(series.max()) < 2**63
+        return series.to_numpy(dtype="int64" if fits else "float64")
     if pd.api.types.is_float_dtype(series.dtype):
         amounts = series.to_numpy(dtype="float64")
         whole = np.isfinite(amounts).all() and (amounts % 1 == 0).all() and (abs(amounts) < 2**53).all()
