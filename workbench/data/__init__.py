@@ -1,14 +1,19 @@
 """Sources -> Dataset. `Dataset` and `peek` import nothing heavy; the rest loads on first use.
 
 dataset          the frozen Dataset that every source becomes, and the Reader protocol
-csv_header       the first line of a text table, read with the standard library
+dialect          the encoding, separator, quotation and column names of a text
+csv_header       the header of a text table's file, read with the standard library
 validation       `peek`: the study file checked against the files that it names
 source_digest    digests that say whether the sources are unchanged
+notation         how the values of a text table's columns are written
+date_formats     dates as text or serial numbers
 column_types     the kinds of columns, learnt on training rows and imposed on new rows
 timestamps       the columns of data.time -> moments and time steps
 lags             lag features: lags and window means of earlier rows
 target           raw target values -> task, classes, encoded y
-table_files      table files -> frames
+text_files       text tables -> columns of strings
+typed_tables     Parquet, Feather, Excel, JSON lines -> frames
+table_files      table files of any form -> frames
 tables           frames -> Dataset, TableReader
 npz, idx         files of arrays -> arrays, large ones on disk
 array_files      a file of arrays of either form -> arrays in memory
