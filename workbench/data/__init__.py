@@ -10,6 +10,8 @@ lags             lag features: lags and window means of earlier rows
 target           raw target values -> task, classes, encoded y
 table_files      table files -> frames
 tables           frames -> Dataset, TableReader
+row_matching     the rows of two tables matched by a column with the same values
+sample_submission  the sample submission as written -> the test row of each of its rows
 npz, idx         files of arrays -> arrays, large ones on disk
 array_files      a file of arrays of either form -> arrays in memory
 padding          sequences of unequal lengths in one array

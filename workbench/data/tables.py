@@ -84,7 +84,7 @@ class TableReader:
         )
 
 
-def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
+def load_tables(config: StudyConfig, train: Path, test: Path | None) -> Dataset:
     """Read the tables of a study and build its Dataset.
 
     Raises:
@@ -95,7 +95,7 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
     exact = [config.data.id] if config.data.id else []
     frame, notes = table_files.read_with_notes(train, exact)
     rows = table_files.read_table(test, exact) if test else None
-    return build(config, frame, rows, sample=sample, notes=notes, names=(train.name, test.name if test else ""))
+    return build(config, frame, rows, notes=notes, names=(train.name, test.name if test else ""))
 
 
 def build(
@@ -104,7 +104,6 @@ def build(
     test: pd.DataFrame | None,
     *,
     names: tuple[str, str],
-    sample: pd.DataFrame | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
     """Build a Dataset from frames; the kinds of columns are learnt on the training rows alone.
@@ -139,7 +138,6 @@ def build(
         columns=reader.kinds,
         reader=reader,
         example=example,
-        sample=sample,
         notes=(*notes, *_note_unnamed(train), *dropped, *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),
