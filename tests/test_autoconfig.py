@@ -190,11 +190,11 @@ def test_a_column_named_like_an_id_is_one_only_where_it_differs_in_every_row(fol
     assert "id" not in document(draft(put(folder, repeated, ["y"]), force=True).path)["data"]
 
 
-def test_the_first_column_of_the_sample_is_no_id_where_it_repeats(folder):
+def test_a_column_of_the_sample_that_repeats_is_no_id(folder):
     frame = table(y=classes("a", "b")).assign(id=classes(1, 2))
     made = draft(put(folder, frame, ["y"], answers(y=0.5)))
     assert "id" not in document(made.path)["data"]
-    assert any(note.startswith("no id: id, the first column") for note in made.notes)
+    assert any(note.startswith("no id: id of the sample submission does not name") for note in made.notes)
 
 
 def test_an_id_that_the_sample_calls_otherwise_is_known_by_its_values(folder):

@@ -11,20 +11,29 @@ import pytest
 
 from workbench import evaluation, submission
 from workbench.config import TaskType
-from workbench.data import Dataset
+from workbench.data import Dataset, sample_submission
+from workbench.data.sample_submission import RawSample
 from workbench.errors import SubmissionError
 
 ROWS = 6
 
 
 def dataset(
-    *, classes: tuple[Any, ...] | None = ("no", "yes"), ids: Any = None, sample: Any = None, **more: Any
+    *,
+    classes: tuple[Any, ...] | None = ("no", "yes"),
+    ids: Any = None,
+    sample: Any = None,
+    test: Any = None,
+    **more: Any,
 ) -> Dataset:
-    """Return a data set with six test rows; `sample` holds the columns of the sample submission."""
+    """Return a data set with six test rows; `sample` holds the columns of the sample submission.
+
+    `test` holds the columns of the test rows beside their ids.
+    """
     task: TaskType = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
     x = pd.DataFrame({"a": np.arange(float(ROWS))})
     known = {"target": "y", "id_name": "id"} | more
-    return Dataset(
+    made = Dataset(
         kind="table",
         task=task,
         x=x,
@@ -33,9 +42,12 @@ def dataset(
         x_test=x,
         test_ids=np.arange(10, 10 + ROWS) if ids is None else np.asarray(ids),
         classes=classes,
-        sample=None if sample is None else pd.DataFrame(sample),
         **known,
     )
+    if sample is None:
+        return made
+    raw = RawSample("sample.csv", pd.DataFrame(sample))
+    return sample_submission.align(made, raw, lambda: None if test is None else pd.DataFrame(test))
 
 
 IDS = [15, 13, 11, 10, 12, 14]  # the sample's rows in an order of their own
@@ -217,7 +229,7 @@ def test_the_id_column_need_not_be_the_first(name):
     ("ids", "message"),
     [
         ([15, 13, 11, 10, 12, 99], r"Received: 1 others \(99\) and none of 1 \(14\)"),
-        ([15, 13, 11, 10, 12], r"those of the 6 test rows\. Received: none of 1 \(14\)"),
+        ([15, 13, 11, 10, 12], r"those of the 6 test rows in column 'id'\. Received: none of 1 \(14\)"),
         ([*IDS, 98, 99], r"Received: 2 others \(98, 99\)\."),
         ([15, 13, 11, 10, 12, 12], r"names ids twice: 12"),
         ([15, 13, 11, 10, 12, np.nan], r"Received: 1 others \(nan\) and none of 1 \(14\)"),
@@ -225,22 +237,24 @@ def test_the_id_column_need_not_be_the_first(name):
     ],
 )
 def test_ids_that_are_not_those_of_the_test_rows_are_refused(ids, message):
-    data = dataset(classes=None, sample={"id": ids, "y": 0})
     with pytest.raises(SubmissionError, match=message):
-        submission.make(data, VALUES, RMSE)
+        dataset(classes=None, sample={"id": ids, "y": 0})
 
 
 def test_rows_without_ids_of_their_own_are_taken_by_position():
     data = dataset(classes=None, ids=range(ROWS), sample={"Id": [f"r{i}" for i in range(ROWS)], "y": 0})
-    made = submission.make(data, VALUES, RMSE, by_position=True)
+    made = submission.make(data, VALUES, RMSE)
     assert made["Id"].tolist() == [f"r{i}" for i in range(ROWS)]
     assert made["y"].tolist() == VALUES.tolist()
+    assert data.notes == (
+        "sample.csv: no column has the values of a column of the test rows, so its rows are taken to be the test rows "
+        "in their order",
+    )
 
 
 def test_by_position_the_numbers_of_rows_must_agree():
-    data = dataset(classes=None, sample={"id": IDS[:-1], "y": 0})
     with pytest.raises(SubmissionError, match=r"a row for each of the 6 test rows\. Received: 5 rows"):
-        submission.make(data, VALUES, RMSE, by_position=True)
+        dataset(classes=None, ids=range(ROWS), sample={"key": [*"abcde"], "y": 0})
 
 
 @pytest.mark.parametrize(

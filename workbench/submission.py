@@ -89,7 +89,7 @@ def infer_layout(dataset: Dataset, metric: Metric) -> SubmissionLayout:
         return _infer_multi_target_layout(dataset, metric)
     classes, sample = dataset.classes, dataset.sample
     if sample is not None:
-        id_column = _find_id_column(sample, dataset)
+        id_column = _id_column(dataset)
         contents = _match_columns(sample, _prediction_columns(sample, id_column), dataset.target, classes, metric) | {
             id_column: "id"
         }
@@ -109,7 +109,7 @@ def _infer_multi_target_layout(dataset: Dataset, metric: MultiTargetMetric) -> S
         }
         names = [id_column, *(column for columns in by_target.values() for column in columns)]
     else:
-        id_column = _find_id_column(sample, dataset)
+        id_column = _id_column(dataset)
         names = [str(name) for name in sample.columns]
         owned = _group_by_target(_prediction_columns(sample, id_column), targets)
         by_target = {
@@ -166,24 +166,22 @@ def make(
     predictions: Array,
     metric: Metric,
     *,
-    by_position: bool = False,
     threshold: Threshold = None,
 ) -> pd.DataFrame:
     """Return the submission.
 
-    A sample submission decides columns, order and ids. Without a sample there are the id and one column for each
-    target, or one column `TARGET_CLASS` for each class of a target with more than two.
+    A sample submission decides columns, order and ids. Without a sample there are the id and one column for
+    each target, or one column `TARGET_CLASS` for each class of a target with more than two.
 
     Args:
         dataset: the test ids, the classes and the sample submission.
         predictions: predictions for the test rows: (rows,) values or probabilities of the positive class, or
             (rows, classes); with several targets (rows, outputs), the outputs of a target in adjacent columns.
         metric: decides between labels and probabilities where the sample does not show which are wanted.
-        by_position: whether the sample's rows are the test rows in order, because the test rows have no ids.
         threshold: the lowest probability at which a row is labelled with the positive class.
 
     Raises:
-        SubmissionError: rows, ids or columns do not match, or a prediction is not finite.
+        SubmissionError: the columns do not match, or a prediction is not finite.
     """
     if dataset.test_ids is None:
         raise SubmissionError("The study has no test rows to predict. Set data.test in the study file.")
@@ -195,13 +193,11 @@ def make(
         wrong = int((~np.isfinite(predictions)).sum())
         raise SubmissionError(f"Predictions must be finite. Received: {wrong} that are infinite or NaN.")
     table = infer_layout(dataset, metric).fill(dataset.test_ids, predictions, threshold)
-    if dataset.sample is None:
+    if dataset.sample is None or dataset.alignment is None:
         return table
-    id_column = _find_id_column(dataset.sample, dataset)
-    order = _match_rows(dataset.sample[id_column], dataset, by_position=by_position)
     submission = dataset.sample.copy()
-    for name in _prediction_columns(dataset.sample, id_column):
-        submission[name] = table[name].to_numpy()[order]
+    for name in _prediction_columns(dataset.sample, dataset.alignment.id_column):
+        submission[name] = table[name].to_numpy()[dataset.alignment.rows]
     return submission
 
 
@@ -219,13 +215,8 @@ def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
         raise SubmissionError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
-def _find_id_column(sample: pd.DataFrame, dataset: Dataset) -> str:
-    """Return the id column: the one with the name of the data's, ignoring case, else the first that is no target."""
-    names = [str(name) for name in sample.columns]
-    exact = [name for name in names if name == dataset.id_name]
-    same_letters = [name for name in names if name.lower() == dataset.id_name.lower()]
-    targets = [target.name for target in dataset.targets] or [dataset.target]
-    return [*exact, *same_letters, *(name for name in names if name not in targets), names[0]][0]
+def _id_column(dataset: Dataset) -> str:
+    return dataset.id_name if dataset.alignment is None else dataset.alignment.id_column
 
 
 def _prediction_columns(sample: pd.DataFrame, id_column: str) -> list[str]:
@@ -238,40 +229,6 @@ def _prediction_columns(sample: pd.DataFrame, id_column: str) -> list[str]:
     if not columns:
         raise SubmissionError(f"The sample submission must have a column beside {id_column!r}. It has none.")
     return columns
-
-
-def _match_rows(ids: pd.Series, dataset: Dataset, *, by_position: bool) -> Array:
-    """Return (rows,) the position of the prediction for each row of the sample.
-
-    Raises:
-        SubmissionError: the sample's ids are not those of the test rows.
-    """
-    test_ids = pd.Index([]) if dataset.test_ids is None else pd.Index(dataset.test_ids.astype(str))
-    if by_position and len(ids) == len(test_ids):
-        return np.arange(len(ids))
-    if by_position:
-        raise SubmissionError(
-            f"The sample submission must have a row for each of the {len(test_ids)} test rows. Received: {len(ids)} "
-            "rows. Correct data.test or data.sample_submission."
-        )
-    if ids.duplicated().any():
-        raise SubmissionError(
-            f"The sample submission names ids twice: {format_list(ids[ids.duplicated()].unique(), 5)}."
-        )
-    # pandas reads a column of integers with a gap as floats.
-    integers = ids.dtype.kind == "f" and (ids.dropna() % 1 == 0).all()
-    sample_ids = pd.Index((ids.astype("Int64") if integers else ids).astype(str))
-    order = test_ids.get_indexer(sample_ids)
-    unknown, missing = sample_ids[order < 0], test_ids[~test_ids.isin(sample_ids)]
-    if len(unknown) or len(missing):
-        received = f"{len(unknown)} others ({format_list(unknown, 5)})" if len(unknown) else ""
-        received += " and " if len(unknown) and len(missing) else ""
-        received += f"none of {len(missing)} ({format_list(missing, 5)})" if len(missing) else ""
-        raise SubmissionError(
-            f"The sample submission's ids must be those of the {len(test_ids)} test rows. Received: {received}. "
-            "Correct data.test or data.sample_submission."
-        )
-    return np.asarray(order)
 
 
 def _match_columns(

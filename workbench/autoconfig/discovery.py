@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.autoconfig import images
 from workbench.autoconfig.profile import DataFiles
 from workbench.data import image_folder, remote
-from workbench.data.csv_header import SUFFIXES, form, is_arrays, read_header
+from workbench.data.csv_header import SUFFIXES, form, is_arrays, is_folder, read_header
 from workbench.data.validation import SCHEMES, SKLEARN
 from workbench.errors import ConfigError, SourceError, did_you_mean, suggest_word
 
@@ -39,10 +39,10 @@ def find_files(train: str, test: str | None, sample: str | None) -> DataFiles:
         _check_source(scheme, name, test)
         return DataFiles(None, named_test, named_sample, scheme, name)
     file = _locate("TRAIN", train)
-    if file.is_dir():
+    if is_folder(file):
         image_folder.list_by_class(file, "TRAIN")
     if named_test is not None and (
-        is_arrays(file) != is_arrays(named_test) or (file.is_dir() and not named_test.is_dir())
+        is_arrays(file) != is_arrays(named_test) or (is_folder(file) and not is_folder(named_test))
     ):
         raise ConfigError(f"--test must be of the same form as {file.name}. Received: {test!r}. Convert one of them.")
     found_test = None if named_test else _find_test(file)
@@ -102,7 +102,7 @@ def _locate(word: str, value: str) -> Path:
             f"{word} must be an existing file. Received: {value!r}.{did_you_mean(path.name, names)} "
             f"Looked in {folder.resolve()}."
         )
-    if path.is_dir():
+    if is_folder(path):
         train_files = sorted(file for file in path.iterdir() if data_stem(file).lower() == "train" and form(file))
         if train_files or word == "--sample-submission":
             hint = f"Did you mean {str(train_files[0])!r}?" if train_files else f"Readable: {SUFFIXES}."
@@ -121,7 +121,7 @@ def _test_stem(train: Path) -> str:
 
 def _find_test(train: Path) -> Path | None:
     """Return the test file beside the training file, in the same format, or None."""
-    if train.is_dir():
+    if is_folder(train):
         return images.find_test_folder(train)[0]
     stems = [_test_stem(train)]
     if form(train) == "idx":

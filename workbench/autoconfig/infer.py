@@ -231,24 +231,27 @@ def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None,
         return ("id", "") if exists and "id" not in targets else (None, "")
     names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
     if sample is not None:
-        first = str(sample.columns[0])
-        if first in train.columns and first not in targets and _is_unique_id(profile, first):
-            return first, f"id: {first}, the first column of the sample submission"
-        for name in names:
-            if (
-                _is_unique_id(profile, name)
-                and test is not None
-                and _unique_texts(test[name]) == _unique_texts(sample[first])
-            ):
-                return name, f"id: {name}, whose values the sample submission has as {first}"
-        return None, (
-            f"no id: {first}, the first column of the sample submission, does not name each row once here; "
-            "predictions follow the order of the rows"
-        )
+        return _infer_sample_id(profile, targets, str(sample.columns[0]))
     for name in sorted(names, key=lambda name: name.lower() != "id"):
         if _is_unique_id(profile, name):
             return name, f"id: {name}, by its name, and different in every row"
     return None, "no id: rows are numbered in their order"
+
+
+def _infer_sample_id(profile: DataProfile, targets: Sequence[str], first: str) -> tuple[str | None, str]:
+    """Return the id column, or None, where the ids of the sample submission are in the column `first`."""
+    key = profile.key
+    if key is not None and key not in targets and _is_unique_id(profile, key):
+        same = f"id: {key}, as in the sample submission"
+        return key, same if key == first else f"id: {key}, whose values the sample submission has as {first}"
+    if key is not None:
+        return None, f"no id: {key} has the sample submission's ids, but does not name each training row once"
+    if first in profile.train.columns and first not in targets and _is_unique_id(profile, first):
+        return first, f"id: {first}, as in the sample submission"
+    return None, (
+        f"no id: {first} of the sample submission does not name each row once here; predictions follow the order of "
+        "the rows"
+    )
 
 
 def _is_unique_id(profile: DataProfile, name: str) -> bool:

@@ -50,7 +50,7 @@ class DataProfile:
     test: pd.DataFrame | None = None
     """The test rows, in the same form."""
     sample: pd.DataFrame | None = None
-    """The sample submission."""
+    """The sample submission, the ids first."""
     target: str | tuple[str, ...] | None = None
     """The target or the targets, if the source defines them."""
     features_in_columns: bool = True
@@ -71,6 +71,8 @@ class DataProfile:
     """The columns that name the images."""
     image_size: tuple[int, int] | None = None
     """The height and width to which the images are resized."""
+    key: str | None = None
+    """The column of the test rows that holds the sample's ids."""
 
 
 def looks_like_id(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from workbench.autoconfig import images, sequences
 from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
 from workbench.config import StudyConfig
 from workbench.data import remote
-from workbench.data.csv_header import form, read_header
+from workbench.data.csv_header import form, is_folder, read_header
 from workbench.errors import ConfigError, format_list, suggest_word
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
         frame, target = remote.openml(files.name)
         test = None if files.test is None else _read_table(files.test)
         return DataProfile(files, "table", frame, test, _read_sample(files), target)
-    if files.train.is_dir():
+    if is_folder(files.train):
         return images.from_folder(files, files.train, _read_sample(files))
     if form(files.train) == "idx":
         return _from_source(files, targets, notes=_discovery_notes(files))
@@ -56,18 +56,61 @@ def _read_table(path: Path, exact: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def _read_sample(files: DataFiles) -> pd.DataFrame | None:
-    return None if files.sample is None else _read_table(files.sample)
+    """Read the sample submission; the column that seems to hold the ids comes first."""
+    if files.sample is None:
+        return None
+    from workbench.data import sample_submission
+
+    frame = sample_submission.read(files.sample).frame
+    return _put_first(frame, sample_submission.find_id_column(frame, ["id"]))
+
+
+def _put_first(frame: pd.DataFrame, id_column: str) -> pd.DataFrame:
+    """Return a sample submission as written with the ids first, and numbers as numbers."""
+    from workbench.data import sample_submission
+
+    others = [name for name in frame.columns if name != id_column]
+    return sample_submission.to_types(frame, id_column)[[id_column, *others]]
+
+
+def _read_keyed_sample(files: DataFiles, train: Collection[str]) -> tuple[pd.DataFrame | None, str | None]:
+    """Read the sample submission with the ids first; return it, and the column of the test rows with their values.
+
+    Args:
+        files: the files.
+        train: the columns of the training rows.
+    """
+    from workbench.data import row_matching, sample_submission
+
+    if files.sample is None:
+        return None, None
+    frame = sample_submission.read(files.sample).frame
+    keys = []
+    if files.test is not None and form(files.test) in ("text", "frame"):
+        test = row_matching.to_columns(sample_submission.read_as_written(files.test))
+        sample = row_matching.to_columns(frame[[name for name in frame if name not in train or name in test]])
+        keys = row_matching.find_keys(sample, test)
+    if keys and all((key.rows == keys[0].rows).all() for key in keys):
+        key = next((key for key in keys if key.right in train), keys[0])
+        return _put_first(frame, key.left), key.right
+    return _put_first(frame, sample_submission.find_id_column(frame, ["id"])), None
 
 
 def _from_tables(files: DataFiles, file: Path) -> DataProfile:
     """Read tables and look for images that they name. Columns that may be ids are read as they are written."""
-    sample = _read_sample(files)
     columns = read_header(file).columns if form(file) == "text" else ()
-    exact = [name for name in columns if looks_like_id(name) or (sample is not None and name == sample.columns[0])]
-    train = _read_table(file, exact)
-    test = None if files.test is None or files.test.is_dir() else _read_table(files.test, exact)
+    from workbench.data import table_files
+
+    sample, key = _read_keyed_sample(files, columns)
+    ids = {key} if sample is None else {key, sample.columns[0]}
+    exact = [name for name in columns if looks_like_id(name) or name in ids]
+    content = table_files.read_content(file, exact)
+    test = None
+    if files.test is not None and not is_folder(files.test):
+        test = table_files.read_table(files.test, exact, notations=content.notations)
     ignored: list[str] = []
-    profile = DataProfile(files, "table", train, test, sample, notes=_discovery_notes(files))
+    train, notes = content.frame, (*_discovery_notes(files), *content.notes)
+    profile = DataProfile(files, "table", train, test, sample, key=key, notes=notes)
     with_images = images.from_table(profile, file)
     if with_images.images is not None:
         return with_images
@@ -81,7 +124,7 @@ def _from_tables(files: DataFiles, file: Path) -> DataProfile:
                 f"--test must have the feature columns of {file.name}. Received: {format_list(test.columns)}. "
                 "Name another file."
             )
-    profile = DataProfile(files, "table", train, test, sample, notes=(*_discovery_notes(files), *ignored))
+    profile = replace(profile, files=files, test=test, notes=(*_discovery_notes(files), *content.notes, *ignored))
     return sequences.from_table(profile, file)
 
 
@@ -110,7 +153,7 @@ def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataPr
         loaded.kind,
         train,
         test,
-        loaded.sample,
+        _read_sample(files),
         known,
         features_in_columns=False,
         notes=_discovery_notes(files),
@@ -147,13 +190,13 @@ def _from_source(files: DataFiles, targets: Sequence[str], notes: tuple[str, ...
     values = loaded.y if loaded.classes is None else np.array(loaded.classes)[loaded.y]
     frame = pd.DataFrame({loaded.target: values})
     return DataProfile(
-        files, loaded.kind, frame, None, loaded.sample, loaded.target, features_in_columns=False, notes=notes
+        files, loaded.kind, frame, None, _read_sample(files), loaded.target, features_in_columns=False, notes=notes
     )
 
 
 def _minimal_config(files: DataFiles, targets: Sequence[str]) -> StudyConfig:
     """Return a config with the keys that `data.load` needs."""
-    paths = {"train": files.train, "test": files.test, "sample_submission": files.sample}
+    paths = {"train": files.train, "test": files.test}
     section = {key: str(path) for key, path in paths.items() if path is not None}
     if files.scheme:
         section["train"] = f"{files.scheme}:{files.name}"

@@ -15,6 +15,8 @@ text_files       text tables -> columns of strings
 typed_tables     Parquet, Feather, Excel, JSON lines -> frames
 table_files      table files of any form -> frames
 tables           frames -> Dataset, TableReader
+row_matching     the rows of two tables matched by a column with the same values
+sample_submission  the sample submission as written -> the test row of each of its rows
 npz, idx         files of arrays -> arrays, large ones on disk
 array_files      a file of arrays of either form -> arrays in memory
 padding          sequences of unequal lengths in one array

@@ -130,7 +130,6 @@ def load_arrays(
     train: Path,
     test: Path | None,
     *,
-    sample: pd.DataFrame | None = None,
     cache: Cache | None = None,
 ) -> Dataset:
     """Read `.npz` files with `x`, `y` and optionally `id`, or IDX files, and build a Dataset.
@@ -147,7 +146,7 @@ def load_arrays(
     x = values(arrays, train.name)
     steps = x.shape[1] if kind_of(config, x, arrays, train.name) == "sequence" else None
     rows = None if test is None else read(test, config, cache, steps=steps)
-    dataset = build(config, arrays, rows, names=names, sample=sample)
+    dataset = build(config, arrays, rows, names=names)
     if test is None or rows is None or steps is None:
         return dataset
     raw = npz.head(test) or rows["x"]
@@ -161,7 +160,6 @@ def build(
     *,
     names: tuple[str, str],
     target_name: str = "y",
-    sample: pd.DataFrame | None = None,
 ) -> Dataset:
     """Build a Dataset from arrays by name; `names` are the files' names, for messages.
 
@@ -179,7 +177,7 @@ def build(
     if kind == "table":
         frame = pd.concat([features(train["x"]), frame], axis=1)
         rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
-        dataset = tables.build(config, frame, rows, names=names, sample=sample)
+        dataset = tables.build(config, frame, rows, names=names)
         return replace(dataset, reader=ArrayTableReader(cast(TableReader, dataset.reader)))
     validation.check_no_past(config, kind)
     validation.check_columns(config, list(frame.columns), names[0])
@@ -193,7 +191,6 @@ def build(
         x_test=None if test is None else to_model_shape(test, kind, names[1], ragged=ragged, steps=steps),
         test_ids=None if rows is None else tables.ids(rows, id_name, names[1]),
         id_name=id_name,
-        sample=sample,
         reader=ArrayReader(kind, Path(config.data.train).name, id_name, tuple(x.shape[1:])),
         example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
         **target.encode_targets(config, frame)._asdict(),

@@ -101,6 +101,15 @@ class Reader(Protocol):
         """Return the reader as JSON values."""
 
 
+class SampleAlignment(NamedTuple):
+    """The ids of the sample submission, and the test rows that they name."""
+
+    id_column: str
+    """The column of the sample that holds the ids; all others hold predictions."""
+    rows: Array | None
+    """(sample rows,): the test row of each row of the sample; None without test rows."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """The training rows, and the rows to predict if the study has some.
@@ -147,6 +156,8 @@ class Dataset:
     fold_column: Array | None = None
     """(rows,): the user's fold numbers; float64, NaN for rows that only train."""
     sample: pd.DataFrame | None = None
-    """The sample submission as read."""
+    """The sample submission; its ids are as written."""
+    alignment: SampleAlignment | None = None
+    """The test rows of the sample's rows; None without a sample."""
     notes: tuple[str, ...] = ()
     """The loader's omissions and assumptions, one sentence each."""

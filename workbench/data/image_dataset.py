@@ -146,7 +146,6 @@ def load_images(
         x_test=None if test_images is None else test_images.x,
         test_ids=test_ids,
         id_name=id_name,
-        sample=sample,
         reader=ImageReader(
             Path(config.data.train).name,
             id_name,
@@ -191,7 +190,7 @@ def _to_predict(config: StudyConfig, test: Path, train: ImageSet, sample: pd.Dat
         images = image_folder.list_flat(test, f"{config.file}: data.test")
         stems = {file.stem for file in train.images.files}
         plain = train.frame[id_name].astype(str).isin(stems).mean() > image_paths.SHARE
-        ids = table_files.as_written(pd.Series(_image_ids(images, id_name, sample, plain=bool(plain)), dtype="str"))
+        ids = table_files.as_written(pd.Series(_image_ids(images, sample, plain=bool(plain)), dtype="str"))
         return ImageSet(images, pd.DataFrame({id_name: ids}), test.name)
     if config.data.images is None:
         raise DataError(
@@ -224,15 +223,14 @@ def _find_named(config: StudyConfig, table: Path) -> tuple[ImageFiles, pd.DataFr
     return ImageFiles(folder, tuple(file for file in files if file is not None)), frame, column
 
 
-def _image_ids(images: ImageFiles, id_name: str, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
+def _image_ids(images: ImageFiles, sample: pd.DataFrame | None, *, plain: bool) -> list[str]:
     """Return the ids of the images to predict, as in the sample, else as in training; `plain` ids have no suffix."""
     names = image_folder.names(images)
     stems = [PurePosixPath(name).stem for name in names]
     styles = [stems, names] if plain else [names, stems]
     if sample is not None:
-        id_column = next((name for name in sample.columns if str(name).lower() == id_name.lower()), sample.columns[0])
-        wanted = set(sample[id_column].astype(str))
-        return next((style for style in styles if wanted <= set(style)), styles[0])
+        columns = [set(sample[name].astype(str)) for name in sample.columns]
+        return next((style for style in styles if any(wanted <= set(style) for wanted in columns)), styles[0])
     return styles[0]
 
 

@@ -33,7 +33,6 @@ def load_long(
     test: Path | None,
     labels: Path | None,
     *,
-    sample: pd.DataFrame | None = None,
     cache: Cache | None = None,
 ) -> Dataset:
     """Read long tables, and the table of labels where there is one, and build a Dataset of sequences.
@@ -68,7 +67,6 @@ def load_long(
         id_name=layout.id,
         reader=LongReader(Path(config.data.train).name, layout, numbers, tuple(x.shape[1:]), notations),
         example=_example(frame, order, layout),
-        sample=sample,
         notes=(*notes, *dropped, *_note_cut(new, names[1]), *metadata.notes),
         **target.encode_targets(config, metadata.frame)._asdict(),
         **tables.roles(config, metadata.frame, names[2] or names[0]),

@@ -123,7 +123,7 @@ def load_multimodal(
         config: the study file.
         train: the table.
         test: a table of the same columns; or a folder of images, for which the other columns are left out.
-        sample: the sample submission.
+        sample: the sample submission, for a table of nothing but images.
         cache: keeps the decoded images.
 
     Raises:
@@ -147,14 +147,13 @@ def load_multimodal(
         table.frame,
         None if rows is None else rows.frame,
         names=names,
-        sample=sample,
         notations=table.notations,
         notes=table.notes,
     )
     decoded = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
     frame = table.frame[decoded.kept].reset_index(drop=True)
     if not decoded.kept.all():
-        dataset = tables.build(table_config, frame, None if rows is None else rows.frame, names=names, sample=sample)
+        dataset = tables.build(table_config, frame, None if rows is None else rows.frame, names=names)
     test_images = None if rows is None else decode_columns(rows, cache, look=decoded.decoded.look)
     return _add_images(config, dataset, frame, decoded, test_images)
 

@@ -57,7 +57,7 @@ class PixelReader:
         return self.images.document() | {"npz": False, "pixels": self.pixels}
 
 
-def load_pixels(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
+def load_pixels(config: StudyConfig, train: Path, test: Path | None) -> Dataset:
     """Read tables of pixels and build a Dataset of images.
 
     Raises:
@@ -76,7 +76,7 @@ def load_pixels(config: StudyConfig, train: Path, test: Path | None, *, sample: 
     x_test = None if rows is None else to_arrays(rows, files[1], pixels)
     # The dropped columns are not among the arrays.
     config = config.model_copy(update={"data": config.data.model_copy(update={"drop": ()})})
-    dataset = arrays.build(config, x, x_test, names=files, sample=sample)
+    dataset = arrays.build(config, x, x_test, names=files)
     return replace(dataset, reader=PixelReader(cast(ArrayReader, dataset.reader), pixels))
 
 

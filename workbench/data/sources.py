@@ -17,6 +17,7 @@ from workbench.data import (
     multimodal,
     pixel_table,
     remote,
+    sample_submission,
     table_files,
     tables,
     target,
@@ -25,6 +26,7 @@ from workbench.data import (
 from workbench.data.cache import Cache
 from workbench.data.csv_header import is_arrays, is_folder
 from workbench.data.dataset import Dataset
+from workbench.data.sample_submission import RawSample
 from workbench.errors import DataError
 
 # The share of rows that a sklearn: source holds out, with a fixed seed.
@@ -43,16 +45,17 @@ def load(config: StudyConfig, *, cache: Cache | None = None) -> Dataset:
         ConfigError: a key names something that is not there.
         SourceError: a file or a remote source cannot be reached.
         DataError: the data cannot be learnt from.
+        SubmissionError: the rows of the sample submission are not those to predict.
     """
     scheme, name = validation.source(config)
     if scheme == "kaggle":
         return _load_kaggle(config, name, cache)
-    sample = _read_sample(config, _find_optional(config, "data.sample_submission", config.data.sample_submission))
+    sample = _read_sample(_find_optional(config, "data.sample_submission", config.data.sample_submission))
     if scheme == "sklearn":
-        return _load_sklearn(config, name, sample)
+        return _align(_load_sklearn(config, name), None, sample)
     test = _find_optional(config, "data.test", config.data.test, folder=None)
     if scheme == "openml":
-        return _load_openml(config, name, test, sample)
+        return _align(_load_openml(config, name, test), test, sample)
     train = validation.find_file(config, "data.train", name, folder=None)
     return _load_files(config, train, test, sample, cache)
 
@@ -112,14 +115,14 @@ def _load_bundled(name: str) -> _BundledDataset:
     )
 
 
-def _load_sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -> Dataset:
+def _load_sklearn(config: StudyConfig, name: str) -> Dataset:
     bundled, source = _load_bundled(name), config.data.train
     x, y, train, test = bundled.x, bundled.y, bundled.train, bundled.test
     names = (source, f"{source} (test)")
     if x.ndim > 2:
         id_name = config.data.id or "id"
         train_arrays, test_arrays = {"x": x[train], "y": y[train], id_name: train}, {"x": x[test], id_name: test}
-        return arrays.build(config, train_arrays, test_arrays, names=names, target_name="target", sample=sample)
+        return arrays.build(config, train_arrays, test_arrays, names=names, target_name="target")
     config = _with_data(config, target=config.data.target or "target", id=config.data.id or "id")
     label, id_name = str(config.data.target), str(config.data.id)
     for key, column in (("data.target", label), ("data.id", id_name)):
@@ -128,16 +131,16 @@ def _load_sklearn(config: StudyConfig, name: str, sample: pd.DataFrame | None) -
     frame = pd.DataFrame(x, columns=bundled.features).assign(**{id_name: np.arange(len(y))})
     train_rows = frame.iloc[train].assign(**{label: y[train]}).reset_index(drop=True)
     test_rows = frame.iloc[test].reset_index(drop=True)
-    return tables.build(config, train_rows, test_rows, names=names, sample=sample)
+    return tables.build(config, train_rows, test_rows, names=names)
 
 
-def _load_openml(config: StudyConfig, name: str, test: Path | None, sample: pd.DataFrame | None) -> Dataset:
+def _load_openml(config: StudyConfig, name: str, test: Path | None) -> Dataset:
     frame, target_name = remote.openml(name)
     config = _with_data(config, target=config.data.target or target_name)
     exact = [config.data.id] if config.data.id else []
     _check_form(test, config.data.train, arrays=False)
     rows = table_files.read_table(test, exact) if test else None
-    return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""), sample=sample)
+    return tables.build(config, frame, rows, names=(config.data.train, test.name if test else ""))
 
 
 def _load_kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset:
@@ -152,7 +155,7 @@ def _load_kaggle(config: StudyConfig, name: str, cache: Cache | None) -> Dataset
     if data.images is not None:
         inside = folder / data.images
         config = _with_data(config, images=str(inside) if inside.is_dir() else data.images)
-    return _load_files(config, files.train, test, _read_sample(config, sample), cache)
+    return _load_files(config, files.train, test, _read_sample(sample), cache)
 
 
 def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -> Path:
@@ -162,20 +165,28 @@ def _competition_file(config: StudyConfig, folder: Path, key: str, value: str) -
 
 
 def _load_files(
-    config: StudyConfig, train: Path, test: Path | None, sample: pd.DataFrame | None, cache: Cache | None
+    config: StudyConfig, train: Path, test: Path | None, sample: RawSample | None, cache: Cache | None
+) -> Dataset:
+    """Load files of any form, and match the rows of the sample submission to those to predict."""
+    return _align(_load_form(config, train, test, sample, cache), test, sample)
+
+
+def _load_form(
+    config: StudyConfig, train: Path, test: Path | None, sample: RawSample | None, cache: Cache | None
 ) -> Dataset:
     if validation.is_long(config):
-        return long_format.load_long(config, train, test, _find_labels(config, train), sample=sample, cache=cache)
+        return long_format.load_long(config, train, test, _find_labels(config, train), cache=cache)
+    frame = None if sample is None else sample.frame
     if config.data.images is not None and not is_folder(train):
-        return multimodal.load_multimodal(config, train, test, sample=sample, cache=cache)
+        return multimodal.load_multimodal(config, train, test, sample=frame, cache=cache)
     if is_folder(train):
-        return image_dataset.load_images(config, train, test, sample=sample, cache=cache)
+        return image_dataset.load_images(config, train, test, sample=frame, cache=cache)
     _check_form(test, train.name, arrays=is_arrays(train))
     if is_arrays(train):
-        return arrays.load_arrays(config, train, test, sample=sample, cache=cache)
+        return arrays.load_arrays(config, train, test, cache=cache)
     if pixel_table.is_requested(config):
-        return pixel_table.load_pixels(config, train, test, sample=sample)
-    return tables.load_tables(config, train, test, sample=sample)
+        return pixel_table.load_pixels(config, train, test)
+    return tables.load_tables(config, train, test)
 
 
 def _find_labels(config: StudyConfig, train: Path) -> Path | None:
@@ -188,12 +199,18 @@ def _find_optional(config: StudyConfig, key: str, value: str | None, *, folder: 
     return None if value is None else validation.find_file(config, key, value, folder=folder)
 
 
-def _read_sample(config: StudyConfig, path: Path | None) -> pd.DataFrame | None:
-    """Read the sample submission, with ids as written."""
-    if path is None:
-        return None
-    exact = [config.data.id] if config.data.id else []
-    return table_files.read_table(path, exact)
+def _read_sample(path: Path | None) -> RawSample | None:
+    return None if path is None else sample_submission.read(path)
+
+
+def _align(dataset: Dataset, test: Path | None, sample: RawSample | None) -> Dataset:
+    """Match the rows of the sample submission to those to predict."""
+
+    def read_test() -> pd.DataFrame | None:
+        is_table = test is not None and not is_folder(test) and not is_arrays(test)
+        return sample_submission.read_as_written(test) if test is not None and is_table else None
+
+    return dataset if sample is None else sample_submission.align(dataset, sample, read_test)
 
 
 def _with_data(config: StudyConfig, **keys: Any) -> StudyConfig:

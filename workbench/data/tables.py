@@ -90,7 +90,7 @@ class TableReader:
         )
 
 
-def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: pd.DataFrame | None = None) -> Dataset:
+def load_tables(config: StudyConfig, train: Path, test: Path | None) -> Dataset:
     """Read the tables of a study and build its Dataset.
 
     Raises:
@@ -105,7 +105,6 @@ def load_tables(config: StudyConfig, train: Path, test: Path | None, *, sample: 
         config,
         content.frame,
         rows.frame if rows else None,
-        sample=sample,
         notations=content.notations,
         notes=(*content.notes, *(rows.notes if rows else ()), *note_markers(config, train, content.frame)),
         names=(train.name, test.name if test else ""),
@@ -132,7 +131,6 @@ def build(
     test: pd.DataFrame | None,
     *,
     names: tuple[str, str],
-    sample: pd.DataFrame | None = None,
     notations: Mapping[str, Notation] = MappingProxyType({}),
     notes: tuple[str, ...] = (),
 ) -> Dataset:
@@ -169,7 +167,6 @@ def build(
         columns=reader.kinds,
         reader=reader,
         example=example,
-        sample=sample,
         notes=(*notes, *_note_unnamed(train), *dropped, *_note_values(train, learnt), *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),

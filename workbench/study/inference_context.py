@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workbench import files
 from workbench.data.source_digest import SourceDigest, digest_sources
-from workbench.errors import DataError, SourceError, SubmissionError
+from workbench.errors import DataError, SourceError
 from workbench.home import Home
 from workbench.study.task import Task
 
@@ -80,10 +80,12 @@ class InferenceContext:
 
 
 def store(task: Task, home: Home) -> None:
-    """Write the context beside the study's fingerprint."""
-    # `submit` reports a sample submission that does not fit; until then the study can run.
-    with suppress(SubmissionError):
-        _write(_file(task, home), InferenceContext.of(task), digest_sources(task.config))
+    """Write the context beside the study's fingerprint.
+
+    Raises:
+        SubmissionError: the columns of the sample submission do not fit.
+    """
+    _write(_file(task, home), InferenceContext.of(task), digest_sources(task.config))
 
 
 def load(task: Task, home: Home) -> InferenceContext:

@@ -21,8 +21,6 @@ def write_submission(store: StudyStore, path: Path) -> None:
         SubmissionError: there are no rows to predict, the predictions do not fit the sample submission, or the file
             cannot be written.
     """
-    import numpy as np
-
     from workbench import submission
 
     task, config = store.task, store.config
@@ -31,8 +29,7 @@ def write_submission(store: StudyStore, path: Path) -> None:
     test = store.tracker.predictions(run_id, task.schema).test
     if dataset.test_ids is None or test is None:
         raise SubmissionError(f"{config.file}: the study has no rows to predict. Set data.test.")
-    numbered = config.data.id is None and np.array_equal(dataset.test_ids, np.arange(len(dataset.test_ids)))
-    frame = submission.make(dataset, test, task.metric, by_position=numbered, threshold=ensemble.threshold)
+    frame = submission.make(dataset, test, task.metric, threshold=ensemble.threshold)
     scores = {"metric": task.metric.name, "score": ensemble.score, "honest_score": ensemble.honest_score}
     submission.write(frame, path, {"study": config.name, "run_id": run_id, **scores})
     store.tracker.log_artifact(run_id, path)

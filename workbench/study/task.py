@@ -145,11 +145,14 @@ class Task:
         return target_metrics.transform(self.config, "data.target_transform", asked, self.metric, self.dataset.y)
 
     def check(self) -> None:
-        """Check that families, metrics and the transform suit the data.
+        """Check that families, metrics, the transform and the sample submission suit the data.
 
         Raises:
             ConfigError: one of them does not suit the data.
+            SubmissionError: the columns of the sample submission do not match the targets or classes.
         """
+        from workbench import submission
+
         tasks: set[str] = {target.task for target in self.dataset.targets} or {self.dataset.task}
         for number, family in enumerate(self.config.families):
             entry = models.get_entry(family, self.config.resolve)
@@ -159,6 +162,7 @@ class Task:
                 what = f"must suit {self.dataset.task} on data of kind {self.dataset.kind}"
                 raise self.config.error(f"families[{number}]", what, family, f" Choose from: {', '.join(suitable)}.")
         _ = self.metric, self.also, self.transform
+        submission.infer_layout(self.dataset, self.metric)
         self._check_weights()
         self._check_shared()
         if "pretrained" in self.config.families:
