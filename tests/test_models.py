@@ -37,7 +37,7 @@ EPOCHS = 8
 DEEP = {"xception", "mobilenet"}
 # Their layers of batch normalisation need hundreds of steps to converge, more than a test trains for.
 UNSETTLED = {"hyper_resnet", "hyper_xception"}
-# All nets share a trainer and a head. These nets take every test; the others take those that concern a net's own layers.
+# All nets share a trainer and a head. These nets take every test, the others those that concern their own layers.
 TRAINED = {"mlp", "tabm", "dae_mlp", "dae_xgboost", "cnn", "pretrained", "gru", "hyper_image_augment"}
 LEARNERS = [name for name in models.family_names() if name not in {models.BASELINE, *UNSETTLED}]
 # Nets approximate a constant only.
