@@ -4,6 +4,7 @@ A study file goes in at the top; a submission and a trail in MLflow come out at 
 Each line is a package or a module. It imports only from those above it; `tests/test_architecture.py` enforces this.
 
     errors        every exception, the hierarchy drawn at the top
+    control_characters  escapes that make control characters of foreign text visible
     files         atomic writes: temporary file, fsync, rename
     array         the array type that annotations use
     home          the folder of all studies, its files and locks

@@ -8,14 +8,12 @@ import os
 import signal
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
-from workbench.cli.json_output import to_json
+from workbench.cli import terminal
 from workbench.errors import SearchError, WorkbenchError
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def _print_version(value: bool) -> None:
     if value:
         from workbench import __version__
 
-        print(f"workbench {__version__}")
+        terminal.print_line(f"workbench {__version__}")
         raise typer.Exit
 
 
@@ -68,6 +66,7 @@ def main() -> None:
     The exit status is 0 for success, 1 for a bug or if no family is left, 2 for a mistake of the user, and 130 after an
     interruption.
     """
+    terminal.configure_streams()
     signal.signal(signal.SIGINT, _interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -82,7 +81,7 @@ def main() -> None:
         code = _INTERRUPTED
     if code == _INTERRUPTED:
         sys.stdout.flush()
-        print(f"error: {_INTERRUPTION}", file=sys.stderr, flush=True)
+        terminal.print_message(f"error: {_INTERRUPTION}")
         # Exit at once: the libraries' own cleanup takes seconds, and everything is saved already.
         os._exit(_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -126,7 +125,7 @@ def init(
     files = {"test": test, "sample_submission": sample_submission}
     written = draft(train, **files, target=target, metric=metric, out=out, force=force)
     if as_json:
-        _print_json(
+        terminal.print_json(
             {
                 "path": str(written.path.resolve()),
                 **{key: getattr(written, key) for key in ("target", "task", "metric")},
@@ -134,8 +133,8 @@ def init(
         )
         return
     for note in written.notes:
-        print(f"  {note}")
-    print(f"Wrote {written.path}. Read it, change what is wrong, then: workbench run {written.path}")
+        terminal.print_line(f"  {note}")
+    terminal.print_line(f"Wrote {written.path}. Read it, change what is wrong, then: workbench run {written.path}")
 
 
 @app.command()
@@ -171,14 +170,14 @@ def run(
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
     from workbench.cli.progress import show_progress
 
-    with show_progress(study, Console(stderr=True), trials, minutes, events) as listen:
+    with show_progress(study, terminal.create_console(error=True), trials, minutes, events) as listen:
         summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=listen)
     if as_json:
-        _print_json(asdict(summary))
+        terminal.print_json(asdict(summary))
     else:
         from workbench.cli.summary_output import print_summary
 
-        print_summary(_console(), study, summary)
+        print_summary(terminal.create_console(), study, summary)
 
 
 @app.command()
@@ -187,11 +186,11 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
     study = _open(file, home)
     rows = study.trials()
     if as_json:
-        _print_json([asdict(row) for row in rows])
+        terminal.print_json([asdict(row) for row in rows])
         return
     from workbench.cli import console_tables
 
-    _console().print(console_tables.leaderboard(rows, metric=study.task.scored_by.name))
+    terminal.create_console().print(console_tables.leaderboard(rows, metric=study.task.scored_by.name))
 
 
 @app.command()
@@ -226,13 +225,13 @@ def ensemble(
         check(method)
     made = _open(file, home).ensemble(sources=sources or (), method=method, weights=weights, members=members)
     if as_json:
-        _print_json(made.document)
+        terminal.print_json(made.document)
         return
     from workbench.cli import console_tables
 
-    _console().print(console_tables.ensemble(made.result))
+    terminal.create_console().print(console_tables.ensemble(made.result))
     if made.result.diversity is not None:
-        _console().print(console_tables.diversity(made.result.diversity))
+        terminal.create_console().print(console_tables.diversity(made.result.diversity))
 
 
 @app.command()
@@ -248,9 +247,9 @@ def submit(
     path = _open(file, home).submit(out)
     stamp = json.loads(path.with_name(path.name + ".json").read_text())
     if as_json:
-        _print_json({"path": str(path), "rows": stamp["rows"], "run_id": stamp["run_id"]})
+        terminal.print_json({"path": str(path), "rows": stamp["rows"], "run_id": stamp["run_id"]})
     else:
-        print(f"Wrote {path} ({stamp['rows']} rows).")
+        terminal.print_line(f"Wrote {path} ({stamp['rows']} rows).")
 
 
 @app.command()
@@ -273,11 +272,11 @@ def predict(
     study = _open(file, home)
     path = Path(out or f"{study.name}-predictions.csv").resolve()
     _silence_tensorflow()
-    frame = study.predict(data, out=path, listen=partial(print, file=sys.stderr, flush=True))
+    frame = study.predict(data, out=path, listen=terminal.print_message)
     if as_json:
-        _print_json({"path": str(path), "rows": len(frame)})
+        terminal.print_json({"path": str(path), "rows": len(frame)})
     else:
-        print(f"Wrote {path} ({len(frame)} rows).")
+        terminal.print_line(f"Wrote {path} ({len(frame)} rows).")
 
 
 @app.command()
@@ -296,13 +295,13 @@ def export(
     mlflow models serve -m DIR --env-manager local -h 127.0.0.1
     """
     _silence_tensorflow()
-    made = _open(file, home).export(out, register=register, listen=partial(print, file=sys.stderr, flush=True))
+    made = _open(file, home).export(out, register=register, listen=terminal.print_message)
     if as_json:
-        _print_json(made)
+        terminal.print_json(made)
         return
-    print(f"Logged as {made['model_uri']}.\nIts folder: {made['path']}")
+    terminal.print_line(f"Logged as {made['model_uri']}.\nIts folder: {made['path']}")
     if made["registered"] is not None:
-        print("Registered as {name}, version {version}, alias {alias}.".format(**made["registered"]))
+        terminal.print_line("Registered as {name}, version {version}, alias {alias}.".format(**made["registered"]))
 
 
 @app.command()
@@ -318,9 +317,9 @@ def folds(
     """
     digest = _open(file, home).write_folds(out)
     if as_json:
-        _print_json({"path": str(Path(out).resolve()), "hash": digest})
+        terminal.print_json({"path": str(Path(out).resolve()), "hash": digest})
     else:
-        print(f"Wrote {out} (fold hash {digest}).")
+        terminal.print_line(f"Wrote {out} (fold hash {digest}).")
 
 
 @app.command("import")
@@ -342,12 +341,12 @@ def import_(
     study = _open(file, home)
     taken = study.take(name, oof=oof, test=test)
     if as_json:
-        _print_json(taken)
+        terminal.print_json(taken)
         return
     from workbench.report.formatting import format_number
 
     verb = "Replaced" if taken["replaced"] else "Imported"
-    print(f"{verb} {name}: {study.task.metric.name} {format_number(taken['score'])}.")
+    terminal.print_line(f"{verb} {name}: {study.task.metric.name} {format_number(taken['score'])}.")
 
 
 @app.command()
@@ -359,9 +358,9 @@ def gc(file: StudyFile, home: HomeFolder = None, as_json: AsJson = False) -> Non
     """
     freed = _open(file, home).gc()
     if as_json:
-        _print_json({"freed": freed})
+        terminal.print_json({"freed": freed})
     else:
-        print(f"Freed {freed / 1e6:.1f} MB.")
+        terminal.print_line(f"Freed {freed / 1e6:.1f} MB.")
 
 
 @app.command()
@@ -383,9 +382,9 @@ def report(
     """
     path = _open(file, home).report(out, markdown)
     if as_json:
-        _print_json({"path": str(path)})
+        terminal.print_json({"path": str(path)})
     else:
-        print(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
+        terminal.print_line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
 
 
 @app.command()
@@ -411,7 +410,7 @@ def ui(
     try:
         ui.show(homes.find(home), port, dashboard=dashboard, tensorboard=tensorboard, browser=browser)
     except KeyboardInterrupt:
-        print("Ended.", file=sys.stderr)
+        terminal.print_message("Ended.")
 
 
 @app.command()
@@ -431,15 +430,21 @@ def families(as_json: AsJson = False) -> None:
             }
             for name, entry in FAMILIES.items()
         ]
-        _print_json(document)
+        terminal.print_json(document)
         return
     for name, entry in FAMILIES.items():
         missing = "" if entry.installed else "  (not installed)"
-        print(f"{name:<20} {entry.description}{missing}")
+        terminal.print_line(f"{name:<20} {entry.description}{missing}")
         together = "together" if entry.joint else "one by one"
-        print(f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}")
-    print(f"{'':<20} from data of kind mixed, a family that does not take it gets its part: the table or the images")
-    print(f"{'file.py:Name':<20} a custom family: a HyperModel, build(hp), or a function that returns an estimator")
+        terminal.print_line(
+            f"{'':<20} takes {', '.join(entry.kinds)}; {', '.join(entry.tasks)}; several targets {together}"
+        )
+    terminal.print_line(
+        f"{'':<20} from data of kind mixed, a family that does not take it gets its part: the table or the images"
+    )
+    terminal.print_line(
+        f"{'file.py:Name':<20} a custom family: a HyperModel, build(hp), or a function that returns an estimator"
+    )
 
 
 @app.command()
@@ -449,12 +454,12 @@ def metrics(as_json: AsJson = False) -> None:
 
     document = evaluation.describe()
     if as_json:
-        _print_json(document)
+        terminal.print_json(document)
         return
     for metric in document:
         arrow = "↑" if metric["direction"] == "maximize" else "↓"
-        print(f"{metric['name']:<18} {arrow} {metric['description']} ({', '.join(metric['tasks'])})")
-    print("A custom metric: file.py:function, with function.direction = 'minimize' or 'maximize'.")
+        terminal.print_line(f"{metric['name']:<18} {arrow} {metric['description']} ({', '.join(metric['tasks'])})")
+    terminal.print_line("A custom metric: file.py:function, with function.direction = 'minimize' or 'maximize'.")
 
 
 @app.command()
@@ -462,7 +467,7 @@ def schema() -> None:
     """Print the JSON Schema of a study file."""
     from workbench import config
 
-    _print_json(config.json_schema())
+    terminal.print_json(config.json_schema())
 
 
 def _silence_tensorflow() -> None:
@@ -475,19 +480,9 @@ def _open(file: str, home: str | None, **overrides: Any) -> Study:
     """Open a study that reports its progress on stderr."""
     from workbench.study import open
 
-    return open(file, home, tell=lambda line: print(line, file=sys.stderr, flush=True), **overrides)
-
-
-def _console() -> Console:
-    """Return a console for stdout that is wide enough for tables if stdout is not a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
-
-
-def _print_json(document: Any) -> None:
-    print(to_json(document, indent=1))
+    return open(file, home, tell=terminal.print_message, **overrides)
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    terminal.print_message(f"error: {message}")
     sys.exit(code)

@@ -6,10 +6,19 @@ import json
 import math
 from typing import Any
 
+from workbench.control_characters import escape_controls_in_json
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return `value` as JSON; NaN and infinity become null, because JSON has no such numbers."""
-    return json.dumps(_replace_non_finite(value), indent=indent, ensure_ascii=False)
+
+def to_json(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return `value` as JSON; NaN and infinity become null, because JSON has no such numbers.
+
+    Args:
+        value: the document.
+        indent: spaces of an indented level; all in one line unless given.
+        ascii_only: whether every character beyond ASCII is escaped; otherwise only control characters are.
+    """
+    text = json.dumps(_replace_non_finite(value), indent=indent, ensure_ascii=ascii_only)
+    return escape_controls_in_json(text)
 
 
 def _replace_non_finite(value: Any) -> Any:

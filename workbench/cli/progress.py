@@ -15,9 +15,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from workbench.cli.json_output import to_json
+from workbench.cli.terminal import style_text
 from workbench.errors import StudyError
 from workbench.home import trial_name
 from workbench.report.formatting import format_duration, format_number
@@ -83,16 +83,16 @@ class LineProgress:
             case TrialEnded(trial):
                 mark = "  ← best" if self._best.update(trial) else ""
                 elapsed = f"{time.monotonic() - self._started:7.1f} s  "
-                self._console.print(elapsed + _format_trial(trial) + mark, highlight=False, soft_wrap=True)
+                self._console.print(elapsed + _format_trial(trial) + mark, soft_wrap=True)
             case Forecast() if not self._has_forecast:
                 self._has_forecast = True
-                self._console.print(f"Forecast: {_format_forecast(event)}.", highlight=False, soft_wrap=True)
+                self._console.print(f"Forecast: {_format_forecast(event)}.", soft_wrap=True)
             case FamilySetAside(family, reason):
-                self._console.print(f"{family} is set aside: {reason}", highlight=False, soft_wrap=True)
+                self._console.print(f"{family} is set aside: {reason}", soft_wrap=True)
             case TrialPutBack():
-                self._console.print(_format_put_back(event), highlight=False, soft_wrap=True)
+                self._console.print(_format_put_back(event), soft_wrap=True)
             case Stopped(reason, interrupted):
-                self._console.print(_format_end(reason, interrupted), highlight=False, soft_wrap=True)
+                self._console.print(_format_end(reason, interrupted), soft_wrap=True)
 
 
 class EventLog:
@@ -187,26 +187,25 @@ class LiveProgress:
                 self._running.pop((family, number), None)
                 self._notes.append(_format_put_back(event))
             case Stopped(reason, interrupted):
-                self._console.print(_format_end(reason, interrupted), highlight=False)
+                self._console.print(_format_end(reason, interrupted))
 
     def _draw(self) -> Group:
         """Return the display."""
         elapsed = time.monotonic() - self._started
         counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
         left = f"   {format_duration(max(0.0, 60 * self._minutes - elapsed))} left" if self._minutes else ""
-        head = Text.assemble(
-            (self._title, "bold"), f"   {format_duration(elapsed)}{left}   {counts}   best {self._best}"
-        )
+        head = style_text(self._title, "bold")
+        head.append_text(style_text(f"   {format_duration(elapsed)}{left}   {counts}   best {self._best}", "not bold"))
         running = Table.grid(padding=(0, 2))
         for (family, index), trial in self._running.items():
             score = "" if trial.score is None else f"last fold {format_number(trial.score)}"
             fold = f"fold {min(trial.done + 1, trial.folds)} of {trial.folds}"
             epoch = "" if trial.epoch is None else f"epoch {trial.epoch + 1}"
             since = format_duration(time.monotonic() - trial.started)
-            running.add_row(Text(f"▸ {trial_name(family, index)}", "cyan"), fold, epoch, since, score)
-        ended = [Text(_format_trial(trial), "green" if is_best else "dim") for trial, is_best in self._ended]
-        notes = [Text(note, "yellow") for note in self._notes]
-        forecast = [Text(self._forecast, "dim")] if self._forecast else []
+            running.add_row(style_text(f"▸ {trial_name(family, index)}", "cyan"), fold, epoch, since, score)
+        ended = [style_text(_format_trial(trial), "green" if is_best else "dim") for trial, is_best in self._ended]
+        notes = [style_text(note, "yellow") for note in self._notes]
+        forecast = [style_text(self._forecast, "dim")] if self._forecast else []
         return Group(head, self._draw_bar(elapsed), *forecast, *ended, *notes, running)
 
     def _draw_bar(self, elapsed: float) -> Table:

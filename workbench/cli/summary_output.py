@@ -17,19 +17,17 @@ if TYPE_CHECKING:
 def print_summary(console: Console, study: Study, summary: Summary) -> None:
     """Print the result of a run: families, ensemble, submission, and the test scores if they are known."""
     for note in study.task.dataset.notes:
-        console.print(note, style="dim", soft_wrap=True, highlight=False)
+        console.print(note, style="dim", soft_wrap=True)
     console.print(console_tables.by_family(study.trials(), metric=study.task.metric.name))
     if summary.ensemble is not None:
         console.print(console_tables.ensemble(EnsembleResult.from_document(summary.ensemble)))
     if summary.submission is not None:
-        console.print(f"Submission: {summary.submission}", soft_wrap=True, highlight=False)
+        console.print(f"Submission: {summary.submission}", soft_wrap=True)
     if summary.test_scores is not None and summary.ensemble is not None:
         scores = ", ".join(f"{name} {format_number(value)}" for name, value in summary.test_scores.items())
-        console.print(f"Its score on the held-out test rows: {scores}.", soft_wrap=True, highlight=False)
+        console.print(f"Its score on the held-out test rows: {scores}.", soft_wrap=True)
     if summary.model_uri is not None:
-        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True, highlight=False)
+        console.print(f"MLflow model: {summary.model_uri}", soft_wrap=True)
     counts = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     next_steps = f"workbench ui · {format_command('report', str(study.config.file))}"
-    console.print(
-        f"{counts} in {format_duration(summary.seconds)}. Next: {next_steps}", soft_wrap=True, highlight=False
-    )
+    console.print(f"{counts} in {format_duration(summary.seconds)}. Next: {next_steps}", soft_wrap=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import NamedTuple
 
 from workbench import servers
+from workbench.cli import terminal
 from workbench.home import Home
 
 # Studies whose links are printed below that of the newest.
@@ -41,14 +41,14 @@ def show(home: Home, port: int, *, dashboard: bool, tensorboard: bool, browser: 
             reserved = stack.enter_context(servers.reserve_port(preferred))
             started.append(stack.enter_context(serve(home, reserved)))
             if reserved != preferred:
-                print(f"Port {preferred} is taken; {started[-1].name} gets {reserved}.", file=sys.stderr)
-        print(f"Starting {', '.join(server.name for server in started)} …", file=sys.stderr)
+                terminal.print_message(f"Port {preferred} is taken; {started[-1].name} gets {reserved}.")
+        terminal.print_message(f"Starting {', '.join(server.name for server in started)} …")
         for server in started:
             server.wait()
         link = _print_links(home, started[0])
         for server, (_, _, content, path) in list(zip(started, pages, strict=True))[1:]:
-            print(f"{server.name} shows {content} at {server.address}{path}")
-        print("Ctrl-C ends it." if len(started) == 1 else "Ctrl-C ends them.", flush=True)
+            terminal.print_line(f"{server.name} shows {content} at {server.address}{path}")
+        terminal.print_line("Ctrl-C ends it." if len(started) == 1 else "Ctrl-C ends them.")
         if browser:
             import webbrowser
 
@@ -83,11 +83,11 @@ def _print_links(home: Home, server: servers.Server) -> str:
 
     pages = mlflow_ui.pages(home, server)
     link = next(iter(pages.values()), f"{server.address}/{run_view.ALL_STUDIES}")
-    print(f"MLflow shows the studies at {link}")
+    terminal.print_line(f"MLflow shows the studies at {link}")
     older = list(pages.items())[1 : _MAX_LINKS + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
-        print(f"  {study:<{width}}  {page}")
+        terminal.print_line(f"  {study:<{width}}  {page}")
     if len(pages) > _MAX_LINKS + 1:
-        print(f"  … and {len(pages) - _MAX_LINKS - 1} more at {server.address}/{run_view.ALL_STUDIES}")
+        terminal.print_line(f"  … and {len(pages) - _MAX_LINKS - 1} more at {server.address}/{run_view.ALL_STUDIES}")
     return link

@@ -19,7 +19,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.home import Home
-from workbench.tracking import mlflow_store
+from workbench.tracking import mlflow_store, run_metrics
 from workbench.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class ModelRegistry:
             # With the run's start as their time these metrics are the run's own points.
             time = self._client.get_run(run_id).info.start_time
             metrics = [
-                Metric(key, value, time, 0, model_id=logged.model_id, run_id=run_id) for key, value in scores.items()
+                Metric(run_metrics.metric_name(key), value, time, 0, model_id=logged.model_id, run_id=run_id)
+                for key, value in scores.items()
             ]
             self._client.log_batch(run_id, metrics)
         except BaseException:
