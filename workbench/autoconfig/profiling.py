@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +36,10 @@ def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
     if files.scheme == "sklearn":
         return _from_source(files, targets)
     if files.train is None:
+        from workbench import data
+
         frame, target = remote.openml(files.name)
-        test = None if files.test is None else _read_table(files.test)
+        test = None if files.test is None else data.read_table(files.test)
         return DataProfile(files, "table", frame, test, _read_sample(files), target)
     if is_folder(files.train):
         return images.from_folder(files, files.train, _read_sample(files))
@@ -46,13 +48,6 @@ def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
     if form(files.train) == "npz":
         return _from_arrays(files, files.train, targets)
     return _from_tables(files, files.train)
-
-
-def _read_table(path: Path, exact: Iterable[str] = ()) -> pd.DataFrame:
-    from workbench import data
-
-    frame: pd.DataFrame = data.read_table(path, exact)
-    return frame
 
 
 def _read_sample(files: DataFiles) -> pd.DataFrame | None:
@@ -98,9 +93,9 @@ def _read_keyed_sample(files: DataFiles, train: Collection[str]) -> tuple[pd.Dat
 
 def _from_tables(files: DataFiles, file: Path) -> DataProfile:
     """Read tables and look for images that they name. Columns that may be ids are read as they are written."""
-    columns = read_header(file).columns if form(file) == "text" else ()
     from workbench.data import table_files
 
+    columns = read_header(file).columns if form(file) == "text" else ()
     sample, key = _read_keyed_sample(files, columns)
     ids = {key} if sample is None else {key, sample.columns[0]}
     exact = [name for name in columns if looks_like_id(name) or name in ids]
