@@ -51,6 +51,8 @@ _GROUPS = {sign: re.compile(rf"\d{{1,3}}({re.escape(sign)}\d{{3}})+") for sign i
 # A column is text if fewer of its first values than this share are numbers.
 _LEAST_SHARE = 0.5
 _FIRST = 200
+# The rows that show whether a file has decimal commas.
+_HEAD = 1000
 
 
 class Notation(NamedTuple):
@@ -84,31 +86,36 @@ class ReadColumn(NamedTuple):
     """What was assumed."""
 
 
-def learn(columns: Mapping[str, pa.ChunkedArray], separator: str = ",") -> dict[str, ReadColumn]:
+def learn(columns: dict[str, pa.ChunkedArray], separator: str = ",") -> dict[str, ReadColumn]:
     """Decide the notation of each column of training rows, and read the columns.
 
     Where digits such as `1,450` can be read in two ways, the other columns and the separator of fields decide.
 
     Args:
-        columns: (rows,) strings; null where the value is missing.
+        columns: (rows,) strings; null where the value is missing. Each is removed when it is read, to free its memory.
         separator: the separator of fields.
     """
+    heads = [column.slice(0, _HEAD) for column in columns.values()]
+    commas = _have_decimal_commas(heads, doubtful=separator == ";")
     with ThreadPoolExecutor() as pool:
-        known = dict(zip(columns, pool.map(_learn_fast, columns.values()), strict=True))
-    values = {name: _distinct(columns[name]) for name, read in known.items() if read is None}
-    points = any(read is not None and read.values.dtype.kind == "f" and read.notation for read in known.values())
-    commas = _have_decimal_commas(values.values(), doubtful=separator == ";" and not points)
-    read = {}
-    for name, column in columns.items():
-        found = known[name]
-        if found is None:
-            notation = _learn_written(values[name], commas=commas)
-            found = ReadColumn(read_column(column, notation), notation, _describe(name, values[name], notation))
-        elif commas and found.values.dtype.kind == "f" and _are_thousands(column):
-            notation = Notation("number", ",", ".")
-            found = ReadColumn(read_column(column, notation), notation, _describe(name, _distinct(column), notation))
-        read[name] = found
-    return read
+        names = list(columns)
+        return dict(zip(names, pool.map(lambda name: _learn_one(name, columns.pop(name), commas), names), strict=True))
+
+
+def _learn_one(name: str, column: pa.ChunkedArray, commas: bool) -> ReadColumn:
+    """Decide the notation of a column, and read it.
+
+    Args:
+        name: the column.
+        column: (rows,) strings.
+        commas: whether the file has decimal commas.
+    """
+    read = _learn_fast(column)
+    if read is not None and not (commas and read.values.dtype.kind == "f" and _are_thousands(column)):
+        return read
+    values = _distinct(column)
+    notation = Notation("number", ",", ".") if read is not None else _learn_written(values, commas=commas)
+    return ReadColumn(read_column(column, notation), notation, _describe(name, values, notation))
 
 
 def _are_thousands(column: pa.ChunkedArray) -> bool:
@@ -322,16 +329,20 @@ def _choose_form(digits: list[str], *, commas: bool) -> tuple[str, str] | None:
     return next((form for form in order if all(_FORMS[form].fullmatch(each) for each in digits)), None)
 
 
-def _have_decimal_commas(columns: Iterable[list[str]], *, doubtful: bool) -> bool:
+def _have_decimal_commas(heads: Iterable[pa.ChunkedArray], *, doubtful: bool) -> bool:
     """Return whether some columns have decimal commas.
 
     Args:
-        columns: the distinct values of each column.
+        heads: the first rows of each column.
         doubtful: whether a comma before groups of three digits is taken for a decimal comma, if no column says more.
     """
     grouped = False
-    for values in columns:
-        cleaned = [value for value in map(_clean, values[:1000]) if value.lower() not in MARKERS]
+    for head in heads:
+        plain = _cast(head)
+        if plain is not None:
+            doubtful = doubtful and (plain.dtype.kind != "f" or bool(plain.isna().all()) or _are_thousands(head))
+            continue
+        cleaned = [value for value in map(_clean, _distinct(head)) if value.lower() not in MARKERS]
         digits = [found["digits"].strip() for found in _match_all(cleaned)]
         marked = [each for each in digits if "," in each]
         if any("." in each.rpartition(",")[2] for each in marked):

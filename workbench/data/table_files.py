@@ -95,21 +95,24 @@ def _read_typed(path: Path, exact: set[str], notations: Mapping[str, Notation]) 
 
 def _read_notations(
     path: Path,
-    columns: Mapping[str, pa.ChunkedArray],
+    columns: dict[str, pa.ChunkedArray],
     exact: set[str],
     notations: Mapping[str, Notation],
     separator: str,
 ) -> TableContent:
-    """Read columns of strings; a column without a known notation is learnt."""
+    """Read columns of strings, each removed when it is read; a column without a known notation is learnt."""
     fixed = {name: Notation() if name in exact else notations.get(name) for name in columns}
-    read = notation.learn({name: each for name, each in columns.items() if fixed[name] is None}, separator)
+    order = list(columns)
+    read = notation.learn({name: columns.pop(name) for name in order if fixed[name] is None}, separator)
     found = fixed | {name: each.notation for name, each in read.items()}
     notes = tuple(f"{path.name}: {each.note}" for each in read.values() if each.note)
     frame: dict[str, pd.Series[Any]] = {}
-    for name in columns:
-        values = read.pop(name).values if name in read else notation.read_column(columns[name], fixed[name])
+    for name in order:
+        values = read.pop(name).values if name in read else notation.read_column(columns.pop(name), fixed[name])
         frame[name] = as_written(values) if name in exact else values
-    return TableContent(pd.DataFrame(frame), {name: each for name, each in found.items() if each is not None}, notes)
+    return TableContent(
+        pd.DataFrame(frame, copy=False), {name: each for name, each in found.items() if each is not None}, notes
+    )
 
 
 def as_written(series: pd.Series[Any]) -> pd.Series[Any]:
