@@ -258,9 +258,23 @@ def test_a_sample_of_zeros_alone_is_labels_with_a_doubt_that_is_told(folder):
 
 
 def test_a_target_that_cannot_be_learnt_yet_is_drafted_with_the_reason(folder):
-    frame = table(y=[*classes("a", "b")[:-1], None])
-    made = draft(put(folder, frame, ["y"]))
-    assert any("before it can run" in note and "1 of 60 rows" in note for note in made.notes)
+    made = draft(put(folder, table(y=[*classes("a")[:-1], None]), ["y"]))
+    assert any("before it can run" in note and "two classes or more" in note for note in made.notes)
+
+
+def test_rows_without_a_target_are_counted_in_a_note(folder):
+    made = draft(put(folder, table(y=[*classes("a", "b")[:-1], None]), ["y"]))
+    assert "left out 1 of 60 rows of train.csv without the target 'y'" in made.notes
+    assert len(data.load(config.load(made.path)).y) == 59
+
+
+def test_several_targets_of_arrays_may_have_gaps(folder):
+    y = np.stack([np.arange(ROWS) % 2, np.arange(ROWS) + 0.5], axis=1)
+    y[3, 1] = np.nan
+    np.savez(folder / "train.npz", x=np.random.default_rng(0).normal(size=(ROWS, 4)), y=y)
+    made = draft(str(folder / "train.npz"))
+    assert made.target == ["y0", "y1"]
+    assert "left out 1 of 60 rows of train.npz without one of the targets (missing: 'y1' in 1)" in made.notes
 
 
 def uncommented(path: Path, *keys: str) -> None:

@@ -335,7 +335,7 @@ def test_columns_that_are_no_channels_are_left_out_and_that_is_said(tmp_path):
         (lambda f: f, {"test": "short.csv"}, DataError, r"short.csv must have .* It lacks 'gear'"),
         (lambda f: f, {"labels": "short.csv"}, ConfigError, r"data.target must be a column of short.csv"),
         (lambda f: f, {"labels": "twice.csv"}, DataError, r"twice.csv: column 'run' .* must name each row once"),
-        (lambda f: f, {"labels": "few.csv"}, DataError, r"few.csv must have a row for each run .* It lacks 'r0'"),
+        (lambda f: f, {"labels": "few.csv", "unlabelled": "refuse"}, DataError, r"few.csv must have a row for each run .* It lacks 'r0'"),
         (lambda f: f, {"train": "sklearn:digits"}, ConfigError, r"data.steps must go with a table in a file"),
         (lambda f: f, {"train": "arrays.npz"}, ConfigError, r"data.train must be a table for data.steps"),
     ],

@@ -12,7 +12,7 @@ from workbench.autoconfig import target_columns
 from workbench.autoconfig.profile import DataProfile, looks_like_id
 from workbench.autoconfig.target_columns import InferredTargets, list_prediction_columns
 from workbench.autoconfig.time_series import TimeStructure, infer_time
-from workbench.config import SingleTask, TaskType
+from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Kind
 from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, DataError, format_list
@@ -127,12 +127,14 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
 
     Raises:
         ConfigError: a given target is not a column, no target can be inferred, or the metric does not suit the target.
+        DataError: no row has a target.
     """
     from workbench.data import pixel_table
 
     inferred = target_columns.infer_targets(profile, targets)
     id_, id_note = _infer_id(profile, inferred.targets)
     drop, drop_note = _infer_drop(profile, {*inferred.targets, id_})
+    left_out = _note_unlabelled(profile, inferred.targets)
     scoring = _infer_task_and_metric(profile, inferred, metric)
     reserved = {*inferred.targets, id_, *drop}
     features = [name for name in map(str, profile.train.columns) if name not in reserved and not is_unnamed(name)]
@@ -144,7 +146,7 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
     group, time = _infer_group(profile.train[others]), TimeStructure()
     if kind not in ("image", "mixed"):
         time = infer_time(profile, features)
-    notes += [inferred.note, id_note, drop_note, *scoring.notes]
+    notes += [inferred.note, *left_out, id_note, drop_note, *scoring.notes]
     notes += [_group_note(profile, group), time.note]
     return InferredConfig(
         targets=inferred.targets,
@@ -161,6 +163,22 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
         families=choose_families(kind, scoring.tasks, texts=texts),
         notes=(*profile.notes, *(note for note in notes if note)),
     )
+
+
+def _note_unlabelled(profile: DataProfile, targets: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on the training rows without a target, which the study leaves out.
+
+    Raises:
+        DataError: no row has a target.
+    """
+    from workbench.data import labelled_rows
+
+    document = {"name": "draft", "data": {"train": "", "target": list(targets)}, "families": ["linear"]}
+    unit = "rows" if profile.steps is None else "sequences"
+    rows = labelled_rows.find_labelled(
+        StudyConfig.model_validate(document), profile.train, profile.files.label, unit=unit
+    )
+    return rows.notes
 
 
 def _infer_task_and_metric(profile: DataProfile, inferred: InferredTargets, metric: str | None) -> _TaskAndMetric:
@@ -325,7 +343,7 @@ def _encode_classes(profile: DataProfile, target: str, task: SingleTask) -> tupl
     from workbench.data.target import encode
 
     try:
-        return encode(profile.train[target], name=target, task=task).classes, ""
+        return encode(profile.train[target].dropna(), name=target, task=task).classes, ""
     except DataError as error:
         return None, f"before it can run: {error}"
 

@@ -18,6 +18,8 @@ from workbench.errors import ConfigError, format_list, suggest_word
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.array import Array
+
 
 def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
     """Read the files and return their profile.
@@ -97,9 +99,8 @@ def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataPr
     loaded = data.load(_minimal_config(files, targets))
     train = _read_columns(file)
     if loaded.targets:
-        values = {each.name: each.values(column) for each, column in zip(loaded.targets, loaded.y.T, strict=True)}
-        train = train.drop(columns=[name for name in values if name in train]).assign(**values)
-        known: str | tuple[str, ...] = tuple(values)
+        known: str | tuple[str, ...] = tuple(each.name for each in loaded.targets)
+        train = train.assign(**_split_target(file, known))
     else:
         # The array y may have any name in the study file.
         train = train if target in train else train.rename(columns={"y": target})
@@ -115,6 +116,15 @@ def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataPr
         features_in_columns=False,
         notes=_discovery_notes(files),
     )
+
+
+def _split_target(file: Path, targets: Sequence[str]) -> dict[str, Array]:
+    """Return the columns of an array y with a column for each target; nothing if the targets are arrays themselves."""
+    import numpy as np
+
+    with np.load(file, allow_pickle=False) as arrays:
+        y = arrays["y"] if "y" in arrays.files else None
+    return {} if y is None or y.ndim != 2 or y.shape[1] < 2 else dict(zip(targets, y.T, strict=True))
 
 
 def _array_names(file: Path) -> set[str]:

@@ -17,6 +17,7 @@ from workbench.data import (
     image_decoding,
     image_folder,
     image_paths,
+    labelled_rows,
     new_data,
     table_files,
     tables,
@@ -37,7 +38,7 @@ class ImageTable(NamedTuple):
     """A table with image columns."""
 
     frame: pd.DataFrame
-    """The table as read, with the names of images."""
+    """The table as read, with the names of images; of training rows, those with a target."""
     image_columns: tuple[str, ...]
     """The image columns."""
     names: tuple[str, ...]
@@ -46,6 +47,8 @@ class ImageTable(NamedTuple):
     """The table's name, for messages."""
     locator: image_paths.ImageLocator
     """Looks up the images."""
+    notes: tuple[str, ...] = ()
+    """What was left out in reading, one sentence each."""
 
 
 class DecodedTable(NamedTuple):
@@ -134,11 +137,13 @@ def load_multimodal(
     table_config = _without_images(_with_image_id(config, table, rows), table)
     names = (table.name, "" if test is None else test.name)
     # Errors in the rows are raised before any image is decoded, which takes long.
-    dataset = tables.build(table_config, table.frame, None if rows is None else rows.frame, names=names, sample=sample)
+    test_frame = None if rows is None else rows.frame
+    options: Any = {"names": names, "sample": sample, "notes": table.notes}
+    dataset = tables.build(table_config, table.frame, test_frame, **options)
     decoded = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
     frame = table.frame[decoded.kept].reset_index(drop=True)
     if not decoded.kept.all():
-        dataset = tables.build(table_config, frame, None if rows is None else rows.frame, names=names, sample=sample)
+        dataset = tables.build(table_config, frame, test_frame, **options)
     test_images = None if rows is None else decode_columns(rows, cache, look=decoded.decoded.look)
     return _add_images(config, dataset, frame, decoded, test_images)
 
@@ -202,7 +207,8 @@ def _read_train(config: StudyConfig, path: Path) -> ImageTable:
     exact = [*image_columns, *([data.id] if data.id else [])]
     rest = [name for name in left.columns if name not in image_columns]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in image_columns))
-    return ImageTable(table_files.read_table(path, exact), image_columns, names, path.name, index)
+    rows = labelled_rows.split_table(config, table_files.read_table(path, exact), path.name)
+    return ImageTable(rows.labelled.reset_index(drop=True), image_columns, names, path.name, index, rows.notes)
 
 
 def _other_features(config: StudyConfig, table: ImageTable) -> list[str]:
