@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workbench import evaluation, models
 from workbench.autoconfig import target_columns
 from workbench.autoconfig.profile import DataProfile, looks_like_id
-from workbench.autoconfig.target_columns import InferredTargets, list_prediction_columns
+from workbench.autoconfig.sample_columns import find_sample_id, list_prediction_columns, unique_texts
+from workbench.autoconfig.target_columns import InferredTargets
 from workbench.autoconfig.time_series import TimeStructure, infer_time
 from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Kind
@@ -132,6 +133,7 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
     from workbench.data import pixel_table
 
     inferred = target_columns.infer_targets(profile, targets)
+    target_columns.check_near_names(profile, inferred.targets)
     id_, id_note = _infer_id(profile, inferred.targets)
     drop, drop_note = _infer_drop(profile, {*inferred.targets, id_})
     left_out = _note_unlabelled(profile, inferred.targets)
@@ -248,20 +250,20 @@ def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None,
         exists = "id" in train.columns or (test is not None and "id" in test.columns)
         return ("id", "") if exists and "id" not in targets else (None, "")
     names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
-    if sample is not None:
-        first = str(sample.columns[0])
-        if first in train.columns and first not in targets and _is_unique_id(profile, first):
-            return first, f"id: {first}, the first column of the sample submission"
+    shown = find_sample_id(profile)
+    if sample is not None and shown is not None:
+        where = "the first column of the sample submission" if shown == str(sample.columns[0]) else "as in the sample"
+        if shown in train.columns and shown not in targets and _is_unique_id(profile, shown):
+            return shown, f"id: {shown}, {where}"
         for name in names:
             if (
                 _is_unique_id(profile, name)
                 and test is not None
-                and _unique_texts(test[name]) == _unique_texts(sample[first])
+                and unique_texts(test[name]) == unique_texts(sample[shown])
             ):
-                return name, f"id: {name}, whose values the sample submission has as {first}"
+                return name, f"id: {name}, whose values the sample submission has as {shown}"
         return None, (
-            f"no id: {first}, the first column of the sample submission, does not name each row once here; "
-            "predictions follow the order of the rows"
+            f"no id: {shown}, {where}, does not name each row once here; predictions follow the order of the rows"
         )
     for name in sorted(names, key=lambda name: name.lower() != "id"):
         if _is_unique_id(profile, name):
@@ -332,9 +334,10 @@ def _infer_task(profile: DataProfile, target: str, metric: str | None) -> tuple[
 
 def _sample_has_fractions(profile: DataProfile) -> bool:
     """Return whether the sample's predictions include numbers that are not integers."""
-    if profile.sample is None:
+    wanted = list_prediction_columns(profile)
+    if profile.sample is None or not wanted:
         return False
-    values = profile.sample.iloc[:, 1]
+    values = profile.sample[wanted[0]]
     return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
 
 
@@ -372,12 +375,8 @@ def _infer_metric(profile: DataProfile, target: str, task: SingleTask) -> tuple[
 
 def _shows_labels(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
     """Return whether the sample's values are classes; 0.0 and 1.0 for the classes 0 and 1 are probabilities."""
-    shown, known = _unique_texts(values), _unique_texts(target)
+    shown, known = unique_texts(values), unique_texts(target)
     return shown <= known and not (values.dtype.kind == "f" and known == {"0", "1"})
-
-
-def _unique_texts(series: pd.Series[Any]) -> set[str]:
-    return {str(value).removesuffix(".0") for value in series.dropna().unique()}
 
 
 def _infer_group(frame: pd.DataFrame) -> str | None:

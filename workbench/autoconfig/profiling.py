@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from workbench.autoconfig import images, sequences
 from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
 from workbench.config import StudyConfig
-from workbench.data import remote
+from workbench.data import near_names, remote
 from workbench.data.csv_header import form, read_header
+from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, format_list, suggest_word
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
     if files.train is None:
         frame, target = remote.openml(files.name)
         test = None if files.test is None else _read_table(files.test)
-        return DataProfile(files, "table", frame, test, _read_sample(files), target)
+        return DataProfile(
+            files, "table", frame, test, _read_sample(files), target, near_names=_pair_columns(frame, test)
+        )
     if files.train.is_dir():
         return images.from_folder(files, files.train, _read_sample(files))
     if form(files.train) == "idx":
@@ -69,22 +72,33 @@ def _from_tables(files: DataFiles, file: Path) -> DataProfile:
     train = _read_table(file, exact)
     test = None if files.test is None or files.test.is_dir() else _read_table(files.test, exact)
     ignored: list[str] = []
-    profile = DataProfile(files, "table", train, test, sample, notes=_discovery_notes(files))
+    pairs = _pair_columns(train, test)
+    profile = DataProfile(files, "table", train, test, sample, notes=_discovery_notes(files), near_names=pairs)
     with_images = images.from_table(profile, file)
     if with_images.images is not None:
         return with_images
     if test is not None and files.test is not None:
-        shared = sum(name in test.columns for name in train.columns)
+        shared = sum(name in test.columns for name in train.columns) + len(pairs)
         if files.test in files.discovered and shared < len(test.columns) / 2:
             ignored = [f"{files.test.name} is left aside: most of its columns are not in {file.name}"]
-            files, test = replace(files, test=None), None
+            files, test, pairs = replace(files, test=None), None, {}
         elif not shared:
             raise ConfigError(
                 f"--test must have the feature columns of {file.name}. Received: {format_list(test.columns)}. "
                 "Name another file."
             )
-    profile = DataProfile(files, "table", train, test, sample, notes=(*_discovery_notes(files), *ignored))
+    notes = (*_discovery_notes(files), *ignored)
+    profile = DataProfile(files, "table", train, test, sample, notes=notes, near_names=pairs)
     return sequences.from_table(profile, file)
+
+
+def _pair_columns(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, str]:
+    """Return columns that the test table has under a name that differs a little, with that name."""
+    if test is None:
+        return {}
+    lacking = [name for name in map(str, train.columns) if name not in test.columns and not is_unnamed(name)]
+    others = [name for name in map(str, test.columns) if name not in train.columns and not is_unnamed(name)]
+    return near_names.pair_names(lacking, others)
 
 
 def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataProfile:
