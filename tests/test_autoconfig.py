@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,120 @@ def test_a_last_column_that_cannot_be_learnt_is_not_taken_and_the_columns_are_li
     assert list(Path().iterdir()) == [Path("sales.yaml")]
 
 
+def shop(**columns: Any) -> pd.DataFrame:
+    return table(Month=classes("Feb", "May", "Nov"), Weekend=classes(False, True), **columns)
+
+
+def test_a_training_file_without_the_target_is_refused(folder):
+    train = put(folder, shop(), [], answers(Revenue=0.5))
+    wanted = (
+        r"train.csv must have the target. sample_submission.csv predicts 'Revenue', which train.csv lacks. test.csv "
+        r"has every column of train.csv. Name the file that has it, or name the column to predict with --target COLUMN."
+    )
+    with pytest.raises(ConfigError, match=wanted):
+        draft(train)
+    assert draft(train, target="Weekend").target == "Weekend"
+
+
+@pytest.mark.parametrize("sample", [None, "prediction"])
+def test_without_a_column_that_test_lacks_no_target_is_guessed(folder, sample):
+    shown = None if sample is None else answers(**{sample: 0.5})
+    train = put(folder, shop(row_id=np.arange(ROWS)), ["row_id"], shown)
+    with pytest.raises(
+        ConfigError, match=r"train.csv must have a column that test.csv lacks, the target. Received: id, s"
+    ):
+        draft(train)
+
+
+def test_a_column_that_test_lacks_is_no_target_if_the_sample_predicts_another(folder):
+    train = put(folder, shop(comment=classes("x", "y")), ["comment"], answers(Revenue=0.5))
+    with pytest.raises(
+        ConfigError, match=r"predicts 'Revenue', which train.csv lacks. Columns that test.csv lacks: comm"
+    ):
+        draft(train)
+
+
+def test_without_a_test_the_sample_decides_whether_the_target_is_there(folder):
+    shop().to_csv(folder / "train.csv", index=False)
+    answers(Revenue=0.5).to_csv(folder / "sample_submission.csv", index=False)
+    with pytest.raises(ConfigError, match=r"predicts 'Revenue', which train.csv lacks. Name the file"):
+        draft(str(folder / "train.csv"))
+    answers(Weekend=0.5).to_csv(folder / "sample_submission.csv", index=False)
+    assert draft(str(folder / "train.csv")).target == "Weekend"
+
+
+@pytest.mark.parametrize(
+    ("shown", "lacks", "target"),
+    [
+        ({"Month_Feb": 0.2, "Month_May": 0.3, "Month_Nov": 0.5}, ["Month", "Weekend"], "Month"),
+        ({"Feb": 0.2, "May": 0.3, "Nov": 0.5}, ["Month", "Weekend"], "Month"),
+        ({"c1": 0.2, "c2": 0.3, "c3": 0.5}, ["Month", "Weekend"], "Month"),
+        ({"month": "Feb"}, ["Month", "Weekend"], "Month"),
+        ({"predicted_weekend": 0.5}, ["Month", "Weekend"], "Weekend"),
+        ({"Weekend_prob": 0.5}, ["Month", "Weekend"], "Weekend"),
+        ({"Weekend": 0.5, "Month": "May"}, ["Month", "Weekend"], ["Weekend", "Month"]),
+        ({"Weekend": 0.5, "Month_Feb": 0, "Month_May": 0, "Month_Nov": 1}, ["Month", "Weekend"], ["Weekend", "Month"]),
+        # The test file may have the target too, as a placeholder.
+        ({"Weekend": 0.5}, [], "Weekend"),
+        ({"prediction": 0.5}, ["Month"], "Month"),
+        ({"prediction": 0.5}, ["Month", "Weekend"], "Weekend"),
+    ],
+)
+def test_the_target_is_what_the_sample_predicts(folder, shown, lacks, target):
+    assert draft(put(folder, shop(), lacks, answers(**shown))).target == target
+
+
+def test_a_column_that_is_empty_in_the_test_is_the_target_if_the_test_lacks_none(folder):
+    train = put(folder, shop(), [])
+    pd.read_csv(folder / "test.csv").assign(Weekend=None).to_csv(folder / "test.csv", index=False)
+    assert draft(train).target == "Weekend"
+
+
+def test_the_ids_of_a_sample_need_not_come_first(folder):
+    shown = answers(y=0.5)[["y", "id"]].sample(frac=1, random_state=0)
+    made = draft(put(folder, shop(y=classes("a", "b")), ["y"], shown))
+    assert (made.target, made.metric, document(made.path)["data"]["id"]) == ("y", "roc_auc", "id")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Month", "month"),
+        ("Page Values", "page_values"),
+        ("Page Values", " PageValues"),
+        ("price (EUR)", "price EUR"),
+        ("Größe", "Gro\u0308ße"),
+        ("Größe", "groesse"),
+        ("temperature", "temprature"),
+        ("temperature", "tempertaure"),
+    ],
+)
+def test_a_column_with_a_near_name_in_the_test_is_not_dropped_but_refused(folder, name, other):
+    frame = table(**{name: classes(1, 2, 3, 4, 5), "y": classes("a", "b")})
+    train = put(folder, frame, ["y"], answers(y=0.5))
+    pd.read_csv(folder / "test.csv").rename(columns={name: other}).to_csv(folder / "test.csv", index=False)
+    words = re.escape(f"test.csv has {other!r}, train.csv has {name!r}: rename one of them.")
+    with pytest.raises(ConfigError, match=words):
+        draft(train)
+    (folder / "study.yaml").write_text(yaml.safe_dump({"name": "s", "families": ["linear"], "data": {
+        "train": "train.csv", "test": "test.csv", "target": "y", "id": "id"}}))  # fmt: skip
+    with pytest.raises(DataError, match=words):
+        data.load(config.load(folder / "study.yaml"))
+
+
+def test_a_test_whose_names_all_differ_in_case_is_not_left_aside(folder):
+    train = put(folder, shop(y=classes("a", "b")), ["y"])
+    pd.read_csv(folder / "test.csv").rename(columns=str.upper).to_csv(folder / "test.csv", index=False)
+    with pytest.raises(ConfigError, match=r"test.csv has 'ID', train.csv has 'id'; .* rename one of each pair."):
+        draft(train)
+
+
+def test_columns_whose_names_differ_by_a_number_are_no_pair(folder):
+    train = put(folder, table(lag_1=1.5, lag_2=2.5, y=classes("a", "b")), ["y"])
+    pd.read_csv(folder / "test.csv").rename(columns={"lag_1": "lag_3"}).to_csv(folder / "test.csv", index=False)
+    assert document(draft(train).path)["data"]["drop"] == ["lag_1"]
+
+
 def test_a_misspelt_target_is_refused_with_the_word_meant(folder):
     train = put(folder, table(price=np.arange(ROWS) / 7), ["price"])
     with pytest.raises(
@@ -258,9 +373,23 @@ def test_a_sample_of_zeros_alone_is_labels_with_a_doubt_that_is_told(folder):
 
 
 def test_a_target_that_cannot_be_learnt_yet_is_drafted_with_the_reason(folder):
-    frame = table(y=[*classes("a", "b")[:-1], None])
-    made = draft(put(folder, frame, ["y"]))
-    assert any("before it can run" in note and "1 of 60 rows" in note for note in made.notes)
+    made = draft(put(folder, table(y=[*classes("a")[:-1], None]), ["y"]))
+    assert any("before it can run" in note and "two classes or more" in note for note in made.notes)
+
+
+def test_rows_without_a_target_are_counted_in_a_note(folder):
+    made = draft(put(folder, table(y=[*classes("a", "b")[:-1], None]), ["y"]))
+    assert "left out 1 of 60 rows of train.csv without the target 'y'" in made.notes
+    assert len(data.load(config.load(made.path)).y) == 59
+
+
+def test_several_targets_of_arrays_may_have_gaps(folder):
+    y = np.stack([np.arange(ROWS) % 2, np.arange(ROWS) + 0.5], axis=1)
+    y[3, 1] = np.nan
+    np.savez(folder / "train.npz", x=np.random.default_rng(0).normal(size=(ROWS, 4)), y=y)
+    made = draft(str(folder / "train.npz"))
+    assert made.target == ["y0", "y1"]
+    assert "left out 1 of 60 rows of train.npz without one of the targets (missing: 'y1' in 1)" in made.notes
 
 
 def uncommented(path: Path, *keys: str) -> None:

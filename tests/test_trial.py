@@ -208,6 +208,11 @@ def test_only_families_that_learn_without_labels_get_the_features_of_all_rows() 
     assert isinstance(x, pd.DataFrame)
     assert isinstance(x_test, pd.DataFrame)
     pd.testing.assert_frame_equal(shared.x, pd.concat([x, x_test], ignore_index=True))
+    more = x.head(2) + 1
+    more_spec = replace(spec, dataset=replace(spec.dataset, unlabelled=more))
+    with_unlabelled = trial.collect_unlabeled_features(more_spec, 4)
+    assert with_unlabelled is not None
+    pd.testing.assert_frame_equal(pd.DataFrame(with_unlabelled.x), pd.concat([x, x_test, more], ignore_index=True))
     assert trial.collect_unlabeled_features(replace(spec, family="mlp"), 4) is None
     assert trial.collect_unlabeled_features(spec, 5).seed != shared.seed
     times = np.arange(ROWS)

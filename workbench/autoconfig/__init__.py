@@ -5,6 +5,7 @@ discovery       finds the data files
 profiling       reads the data files into a profile
 images          profiles of folders of images and of tables that name images
 sequences       profiles of long tables, whose rows are the steps of sequences
+sample_columns  tells the ids of a sample submission from its predictions
 target_columns  infers the targets and their tasks
 time_series     infers time columns, series, lags and windows
 infer           infers the rest of the configuration

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.autoconfig.profile import DataFiles, DataProfile
+from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
 from workbench.data import image_folder
 from workbench.data.csv_header import form, read_header
 from workbench.data.image_folder import ImageFiles
@@ -132,7 +132,10 @@ def _names_frame(images: ImageFiles, column: str) -> pd.DataFrame:
 
 def _target_in_sample(sample: pd.DataFrame | None) -> str | None:
     """Return the target's name in the sample submission, if this has one column besides the ids."""
-    return str(sample.columns[1]) if sample is not None and len(sample.columns) == 2 else None
+    if sample is None or len(sample.columns) != 2:
+        return None
+    first, second = map(str, sample.columns)
+    return first if looks_like_id(second) and not looks_like_id(first) else second
 
 
 def _choose_size(images: ImageFiles) -> tuple[tuple[int, int], str]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workbench import evaluation, models
 from workbench.autoconfig import target_columns
 from workbench.autoconfig.profile import DataProfile, looks_like_id
-from workbench.autoconfig.target_columns import InferredTargets, list_prediction_columns
+from workbench.autoconfig.sample_columns import find_sample_id, list_prediction_columns, unique_texts
+from workbench.autoconfig.target_columns import InferredTargets
 from workbench.autoconfig.time_series import TimeStructure, infer_time
-from workbench.config import SingleTask, TaskType
+from workbench.config import SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Kind
 from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, DataError, format_list
@@ -127,12 +128,15 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
 
     Raises:
         ConfigError: a given target is not a column, no target can be inferred, or the metric does not suit the target.
+        DataError: no row has a target.
     """
     from workbench.data import pixel_table
 
     inferred = target_columns.infer_targets(profile, targets)
+    target_columns.check_near_names(profile, inferred.targets)
     id_, id_note = _infer_id(profile, inferred.targets)
     drop, drop_note = _infer_drop(profile, {*inferred.targets, id_})
+    left_out = _note_unlabelled(profile, inferred.targets)
     scoring = _infer_task_and_metric(profile, inferred, metric)
     reserved = {*inferred.targets, id_, *drop}
     features = [name for name in map(str, profile.train.columns) if name not in reserved and not is_unnamed(name)]
@@ -144,7 +148,7 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
     group, time = _infer_group(profile.train[others]), TimeStructure()
     if kind not in ("image", "mixed"):
         time = infer_time(profile, features)
-    notes += [inferred.note, id_note, drop_note, *scoring.notes]
+    notes += [inferred.note, *left_out, id_note, drop_note, *scoring.notes]
     notes += [_group_note(profile, group), time.note]
     return InferredConfig(
         targets=inferred.targets,
@@ -161,6 +165,22 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
         families=choose_families(kind, scoring.tasks, texts=texts),
         notes=(*profile.notes, *(note for note in notes if note)),
     )
+
+
+def _note_unlabelled(profile: DataProfile, targets: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on the training rows without a target, which the study leaves out.
+
+    Raises:
+        DataError: no row has a target.
+    """
+    from workbench.data import labelled_rows
+
+    document = {"name": "draft", "data": {"train": "", "target": list(targets)}, "families": ["linear"]}
+    unit = "rows" if profile.steps is None else "sequences"
+    rows = labelled_rows.find_labelled(
+        StudyConfig.model_validate(document), profile.train, profile.files.label, unit=unit
+    )
+    return rows.notes
 
 
 def _infer_task_and_metric(profile: DataProfile, inferred: InferredTargets, metric: str | None) -> _TaskAndMetric:
@@ -230,8 +250,9 @@ def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None,
         exists = "id" in train.columns or (test is not None and "id" in test.columns)
         return ("id", "") if exists and "id" not in targets else (None, "")
     names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
-    if sample is not None:
-        return _infer_sample_id(profile, targets, str(sample.columns[0]))
+    shown = find_sample_id(profile)
+    if sample is not None and shown is not None:
+        return _infer_sample_id(profile, targets, shown)
     for name in sorted(names, key=lambda name: name.lower() != "id"):
         if _is_unique_id(profile, name):
             return name, f"id: {name}, by its name, and different in every row"
@@ -317,9 +338,10 @@ def _infer_task(profile: DataProfile, target: str, metric: str | None) -> tuple[
 
 def _sample_has_fractions(profile: DataProfile) -> bool:
     """Return whether the sample's predictions include numbers that are not integers."""
-    if profile.sample is None:
+    wanted = list_prediction_columns(profile)
+    if profile.sample is None or not wanted:
         return False
-    values = profile.sample.iloc[:, 1]
+    values = profile.sample[wanted[0]]
     return bool(values.dtype.kind == "f" and (values.dropna() % 1 != 0).any())
 
 
@@ -328,7 +350,7 @@ def _encode_classes(profile: DataProfile, target: str, task: SingleTask) -> tupl
     from workbench.data.target import encode
 
     try:
-        return encode(profile.train[target], name=target, task=task).classes, ""
+        return encode(profile.train[target].dropna(), name=target, task=task).classes, ""
     except DataError as error:
         return None, f"before it can run: {error}"
 
@@ -357,12 +379,8 @@ def _infer_metric(profile: DataProfile, target: str, task: SingleTask) -> tuple[
 
 def _shows_labels(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
     """Return whether the sample's values are classes; 0.0 and 1.0 for the classes 0 and 1 are probabilities."""
-    shown, known = _unique_texts(values), _unique_texts(target)
+    shown, known = unique_texts(values), unique_texts(target)
     return shown <= known and not (values.dtype.kind == "f" and known == {"0", "1"})
-
-
-def _unique_texts(series: pd.Series[Any]) -> set[str]:
-    return {str(value).removesuffix(".0") for value in series.dropna().unique()}
 
 
 def _infer_group(frame: pd.DataFrame) -> str | None:

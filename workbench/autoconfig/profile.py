@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,8 @@ class DataProfile:
     """Whether the columns of `train` are the features; the features of arrays are in `x`."""
     notes: tuple[str, ...] = field(default=())
     """Notes on what was found or ignored, one line each."""
+    near_names: Mapping[str, str] = field(default_factory=dict)
+    """Columns that the test table has under a name that differs a little, with that name."""
     id: str | None = None
     """The id column, if the source defines it."""
     steps: str | None = None

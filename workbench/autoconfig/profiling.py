@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from workbench.autoconfig import images, sequences
 from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
 from workbench.config import StudyConfig
-from workbench.data import remote
+from workbench.data import near_names, remote
 from workbench.data.csv_header import form, is_folder, read_header
+from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, format_list, suggest_word
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.array import Array
 
 
 def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
@@ -40,7 +43,9 @@ def read_profile(files: DataFiles, targets: Sequence[str] = ()) -> DataProfile:
 
         frame, target = remote.openml(files.name)
         test = None if files.test is None else data.read_table(files.test)
-        return DataProfile(files, "table", frame, test, _read_sample(files), target)
+        return DataProfile(
+            files, "table", frame, test, _read_sample(files), target, near_names=_pair_columns(frame, test)
+        )
     if is_folder(files.train):
         return images.from_folder(files, files.train, _read_sample(files))
     if form(files.train) == "idx":
@@ -105,15 +110,16 @@ def _from_tables(files: DataFiles, file: Path) -> DataProfile:
         test = table_files.read_table(files.test, exact, notations=content.notations)
     ignored: list[str] = []
     train, notes = content.frame, (*_discovery_notes(files), *content.notes)
-    profile = DataProfile(files, "table", train, test, sample, key=key, notes=notes)
+    pairs = _pair_columns(train, test)
+    profile = DataProfile(files, "table", train, test, sample, key=key, notes=notes, near_names=pairs)
     with_images = images.from_table(profile, file)
     if with_images.images is not None:
         return with_images
     if test is not None and files.test is not None:
-        shared = sum(name in test.columns for name in train.columns)
+        shared = sum(name in test.columns for name in train.columns) + len(pairs)
         if files.test in files.discovered and shared < len(test.columns) / 2:
             ignored = [f"{files.test.name} is left aside: most of its columns are not in {file.name}"]
-            files, test = replace(files, test=None), None
+            files, test, pairs = replace(files, test=None), None, {}
         elif not shared:
             raise ConfigError(
                 f"--test must have the feature columns of {file.name}. Received: {format_list(test.columns)}. "
@@ -121,6 +127,15 @@ def _from_tables(files: DataFiles, file: Path) -> DataProfile:
             )
     profile = replace(profile, files=files, test=test, notes=(*_discovery_notes(files), *content.notes, *ignored))
     return sequences.from_table(profile, file)
+
+
+def _pair_columns(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[str, str]:
+    """Return columns that the test table has under a name that differs a little, with that name."""
+    if test is None:
+        return {}
+    lacking = [name for name in map(str, train.columns) if name not in test.columns and not is_unnamed(name)]
+    others = [name for name in map(str, test.columns) if name not in train.columns and not is_unnamed(name)]
+    return near_names.pair_names(lacking, others)
 
 
 def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataProfile:
@@ -135,9 +150,8 @@ def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataPr
     loaded = data.load(_minimal_config(files, targets))
     train = _read_columns(file)
     if loaded.targets:
-        values = {each.name: each.values(column) for each, column in zip(loaded.targets, loaded.y.T, strict=True)}
-        train = train.drop(columns=[name for name in values if name in train]).assign(**values)
-        known: str | tuple[str, ...] = tuple(values)
+        known: str | tuple[str, ...] = tuple(each.name for each in loaded.targets)
+        train = train.assign(**_split_target(file, known))
     else:
         # The array y may have any name in the study file.
         train = train if target in train else train.rename(columns={"y": target})
@@ -153,6 +167,15 @@ def _from_arrays(files: DataFiles, file: Path, targets: Sequence[str]) -> DataPr
         features_in_columns=False,
         notes=_discovery_notes(files),
     )
+
+
+def _split_target(file: Path, targets: Sequence[str]) -> dict[str, Array]:
+    """Return the columns of an array y with a column for each target; nothing if the targets are arrays themselves."""
+    import numpy as np
+
+    with np.load(file, allow_pickle=False) as arrays:
+        y = arrays["y"] if "y" in arrays.files else None
+    return {} if y is None or y.ndim != 2 or y.shape[1] < 2 else dict(zip(targets, y.T, strict=True))
 
 
 def _array_names(file: Path) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.autoconfig.profile import DataProfile, looks_like_id
+from workbench.autoconfig.sample_columns import find_sample_id, list_prediction_columns
 from workbench.data.csv_header import form, is_arrays, read_header
 from workbench.errors import DataError
 
@@ -86,8 +87,8 @@ def _id_candidates(profile: DataProfile, table: Path) -> Iterator[str]:
     """Yield the columns that may identify the sequences."""
     train, test, sample = profile.train, profile.test, profile.sample
     if sample is not None:
-        first = str(sample.columns[0])
-        candidates: Iterable[str] = [first] if first in train and sample[first].is_unique else []
+        shown = str(find_sample_id(profile))
+        candidates: Iterable[str] = [shown] if shown in train and sample[shown].is_unique else []
     else:
         neighbours = {column for path in _possible_label_files(profile, table) for column in _read_columns(path)}
         candidates = [name for name in map(str, train.columns) if name in neighbours]
@@ -128,7 +129,7 @@ def _possible_label_files(profile: DataProfile, table: Path) -> Iterator[Path]:
     tables = [
         file for file in files if form(file) is not None and not is_arrays(file) and "test" not in file.name.lower()
     ]
-    wanted = set() if profile.sample is None else set(map(str, profile.sample.columns[1:]))
+    wanted = set(list_prediction_columns(profile))
     for file in sorted(tables, key=lambda file: not _LABELS.search(file.name)):
         if _LABELS.search(file.name) or wanted & set(_read_columns(file)):
             yield file

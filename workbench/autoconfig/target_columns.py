@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from workbench import evaluation
 from workbench.autoconfig.profile import DataProfile, looks_like_id
+from workbench.autoconfig.sample_columns import list_prediction_columns, unique_texts
 from workbench.config import SingleTask
+from workbench.data import near_names
+from workbench.data.near_names import normalize_name
 from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, did_you_mean, format_list
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _COMMON_TARGETS = ("target", "label", "labels", "y", "class", "outcome")
+# Names of prediction columns that do not say what is predicted, without case and punctuation.
+_PLACEHOLDERS = frozenset(
+    [
+        *("y", "yhat", "ypred", "target", "label", "labels", "class", "outcome", "output", "result", "response"),
+        *("answer", "value", "values", "score", "expected", "pred", "preds", "predict", "predicted", "prediction"),
+        *("predictions", "prob", "proba", "probability", "probabilities", "submission"),
+    ]
+)
+# Words around a target's name in a prediction column, as in predicted_price.
+_PREDICTED = re.compile(
+    r"(?i)^(predicted|prediction|pred|expected|probability|prob|proba)[ _.-]+(of[ _.-]+)?|"
+    r"[ _.-]+(predicted|prediction|pred|probability|prob|proba|hat)$"
+)
 # Rows that are examined to find the kind of a column.
 _KIND_ROWS = 2000
 
@@ -51,18 +64,31 @@ def infer_targets(profile: DataProfile, given: Sequence[str]) -> InferredTargets
             raise ConfigError(f"--target must be a column of {where}. Received: {name!r}.{hint} Name one of them.")
     if given:
         targets = tuple(dict.fromkeys(given))
-        word = "target" if len(targets) == 1 else "targets"
-        return InferredTargets(targets, f"{word}: {', '.join(targets)}, as asked")
-    if isinstance(profile.target, tuple):
-        return InferredTargets(
-            profile.target, f"targets: {format_list(profile.target)}, as {profile.files.label} has them"
-        )
-    several = _infer_several(profile, columns)
-    if several:
-        return InferredTargets(
-            several, f"targets: {format_list(several)}, which the sample submission has and the rows to predict lack"
-        )
-    return _infer_one(profile, columns)
+        return InferredTargets(targets, f"{_count_targets(targets)}, as asked")
+    known = (profile.target,) if isinstance(profile.target, str) else profile.target
+    if known is not None:
+        return InferredTargets(known, f"{_count_targets(known)}, as {profile.files.label} has {_them(known)}")
+    clues = _Clues.of(profile, columns)
+    for rule, reason in _RULES:
+        found = rule(clues)
+        if found:
+            among = " among the columns that the rows to predict lack" if clues.has_test else ""
+            return InferredTargets(found, f"{_count_targets(found)}, {reason.format(among=among)}")
+    check_near_names(profile, ())
+    raise ConfigError(clues.explain_failure())
+
+
+def check_near_names(profile: DataProfile, targets: Collection[str]) -> None:
+    """Refuse features that the rows to predict have under another name, because they would be dropped.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    pairs = {name: other for name, other in profile.near_names.items() if name not in targets}
+    has_features = profile.features_in_columns or profile.steps is not None
+    if pairs and has_features and profile.files.test is not None:
+        sentence = near_names.describe_pairs(pairs, table=profile.files.test.name, source=profile.files.label)
+        raise ConfigError(f"{profile.files.label} must have the column names of the rows to predict. {sentence}")
 
 
 def infer_tasks(profile: DataProfile, targets: Sequence[str], metric: str | None) -> dict[str, SingleTask]:
@@ -99,65 +125,137 @@ def choose_metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
     return metric, f"metric: the mean of the targets' {metric}; {caveat}"
 
 
-def list_prediction_columns(profile: DataProfile) -> list[str]:
-    """Return the columns of the sample submission that hold predictions."""
-    return [] if profile.sample is None else [str(name) for name in profile.sample.columns[1:]]
+@dataclass(frozen=True)
+class _Clues:
+    """What shows which columns are the target."""
 
+    profile: DataProfile
+    columns: tuple[str, ...]
+    """The columns of the training rows."""
+    candidates: tuple[str, ...]
+    """Those that may be the target: columns that the test rows lack, or that are empty there if they lack none."""
+    wanted: tuple[str, ...]
+    """The columns of the sample submission that hold predictions."""
 
-def _infer_several(profile: DataProfile, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the sample's prediction columns if they are two or more columns that only the training rows have."""
-    if profile.target is not None or profile.test is None:
-        return ()
-    wanted = list_prediction_columns(profile)
-    lacking = {name for name in columns if name not in profile.test.columns}
-    valid = len(wanted) > 1 and all(name in lacking and _is_learnable(profile.train[name]) for name in wanted)
-    return tuple(wanted) if valid else ()
+    @classmethod
+    def of(cls, profile: DataProfile, columns: Sequence[str]) -> _Clues:
+        """Collect the clues of a profile."""
+        test, candidates = profile.test, tuple(columns)
+        if test is not None:
+            lacking = [name for name in columns if name not in test.columns and name not in profile.near_names]
+            lacking = [name for name in lacking if not looks_like_id(name)]
+            empty = [name for name in columns if name in test.columns and test[name].isna().all()]
+            candidates = tuple(lacking or [name for name in empty if profile.train[name].notna().any()])
+        return cls(profile, tuple(columns), candidates, tuple(list_prediction_columns(profile)))
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are rows to predict, which lack the target."""
+        return self.profile.test is not None
 
-def _infer_one(profile: DataProfile, columns: Sequence[str]) -> InferredTargets:
-    """Return the single target, as the source, the test rows, the sample submission or the names of columns show it.
+    @property
+    def is_sample_specific(self) -> bool:
+        """Whether the sample submission names what it predicts, as `Revenue` does and `prediction` does not."""
+        return any(normalize_name(name) not in _PLACEHOLDERS for name in self.wanted)
 
-    Raises:
-        ConfigError: the target cannot be inferred.
-    """
-    train, where = profile.train, profile.files.label
-    if isinstance(profile.target, str):
-        return InferredTargets((profile.target,), f"target: {profile.target}, as {where} has it")
-    lacking = [] if profile.test is None else [name for name in columns if name not in profile.test.columns]
-    if len(lacking) == 1 and not looks_like_id(lacking[0]):
-        return InferredTargets((lacking[0],), f"target: {lacking[0]}, the only column that the rows to predict lack")
-    candidates = [name for name in lacking if not looks_like_id(name)] or list(columns)
-    among = " among the columns that the rows to predict lack" if lacking else ""
-    wanted = list_prediction_columns(profile)
-    for name in candidates:
-        if wanted and _matches_sample(wanted, name, train[name]):
-            return InferredTargets((name,), f"target: {name}, which the sample submission names")
-    by_lower = {name.lower(): name for name in candidates}
-    for word in _COMMON_TARGETS:
-        if word in by_lower and _is_learnable(train[by_lower[word]]):
-            return InferredTargets(
-                (by_lower[word],), f"target: {by_lower[word]}, by its name{among}; name another with --target"
+    def is_learnable(self, name: str) -> bool:
+        """Return whether a column could be a target: classes that repeat, or numbers."""
+        from workbench import data
+
+        series = self.profile.train[name]
+        distinct = series.nunique()
+        kind = data.kinds(series.head(_KIND_ROWS).to_frame())[name]
+        differs = kind in ("category", "text") and distinct > max(20, len(series) / 2)
+        return distinct > 1 and kind != "date" and not differs
+
+    def explain_failure(self) -> str:
+        """Return the reason why no rule finds the target, and the remedy."""
+        files, train = self.profile.files, self.profile.files.label
+        test = files.test.name if files.test is not None else "the test file"
+        if self.wanted and self.is_sample_specific and files.sample is not None:
+            listed = format_list(map(repr, self.wanted), 5)
+            lacking = f" Columns that {test} lacks: {format_list(self.candidates)}." if self.has_test else ""
+            rest = lacking if self.candidates else f" {test} has every column of {train}."
+            return (
+                f"{train} must have the target. {files.sample.name} predicts {listed}, which {train} lacks.{rest} Name "
+                "the file that has it, or name the column to predict with --target COLUMN."
             )
-    last = candidates[-1] if candidates else ""
-    if last and not looks_like_id(last) and _is_learnable(train[last]):
-        return InferredTargets((last,), f"target: {last}, the last column{among}; name another with --target")
-    raise ConfigError(
-        f"{where}: the column to predict cannot be told. Columns: {format_list(columns)}. Name it with --target COLUMN."
-    )
+        if self.has_test and not self.candidates:
+            received = f"Received: {format_list(self.columns)}"
+            return (
+                f"{train} must have a column that {test} lacks, the target. {received}. Name it with --target COLUMN."
+            )
+        listed = format_list(self.columns)
+        return f"{train}: the column to predict cannot be told. Columns: {listed}. Name it with --target COLUMN."
 
 
-def _matches_sample(wanted: list[str], name: str, series: pd.Series[Any]) -> bool:
-    """Return whether the sample's prediction columns are this column or its classes, TARGET_CLASS or CLASS."""
-    if name in wanted or all(each.startswith(f"{name}_") for each in wanted):
-        return True
-    return len(wanted) > 1 and set(wanted) <= set(map(str, series.dropna().unique()))
+def _match_names(clues: _Clues) -> tuple[str, ...]:
+    """Return the columns whose names the sample's prediction columns are, with or without a class: TARGET_CLASS."""
+    # A name that is exactly the sample's counts even if the test rows have the column too.
+    exact = tuple(name for name in clues.wanted if name in clues.columns)
+    if exact and len(exact) == len(clues.wanted):
+        return exact
+    by_name = {normalize_name(name): name for name in reversed(clues.candidates)}
+    found = []
+    for wanted in clues.wanted:
+        prefixes = [name for name in clues.candidates if wanted.startswith((f"{name}_", f"{name} ", f"{name}-"))]
+        plain = (normalize_name(each) for each in (wanted, _PREDICTED.sub("", wanted)))
+        match = next((by_name[each] for each in plain if each in by_name), max(prefixes, key=len, default=None))
+        if match is None:
+            return ()
+        found.append(match)
+    return tuple(dict.fromkeys(found))
 
 
-def _is_learnable(series: pd.Series[Any]) -> bool:
-    """Return whether values could be a target: classes that repeat, or numbers."""
-    from workbench import data
+def _match_classes(clues: _Clues) -> tuple[str, ...]:
+    """Return the column whose classes are the sample's prediction columns, by value or else by their number."""
+    if len(clues.wanted) < 2:
+        return ()
+    counts = {}
+    for name in clues.candidates:
+        values = clues.profile.train[name].dropna().unique()
+        if set(clues.wanted) <= unique_texts(clues.profile.train[name]):
+            return (name,)
+        counts[name] = len(values)
+    alike = [name for name, count in counts.items() if count == len(clues.wanted)]
+    return (alike[0],) if clues.has_test and len(alike) == 1 else ()
 
-    distinct = series.nunique()
-    kind = data.kinds(series.head(_KIND_ROWS).to_frame())[str(series.name)]
-    unique_texts = kind in ("category", "text") and distinct > max(20, len(series) / 2)
-    return distinct > 1 and kind != "date" and not unique_texts
+
+def _take_only_candidate(clues: _Clues) -> tuple[str, ...]:
+    """Return the only column that the test rows lack, unless the sample predicts another."""
+    if not clues.has_test or len(clues.candidates) != 1:
+        return ()
+    agrees = not clues.is_sample_specific or clues.candidates in (_match_names(clues), _match_classes(clues))
+    return clues.candidates if agrees else ()
+
+
+def _match_common_name(clues: _Clues) -> tuple[str, ...]:
+    """Return the column with a common name of targets, unless the sample predicts another."""
+    by_lower = {name.lower(): name for name in clues.candidates}
+    known = [by_lower[word] for word in _COMMON_TARGETS if word in by_lower and clues.is_learnable(by_lower[word])]
+    return () if clues.is_sample_specific else tuple(known[:1])
+
+
+def _take_last(clues: _Clues) -> tuple[str, ...]:
+    """Return the last column, unless the sample predicts another or the column cannot be learnt."""
+    last = clues.candidates[-1] if clues.candidates else ""
+    usable = last and not clues.is_sample_specific and not looks_like_id(last) and clues.is_learnable(last)
+    return (last,) if usable else ()
+
+
+_RULES: tuple[tuple[Callable[[_Clues], tuple[str, ...]], str], ...] = (
+    (_take_only_candidate, "the only column that the rows to predict lack"),
+    (_match_names, "which the sample submission names"),
+    (_match_classes, "whose classes the sample submission names"),
+    (_match_common_name, "by its name{among}; name another with --target"),
+    (_take_last, "the last column{among}; name another with --target"),
+)
+"""The rules that find the target: the first that finds columns counts. With each goes its reason, for the note."""
+
+
+def _count_targets(targets: Sequence[str]) -> str:
+    return f"{'target' if len(targets) == 1 else 'targets'}: {format_list(targets)}"
+
+
+def _them(targets: Sequence[str]) -> str:
+    return "it" if len(targets) == 1 else "them"

@@ -114,6 +114,9 @@ class DataConfig(ConfigSection):
     """The column with sample weights for training. It is never a feature."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
+    unlabelled: Literal["drop", "refuse"] = "drop"
+    """The treatment of training rows without a target, or without one of several: `drop` leaves them out, `refuse`
+    stops with an error."""
     types: Mapping[str, Literal[ColumnKind, ArrayKind]] = Field(default_factory=dict)
     """Corrections of inferred column types, such as {zip: category}. For .npz, or a table with one column for each
     pixel: {x: image}. A column of names of files in `images` has the type image."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import array_files, new_data, npz, padding, tables, target, validation
+from workbench.data import array_files, labelled_rows, new_data, npz, padding, tables, target, validation
 from workbench.data.cache import Cache
 from workbench.data.csv_header import form
 from workbench.data.dataset import Dataset, Kind, NewData, NewRows
@@ -175,14 +175,14 @@ def build(
     if test is not None:
         _check_shapes(train["x"].shape, values(test, names[1]).shape, kind, names)
     if kind == "table":
-        frame = pd.concat([features(train["x"]), frame], axis=1)
-        rows = None if test is None else pd.concat([features(test["x"]), rows], axis=1)
+        frame, rows = _prepend_features(train, frame), None if test is None else _prepend_features(test, rows)
         dataset = tables.build(config, frame, rows, names=names)
         return replace(dataset, reader=ArrayTableReader(cast(TableReader, dataset.reader)))
     validation.check_no_past(config, kind)
     validation.check_columns(config, list(frame.columns), names[0])
     id_name = str(config.data.id)
-    x = to_model_shape(train, kind, names[0], ragged=ragged)
+    labelled = labelled_rows.find_labelled(config, frame, names[0])
+    x, frame = labelled.select(to_model_shape(train, kind, names[0], ragged=ragged)), labelled.select(frame)
     steps = x.shape[1] if kind == "sequence" else None
     return Dataset(
         kind=kind,
@@ -193,9 +193,15 @@ def build(
         id_name=id_name,
         reader=ArrayReader(kind, Path(config.data.train).name, id_name, tuple(x.shape[1:])),
         example=(x if ragged else train["x"])[: 5 if train["x"][0].size <= _LARGE else 1],
+        notes=labelled.notes,
         **target.encode_targets(config, frame)._asdict(),
         **tables.roles(config, frame, names[0]),
     )
+
+
+def _prepend_features(arrays: Arrays, beside: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the columns of x, followed by the arrays beside it."""
+    return pd.concat([features(arrays["x"]), beside], axis=1)
 
 
 def read(path: Path, config: StudyConfig, cache: Cache | None = None, *, steps: int | None = None) -> Arrays:

@@ -135,6 +135,8 @@ class Dataset:
     """The name of the id column; without one, ids are row numbers from 0."""
     x_test: Rows | None = None
     """The features of the rows to predict, in the form of `x`."""
+    unlabelled: pd.DataFrame | None = None
+    """The features of the training rows of a table that have no target, in the form of `x`. They are no rows of `x`."""
     test_ids: Array | None = None
     """(test rows,): unique ids of the rows to predict."""
     classes: tuple[Class, ...] | None = None

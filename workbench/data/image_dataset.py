@@ -15,6 +15,7 @@ from workbench.data import (
     image_decoding,
     image_folder,
     image_paths,
+    labelled_rows,
     new_data,
     table_files,
     tables,
@@ -132,6 +133,7 @@ def load_images(
     id_name = str(config.data.id)
     new = None if test is None else _to_predict(config, test, training, sample)
     # Errors in the target are raised before any image is decoded, which takes long.
+    training = _keep_labelled(config, training)
     target.encode_targets(config, training.frame)
     ids = tables.ids(training.frame, id_name, training.name)
     test_ids = None if new is None else tables.ids(new.frame, id_name, new.name)
@@ -181,6 +183,16 @@ def _list_table(config: StudyConfig, table: Path) -> tuple[StudyConfig, ImageSet
     unused = [name for name in map(str, frame.columns) if name not in used]
     notes = (f"left out {format_list(map(repr, unused), 5)}: columns beside the images",) if unused else ()
     return config, ImageSet(images, frame, table.name, notes)
+
+
+def _keep_labelled(config: StudyConfig, training: ImageSet) -> ImageSet:
+    """Return the training images without those that lack a target."""
+    known, notes = labelled_rows.find_labelled(config, training.frame, training.name)
+    if known.all():
+        return training
+    files = tuple(file for file, each in zip(training.images.files, known, strict=True) if each)
+    images, frame = training.images._replace(files=files), training.frame[known].reset_index(drop=True)
+    return training._replace(images=images, frame=frame, notes=(*training.notes, *notes))
 
 
 def _to_predict(config: StudyConfig, test: Path, train: ImageSet, sample: pd.DataFrame | None) -> ImageSet:

@@ -17,6 +17,7 @@ from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig, TaskType
 from workbench.data import column_types
 from workbench.data.column_types import FittedColumn
+from workbench.data.target import TargetColumns
 from workbench.data.timestamps import TimeColumns, TimeSteps
 from workbench.errors import DataError, format_list
 
@@ -24,6 +25,8 @@ from workbench.errors import DataError, format_list
 _MOST_LEVELS = 10
 # Times that differ by less than this share of a step are equal.
 _SAME = 1e-4
+
+Frame = pd.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,20 @@ class LagFeatures:
         ahead = self.horizon or 0
         return max([ahead + 1, *(lag + 1 for lag in self.lags), *(ahead + window for window in self.windows)])
 
+    def _split(
+        self, added: pd.DataFrame, moments: Array, x: pd.DataFrame, x_test: Frame, x_other: Frame
+    ) -> tuple[pd.DataFrame, Frame, Frame]:
+        """Append the lag features to training rows, rows to predict and rows without a target.
+
+        The rows of `added` and `moments` are in the order `x`, `x_other`, `x_test`.
+        """
+        count, start = len(x), len(moments) - (0 if x_test is None else len(x_test))
+        return (
+            self._append(x, added[:count], moments[:count]),
+            None if x_test is None else self._append(x_test, added[start:], moments[start:]),
+            None if x_other is None else self._append(x_other, added[count:start], moments[count:start]),
+        )
+
     def _append(self, x: pd.DataFrame, added: pd.DataFrame, moments: Array) -> pd.DataFrame:
         if self._date is not None:
             added = added.assign(**{self._date: moments})
@@ -151,6 +168,8 @@ class LaggedData(NamedTuple):
     lags: LagFeatures | None
     x: pd.DataFrame
     x_test: pd.DataFrame | None
+    unlabelled: pd.DataFrame | None
+    """The training rows without a target."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -170,35 +189,43 @@ def add_lags(
     test: pd.DataFrame | None,
     x: pd.DataFrame,
     *,
-    y: Array,
-    task: TaskType,
+    target: TargetColumns,
     learnt: Mapping[str, FittedColumn],
     names: tuple[str, str],
+    unlabelled: pd.DataFrame | None = None,
 ) -> LaggedData:
     """Add the lag features of a study to training rows and rows to predict.
+
+    Rows without a target are among the past of others, and get lag features too; those without a time or a series are
+    left out.
 
     Args:
         config: the study file.
         train: the training rows as they came.
         test: the rows to predict as they came, if the study has some.
         x: the training rows, each column as its kind.
-        y: their target.
-        task: the task of the target.
+        target: their encoded target.
         learnt: the kinds of the columns of `x`.
         names: the tables' names, for messages.
+        unlabelled: the training rows without a target as they came, if there are some.
 
     Raises:
         ConfigError: lags of the target do not go with the task or the folds.
         DataError: a row has no time or series, two rows of a series have the same time, or a new name is taken.
     """
-    _check(config, task)
-    x_test = None if test is None else column_types.impose(test, learnt)
-    if not uses_lags(config) and len(config.data.time) < 2:
-        return LaggedData(None, x, x_test)
-    features = _learn(config, train, x, learnt, names[0])
-    rows = features._extract(train, x, names[0], y)
+    _check(config, target.task)
+    follows = uses_lags(config) or len(config.data.time) > 1
+    if follows and unlabelled is not None:
+        unlabelled = unlabelled.dropna(subset=[*config.data.time, *config.data.series])
+    x_test, x_other = (None if rows is None else column_types.impose(rows, learnt) for rows in (test, unlabelled))
+    if not follows:
+        return LaggedData(None, x, x_test, x_other)
+    features = _learn(config, pd.concat([train, unlabelled]), x, learnt, names[0])
+    rows = features._extract(train, x, names[0], target.y)
     count, last = len(x), float(rows.steps.max())
     first = last
+    if unlabelled is not None and x_other is not None:
+        rows = rows.concat(features._extract(unlabelled, x_other, names[0]))
     if test is not None and x_test is not None:
         new = features._extract(test, x_test, names[1])
         _check_horizon(features.horizon, new, last, names[1])
@@ -213,11 +240,7 @@ def add_lags(
         last=last,
         past=rows.select(rows.steps > first - features._reach).to_lists() if features.steps else {},
     )
-    if x_test is not None:
-        x_test = features._append(x_test, added[count:], rows.moments[count:])
-    return LaggedData(
-        features, features._append(x, added[:count], rows.moments[:count]), x_test, _note(features, len(varied))
-    )
+    return LaggedData(features, *features._split(added, rows.moments, x, x_test, x_other), _note(features, len(varied)))
 
 
 @dataclass(frozen=True, eq=False)

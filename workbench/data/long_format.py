@@ -11,10 +11,11 @@ import pandas as pd
 
 from workbench.array import Array
 from workbench.config import StudyConfig
-from workbench.data import column_types, long_reader, table_files, tables, target, validation
+from workbench.data import column_types, labelled_rows, long_reader, table_files, tables, target, validation
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
 from workbench.data.dataset import Dataset
+from workbench.data.labelled_rows import LabelledRows
 from workbench.data.long_reader import LongLayout, LongReader, SequenceData, StepOrder
 from workbench.errors import DataError, format_list
 
@@ -56,12 +57,12 @@ def load_long(
     layout, dropped = _learn_layout(config, frame, order, steps, targets, names[0])
     metadata = _collect_metadata(config, frame, label_frame, order, (names[0], names[2]))
     new = None if rows is None else long_reader.read_sequences(rows, layout, names[1], cache)
-    x = long_reader.pack(frame, order, layout, cache)
+    x = metadata.labelled.select(long_reader.pack(frame, order, layout, cache))
     numbers = tables.strict_numbers(layout.columns, config)
     return Dataset(
         kind="sequence",
         x=x,
-        ids=order.ids,
+        ids=metadata.labelled.select(order.ids),
         x_test=None if new is None else new.x,
         test_ids=None if new is None else new.ids,
         id_name=layout.id,
@@ -147,7 +148,9 @@ class _Metadata(NamedTuple):
     """The values that belong to a sequence as a whole."""
 
     frame: pd.DataFrame
-    """(sequences,): the target and the other columns that the study file names."""
+    """(labelled sequences,): the target and the other columns that the study file names."""
+    labelled: LabelledRows
+    """The sequences that have a target."""
     notes: tuple[str, ...]
 
 
@@ -157,7 +160,8 @@ def _collect_metadata(
     """Return one value per sequence for each column that the study file names: from the labels or the long table.
 
     Raises:
-        DataError: an id has no label, or a column of the long table changes within an id.
+        DataError: no id has a label, some have none and that is refused, or a column of the long table changes within
+            an id.
     """
     data = config.data
     keys = {"data.group": data.group, "data.weight": data.weight}
@@ -166,31 +170,37 @@ def _collect_metadata(
     columns = {key: column for key, column in keys.items() if column is not None}
     metadata, notes = pd.DataFrame(index=range(len(order.ids))), tuple[str, ...]()
     if labels is not None:
-        aligned, notes = _align_labels(labels, str(data.id), order.ids, names)
+        aligned, notes = _align_labels(config, labels, order.ids, names)
         metadata = aligned[[column for column in dict.fromkeys(columns.values()) if column in aligned]]
     more = {
         column: _constant_values(frame, column, order, f"{names[0]}: column {column!r} ({key})", str(data.id))
         for key, column in columns.items()
         if column not in metadata
     }
-    return _Metadata(metadata.assign(**more), notes)
+    metadata = metadata.assign(**more)
+    labelled = labelled_rows.find_labelled(config, metadata, names[1] or names[0], unit="sequences")
+    return _Metadata(labelled.select(metadata), labelled, (*notes, *labelled.notes))
 
 
 def _align_labels(
-    labels: pd.DataFrame, id_: str, ids: Array, names: tuple[str, str]
+    config: StudyConfig, labels: pd.DataFrame, ids: Array, names: tuple[str, str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the row of labels of each sequence."""
+    """Return the row of labels of each sequence; its values are missing if the labels lack the id."""
+    id_ = str(config.data.id)
     label_ids = pd.Index(pd.Series(tables.ids(labels, id_, names[1])).astype(str))
     places = label_ids.get_indexer(pd.Index(pd.Series(ids).astype(str)))
-    if (places < 0).any():
-        lacks = format_list(map(repr, ids[places < 0].tolist()), 3)
+    lacking = places < 0
+    if lacking.all() or (lacking.any() and config.data.unlabelled == "refuse"):
+        lacks = format_list(map(repr, ids[lacking].tolist()), 3)
         raise DataError(
             f"{names[1]} must have a row for each {id_} of {names[0]}. It lacks {lacks}. Add them, or remove their "
             f"rows from {names[0]}."
         )
-    unused = len(label_ids) - len(places)
+    unused = len(label_ids) - int((~lacking).sum())
     notes = (f"left out {unused} rows of {names[1]}, whose {id_} is not in {names[0]}",) if unused else ()
-    return labels.iloc[places].reset_index(drop=True), notes
+    if not lacking.any():
+        return labels.iloc[places].reset_index(drop=True), notes
+    return labels.reset_index(drop=True).reindex(places).reset_index(drop=True), notes
 
 
 def _constant_values(frame: pd.DataFrame, column: str, order: StepOrder, where: str, id_: str) -> pd.Series[Any]:

@@ -18,6 +18,7 @@ from workbench.data import (
     image_decoding,
     image_folder,
     image_paths,
+    labelled_rows,
     new_data,
     table_files,
     tables,
@@ -39,7 +40,7 @@ class ImageTable(NamedTuple):
     """A table with image columns."""
 
     frame: pd.DataFrame
-    """The table as read, with the names of images."""
+    """The table as read, with the names of images; of training rows, those with a target."""
     image_columns: tuple[str, ...]
     """The image columns."""
     names: tuple[str, ...]
@@ -142,18 +143,13 @@ def load_multimodal(
     table_config = _without_images(_with_image_id(config, table, rows), table)
     names = (table.name, "" if test is None else test.name)
     # Errors in the rows are raised before any image is decoded, which takes long.
-    dataset = tables.build(
-        table_config,
-        table.frame,
-        None if rows is None else rows.frame,
-        names=names,
-        notations=table.notations,
-        notes=table.notes,
-    )
+    test_frame = None if rows is None else rows.frame
+    options: Any = {"names": names, "notations": table.notations, "notes": table.notes}
+    dataset = tables.build(table_config, table.frame, test_frame, **options)
     decoded = decode_columns(table, cache, size=config.data.image_size, skip=config.data.corrupt == "skip")
     frame = table.frame[decoded.kept].reset_index(drop=True)
     if not decoded.kept.all():
-        dataset = tables.build(table_config, frame, None if rows is None else rows.frame, names=names)
+        dataset = tables.build(table_config, frame, test_frame, **options)
     test_images = None if rows is None else decode_columns(rows, cache, look=decoded.decoded.look)
     return _add_images(config, dataset, frame, decoded, test_images)
 
@@ -218,7 +214,10 @@ def _read_train(config: StudyConfig, path: Path) -> ImageTable:
     rest = [name for name in left.columns if name not in image_columns]
     names = tuple(name for name in rest if any(index.alike(left[name], left[other]) for other in image_columns))
     content = table_files.read_content(path, exact, missing=data.missing)
-    return ImageTable(content.frame, image_columns, names, path.name, index, content.notations, content.notes)
+    rows = labelled_rows.split_table(config, content.frame, path.name)
+    notes = (*content.notes, *rows.notes)
+    frame = rows.labelled.reset_index(drop=True)
+    return ImageTable(frame, image_columns, names, path.name, index, content.notations, notes)
 
 
 def _other_features(config: StudyConfig, table: ImageTable) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.array import Array
-from workbench.data import array_files, notation, table_files
+from workbench.data import array_files, near_names, notation, table_files
 from workbench.data.csv_header import is_arrays, is_folder
 from workbench.data.notation import Notation
 from workbench.errors import DataError, did_you_mean, format_list
@@ -117,10 +117,12 @@ def check_columns(
     wanted = dict.fromkeys(needed)
     lacks = [column for column in wanted if column not in frame]
     if lacks:
-        hint = did_you_mean(lacks[0], [str(column) for column in frame if column not in wanted])
-        raise DataError(
-            f"{name} must have the {what} of {source}. It lacks {format_list(map(repr, lacks))}.{hint} Add them."
-        )
+        others = [str(column) for column in frame if column not in wanted]
+        pairs = near_names.pair_names(lacks, others)
+        remedy = f"{did_you_mean(lacks[0], others)} Add them."
+        if pairs:
+            remedy = f" {near_names.describe_pairs(pairs, table=name, source=source)}"
+        raise DataError(f"{name} must have the {what} of {source}. It lacks {format_list(map(repr, lacks))}.{remedy}")
 
 
 def check_has_rows(frame: pd.DataFrame, name: str) -> None:

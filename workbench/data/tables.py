@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.array import Array
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import column_types, lags, new_data, table_files, target, text_files, validation
+from workbench.data import column_types, labelled_rows, lags, new_data, table_files, target, text_files, validation
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
 from workbench.data.csv_header import form, read_header
@@ -140,34 +140,36 @@ def build(
 
     Raises:
         ConfigError: a key names a column that is not there.
-        DataError: ids repeat, target values are missing, or no feature is left.
+        DataError: ids repeat, no row has a target, or no feature is left.
     """
     data = config.data
     targets = validation.check_columns(config, list(map(str, train.columns)), names[0])
     if test is not None:
         validation.check_test(config, train.columns, test.columns, train=names[0], test=names[1], targets=targets)
+    train, unlabelled, left_out = labelled_rows.split_table(config, train, names[0])
     encoded = target.encode_targets(config, train)
     excluded = {*targets, *validation.not_features(config)}
     features = train[[name for name in train.columns if name not in excluded and not validation.is_unnamed(name)]]
     learnt = column_types.learn(features, config)
     x, dropped = drop_uninformative(column_types.impose(features, learnt), names[0])
     learnt = {name: learnt[name] for name in map(str, x.columns)}
-    lagged = lags.add_lags(config, train, test, x, y=encoded.y, task=encoded.task, learnt=learnt, names=names)
+    lagged = lags.add_lags(config, train, test, x, target=encoded, learnt=learnt, names=names, unlabelled=unlabelled)
     id_columns, id_name = [data.id] if data.id else [], data.id or "id"
-    example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head()
+    example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head().reset_index(drop=True)
     reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None, notations)
     column_types.check_numbers(train.head(0) if test is None else test, reader.numbers, names[1])
     return Dataset(
         kind=reader.kind,
-        x=lagged.x,
-        ids=ids(train, data.id, names[0]),
+        x=lagged.x.reset_index(drop=True),
+        ids=train.index.to_numpy() if data.id is None else ids(train, data.id, names[0]),
         x_test=lagged.x_test,
+        unlabelled=lagged.unlabelled,
         test_ids=None if test is None else ids(test, data.id, names[1]),
         id_name=id_name,
         columns=reader.kinds,
         reader=reader,
         example=example,
-        notes=(*notes, *_note_unnamed(train), *dropped, *_note_values(train, learnt), *lagged.notes),
+        notes=(*notes, *_note_unnamed(train), *left_out, *dropped, *_note_values(train, learnt), *lagged.notes),
         **encoded._asdict(),
         **roles(config, train, names[0]),
     )
@@ -241,7 +243,7 @@ def _role(key: str, series: pd.Series[Any], name: str, config: StudyConfig) -> A
         wanted = "have a value" if key == "data.group" else "be a finite number"
         raise DataError(
             f"{name}: column {series.name!r} ({key}) must {wanted} in every row. Received: {int(unfit.sum())} "
-            f"rows that do not, the first is row {int(unfit.to_numpy().argmax())}. Correct them, or remove {key}."
+            f"rows that do not, the first is row {unfit.idxmax()}. Correct them, or remove {key}."
         )
     if key == "data.weight" and ((values < 0).any() or not values.any()):
         raise DataError(

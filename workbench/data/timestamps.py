@@ -142,7 +142,7 @@ def _check(unfit: pd.Series[bool], name: str, wanted: str, table: str) -> None:
     if unfit.any():
         raise DataError(
             f"{table}: column {name!r} (data.time) must {wanted} in every row. Received: {int(unfit.sum())} "
-            f"rows that do not, the first is row {int(unfit.to_numpy().argmax())}. Correct them, or remove data.time."
+            f"rows that do not, the first is row {unfit.idxmax()}. Correct them, or remove data.time."
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from workbench.config import ColumnKind, StudyConfig
-from workbench.data import image_folder, remote
+from workbench.data import image_folder, near_names, remote
 from workbench.data.csv_header import SUFFIXES, form, is_arrays, is_folder, read_header
 from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list, suggest_word
 
@@ -169,10 +169,14 @@ def check_test(
     apart = {*targets, *not_features(config)} - {data.id, *needed}
     lacks = [name for name in columns if name not in found and name not in apart and not is_unnamed(name)]
     if lacks:
-        hint = did_you_mean(lacks[0], [name for name in found if name not in columns])
+        others = [name for name in found if name not in columns]
+        pairs = near_names.pair_names(lacks, others)
+        remedy = f"{did_you_mean(lacks[0], others)} Add them, or list them under data.drop."
+        if pairs:
+            remedy = f" {near_names.describe_pairs(pairs, table=test, source=train)}"
         raise DataError(
             f"{test} must have the feature columns and the id of {train}. It lacks {format_list(map(repr, lacks))}."
-            f"{hint} Add them, or list them under data.drop."
+            f"{remedy}"
         )
 
 

@@ -94,7 +94,7 @@ class ProgressCallback(Protocol):
 
 @dataclass(frozen=True)
 class UnlabeledFeatures:
-    """The features of every training, validation and test row, which the folds of a trial have in common."""
+    """The features of all rows, those without a target included, which the folds of a trial have in common."""
 
     x: Inputs
     seed: int

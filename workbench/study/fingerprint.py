@@ -47,7 +47,7 @@ class Fingerprint:
             classes=[target.classes for target in dataset.targets]
             or (list(dataset.classes) if dataset.classes else None),
             rows=len(dataset.y),
-            features=_digest(dataset.x),
+            features=_digest_features(dataset),
             test=_digest(dataset.x_test),
             folds=folds,
         )
@@ -91,6 +91,14 @@ class Fingerprint:
                 f"{config.file}: study {config.name!r} was begun otherwise: {what}. "
                 "Give the study another name, or restore what it was begun with."
             )
+
+
+def _digest_features(dataset: Dataset) -> str:
+    """Return a digest of the training features, and of those of the rows without a target if there are some."""
+    digest = _digest(dataset.x)
+    if dataset.unlabelled is None:
+        return digest
+    return hashlib.sha256(f"{digest} {_digest(dataset.unlabelled)}".encode()).hexdigest()[:16]
 
 
 def _digest(x: Rows | None) -> str:

@@ -81,14 +81,14 @@ def fit_folds(
 def collect_unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
     """Return the features of all rows, for families that learn from them without labels; None for other families.
 
-    The features of validation and test rows are among them. With folds in order of time the result is None, because
-    no model may see later rows.
+    The features of validation and test rows, and of rows without a target, are among them. With folds in order of time
+    the result is None, because no model may see later rows.
     """
     if not models.get_entry(spec.resolved_family).unlabelled or spec.folds.kind == "time":
         return None
-    x: Any = spec.dataset.x
-    x_test: Any = spec.dataset.x_test
-    features = x if x_test is None else pd.concat([x, x_test], ignore_index=True)
+    dataset = spec.dataset
+    tables: Any = [rows for rows in (dataset.x, dataset.x_test, dataset.unlabelled) if rows is not None]
+    features = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
     return UnlabeledFeatures(features, _derive_seed(spec.seed, spec.family, number))
 
 
