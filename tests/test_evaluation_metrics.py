@@ -319,3 +319,13 @@ def test_a_users_file_that_is_not_python_or_fails_is_refused_with_the_cause(tmp_
     with pytest.raises(EvaluationError, match="fails with ZeroDivisionError: division by zero") as caught:
         evaluation.metric("fails.py:gini", tmp_path.joinpath)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_predictions_are_clipped_to_the_range_of_the_metric():
+    rmsle, rmse = evaluation.metric("rmsle"), evaluation.metric("rmse")
+    values = np.array([-0.5, -0.0, 2.0])
+    assert rmsle.clip(values).tolist() == [0.0, 0.0, 2.0]
+    assert not np.signbit(rmsle.clip(values)).any()
+    assert rmse.clip(values) is values
+    y = np.array([0.0, 1.0, 2.0])
+    assert rmsle.score(y, values) == rmsle.score(y, rmsle.clip(values))

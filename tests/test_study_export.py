@@ -83,6 +83,20 @@ def test_a_written_predictor_predicts_the_same_without_the_original_models(
     assert list(expected.id) == ["x", "y"]
 
 
+def test_a_predictor_keeps_to_the_range_of_the_metric_also_after_it_was_written(tmp_path: Path) -> None:
+    made = two_constants(tmp_path / "home", LinearStack(1.0, np.array([-0.4]), classified=False))
+    layout = SubmissionLayout({"id": "id", "y": "value"}, None)
+    free = replace(made, layout=layout, threshold=None)
+    assert free.predict(ROWS).y.tolist() == pytest.approx([0.25 * 0.2 + 0.75 * 0.5 - 0.4] * 2)
+    bound = replace(free, bounds=0.3)
+    bound.write(tmp_path / "bundle")
+    # The first member says 0.2, which is raised to 0.3 before the mean; so is the result.
+    for each in (bound, predictor.read(tmp_path / "bundle")):
+        assert each.predict(ROWS).y.tolist() == pytest.approx([0.3] * 2)
+    raised = replace(bound, aggregation=WeightedMean())
+    assert raised.predict(ROWS).y.tolist() == pytest.approx([0.25 * 0.3 + 0.75 * 0.5] * 2)
+
+
 def test_the_mean_of_members_is_labelled_at_the_ensembles_threshold_and_a_member_alone_at_a_half(
     tmp_path: Path,
 ) -> None:

@@ -337,3 +337,14 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path, where):
     with pytest.raises(SubmissionError, match=rf"{where}: cannot be written \(.+\). Name another file with -o"):
         submission.write(pd.DataFrame({"id": [1]}), Path(tmp_path / where), {})
     assert sorted(os.listdir(tmp_path)) == ["file", "folder", "locked"]
+
+
+@pytest.mark.parametrize("sample", [None, {"id": IDS, "y": 0}, {"id": IDS, "y": 0.5}])
+def test_values_of_a_metric_of_labels_are_written_rounded_as_they_are_scored(sample):
+    qwk = evaluation.metric("qwk", task="regression")
+    values = np.array([-0.4, 0.6, 1.4, 2.5, 3.5, 5.2])
+    made = submission.make(dataset(classes=None, sample=sample), values, qwk)
+    rounded = [0, 1, 1, 2, 4, 5]
+    assert made["y"].tolist() == (rounded if sample is None else in_order(rounded))
+    y = np.arange(6.0)
+    assert qwk.score(y, values) == qwk.score(y, np.array(rounded, dtype=float))

@@ -295,3 +295,16 @@ def test_predictions_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     wild = spec.dataset.x.iloc[:20] * 1e6
     with pytest.raises(FamilyError, match="not finite"):
         run(replace(spec, dataset=replace(spec.dataset, x_test=wild)), tmp_path)
+
+
+def test_trials_predict_in_the_range_of_the_metric(tmp_path: Path) -> None:
+    spec = spec_of("regression", metric="rmsle")
+    # A line through rows far below 0, as extrapolation gives.
+    shifted = replace(spec, dataset=replace(spec.dataset, y=np.clip(spec.dataset.y - 1.5, 0, None)))
+    assert run(replace(shifted, metric=evaluation.metric("rmse")), tmp_path / "rmse").oof.min() < 0  # type: ignore[union-attr]
+    result = run(shifted, tmp_path / "rmsle")
+    assert result.oof is not None
+    assert result.test is not None
+    assert result.oof.min() == 0
+    assert result.test.min() == 0
+    assert result.score == shifted.metric.score(shifted.dataset.y, result.oof)

@@ -6,6 +6,7 @@ while it writes leaves at most the temporary file behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -69,6 +70,42 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     """Write text in UTF-8 to a file; see `stage_file`."""
     with stage_file(path, sync=sync) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def check_file(path: Path) -> None:
+    """Check that `stage_file` can write a file, without making or changing anything that stays.
+
+    Raises:
+        OSError: the file cannot be written, or is a folder or a device.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if path.parent.is_dir():
+        _touch(path.with_name(f".{_temporary_name(path, concurrent=True)}"))
+    else:
+        check_folder(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Check that a folder is there or can be made, and that files can be written to it.
+
+    Raises:
+        OSError: files cannot be written to it.
+    """
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
+    _touch(existing / f".{uuid.uuid4().hex}.part")
+
+
+def _touch(path: Path) -> None:
+    """Make an empty file and remove it."""
+    try:
+        path.touch(exist_ok=False)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def replace_folder(source: Path, path: Path) -> None:

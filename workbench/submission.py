@@ -18,9 +18,9 @@ from workbench.errors import SubmissionError, format_list
 from workbench.evaluation import Metric
 from workbench.evaluation.multi_target import MultiTargetMetric
 
-ColumnContent = Literal["id", "value", "label"] | int
-"""The content of a column: the row's id, its value (or probability of the positive class), its label, or the
-probability of the class with this number."""
+ColumnContent = Literal["id", "value", "rounded", "label"] | int
+"""The content of a column: the row's id, its value (or probability of the positive class), its value as a whole number,
+its label, or the probability of the class with this number."""
 Threshold = float | None | Mapping[str, float | None]
 """The lowest probability at which a row is labelled with the positive class; None means 0.5. With several targets, a
 mapping by the target's name."""
@@ -154,9 +154,11 @@ def _is_class_column(column: str, target: str, labels: tuple[Any, ...] | None) -
 
 def _default_columns(target: str, classes: tuple[Any, ...] | None, metric: Metric) -> dict[str, ColumnContent]:
     """Return the columns of a target for a submission without a sample."""
-    if classes is not None and metric.wants == "labels":
+    if classes is None:
+        return {target: _value_content(metric)}
+    if metric.wants == "labels":
         return {target: "label"}
-    if classes is not None and len(classes) > 2:
+    if len(classes) > 2:
         return {f"{target}_{label}": number for number, label in enumerate(classes)}
     return {target: "value"}
 
@@ -201,6 +203,19 @@ def make(
     return submission
 
 
+def check_path(path: Path) -> None:
+    """Check that a submission can be written to a file; the file stays as it is.
+
+    Raises:
+        SubmissionError: it cannot.
+    """
+    try:
+        for each in (path, _stamp_path(path)):
+            files.check_file(each)
+    except OSError as error:
+        raise _path_error(path, error) from error
+
+
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
     """Write the submission and `PATH.json`, which records its origin (`stamp`); each is written atomically.
 
@@ -210,9 +225,18 @@ def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
     try:
         files.write_text(path, frame.to_csv(index=False))
         record = json.dumps({"rows": len(frame), **stamp}, indent=1)
-        files.write_text(path.with_name(f"{path.name}.json"), f"{record}\n")
+        files.write_text(_stamp_path(path), f"{record}\n")
     except OSError as error:
-        raise SubmissionError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
+        raise _path_error(path, error) from error
+
+
+def _stamp_path(path: Path) -> Path:
+    """Return the file that records the origin of a submission."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _path_error(path: Path, error: OSError) -> SubmissionError:
+    return SubmissionError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.")
 
 
 def _id_column(dataset: Dataset) -> str:
@@ -244,7 +268,7 @@ def _match_columns(
             raise SubmissionError(
                 f"The sample submission must have one column of values. Received: {format_list(columns)}."
             )
-        return {columns[0]: "value"}
+        return {columns[0]: _value_content(metric)}
     if len(columns) > 1:
         return dict(_match_classes(columns, classes))
     name = columns[0]
@@ -258,6 +282,11 @@ def _match_columns(
             f"Received: {format_list(sample[name].unique(), 5)}. Classes: {format_list(classes)}."
         )
     return {name: "value" if number is None else number}
+
+
+def _value_content(metric: Metric) -> ColumnContent:
+    """Return the content of a column of values: a metric of labels scores values that are rounded."""
+    return "rounded" if metric.wants == "labels" else "value"
 
 
 def _match_classes(columns: list[str], classes: tuple[Any, ...]) -> dict[str, int]:
@@ -306,6 +335,8 @@ def _column_renderer(
     def render(content: ColumnContent) -> Array:
         if content == "value":
             return predictions
+        if content == "rounded":
+            return np.rint(predictions).astype(np.int64)
         if isinstance(content, int):
             return predictions[:, content] if predictions.ndim > 1 else predictions if content else 1 - predictions
         return _predict_labels(classes or (), predictions, threshold)

@@ -21,7 +21,7 @@ from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.autoconfig.profiling import read_profile
 from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError, WorkbenchError
-from workbench.files import stage_file
+from workbench.files import check_file, stage_file
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
 from workbench.study.run_budget import MINUTES
@@ -117,6 +117,10 @@ def _check_path(path: Path, force: bool) -> None:
         raise ConfigError(f"{path}: must be a file to write. Received: a folder. Name a file in it with -o.")
     if path.exists() and not force:
         raise ConfigError(f"{path}: is there already. Name another file with -o, or write over it with --force.")
+    try:
+        check_file(path)
+    except OSError as error:
+        raise _path_error(path, error) from error
 
 
 def _check_metric(metric: str | None, path: Path) -> None:
@@ -137,7 +141,11 @@ def _write(path: Path, text: str) -> None:
     except WorkbenchError:
         raise
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
+        raise _path_error(path, error) from error
+
+
+def _path_error(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.")
 
 
 def _lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:

@@ -1,13 +1,13 @@
 """The rows of two tables matched by a key: a column of each that holds the same values, each value once.
 
-Values are compared as text first, then as numbers, so that 007 and 7, or 15 and 15.0, are the same id if no other value
-of the column is. Names of columns and orders of rows do not matter.
+Values are compared as text first, then without surrounding blanks, then as numbers. So 007 and 7, or 15 and 15.0, are
+the same id if no other value of the column is. Names of columns and orders of rows do not matter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any, NamedTuple, TypeAlias
 
@@ -31,8 +31,8 @@ class RowKey(NamedTuple):
     right: str
     rows: Array
     """(rows,): the row of the right table that has the value of each row of the left one."""
-    rank: tuple[bool, bool, bool, bool]
-    """How well the names agree: the preferred column, equal names, equal names without case; and equal texts."""
+    rank: tuple[bool, bool, bool, int]
+    """How well the names agree: the preferred column, equal names, equal names without case; and the notations."""
 
 
 def to_columns(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
@@ -48,13 +48,25 @@ def find_keys(left: Columns, right: Columns, preferred: str | None = None) -> li
         right: the columns of the other.
         preferred: the column of the right table that is the key if it can be.
     """
-    keys = list(_find_pairs(left, right, preferred, as_text=True))
-    if not any(key.rank[0] or key.rank[1] for key in keys):
-        # A column of the same name with other notations is a better key than one of another name.
-        ours, theirs = ({name: to_numbers(each) for name, each in columns.items()} for columns in (left, right))
-        keys += _find_pairs(ours, theirs, preferred, as_text=False)
+    keys: list[RowKey] = []
+    for loss, notation in enumerate(NOTATIONS):
+        # A column of the same name in another notation is a better key than one of another name.
+        if any(key.rank[0] or key.rank[1] for key in keys):
+            break
+        ours, theirs = ({name: notation(each) for name, each in columns.items()} for columns in (left, right))
+        keys += _find_pairs(ours, theirs, preferred, loss)
     best = max((key.rank for key in keys), default=None)
     return [key for key in keys if key.rank == best]
+
+
+def keep(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return texts as they are."""
+    return texts
+
+
+def strip(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return texts without surrounding blanks."""
+    return texts.str.strip()
 
 
 def to_numbers(texts: pd.Series[Any]) -> pd.Series[Any]:
@@ -80,20 +92,38 @@ def numbers_rows(texts: pd.Series[Any]) -> tuple[int, Array] | None:
 
 
 def share_values(left: pd.Series[Any], right: pd.Series[Any]) -> float:
-    """Return the share of the distinct values of either column that the other has too, the larger of both."""
+    """Return the number of distinct values that two columns share, as a share of those of the column that has more."""
+    return max(_share_texts(notation(left), notation(right)) for notation in NOTATIONS)
+
+
+def to_common_notation(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Return two columns in the notation in which they share the most values."""
+    pairs = [(notation(left), notation(right)) for notation in NOTATIONS]
+    return max(pairs, key=lambda pair: _share_texts(*pair))
+
+
+def _share_texts(left: pd.Series[Any], right: pd.Series[Any]) -> float:
     ours, theirs = set(left.dropna()), set(right.dropna())
-    return len(ours & theirs) / max(1, min(len(ours), len(theirs)))
+    return len(ours & theirs) / max(1, len(ours), len(theirs))
+
+
+def have_equal_values(left: pd.Series[Any], right: pd.Series[Any]) -> bool:
+    """Return whether two columns hold the same values equally often, and none is missing."""
+    complete = len(left) == len(right) and not left.isna().any() and not right.isna().any()
+    return complete and sorted(left) == sorted(right)
 
 
 def is_reordered(left: pd.Series[Any], right: pd.Series[Any]) -> bool:
     """Return whether two columns hold the same values equally often, in another order."""
-    if len(left) != len(right) or (left.to_numpy() == right.to_numpy()).all():
-        return False
-    return not left.isna().any() and not right.isna().any() and sorted(left) == sorted(right)
+    for notation in NOTATIONS:
+        ours, theirs = notation(left), notation(right)
+        if have_equal_values(ours, theirs):
+            return bool((ours.to_numpy() != theirs.to_numpy()).any())
+    return False
 
 
-def _find_pairs(left: Columns, right: Columns, preferred: str | None, *, as_text: bool) -> Iterator[RowKey]:
-    """Yield each pair of columns that hold the same values, each once."""
+def _find_pairs(left: Columns, right: Columns, preferred: str | None, loss: int) -> Iterator[RowKey]:
+    """Yield each pair of columns that hold the same values, each once; `loss` is the place of the notation."""
     ours = {name: values for name, values in left.items() if len(values) and is_key(values)}
     rows = {len(values) for values in ours.values()}
     theirs = {name: pd.Index(values) for name, values in right.items() if len(values) in rows and is_key(values)}
@@ -103,7 +133,7 @@ def _find_pairs(left: Columns, right: Columns, preferred: str | None, *, as_text
                 continue
             found = index.get_indexer(pd.Index(values))
             if (found >= 0).all():
-                rank = other == preferred, name == other, name.lower() == other.lower(), as_text
+                rank = other == preferred, name == other, name.lower() == other.lower(), -loss
                 yield RowKey(name, other, found, rank)
 
 
@@ -111,3 +141,7 @@ def _to_number(text: str) -> str:
     if not _NUMBER.fullmatch(text):
         return text
     return format(Decimal(text).normalize(_EXACT), "f")
+
+
+NOTATIONS: tuple[Callable[[pd.Series[Any]], pd.Series[Any]], ...] = (keep, strip, to_numbers)
+"""The notations in which values are compared, the closest to the file first."""

@@ -160,9 +160,10 @@ class _Matcher:
         """
         for name, other in self._list_likely_pairs(named=named):
             ours, theirs = self._columns[name], self._test[other]
-            if sorted(ours.dropna()) != sorted(theirs.dropna()):
-                ours, theirs = row_matching.to_numbers(ours), row_matching.to_numbers(theirs)
-            if ours.isna().any() or sorted(ours) != sorted(theirs.dropna()):
+            # A column of unique values would be the key if the sample had the same.
+            if row_matching.is_key(theirs) or not any(
+                row_matching.have_equal_values(notation(ours), notation(theirs)) for notation in row_matching.NOTATIONS
+            ):
                 raise self._explain(name, other)
 
     def _list_likely_pairs(self, *, named: bool) -> Iterator[tuple[str, str]]:
@@ -170,12 +171,13 @@ class _Matcher:
         pairs = [(name, other) for name in self._columns for other in self._test]
         yield from ((name, other) for name, other in pairs if name.lower() == other.lower())
         for name, other in [] if named else pairs:
-            ours, theirs, is_id = self._columns[name], self._test[other], other == self._id_name
-            if ours.nunique() < min(_LEAST_DISTINCT, self._rows) or not row_matching.is_key(theirs):
+            ours, theirs = self._columns[name], self._test[other]
+            if not row_matching.is_key(theirs):
                 continue
-            # Row numbers are among the values of many columns.
-            by_chance = not is_id and row_matching.numbers_rows(ours) is not None
-            if not by_chance and row_matching.share_values(ours, theirs) > (0.0 if is_id else _MOSTLY):
+            share, is_id = row_matching.share_values(ours, theirs), other == self._id_name
+            # A column with few values holds labels, and row numbers are among the values of many columns.
+            is_part = share > 0 and 2 * ours.nunique() >= self._rows if is_id else share > _MOSTLY
+            if is_part and (is_id or row_matching.numbers_rows(ours) is None):
                 yield name, other
 
     def _explain(self, name: str, other: str) -> SubmissionError:
@@ -187,10 +189,7 @@ class _Matcher:
                 f"{self._sample.name}: column {name!r} must name each test row once. It names ids twice: "
                 f"{format_list(repeated, 5)}. {_REMEDY}"
             )
-        ours, theirs = ours.fillna("nan"), theirs.fillna("nan")
-        if not ours.isin(theirs).any():
-            numbers = row_matching.to_numbers(ours), row_matching.to_numbers(theirs)
-            ours, theirs = numbers if numbers[0].isin(numbers[1]).any() else (ours, theirs)
+        ours, theirs = row_matching.to_common_notation(ours.fillna("nan"), theirs.fillna("nan"))
         unknown, missing = ours[~ours.isin(theirs)].unique(), theirs[~theirs.isin(ours)].unique()
         parts = [f"{len(unknown)} others ({format_list(unknown, 5)})"] if len(unknown) else []
         parts += [f"none of {len(missing)} ({format_list(missing, 5)})"] if len(missing) else []

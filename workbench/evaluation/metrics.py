@@ -9,10 +9,10 @@ import ast
 import importlib.util
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from workbench.errors import EvaluationError, format_list, suggest_word
 
@@ -24,6 +24,7 @@ Direction = Literal["minimize", "maximize"]
 Wants = Literal["probabilities", "labels", "values"]
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 Transform = Literal["none", "log1p"]
+LowerBounds: TypeAlias = "float | Sequence[float | None] | None"
 
 _CLASSES: frozenset[TaskType] = frozenset({"binary", "multiclass"})
 _VALUES: frozenset[TaskType] = frozenset({"regression"})
@@ -40,6 +41,8 @@ class MetricEntry:
     loss: Loss = "squared_error"
     """The loss that a regression is trained on; classifiers are trained on log loss."""
     transform: Transform = "none"
+    lowest: float | None = None
+    """The least prediction that the metric allows."""
 
 
 METRICS = {
@@ -60,7 +63,7 @@ METRICS = {
     ),
     "rmse": MetricEntry("minimize", "values", "root of the mean squared error", _VALUES),
     "mae": MetricEntry("minimize", "values", "mean absolute error", _VALUES, loss="absolute_error"),
-    "rmsle": MetricEntry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p"),
+    "rmsle": MetricEntry("minimize", "values", "RMSE of log(1 + value)", _VALUES, transform="log1p", lowest=0.0),
     "mape": MetricEntry(
         "minimize", "values", "mean absolute error as a share of the value", _VALUES, loss="absolute_error"
     ),
@@ -94,6 +97,8 @@ class Metric:
     """The transform of the target under which `loss` is equivalent to this metric."""
     function: Callable[[Array, Array, Array | None], float]
     """The formula: (y, predictions, sample_weight) -> score."""
+    lowest: float | None = None
+    """The least prediction that the metric allows."""
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
         """Return the score in the metric's own unit and direction.
@@ -119,6 +124,15 @@ class Metric:
     def signature(self) -> str:
         """The text that must be equal for scores to be comparable."""
         return self.name
+
+    @property
+    def bounds(self) -> LowerBounds:
+        """The least prediction that is allowed; for several targets, that of each column."""
+        return self.lowest
+
+    def clip(self, predictions: Array) -> Array:
+        """Return predictions in the metric's range; what is scored and what is written are these."""
+        return clip(predictions, self.bounds)
 
     def is_better(self, a: float, b: float) -> bool:
         """Return whether score `a` is better than score `b`; NaN is worse than any number."""
@@ -191,6 +205,23 @@ class Metric:
                 f"{predictions.shape}. Received: {format_list(np.unique(y), 6)}.{hint}"
             )
         return y.astype(np.int64, copy=False)
+
+
+def clip(predictions: Array, bounds: LowerBounds) -> Array:
+    """Raise predictions to their lower bounds.
+
+    Args:
+        predictions: (rows,) or (rows, columns).
+        bounds: one bound for all, or one for each column; None where there is none.
+    """
+    import numpy as np
+
+    if bounds is None or (not isinstance(bounds, float | int) and all(bound is None for bound in bounds)):
+        return predictions
+    least = [bounds] if isinstance(bounds, float | int) else bounds
+    # A negative zero would be written as -0.0.
+    lowest = np.array([-np.inf if bound is None else bound for bound in least], dtype=predictions.dtype)
+    return np.asarray(np.maximum(predictions, lowest) + 0)
 
 
 def names() -> tuple[str, ...]:
@@ -276,7 +307,7 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskTy
     entry = METRICS[name]
     loss = entry.loss if _scores_values(entry.tasks, task) else "log_loss"
     function = getattr(metric_functions, name)
-    return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function)
+    return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function, entry.lowest)
 
 
 def _scores_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from workbench.errors import EvaluationError, format_list
-from workbench.evaluation.metrics import Metric
+from workbench.evaluation.metrics import LowerBounds, Metric
 
 if TYPE_CHECKING:
     from workbench.array import Array
@@ -72,6 +72,11 @@ class MultiTargetMetric(Metric):
     def signature(self) -> str:
         """The targets with their metrics and weights, in one line."""
         return f"{self.name} of {', '.join(f'{part.name} × {part.weight:g}' for part in self.parts)}"
+
+    @property
+    def bounds(self) -> LowerBounds:
+        """The least prediction of each column that is allowed."""
+        return [part.metric.lowest for part in self.parts for _ in range(part.start, part.stop)]
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
         """Return the score; NaN if a target's score is undefined for these rows.

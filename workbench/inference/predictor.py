@@ -17,6 +17,7 @@ from workbench.array import Array
 from workbench.data import NewRows, Reader, new_data, reader_from_document
 from workbench.data.dataset import NewData, Rows
 from workbench.ensemble.aggregation import Aggregation, WeightedMean, from_document, to_document
+from workbench.evaluation.metrics import LowerBounds, clip
 from workbench.models.protocol import Model
 from workbench.submission import SubmissionLayout, Threshold
 from workbench.trial import Transforms
@@ -54,11 +55,11 @@ class Member:
     weights: Mapping[str, float] | None = None
     """The weights by target or by class, if they differ; `weight` is then their mean."""
 
-    def predict(self, x: Rows, transform: Transforms) -> Array:
+    def predict(self, x: Rows, transform: Transforms, bounds: LowerBounds = None) -> Array:
         """Return the member's predictions in the target's units, (rows,) or (rows, classes)."""
 
         def predict_with(model: StoredModel) -> Array:
-            return trial.predict(model.get(), x, family=self.family, transform=transform)
+            return trial.predict(model.get(), x, family=self.family, transform=transform, bounds=bounds)
 
         return _mean(_mean(predict_with(model) for model in stored) for stored in self.trials)
 
@@ -84,6 +85,8 @@ class Predictor:
     transform: Transforms = "none"
     """The transform of the target; for several targets, one for each column of predictions."""
     threshold: Threshold = None
+    bounds: LowerBounds = None
+    """The least prediction that the metric allows; for several targets, of each column of predictions."""
 
     @property
     def families(self) -> set[str]:
@@ -103,8 +106,9 @@ class Predictor:
     def table(self, new: NewData) -> pd.DataFrame:
         """Return the predictions for rows that the reader has read."""
         x, ids = new
-        predictions = [member.predict(x, self.transform) for member in self.members]
-        return self.layout.fill(ids, self.aggregation(predictions, self._weights), self.threshold)
+        predictions = [member.predict(x, self.transform, self.bounds) for member in self.members]
+        combined = clip(self.aggregation(predictions, self._weights), self.bounds)
+        return self.layout.fill(ids, combined, self.threshold)
 
     @property
     def _weights(self) -> Array:
@@ -140,6 +144,7 @@ class Predictor:
             "reader": self.reader.document(),
             "transform": self.transform,
             "threshold": self.threshold,
+            "bounds": self.bounds,
         }
         if arrays := self.aggregation.arrays():
             np.savez_compressed(folder / _ARRAYS, *arrays)
@@ -156,6 +161,7 @@ def read(folder: Path) -> Predictor:
         layout=SubmissionLayout.from_document(document["layout"]),
         transform=document["transform"],
         threshold=document["threshold"],
+        bounds=document.get("bounds"),
     )
 
 

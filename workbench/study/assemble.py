@@ -59,6 +59,7 @@ def assemble(
         layout=context.layout,
         transform=context.transform,
         threshold=ensemble.threshold,
+        bounds=context.bounds,
     )
 
 

@@ -61,14 +61,14 @@ def blend_candidates(models: Sequence[Model], task: Task, options: BlendOptions)
         seconds=diversity_time,
         names=[candidates[i].name for i in heaviest],
     )
-    combined = blend.combine(oof)
+    combined = metric.clip(blend.combine(oof))
     result = replace(
         _result(assessment, candidates, heaviest, task),
         also=score_ensemble(task.also, y, combined, _threshold(blend, metric)),
         diversity=diversity,
         seconds=time.monotonic() - began,
     )
-    return BlendedCandidates(result, combined, blend.combine(tests) if tests else None)
+    return BlendedCandidates(result, combined, metric.clip(blend.combine(tests)) if tests else None)
 
 
 def _choose(models: Sequence[Model], metric: Metric) -> tuple[list[Candidate], list[Predictions]]:

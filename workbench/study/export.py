@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 import workbench
-from workbench import inference, models
+from workbench import files, inference, models
 from workbench.data import Dataset
 from workbench.ensemble import EnsembleResult
 from workbench.errors import ConfigError, StudyError
@@ -119,6 +119,11 @@ def check_out(out: Path | None) -> None:
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: must be a new or an empty folder. Received: one with files in it. Name another.")
+    try:
+        if out is not None:
+            files.check_folder(out)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written to ({error.strerror}). Name another folder with -o.") from error
 
 
 def requirements(predictor: Predictor, resolve: Callable[[str], Path] = Path) -> list[str]:

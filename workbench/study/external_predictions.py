@@ -58,7 +58,7 @@ def read(task: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
         DataError: a file has other columns or ids than it must, or values that cannot be predictions.
     """
     schema, metric = task.schema, task.metric
-    joined = _oof(task, oof)
+    joined = metric.clip(_oof(task, oof))
     y = task.dataset.y[schema.rows]
     parts = [(schema.repeats == repeat) & (schema.folds == fold) for repeat, fold in task.folds.pairs()]
     return TrialResult(
@@ -71,7 +71,7 @@ def read(task: Task, name: str, oof: Path, test: Path | None) -> TrialResult:
         score=metric.score(y, joined),
         also={each.name: each.score(y, joined) for each in task.also},
         oof=joined,
-        test=None if test is None or schema.test_ids is None else _test(task, test, schema.test_ids),
+        test=None if test is None or schema.test_ids is None else metric.clip(_test(task, test, schema.test_ids)),
     )
 
 

@@ -16,7 +16,7 @@ from workbench.study.task import Task
 
 if TYPE_CHECKING:
     from workbench.data import Reader
-    from workbench.evaluation.metrics import Direction
+    from workbench.evaluation.metrics import Direction, LowerBounds
     from workbench.submission import SubmissionLayout
     from workbench.trial import Transforms
 
@@ -36,6 +36,8 @@ class InferenceContext:
     """The transform of the target; for several targets, one for each column of predictions."""
     models: tuple[tuple[int, int], ...]
     """(repeat, fold) of each fold model of a trial that predicts new rows."""
+    bounds: LowerBounds = None
+    """The least prediction that the metric allows; for several targets, of each column of predictions."""
 
     @classmethod
     def of(cls, task: Task) -> InferenceContext:
@@ -52,6 +54,7 @@ class InferenceContext:
             layout=submission.infer_layout(task.dataset, task.metric),
             transform=trial.output_transforms(task.dataset, task.transform),
             models=tuple(task.folds.prediction_pairs()),
+            bounds=task.metric.bounds,
         )
 
     def document(self) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class InferenceContext:
             "layout": self.layout.document(),
             "transform": self.transform,
             "models": self.models,
+            "bounds": self.bounds,
         }
 
     @classmethod
@@ -76,6 +80,7 @@ class InferenceContext:
             layout=SubmissionLayout.from_document(document["layout"]),
             transform=document["transform"],
             models=tuple((repeat, fold) for repeat, fold in document["models"]),
+            bounds=document.get("bounds"),
         )
 
 

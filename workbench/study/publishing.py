@@ -42,6 +42,10 @@ def check_path(path: Path, *, markdown: bool) -> None:
         raise ConfigError(f"-o must be a file. Received the folder {str(path)!r}. Name a file in it.")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: its folder is not there. Make it, or name another file with -o.")
+    try:
+        files.check_file(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
     if markdown and (beside == path or beside.is_file()):
         raise ConfigError(
             f"{path}: the pictures go into the folder {beside.name!r} beside it, which must not be a file. "

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from workbench import config as configs
+from workbench import files
 from workbench import home as homes
 from workbench.config import StudyConfig
 from workbench.data.cache import Cache, Tell, silent
 from workbench.errors import ConfigError, StudyError
+from workbench.study import output_paths
 from workbench.study.ensemble import Ensemble
 from workbench.study.run_budget import RunBudget
 from workbench.study.run_result import Summary
@@ -96,8 +98,11 @@ class Study:
         Raises:
             StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
             SearchError: no family can be trained.
+            SubmissionError: the sample submission does not fit the data, or the submission's file cannot be written.
         """
         began = time.monotonic()
+        if out is not None or self.config.data.test is not None:
+            output_paths.check_out(self.config, self._submission_path(out))
         budget = RunBudget.of(self.config, trials, minutes, began)
         # Closing on an exception of `listen` puts unfinished trials back into the queue.
         with contextlib.closing(self.search(trials=budget.trials, end=budget.search_end, workers=workers)) as events:
@@ -259,9 +264,13 @@ class Study:
         """
         from workbench.study.submission_file import write_submission
 
-        path = Path(out or f"{self.name}-submission.csv").resolve()
+        path = self._submission_path(out)
+        output_paths.check_out(self.config, path)
         write_submission(self.store, path)
         return path
+
+    def _submission_path(self, out: str | os.PathLike[str] | None) -> Path:
+        return Path(out or f"{self.name}-submission.csv").resolve()
 
     def predict(
         self,
@@ -284,6 +293,8 @@ class Study:
         """
         from workbench import submission
 
+        if out is not None:
+            output_paths.check_out(self.config, Path(out).resolve())
         # The rows are checked before MLflow loads, which takes seconds.
         new = self.store.inference.reader.read(rows, cache=self.task.cache)
         ensemble = self.store.tracker.newest_ensemble()
@@ -360,6 +371,7 @@ class Study:
 
         path, task = Path(out), self.task
         try:
+            files.check_file(path)
             folds.to_frame(task.folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error

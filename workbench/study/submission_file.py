@@ -29,7 +29,7 @@ def write_submission(store: StudyStore, path: Path) -> None:
     test = store.tracker.predictions(run_id, task.schema).test
     if dataset.test_ids is None or test is None:
         raise SubmissionError(f"{config.file}: the study has no rows to predict. Set data.test.")
-    frame = submission.make(dataset, test, task.metric, threshold=ensemble.threshold)
+    frame = submission.make(dataset, task.metric.clip(test), task.metric, threshold=ensemble.threshold)
     scores = {"metric": task.metric.name, "score": ensemble.score, "honest_score": ensemble.honest_score}
     submission.write(frame, path, {"study": config.name, "run_id": run_id, **scores})
     store.tracker.log_artifact(run_id, path)

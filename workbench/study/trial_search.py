@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from workbench.study import output_paths
 from workbench.study.study_store import TRIALS_WITH_CHECKPOINTS, StudyStore
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def run_trials(store: StudyStore, *, trials: int | None, end: float | None, work
         workers: the number of trials at the same time; one for each core unless given here or in the study file.
 
     Raises:
+        ConfigError: a log folder cannot be written to, or families, metrics or keys do not suit the data.
+        SubmissionError: the sample submission does not fit the data.
         StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
         SearchError: no family can be trained.
     """
@@ -30,6 +33,7 @@ def run_trials(store: StudyStore, *, trials: int | None, end: float | None, work
     from workbench.search.resource_usage import ResourceMeter
     from workbench.search.scheduler import Search, SearchPlan
 
+    output_paths.check_log_folders(store.config)
     task, home, name, search = store.task, store.home, store.config.name, store.config.search
     home.create()
     with home.lock(name), home.explain_disk_errors():

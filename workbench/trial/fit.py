@@ -17,6 +17,7 @@ from workbench import models
 from workbench.array import Array
 from workbench.data.memmap import MemmapArray
 from workbench.errors import FamilyError
+from workbench.evaluation.metrics import LowerBounds, clip
 from workbench.files import stage_folder
 from workbench.home import folder_name
 from workbench.models.nn import architecture
@@ -165,14 +166,15 @@ def training_length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[st
     return max(1, round(float(np.mean(best)) * growth))
 
 
-def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> Array:
-    """Predict in the target's own units.
+def predict(model: Model, x: Any, *, family: str, transform: Transforms, bounds: LowerBounds = None) -> Array:
+    """Predict in the target's own units and in the metric's range.
 
     Args:
         model: a fitted model.
         x: the rows, in the form of the model's training rows.
         family: the model's family, for messages.
         transform: the transform of the target; with several targets, of each column of predictions.
+        bounds: the least prediction that the metric allows; with several targets, of each column.
 
     Raises:
         FamilyError: the model predicted values that are not finite.
@@ -183,7 +185,7 @@ def predict(model: Model, x: Any, *, family: str, transform: Transforms) -> Arra
     if not np.isfinite(predictions).all():
         bad = int((~np.isfinite(predictions)).sum())
         raise FamilyError(f"{family} predicted {bad} values that are not finite; its training diverged.")
-    return predictions
+    return clip(predictions, bounds)
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -242,7 +244,7 @@ def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecor
     """Predict with a fold's model and return the fold's result."""
     data, repeat, fold = spec.dataset, progress.repeat, progress.fold
     valid = spec.folds.split(repeat, fold)[1]
-    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms}
+    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
     oof = predict(model, _take(data.x, valid), **options)
     predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
     test = predict(model, data.x_test, **options) if predicts_test else None
