@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,9 +55,9 @@ def record(family: str, reason: str | None = None) -> TrialRecord:
 
 
 def printed(*renderables: object) -> str:
-    console = LiteralConsole(width=250, file=io.StringIO())
-    console.print(*renderables)
-    return console.file.getvalue()
+    text = io.StringIO()
+    LiteralConsole(width=250, file=text).print(*renderables)
+    return text.getvalue()
 
 
 def table_of(kind: str, name: str) -> object:
@@ -80,23 +81,24 @@ def test_tables_show_names_literally(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", SHOWN, ids=ascii)
 def test_progress_shows_names_literally(name: str) -> None:
-    events = [
+    events: list[Any] = [
         TrialStarted(name, 0, 3),
         FamilySetAside(name, f"fails: {name}"),
         TrialEnded(record(name, reason=name)),
         TrialStarted(name, 1, 3),
     ]
-    lines = LiteralConsole(width=250, file=io.StringIO())
-    live = LiteralConsole(width=250, file=io.StringIO())
+    printed_lines, printed_live = io.StringIO(), io.StringIO()
+    lines = LiteralConsole(width=250, file=printed_lines)
+    live = LiteralConsole(width=250, file=printed_live)
     screen = LiveProgress(live, title=name, maximize=False, trials=1, minutes=None)
     for event in events:
         LineProgress(lines, maximize=False)(event)
         screen(event)
     live.print(screen._draw())
     shown = SHOWN[name]
-    assert f"{shown} is set aside: fails: {shown}" in lines.file.getvalue()
-    assert lines.file.getvalue().count(shown) == 4
-    text = live.file.getvalue()
+    assert f"{shown} is set aside: fails: {shown}" in printed_lines.getvalue()
+    assert printed_lines.getvalue().count(shown) == 4
+    text = printed_live.getvalue()
     assert text.startswith(shown)
     assert f"best 0.5 ({shown} #0)" in text
     assert f"{shown} is set aside: fails: {shown}" in text

@@ -204,7 +204,9 @@ def long_table(lacks: int | None = None) -> pd.DataFrame:
     """Return 10 runs of 4 steps; the run `lacks` has no kind."""
     run = np.repeat(np.arange(10), 4)
     frame = pd.DataFrame({"run": run, "step": np.tile(np.arange(4), 10), "speed": np.arange(40) * 0.5})
-    return frame.assign(kind=[None if one == lacks else f"k{one % 2}" for one in run], place=run // 3)
+    return frame.assign(
+        kind=pd.Series([f"k{one % 2}" for one in run]).where(run != (-1 if lacks is None else lacks)), place=run // 3
+    )
 
 
 def test_a_sequence_without_a_target_is_left_out(tmp_path):
@@ -223,7 +225,7 @@ def test_a_sequence_without_a_row_of_labels_is_left_out_unless_that_is_refused(t
     frame = long_table()
     put(tmp_path, frame.drop(columns="kind"))
     put(tmp_path, frame[["run", "kind"]].drop_duplicates()[1:], "labels.csv")
-    keys = {"id": "run", "steps": "step", "target": "kind", "labels": "labels.csv"}
+    keys: dict[str, Any] = {"id": "run", "steps": "step", "target": "kind", "labels": "labels.csv"}
     dataset = load(tmp_path, **keys)
     assert dataset.notes == ("left out 1 of 10 sequences of labels.csv without the target 'kind'",)
     assert (dataset.ids.tolist(), len(dataset.x), len(dataset.y)) == (list(range(1, 10)), 9, 9)
@@ -245,7 +247,7 @@ def test_an_image_without_a_target_is_left_out(tmp_path, more):
     assert dataset.kind == ("mixed" if more else "image")
     assert "left out 1 of 8 rows of train.csv without the target 'kind'" in dataset.notes
     assert dataset.ids.tolist() == [f"{n}.png" for n in range(8) if n != 2]
-    images = dataset.x["file"].array.read() if isinstance(dataset.x, pd.DataFrame) else np.asarray(dataset.x)  # type: ignore[attr-defined]
+    images = dataset.x["file"].array.read() if isinstance(dataset.x, pd.DataFrame) else np.asarray(dataset.x)
     assert images[:, 0, 0].ravel().tolist() == [10 * n for n in range(8) if n != 2]
 
 

@@ -163,7 +163,9 @@ def test_a_sample_without_the_ids_of_the_test_rows_is_refused(made: Files, chang
     elif change == "more":
         sample = pd.concat([sample, sample.tail(1).assign(**{column: "new"})])
     else:
-        sample.loc[row, column] = "new" if change == "other" else sample.loc[row - 1, column]
+        values = sample[column].tolist()
+        values[row] = "new" if change == "other" else values[row - 1]
+        sample[column] = values
     with pytest.raises(SubmissionError):
         read(made._replace(sample=sample))
 

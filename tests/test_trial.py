@@ -301,7 +301,7 @@ def test_trials_predict_in_the_range_of_the_metric(tmp_path: Path) -> None:
     spec = spec_of("regression", metric="rmsle")
     # A line through rows far below 0, as extrapolation gives.
     shifted = replace(spec, dataset=replace(spec.dataset, y=np.clip(spec.dataset.y - 1.5, 0, None)))
-    assert run(replace(shifted, metric=evaluation.metric("rmse")), tmp_path / "rmse").oof.min() < 0  # type: ignore[union-attr]
+    assert run(replace(shifted, metric=evaluation.metric("rmse")), tmp_path / "rmse").oof.min() < 0
     result = run(shifted, tmp_path / "rmsle")
     assert result.oof is not None
     assert result.test is not None
