@@ -288,6 +288,81 @@ def test_columns_whose_names_differ_by_a_number_are_no_pair(folder):
     assert document(draft(train).path)["data"]["drop"] == ["lag_1"]
 
 
+def test_the_columns_are_summarised_with_what_becomes_of_them(folder):
+    frame = table(
+        town=[None, *classes("Rome", "Oslo")[1:]],
+        code=[f"c{n}" for n in range(ROWS)],
+        same=3,
+        hollow=None,
+        leak=classes(1, 2),
+        y=[None, None, None, *classes("a", "b")[3:]],
+    )
+    train = put(folder, frame.rename(columns={"code": "row_id"}), ["leak", "y"], answers(y=0.5))
+    test = pd.read_csv(folder / "test.csv").assign(extra="x")
+    test.loc[:4, "size"] = None
+    test.to_csv(folder / "test.csv", index=False)
+    found = {each.name: each for each in draft(train).columns}
+    uses = {name: (each.use, each.reason) for name, each in found.items()}
+    assert uses == {
+        "id": ("id", None),
+        "size": ("feature", None),
+        "town": ("feature", None),
+        "row_id": ("dropped", "different in every row"),
+        "same": ("dropped", "constant"),
+        "hollow": ("dropped", "empty"),
+        "leak": ("dropped", "test.csv lacks it"),
+        "y": ("target", None),
+        "extra": ("dropped", "train.csv lacks it"),
+    }
+    assert (found["town"].kind, found["town"].levels, found["town"].example) == ("category", 2, "Oslo")
+    assert (found["town"].missing, found["town"].missing_test) == (1 / ROWS, 0.1)
+    assert (found["size"].missing, found["size"].missing_test) == (0, 0.5)
+    assert (found["y"].missing, found["y"].missing_test) == (0.05, None)
+    assert (found["extra"].missing, found["extra"].levels, found["extra"].example) == (None, 0, "x")
+
+
+def test_the_columns_of_a_long_table_are_those_of_its_steps_and_its_labels(folder):
+    run = np.repeat(np.arange(10), 4)
+    frame = pd.DataFrame({"run": run, "step": np.tile(np.arange(4), 10), "speed": np.arange(40) * 0.5})
+    frame.to_csv(folder / "train.csv", index=False)
+    labels = pd.DataFrame({"run": range(10), "kind": ["a", "b"] * 5})
+    labels.to_csv(folder / "labels.csv", index=False)
+    made = draft(str(folder / "train.csv"), target="kind")
+    assert [(each.name, each.use, each.levels) for each in made.columns] == [
+        ("run", "id", 10),
+        ("step", "steps", 4),
+        ("speed", "feature", 40),
+        ("kind", "target", 2),
+    ]
+
+
+def init(*arguments: str) -> str:
+    command = [sys.executable, "-m", "workbench", "init", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_init_prints_the_columns_as_they_are_called_and_counts_those_of_a_wide_table(folder):
+    wide = {f"column {n}": 1.5 for n in range(50)}
+    train = put(folder, table(**{"[bold]a[/]": classes("x", "[/y]")}, **wide, y=classes("a", "b")), ["y"])
+    lines = init(train).splitlines()
+    assert sum("column " in line and "constant" in line for line in lines) == 40 - 3
+    assert any("[bold]a[/]" in line and "│ x " in line for line in lines)
+    assert any(line.startswith("14 more columns, 13 of them dropped: workbench init --json") for line in lines)
+    document = json.loads(init(train, "--json", "--force"))
+    assert list(document) == ["path", "target", "task", "metric", "notes", "columns"]
+    assert len(document["columns"]) == 54
+    assert document["columns"][2] == {
+        "name": "[bold]a[/]",
+        "use": "feature",
+        "reason": None,
+        "kind": "category",
+        "missing": 0.0,
+        "missing_test": 0.0,
+        "levels": 2,
+        "example": "x",
+    }
+
+
 def test_a_misspelt_target_is_refused_with_the_word_meant(folder):
     train = put(folder, table(price=np.arange(ROWS) / 7), ["price"])
     with pytest.raises(

@@ -9,5 +9,6 @@ sample_columns  tells the ids of a sample submission from its predictions
 target_columns  infers the targets and their tasks
 time_series     infers time columns, series, lags and windows
 infer           infers the rest of the configuration
+column_summary  summarizes the columns, and what becomes of them
 draft           writes the commented study file
 """

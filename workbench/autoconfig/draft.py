@@ -15,6 +15,7 @@ import yaml
 
 from workbench import config as configs
 from workbench import ensemble, evaluation, models
+from workbench.autoconfig.column_summary import ColumnSummary, summarize_columns
 from workbench.autoconfig.discovery import data_stem, find_files
 from workbench.autoconfig.infer import InferredConfig, infer
 from workbench.autoconfig.profile import DataFiles, DataProfile
@@ -50,6 +51,8 @@ class Draft:
     """The metric to optimise; None if each of several targets has its own metric."""
     notes: tuple[str, ...]
     """Notes on what was inferred and why, one line each."""
+    columns: tuple[ColumnSummary, ...] = ()
+    """The columns of the data, and what becomes of them."""
 
 
 def draft(
@@ -88,7 +91,8 @@ def draft(
     text = "\n".join(_lines(path, profile, inferred)) + "\n"
     _write(path, text)
     names = inferred.targets[0] if len(inferred.targets) == 1 else list(inferred.targets)
-    return Draft(path, names, inferred.task, inferred.metric, inferred.notes)
+    columns = summarize_columns(profile, inferred)
+    return Draft(path, names, inferred.task, inferred.metric, inferred.notes, columns)
 
 
 def study_name(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from workbench.autoconfig.profile import DataProfile, looks_like_id
 from workbench.autoconfig.sample_columns import find_sample_id, list_prediction_columns, unique_texts
 from workbench.autoconfig.target_columns import InferredTargets
 from workbench.autoconfig.time_series import TimeStructure, infer_time
-from workbench.config import SingleTask, StudyConfig, TaskType
+from workbench.config import ColumnKind, SingleTask, StudyConfig, TaskType
 from workbench.data.dataset import Kind
 from workbench.data.validation import is_unnamed
 from workbench.errors import ConfigError, DataError, format_list
@@ -90,6 +90,8 @@ class InferredConfig:
     else the kind of the profile."""
     texts: bool
     """Whether a column holds texts."""
+    kinds: Mapping[str, ColumnKind]
+    """The kinds of some columns: those that took long to recognise."""
     families: tuple[str, ...]
     """The families to search."""
     notes: tuple[str, ...]
@@ -142,7 +144,8 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
     features = [name for name in map(str, profile.train.columns) if name not in reserved and not is_unnamed(name)]
     is_pixels = profile.features_in_columns and not profile.image_columns and pixel_table.is_pixel_table(features)
     others = [name for name in features if name not in profile.image_columns]
-    texts = not is_pixels and profile.features_in_columns and _has_texts(profile, others)
+    kinds = {} if is_pixels or not profile.features_in_columns else _recognise_kinds(profile, others)
+    texts = "text" in kinds.values()
     kind: Kind = "image" if is_pixels else _infer_kind(profile, others, texts=texts)
     notes = [f"images: the {len(features)} columns are pixels"] if is_pixels else []
     group, time = _infer_group(profile.train[others]), TimeStructure()
@@ -162,6 +165,7 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
         time=time,
         kind=kind,
         texts=texts,
+        kinds=kinds,
         families=choose_families(kind, scoring.tasks, texts=texts),
         notes=(*profile.notes, *(note for note in notes if note)),
     )
@@ -232,12 +236,12 @@ def _infer_kind(profile: DataProfile, others: list[str], *, texts: bool) -> Kind
     return "text" if texts else "table"
 
 
-def _has_texts(profile: DataProfile, features: list[str]) -> bool:
-    """Return whether a column holds texts."""
+def _recognise_kinds(profile: DataProfile, features: list[str]) -> dict[str, ColumnKind]:
+    """Return the kinds of the features that are neither numbers nor dates by their dtype."""
     from workbench import data
 
     objects = [name for name in features if profile.train[name].dtype.kind not in "biufM"]
-    return "text" in data.kinds(profile.train[objects]).values()
+    return data.kinds(profile.train[objects])
 
 
 def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None, str]:

@@ -62,6 +62,10 @@ class DataProfile:
     """Columns that the test table has under a name that differs a little, with that name."""
     id: str | None = None
     """The id column, if the source defines it."""
+    table: pd.DataFrame | None = None
+    """A long table as read; `train` has one row for each id."""
+    test_table: pd.DataFrame | None = None
+    """The long table of the test rows."""
     steps: str | None = None
     """The column that orders the rows of an id in a long table; `train` has one row for each id."""
     labels: Path | None = None

@@ -47,14 +47,21 @@ def _id_candidates(profile: DataProfile, sample: pd.DataFrame) -> Iterator[str]:
     unique = [name for name in names if sample[name].is_unique and sample[name].notna().all()]
     test = profile.test
     if test is not None:
-        shown = {name: _plain_ids(sample[name]) for name in unique}
-        yield from (name for name in unique if name in test.columns and shown[name] == _plain_ids(test[name]))
+        yield from (name for name in unique if name in test.columns and _have_equal_values(sample[name], test[name]))
         for other in sorted(map(str, test.columns), key=lambda name: not looks_like_id(name)):
-            if len(test) >= len(sample):
-                values = _plain_ids(test[other])
-                yield from (name for name in unique if shown[name] == values)
+            yield from (name for name in unique if _have_equal_values(sample[name], test[other]))
     known = test if test is not None else profile.train
     yield from (name for name in unique if name in known.columns and name in profile.train.columns)
+
+
+def _have_equal_values(shown: pd.Series[Any], values: pd.Series[Any]) -> bool:
+    """Return whether two columns have the same distinct values, whatever their order and dtype."""
+    distinct = values.dropna().unique()
+    if len(distinct) != len(shown):
+        return False
+    if shown.dtype.kind in "iu" and values.dtype.kind in "iu":
+        return sorted(shown.tolist()) == sorted(distinct.tolist())
+    return _plain_ids(shown) == _plain_ids(values)
 
 
 def _plain_ids(series: pd.Series[Any]) -> set[str]:

@@ -77,6 +77,8 @@ def _sequence_profile(
         features_in_columns=False,
         notes=(*profile.notes, *notes),
         id=id_,
+        table=train,
+        test_table=test,
         steps=steps,
         labels=None if labels is None else labels.path,
         drop=(*map(str, lacking), *(str(column) for column in rowwise if column not in lacking)),

@@ -17,6 +17,7 @@ from workbench.cli import terminal
 from workbench.errors import SearchError, WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.autoconfig.draft import Draft
     from workbench.study import Study
 
 _INTERRUPTED = 130
@@ -128,12 +129,21 @@ def init(
         terminal.print_json(
             {
                 "path": str(written.path.resolve()),
-                **{key: getattr(written, key) for key in ("target", "task", "metric")},
+                **{key: getattr(written, key) for key in ("target", "task", "metric", "notes")},
+                "columns": [asdict(column) for column in written.columns],
             }
         )
         return
+    _print_draft(written)
+
+
+def _print_draft(written: Draft) -> None:
+    """Print what `init` inferred, the columns, and where the study file is."""
+    from workbench.cli.column_table import show_columns
+
     for note in written.notes:
         terminal.print_line(f"  {note}")
+    terminal.create_console().print(show_columns(written.columns))
     terminal.print_line(f"Wrote {written.path}. Read it, change what is wrong, then: workbench run {written.path}")
 
 
