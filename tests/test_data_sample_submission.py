@@ -106,7 +106,7 @@ def read(made: Files) -> Dataset:
             test_ids=tables.ids(frame, made.test_name if made.named else None, test.name),
         )
         sample = sample_submission.read(Path(folder) / "sample.csv")
-        return sample_submission.align(dataset, sample, lambda: sample_submission.read_as_written(test))
+        return sample_submission.align(dataset, sample, lambda: table_files.read_as_written(test))
 
 
 def load(made: Files) -> Dataset:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from workbench.autoconfig.profile import DataFiles, DataProfile, looks_like_id
 from workbench.data import image_folder
-from workbench.data.csv_header import form, read_header
 from workbench.data.image_folder import ImageFiles
 from workbench.errors import DataError, format_list
 
@@ -64,12 +63,12 @@ def from_folder(files: DataFiles, folder: Path, sample: pd.DataFrame | None) -> 
 def from_table(profile: DataProfile, table: Path) -> DataProfile:
     """Return the profile of a table and the images that it names, or `profile` if it names none."""
     from workbench.data.image_paths import ImageIndex, name_columns
-    from workbench.data.table_files import read_table
+    from workbench.data.table_files import read_as_written, read_table
 
     folders = list(_image_folders(table.parent))
     if not folders:
         return profile
-    texts = read_table(table, read_header(table).columns if form(table) == "text" else ())
+    texts = read_as_written(table)
     indices = (
         (folder, ImageIndex(image_folder.list_recursively(folder, f"{table.name}: data.images"))) for folder in folders
     )

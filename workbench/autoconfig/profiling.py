@@ -80,14 +80,14 @@ def _read_keyed_sample(files: DataFiles, train: Collection[str]) -> tuple[pd.Dat
         files: the files.
         train: the columns of the training rows.
     """
-    from workbench.data import row_matching, sample_submission
+    from workbench.data import row_matching, sample_submission, table_files
 
     if files.sample is None:
         return None, None
     frame = sample_submission.read(files.sample).frame
     keys = []
     if files.test is not None and form(files.test) in ("text", "frame"):
-        test = row_matching.to_columns(sample_submission.read_as_written(files.test))
+        test = row_matching.to_columns(table_files.read_as_written(files.test))
         sample = row_matching.to_columns(frame[[name for name in frame if name not in train or name in test]])
         keys = row_matching.find_keys(sample, test)
     if keys and all((key.rows == keys[0].rows).all() for key in keys):

@@ -24,7 +24,6 @@ from workbench.data import (
 )
 from workbench.data.arrays import ArrayReader
 from workbench.data.cache import Cache
-from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_decoding import ImageFormat
 from workbench.data.image_folder import ImageFiles
@@ -221,7 +220,7 @@ def _find_named(config: StudyConfig, table: Path) -> tuple[ImageFiles, pd.DataFr
     """Return the images that a table names, the table, and the column that names them."""
     folder = validation.find_file(config, "data.images", str(config.data.images), folder=True)
     images = image_folder.list_recursively(folder, f"{config.file}: data.images")
-    as_text = table_files.read_table(table, read_header(table).columns if form(table) == "text" else ())
+    as_text = table_files.read_as_written(table)
     index = image_paths.ImageIndex(images)
     column = image_paths.name_column(as_text, index)
     if column is None:

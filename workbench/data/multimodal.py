@@ -26,7 +26,7 @@ from workbench.data import (
 )
 from workbench.data.cache import Cache
 from workbench.data.column_types import FittedColumn
-from workbench.data.csv_header import form, is_folder, read_header
+from workbench.data.csv_header import is_folder
 from workbench.data.dataset import Dataset, NewData, NewRows
 from workbench.data.image_column import ImageArray
 from workbench.data.image_decoding import DecodedImages, ImageFormat
@@ -203,7 +203,7 @@ def _read_train(config: StudyConfig, path: Path) -> ImageTable:
     data = config.data
     folder = validation.find_file(config, "data.images", str(data.images), folder=True)
     index = image_paths.ImageIndex(image_folder.list_recursively(folder, f"{config.file}: data.images"))
-    as_text = table_files.read_table(path, read_header(path).columns if form(path) == "text" else ())
+    as_text = table_files.read_as_written(path)
     targets = validation.check_columns(config, list(map(str, as_text.columns)), path.name)
     others = {*targets, data.weight, config.folds.column, *data.drop}
     others |= {name for name, kind in data.types.items() if kind != "image"}

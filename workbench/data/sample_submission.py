@@ -16,7 +16,6 @@ import pandas as pd
 
 from workbench.array import Array
 from workbench.data import row_matching, table_files
-from workbench.data.csv_header import form, read_header
 from workbench.data.dataset import Dataset, SampleAlignment
 from workbench.data.row_matching import Columns, RowKey
 from workbench.errors import SubmissionError, format_list
@@ -51,12 +50,7 @@ def read(path: Path) -> RawSample:
         SourceError: the file cannot be opened.
         DataError: the file is not a table, or has no rows.
     """
-    return RawSample(path.name, read_as_written(path))
-
-
-def read_as_written(path: Path) -> pd.DataFrame:
-    """Read a table whose values stay as they are written, so that an id 007 stays 007."""
-    return table_files.read_table(path, read_header(path).columns if form(path) == "text" else ())
+    return RawSample(path.name, table_files.read_as_written(path))
 
 
 def align(dataset: Dataset, sample: RawSample, read_test: Callable[[], pd.DataFrame | None]) -> Dataset:

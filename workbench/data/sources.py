@@ -208,7 +208,7 @@ def _align(dataset: Dataset, test: Path | None, sample: RawSample | None) -> Dat
 
     def read_test() -> pd.DataFrame | None:
         is_table = test is not None and not is_folder(test) and not is_arrays(test)
-        return sample_submission.read_as_written(test) if test is not None and is_table else None
+        return table_files.read_as_written(test) if test is not None and is_table else None
 
     return dataset if sample is None else sample_submission.align(dataset, sample, read_test)
 

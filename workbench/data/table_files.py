@@ -50,6 +50,18 @@ def read_table(
     return read_content(Path(path), exact, notations=notations, missing=missing).frame
 
 
+def read_as_written(path: Path) -> pd.DataFrame:
+    """Read a table whose values stay as they are written, so that an id 007 stays 007.
+
+    Raises:
+        SourceError: the file cannot be opened.
+        DataError: the file is not a table, or has no rows.
+    """
+    if form(path) == "frame":
+        return typed_tables.read(path)
+    return read_table(path, read_header(path).columns)
+
+
 def read_content(
     path: Path,
     exact: Iterable[str] = (),
@@ -85,12 +97,14 @@ def _read_text(
 
 
 def _read_typed(path: Path, exact: set[str], notations: Mapping[str, Notation]) -> TableContent:
-    """Read a table whose columns have types; its strings are read as those of a text table."""
+    """Read a table whose columns have types; strings that are numbers in an unusual notation become numbers."""
     frame = typed_tables.read(path)
     names = [name for name in map(str, frame.columns) if typed_tables.has_strings(frame[name])]
     columns = {name: typed_tables.to_strings(frame[name]) for name in names}
     content = _read_notations(path, columns, exact, notations, ",")
-    return content._replace(frame=frame.assign(**{name: content.frame[name] for name in names}))
+    unusual = {name: each for name, each in content.notations.items() if each.kind == "number" and not each.is_plain}
+    read = frame.assign(**{name: content.frame[name] for name in unusual})
+    return TableContent(read, unusual, content.notes)
 
 
 def _read_notations(

@@ -8,6 +8,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from workbench.report import figure_text
 from workbench.report.plot_style import (
     BACKGROUND,
     GRID_COLOR,
@@ -37,7 +38,8 @@ _THEME = {
 
 def to_png(figure: Figure) -> bytes:
     """Return a figure as PNG on a white background."""
-    return _save(figure, format="png", dpi=DPI, facecolor=BACKGROUND)
+    with figure_text.use_available_fonts(figure):
+        return _save(figure, format="png", dpi=DPI, facecolor=BACKGROUND)
 
 
 def to_svg(figure: Figure) -> str:
@@ -46,7 +48,8 @@ def to_svg(figure: Figure) -> str:
     `build_css` sets the variables; without it the figure has the colours of a light page. The ids are unique, since a
     page holds many figures.
     """
-    text = _save(figure, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))).decode()
+    with figure_text.keep_characters(figure):
+        text = _save(figure, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))).decode()
     element = text[text.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", element, flags=re.DOTALL)
     prefix = f"f{hashlib.sha256(element.encode()).hexdigest()[:10]}"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.report import figure_text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -35,8 +37,10 @@ HATCHES = ("", "////", "xxxx")
 
 # Degrees of opacity that a reader can distinguish.
 _OPACITY_LEVELS = 12
-# Points: the mean width of a letter in a legend, and the width of a handle with its gaps.
-_LETTER_WIDTH, _HANDLE_WIDTH = 5.2, 44
+# Points: the size of letters in a legend, and the width of a handle with its gaps.
+_LEGEND_SIZE, _HANDLE_WIDTH = 9, 44
+# Ems: the greatest mean width of the letters of a text, what an ellipsis takes beyond, and the distance between texts.
+_EMS_A_LETTER, _EMS_ELLIPSIS, _EMS_BETWEEN = 0.6, 0.4, 0.6
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "workbench",
@@ -44,13 +48,13 @@ _STYLE: dict[str, Any] = {
     "text.parse_math": False,
     "axes.unicode_minus": True,
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.sans-serif": [figure_text.FONT],
     "font.size": 9.5,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9.5,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
-    "legend.fontsize": 9,
+    "legend.fontsize": _LEGEND_SIZE,
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
     "figure.facecolor": "none",
@@ -130,12 +134,21 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def shorten(text: object, limit: int = 20) -> str:
-    """Return a text of at most `limit` characters, with an ellipsis in place of its middle."""
-    words = " ".join(str(text).split())
-    if len(words) <= limit:
-        return words
-    tail = limit // 3
-    return f"{words[: limit - tail - 1].rstrip()}…{words[-tail:].lstrip()}"
+    """Return a text of at most `limit` letters of usual width, with an ellipsis in place of its middle."""
+    return figure_text.elide(text, limit, limit * _EMS_A_LETTER + _EMS_ELLIPSIS)
+
+
+def shorten_side_by_side(texts: Sequence[object], width: float, size: float, limit: int = 20) -> list[str]:
+    """Return texts that fit side by side, each in the middle of an equal share of a line.
+
+    Args:
+        texts: at least one.
+        width: the length of the line in inches.
+        size: the size of the letters in points.
+        limit: the most characters of a text.
+    """
+    share = width * 72 / size / len(texts) - _EMS_BETWEEN
+    return [figure_text.elide(text, limit, share) for text in texts]
 
 
 def choose_time_unit(longest: float) -> tuple[float, str]:
@@ -148,8 +161,8 @@ def choose_time_unit(longest: float) -> tuple[float, str]:
 
 def add_legend(figure: Figure, handles: Sequence[Any], *, columns: int = 3) -> None:
     """Add a legend below the axes in at most `columns` columns; the figure grows by all of its lines but the first."""
-    longest = max(len(handle.get_label()) for handle in handles)
-    fitting = int(WIDTH * 72 / (longest * _LETTER_WIDTH + _HANDLE_WIDTH))
+    longest = max(figure_text.measure_text(str(handle.get_label())) for handle in handles)
+    fitting = int(WIDTH * 72 / (longest * _LEGEND_SIZE + _HANDLE_WIDTH))
     columns = max(1, min(columns, fitting, len(handles)))
     figure.set_figheight(figure.get_figheight() + 0.19 * (-(-len(handles) // columns) - 1))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, handlelength=2.6)

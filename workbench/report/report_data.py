@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.config import TaskType
 from workbench.data.dataset import Target, output_spans
+from workbench.report import figure_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from workbench.ensemble import EnsembleResult
     from workbench.models.nn.inspection import ImageInspection
     from workbench.search.storage import TrialRecord
+
+# The most characters of a metric's name on an axis, and those that leave room for the direction in the same line.
+_MAX_METRIC, _SHORT_METRIC = 26, 16
 
 Curves = dict[tuple[int, int], dict[str, list[float]]]
 """Losses by epoch or boosting round, by (repeat, fold); `epoch` holds the numbers of the epochs, from 0."""
@@ -148,7 +152,9 @@ class ReportData:
     def score_label(self) -> str:
         """The label of an axis of scores."""
         better = "lower" if self.sign > 0 else "higher"
-        return f"{self.study.metric.rpartition(':')[2]} ({better} is better)"
+        metric = figure_text.cut_middle(self.study.metric.rpartition(":")[2], _MAX_METRIC)
+        space = " " if len(metric) <= _SHORT_METRIC else "\n"
+        return f"{metric}{space}({better} is better)"
 
     @cached_property
     def complete_trials(self) -> list[TrialRecord]:

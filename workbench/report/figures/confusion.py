@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MAX_CLASSES = 10
 _MAX_WITH_COUNTS = 5
+# Inches beside the cells, apart from the labels of the rows.
+_MARGINS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +61,22 @@ def compute(data: ReportData) -> ConfusionMatrix | None:
     return ConfusionMatrix(tuple(str(names[i]) for i in shown), counts[chosen], shares[chosen], note)
 
 
+def _name_classes(classes: tuple[str, ...]) -> list[str]:
+    """Return the labels of the classes: many are written aslant, few must fit side by side."""
+    if len(classes) > _MAX_WITH_COUNTS:
+        return [plot_style.shorten(name, 9) for name in classes]
+    # The labels of the rows take the space of one more column at most.
+    width = (plot_style.WIDTH - _MARGINS) * len(classes) / (len(classes) + 1)
+    return plot_style.shorten_side_by_side(classes, width, 9, 16)
+
+
 @plot_style.apply_style
 def draw(numbers: ConfusionMatrix) -> Figure:
     """Draw a grid of shares, with counts for few classes."""
     count = len(numbers.classes)
     figure, grid = plot_style.create_figure("Confusion matrix", height=1.5 + min(0.62 * count, 3.6))
-    axes, letters = grid[0, 0], 16 if count <= _MAX_WITH_COUNTS else 9
-    names = [plot_style.shorten(name, letters) for name in numbers.classes]
+    axes = grid[0, 0]
+    names = _name_classes(numbers.classes)
     plot_style.draw_cells(axes, numbers.shares)
     axes.invert_yaxis()
     axes.grid(visible=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import captions, plot_style
+from workbench.report import captions, figure_text, plot_style
 from workbench.report.axis_limits import AxisLimits, choose_limits
 from workbench.report.report_data import ReportData
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MAX_FAMILIES = 7
-# The distance between labels, as a share of the front's width.
-_LABEL_DISTANCE = 0.4
+# Points: the size of labels, and the length of the axis that all trials take.
+_LABEL_SIZE, _AXIS = 8.5, 250
 # The least time of a trial on the logarithmic axis.
 _MIN_SECONDS = 1e-3
 
@@ -79,12 +78,11 @@ def draw(numbers: ParetoFront) -> Figure:
     axes.set_xscale("log")
     plot_style.use_plain_log_ticks(axes.xaxis)
     high = numbers.label.endswith("(higher is better)")
-    for name, took, score in _select_labels(numbers.front):
+    for text, took, score, left in _place_labels(numbers):
         # By definition no trial is in the direction of better and faster, so the label goes there.
-        left = np.log(took / numbers.front[0][1]) <= _LABEL_DISTANCE / 2 * np.log(max(x) / min(x))
         axes.annotate(
-            plot_style.shorten(name, 18), (took, float(numbers.limits.clip(score))), (-3, 4 if high else -11),
-            textcoords="offset points", ha="left" if left else "right", fontsize=8.5, color=plot_style.MUTED_COLOR,
+            text, (took, float(numbers.limits.clip(score))), (-3, 4 if high else -11), textcoords="offset points",
+            ha="left" if left else "right", fontsize=_LABEL_SIZE, color=plot_style.MUTED_COLOR,
         )  # fmt: skip
     axes.margins(x=0.1, y=0.18)
     axes.set_xlabel("time of a trial, all folds (seconds)")
@@ -93,11 +91,22 @@ def draw(numbers: ParetoFront) -> Figure:
     return figure
 
 
-def _select_labels(front: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
-    """Return the trials of a front whose labels do not overlap: the best one, then faster ones."""
-    span = np.log(front[-1][1] / front[0][1])
-    labelled = [front[-1]]
-    for each in reversed(front):
-        if np.log(labelled[-1][1] / each[1]) > _LABEL_DISTANCE * span > 0:
-            labelled.append(each)
-    return labelled
+def _place_labels(numbers: ParetoFront) -> list[tuple[str, float, float, bool]]:
+    """Return the labels of trials on the front that do not overlap: the best one, then faster ones.
+
+    A label is its text, the seconds and the score of its trial, and whether it begins there instead of ending there.
+    """
+    every = np.log(np.concatenate([seconds for seconds, _ in numbers.families.values()]))
+    scale = _AXIS / max(float(np.ptp(every)), 1e-9)
+    placed, taken = [], float("inf")
+    for name, took, score in reversed(numbers.front):
+        text = plot_style.shorten(name, 18)
+        width = figure_text.measure_text(text) * _LABEL_SIZE
+        position = (np.log(took) - every.min()) * scale
+        # At the left edge there is no room for a label that ends at its trial.
+        left = bool(position < width)
+        start, end = (position, position + width) if left else (position - width, position)
+        if end < taken:
+            placed.append((text, took, score, left))
+            taken = start
+    return placed

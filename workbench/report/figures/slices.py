@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.report import captions, plot_style
+from workbench.report import captions, figure_text, plot_style
 from workbench.report.axis_limits import AxisLimits, choose_limits
 from workbench.report.report_data import ReportData
 from workbench.search.storage import TrialRecord
@@ -24,8 +24,8 @@ _MAX_PANELS = 6
 _MAX_FAMILIES = 3
 _MAX_CHOICES = 6
 _MIN_TRIALS = 3
-# The number of letters that fit below a panel.
-_MAX_LETTERS = 22
+# The width of a panel in ems of the labels below it.
+_PANEL_EMS = 14.0
 # Values whose maximum is at least this many times their minimum are drawn on a logarithmic axis.
 _LOG_RATIO = 30.0
 
@@ -144,12 +144,13 @@ def _draw_panel(axes: Axes, shown: HyperparameterSlice, limits: AxisLimits, sign
         markeredgecolor=plot_style.TEXT_COLOR, markeredgewidth=0.5, linestyle="",
     )  # fmt: skip
     axes.set_title(plot_style.shorten(shown.family, 24))
-    axes.set_xlabel(plot_style.shorten(shown.name, 26))
+    axes.set_xlabel(plot_style.shorten(shown.name, 23))
     if shown.choices:
         many = len(shown.choices)
         names = [plot_style.shorten(choice, 12 if many < 3 else 9) for choice in shown.choices]
         axes.set_xticks(range(many), names)
-        axes.tick_params(axis="x", rotation=0 if len("".join(names)) <= _MAX_LETTERS else 40)
+        widest = max(map(figure_text.measure_text, names))
+        axes.tick_params(axis="x", rotation=0 if widest * many <= _PANEL_EMS else 40)
         axes.set_xlim(-0.6, many - 0.4)
     elif shown.log_axis:
         axes.set_xscale("log")
