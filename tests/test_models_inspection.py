@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_models_images import CONVOLUTIONAL, Lazy, make_images
+from test_models_images import Lazy, make_images
 
 from workbench import models
 from workbench.config import PretrainedConfig, TrainingConfig
@@ -18,8 +18,8 @@ from workbench.models.protocol import FitContext, Problem, Rows
 from workbench.space import defaults
 
 SIDE, CLASSES = 12, 3
-# Without KerasTuner's residual net, which takes half a minute to build and consists of the same layers.
-FAMILIES = [name for name in CONVOLUTIONAL if name != "hyper_resnet"]
+# A net of plain, residual, branched and separable convolutions each; the other families consist of the same layers.
+FAMILIES = ["cnn", "resnet", "inception", "xception"]
 HEADS = ("activation", "dense", "nested", "two nets", "logits made probabilities")
 
 
@@ -172,7 +172,7 @@ def test_heat_is_on_the_patch_that_determines_the_class() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_convolutional_family_is_inspected_and_left_unchanged(family: str, tmp_path: Path) -> None:
+def test_convolutional_families_are_inspected_and_left_unchanged(family: str, tmp_path: Path) -> None:
     x, y = make_images(48, 16, 16), np.arange(48) % 2
     model = fit_family(family, x, y)
     before = model.predict(x)
@@ -225,7 +225,7 @@ def check(found: ImageInspection) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["features", "frozen", "tuned"])
+@pytest.mark.parametrize("way", ["features", "tuned"])
 def test_a_pretrained_backbone_is_inspected(way: str) -> None:
     x, y = make_images(24, 32, 32, 3), np.arange(24) % 2
     model = fit_family("pretrained", x, y, way=way, cut=0.5, head_epochs=2)

@@ -84,7 +84,7 @@ def test_shared_columns_have_words_and_levels_in_common():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", ["average", "convolutions", "memory"])
+@pytest.mark.parametrize("reader", ["average", "memory"])
 def test_shared_columns_go_through_one_branch(reader, tmp_path):
     n = np.arange(80)
     train, valid = rows(street=objects(np.array(["Rome", "Oslo", "Bern"])[n % 3]), more=objects(["good tea"] * 80))
