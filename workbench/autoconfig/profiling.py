@@ -85,15 +85,21 @@ def _read_keyed_sample(files: DataFiles, train: Collection[str]) -> tuple[pd.Dat
     if files.sample is None:
         return None, None
     frame = sample_submission.read(files.sample).frame
-    keys = []
+    names = [name for name in map(str, frame) if name in train]
     if files.test is not None and form(files.test) in ("text", "frame"):
         test = row_matching.to_columns(table_files.read_as_written(files.test))
         sample = row_matching.to_columns(frame[[name for name in frame if name not in train or name in test]])
         keys = row_matching.find_keys(sample, test)
-    if keys and all((key.rows == keys[0].rows).all() for key in keys):
-        key = next((key for key in keys if key.right in train), keys[0])
-        return _put_first(frame, key.left), key.right
-    return _put_first(frame, sample_submission.find_id_column(frame, ["id"])), None
+        if keys and all((key.rows == keys[0].rows).all() for key in keys):
+            key = next((key for key in keys if key.right in train), keys[0])
+            return _put_first(frame, key.left), key.right
+        names = [name for name in names if name in test]
+        # Test rows of a long table name each id in several rows.
+        distinct = {name: values.drop_duplicates(ignore_index=True) for name, values in test.items()}
+        names = [key.left for key in row_matching.find_keys(sample, distinct)] or names
+    unique = [name for name in names if frame[name].is_unique and frame[name].notna().all()]
+    likely = sorted(unique, key=lambda name: not looks_like_id(name))[:1]
+    return _put_first(frame, sample_submission.find_id_column(frame, likely or ["id"])), None
 
 
 def _from_tables(files: DataFiles, file: Path) -> DataProfile:
