@@ -1,4 +1,4 @@
-"""Atomic writes: a reader finds a file or a folder whole, or does not find it.
+"""Paths as the user gave them, and atomic writes: a reader finds a file or a folder whole, or does not find it.
 
 The content is written under a temporary name in the same folder, which is renamed at the end. A process that is killed
 while it writes leaves at most the temporary file behind.
@@ -13,6 +13,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def make_absolute(path: str | os.PathLike[str]) -> Path:
+    """Return an absolute path that goes through the links that the user named; `..` is resolved where that is safe."""
+    absolute = Path(path).absolute()
+    plain = Path(os.path.normpath(absolute))
+    # Behind a link to a folder, `..` is the parent of the link's target.
+    return plain if os.path.realpath(plain) == os.path.realpath(absolute) else absolute
+
+
+def describe_broken_link(path: Path) -> str:
+    """Return a sentence on the link in a path whose target is missing; empty where there is none."""
+    broken = next((each for each in (path, *path.parents) if each.is_symlink() and not each.exists()), None)
+    return "" if broken is None else f" {broken} is a link to {os.path.realpath(broken)}, which is missing."
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from workbench.errors import StudyError
 
 GIGABYTE = 1_000_000_000
 
+# The default name of the folder.
+_NAME = "mlruns"
+
 # Bytes that must be free before a trial starts: its predictions, the journal and MLflow's rows take some megabytes.
 _FREE_FOR_TRIAL = 100_000_000
 # With fewer free bytes than this a disk counts as full.
@@ -71,6 +74,10 @@ class Home:
     def cache(self) -> Path:
         """The folder of what is derived from the data once: decoded images, large arrays."""
         return self.path / "cache"
+
+    def exists(self) -> bool:
+        """Return whether the folder is a home: it holds a study, trials or MLflow's store."""
+        return any(path.exists() for path in (self.path / "studies", self.journal, self.database))
 
     def create(self) -> None:
         """Make the folder.
@@ -157,6 +164,24 @@ def trial_name(family: str, number: int) -> str:
     return f"{family} #{number}"
 
 
-def find(folder: str | os.PathLike[str] | None = None) -> Home:
-    """Return the home: `folder`, else the environment variable WORKBENCH_HOME, else `mlruns` in the current folder."""
-    return Home(Path(folder or os.environ.get("WORKBENCH_HOME") or "mlruns").resolve())
+def find(folder: str | os.PathLike[str] | None = None, study_file: str | os.PathLike[str] | None = None) -> Home:
+    """Return the home.
+
+    It is `folder`, else the environment variable WORKBENCH_HOME, else `mlruns` in the current folder. Where the current
+    folder has no home, it is `mlruns` beside the study file if that is a home. A leading `~` is the user's folder.
+
+    Args:
+        folder: the folder of the home.
+        study_file: the study file that a command was given.
+    """
+    named = folder or os.environ.get("WORKBENCH_HOME")
+    if named:
+        return _open(os.path.expanduser(named))
+    here = _open(_NAME)
+    beside = here if study_file is None else _open(Path(study_file).parent / _NAME)
+    return beside if beside.exists() and not here.exists() else here
+
+
+def _open(folder: str | os.PathLike[str]) -> Home:
+    # A home has one path whichever link leads to it, since MLflow's database holds absolute paths.
+    return Home(Path(folder).resolve())

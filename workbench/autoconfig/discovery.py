@@ -9,9 +9,10 @@ from pathlib import Path
 from workbench.autoconfig import images
 from workbench.autoconfig.profile import DataFiles
 from workbench.data import image_folder, remote
-from workbench.data.csv_header import SUFFIXES, form, is_arrays, is_folder, read_header
+from workbench.data.csv_header import SUFFIXES, follow_bare_link, form, is_arrays, is_folder, read_header
 from workbench.data.validation import SCHEMES, SKLEARN
 from workbench.errors import ConfigError, SourceError, did_you_mean, suggest_word
+from workbench.files import describe_broken_link, make_absolute
 
 # Names of sample submissions.
 _SAMPLE_STEMS = ("sample_submission", "gender_submission", "samplesubmission", "sample-submission")
@@ -94,23 +95,33 @@ def _check_source(scheme: str, name: str, test: str | None) -> None:
 
 def _locate(word: str, value: str) -> Path:
     """Return the path of the file that the user gave as the argument or option `word`."""
-    path = Path(value)
+    path = make_absolute(value)
     if not path.exists():
+        _check_link(word, value, path)
         folder = path.parent
         names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
         raise SourceError(
-            f"{word} must be an existing file. Received: {value!r}.{did_you_mean(path.name, names)} "
-            f"Looked in {folder.resolve()}."
+            f"{word} must be an existing file. Received: {value!r}.{did_you_mean(path.name, names)} Looked in {folder}."
         )
     if is_folder(path):
         train_files = sorted(file for file in path.iterdir() if data_stem(file).lower() == "train" and form(file))
         if train_files or word == "--sample-submission":
-            hint = f"Did you mean {str(train_files[0])!r}?" if train_files else f"Readable: {SUFFIXES}."
+            hint = (
+                f"Did you mean {str(Path(value) / train_files[0].name)!r}?" if train_files else f"Readable: {SUFFIXES}."
+            )
             raise ConfigError(f"{word} must be a file. Received the folder {value!r}. {hint}")
-        return path.resolve()
+        return path
+    path = follow_bare_link(path)
     if form(path) is None:
         raise ConfigError(f"{word} must be a file of a known form. Received: {value!r}. Known: {SUFFIXES}.")
-    return path.resolve()
+    return path
+
+
+def _check_link(word: str, value: str, path: Path) -> None:
+    """Refuse a link whose target is missing."""
+    broken = describe_broken_link(path)
+    if broken:
+        raise SourceError(f"{word} must be an existing file. Received: {value!r}.{broken} Mend the link.")
 
 
 def _test_stem(train: Path) -> str:
@@ -140,12 +151,15 @@ def _find_beside(train: Path, stems: Iterable[str], like: Path | None = None) ->
         if data_stem(file).lower() in wanted
         and form(file) is not None
         and is_arrays(file) == arrays
-        and file.is_file()
+        and (file.is_file() or describe_broken_link(file))
         and file != train
     ]
     suffixes = train.name[len(data_stem(train)) :]
-    return min(
+    found = min(
         matches,
         key=lambda file: (wanted.index(data_stem(file).lower()), not file.name.endswith(suffixes)),
         default=None,
     )
+    if found is not None:
+        _check_link("A file beside TRAIN", found.name, found)
+    return found

@@ -22,7 +22,7 @@ from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.autoconfig.profiling import read_profile
 from workbench.config import FoldKind, TaskType
 from workbench.errors import ConfigError, EvaluationError, WorkbenchError
-from workbench.files import check_file, stage_file
+from workbench.files import check_file, make_absolute, stage_file
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
 from workbench.study.run_budget import MINUTES
@@ -344,12 +344,15 @@ def _other_kinds(kind: str, inferred: InferredConfig) -> str:
 
 def _relative_path(study: Path, file: Path) -> str:
     """Return the path of `file` relative to the study file's folder, absolute where it is far away."""
+    folder = make_absolute(study.parent)
     try:
-        relative = Path(os.path.relpath(file, study.parent.resolve()))
+        relative = Path(os.path.relpath(file, folder))
     except ValueError:
         # On Windows there is no relative path to another drive.
         return file.as_posix()
-    return (file if relative.parts.count("..") > _MAX_PARENTS else relative).as_posix()
+    # Where the folder is a link, `..` leads elsewhere.
+    is_same = os.path.realpath(folder / relative) == os.path.realpath(file)
+    return (relative if is_same and relative.parts.count("..") <= _MAX_PARENTS else file).as_posix()
 
 
 def _set(key: str, value: Any, comment: str, depth: int = 0) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from workbench.cli import terminal
 from workbench.errors import SearchError, WorkbenchError
+from workbench.files import make_absolute
 
 if TYPE_CHECKING:
     from workbench.autoconfig.draft import Draft
@@ -55,7 +56,8 @@ HomeFolder = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
-        help="The folder of all studies. Default: the environment variable WORKBENCH_HOME, else mlruns.",
+        help="The folder of all studies. Default: the environment variable WORKBENCH_HOME, else mlruns in the current "
+        "folder, or beside the study file if only that is a home.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
@@ -128,7 +130,7 @@ def init(
     if as_json:
         terminal.print_json(
             {
-                "path": str(written.path.resolve()),
+                "path": str(make_absolute(written.path)),
                 **{key: getattr(written, key) for key in ("target", "task", "metric", "notes")},
                 "columns": [asdict(column) for column in written.columns],
             }
@@ -201,6 +203,7 @@ def leaderboard(file: StudyFile, home: HomeFolder = None, as_json: AsJson = Fals
     from workbench.cli import console_tables
 
     terminal.create_console().print(console_tables.leaderboard(rows, metric=study.task.scored_by.name))
+    terminal.print_line(f"Home: {study.home.path}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from workbench.config.schema import (
     Whole,
 )
 from workbench.errors import ConfigError, format_value
+from workbench.files import make_absolute
 
 
 class StudyConfig(ConfigSection):
@@ -75,9 +77,14 @@ class StudyConfig(ConfigSection):
         return self._file
 
     def resolve(self, path: str) -> Path:
-        """Return `path` relative to the study file's folder if it exists there, else to the current folder."""
-        beside = self._file.resolve().parent / path
-        return beside if beside.exists() or not Path(path).exists() else Path(path).resolve()
+        """Return `path` relative to the study file's folder if it exists there, else to the current folder.
+
+        Links are not followed, so that a file keeps the name that the user gave it. Where a study file is a link, the
+        folder of its target comes last.
+        """
+        folders = (self._file.parent, Path(), Path(os.path.realpath(self._file)).parent)
+        found = [make_absolute(folder / path) for folder in folders]
+        return next((each for each in found if os.path.lexists(each)), found[0])
 
     def error(self, key: str, expected: str, received: object, hint: str = "") -> ConfigError:
         """Return the error of a `key` of this file, in the sentence that all errors share."""

@@ -66,6 +66,11 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() and not list_parts(path)
 
 
+def follow_bare_link(path: Path) -> Path:
+    """Return a file; for a link whose own name has no known suffix, the target where that has one."""
+    return path.resolve() if form(path) is None and path.is_symlink() and form(path.resolve()) else path
+
+
 def is_arrays(path: Path) -> bool:
     """Return whether a file holds arrays, not a table."""
     return form(path) in ("npz", "idx")

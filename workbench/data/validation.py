@@ -9,8 +9,9 @@ from typing import get_args
 
 from workbench.config import ColumnKind, StudyConfig
 from workbench.data import image_folder, near_names, remote
-from workbench.data.csv_header import SUFFIXES, form, is_arrays, is_folder, read_header
+from workbench.data.csv_header import SUFFIXES, follow_bare_link, form, is_arrays, is_folder, read_header
 from workbench.errors import ConfigError, DataError, SourceError, did_you_mean, format_list, suggest_word
+from workbench.files import describe_broken_link, make_absolute
 
 SKLEARN = ("digits", "breast_cancer", "wine", "diabetes", "iris")
 SCHEMES = ("sklearn", "openml", "kaggle")
@@ -75,7 +76,10 @@ def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None 
     """
     path = config.resolve(value)
     if not path.exists():
-        looked = dict.fromkeys([path.parent, (Path.cwd() / value).parent.resolve()])
+        broken = describe_broken_link(path)
+        if broken:
+            raise SourceError(f"{config.error(key, 'must be an existing file', value)}{broken} Mend the link.")
+        looked = dict.fromkeys([path.parent, make_absolute(value).parent])
         near = [file.name for folder in looked if folder.is_dir() for file in folder.iterdir()]
         what = "an existing folder" if folder else "an existing file"
         error = config.error(key, f"must be {what}", value, did_you_mean(path.name, near))
@@ -86,6 +90,7 @@ def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None 
         raise config.error(key, "must be a file", value, f" A folder cannot be read. Readable: {SUFFIXES}.")
     if folder:
         raise config.error(key, "must be a folder", value)
+    path = follow_bare_link(path)
     if form(path) is None:
         raise config.error(key, "must be a file of a known form", value, f" Known: {SUFFIXES}.")
     return path

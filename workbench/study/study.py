@@ -50,7 +50,8 @@ def open(
 
     Args:
         file: the study file.
-        home: the folder of all studies; `mlruns` in the current folder unless given or in WORKBENCH_HOME.
+        home: the folder of all studies. Default: WORKBENCH_HOME, else `mlruns` in the current folder, or beside the
+            study file if only that is a home.
         tell: called with a line on the progress of reading many images.
         overrides: keys of the study file to replace, as in `seed=3`.
 
@@ -59,7 +60,7 @@ def open(
     """
     config = configs.load(file, **overrides)
     check(config)
-    return Study(config, homes.find(home), tell)
+    return Study(config, homes.find(home, file), tell)
 
 
 class Study:
@@ -141,7 +142,10 @@ class Study:
         """
         trials = self.store.trials()
         if not trials:
-            raise StudyError(f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}")
+            raise StudyError(
+                f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}. "
+                f"Looked in {self.home.path}."
+            )
         return trials
 
     def leaderboard(self) -> pd.DataFrame:
