@@ -466,7 +466,7 @@ def test_from_a_folder_to_a_submission_and_to_new_images(tmp_path, home):
     picture(tmp_path / "train" / "cat" / "c0.png", 50)
     refused = workbench(tmp_path, "run", "s.yaml", "--trials", "3")
     assert refused.returncode == 2
-    assert "was begun otherwise: features was" in refused.stderr
+    assert "was begun otherwise: data.train: other rows" in refused.stderr
 
 
 @pytest.mark.parametrize("rows", ["frame.csv", "empty", "train"])

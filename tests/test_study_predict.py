@@ -347,7 +347,7 @@ def test_members_that_cannot_be_trained_here_are_named_before_any_work(classes: 
 def test_a_study_of_other_data_does_not_predict_with_old_models(classes: Ran) -> None:
     train = pd.read_csv(classes.folder / "train.csv")
     train.assign(length=train.length + 1).to_csv(classes.folder / "train.csv", index=False)
-    with pytest.raises(StudyError, match="was begun otherwise: features was"):
+    with pytest.raises(StudyError, match=r"was begun otherwise: data\.train: other rows"):
         classes.predict(str(classes.folder / "test.csv"))
 
 

@@ -217,8 +217,8 @@ def test_a_source_must_have_trials_be_another_and_be_what_it_was_begun_as(
         with pytest.raises(StudyError, match="--from must name other studies than 'first', each once"):
             said(capsys, "ensemble", first, "--from", *words)
     changed = finished / "changed.yaml"
-    changed.write_text(mixed.read_text().replace("accuracy", "roc_auc"))
-    with pytest.raises(StudyError, match="'mixed' was begun otherwise: metric was 'accuracy' and is 'roc_auc'"):
+    changed.write_text(mixed.read_text().replace("id: row", "id: row, drop: [wide]"))
+    with pytest.raises(StudyError, match=r"'mixed' was begun otherwise: data.drop: \[\] -> \[wide\]\."):
         said(capsys, "ensemble", first, "--from", changed)
 
 

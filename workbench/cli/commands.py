@@ -180,6 +180,7 @@ def run(
     if minutes is not None and not minutes > 0:
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
+    study.check_settings()
     from workbench.cli.progress import show_progress
 
     with show_progress(study, terminal.create_console(error=True), trials, minutes, events) as listen:

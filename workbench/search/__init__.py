@@ -9,6 +9,7 @@ Optuna
     bounded_history     a sampler that sees only the best and the latest trials
     ensemble_objective  what a trial adds to the present ensemble
     pruners             stop unpromising trials at a rung or after a fold
+    trial_copy          a copy of a study's trials with the scores of another metric
     trial_history       when trials ended, where in their ranges they were, which hyperparameters mattered
     dashboard           Optuna's dashboard, read-only
 

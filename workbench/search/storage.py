@@ -32,8 +32,8 @@ Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
 # A trial that was under way this often when the whole command died is taken to be the cause.
 _MAX_RESTARTS = 3
-# The user attribute of a finished trial that holds its TrialRecord.
-_RECORD = "row"
+RECORD = "row"
+"""The user attribute of a finished trial that holds its TrialRecord."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ class TrialStorage:
         records = []
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False):
-                if frozen.state.is_finished() and _RECORD in frozen.user_attrs:
-                    records.append(TrialRecord(**frozen.user_attrs[_RECORD]))
+                if frozen.state.is_finished() and RECORD in frozen.user_attrs:
+                    records.append(TrialRecord(**frozen.user_attrs[RECORD]))
         order = {"complete": 0, "pruned": 1, "failed": 2}
         return sorted(records, key=lambda each: (order[each.state], self.sign * (each.score or 0), *each.key))
 
@@ -220,7 +220,7 @@ class TrialStorage:
         """Evaluate the objective for complete trials of a family."""
         if self._objective is None:
             return {}
-        return self._objective([TrialRecord(**t.user_attrs[_RECORD]) for t in trials], self.records())
+        return self._objective([TrialRecord(**t.user_attrs[RECORD]) for t in trials], self.records())
 
 
 class ActiveTrial:
@@ -298,7 +298,7 @@ class ActiveTrial:
         """Finish the trial with its result, whose MLflow run is `run_id`."""
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         record = TrialRecord.of(result, run_id)
-        self._trial.set_user_attr(_RECORD, asdict(record))
+        self._trial.set_user_attr(RECORD, asdict(record))
         self._study.sampler = self._sampler
         try:
             self._study.tell(self._trial, result.score, state=states[result.state])

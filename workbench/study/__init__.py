@@ -4,7 +4,9 @@ task                 the study file's data, metric and folds
 target_metrics       the metrics and transforms of several targets
 study_store          what a study keeps in the home: trials, runs, checkpoints
 study_validation     the values of a study file, checked by the packages that own them
+recorded_settings    the settings that a study began with, and in words what has changed
 fingerprint          what must not change while a study keeps its name
+rescoring            the scores of finished trials by another metric
 alignment            whether another study has the same rows, target and folds
 nomination           the choice of trials to load for a blend
 candidate_pool       the models that a blend may choose from, of this study and of others

@@ -76,7 +76,7 @@ def _align(store: StudyStore, other: StudyStore, offered: Sequence[Candidate]) -
             f"Run it: workbench run {other.config.file}"
         )
     theirs = other.task
-    theirs.facts.settle(other.home.fingerprint(other.config.name), other.config)
+    theirs.facts.check(other.home.fingerprint(other.config.name), other.config)
     return align(store.task, theirs)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from workbench.data import Dataset
 from workbench.data.dataset import Rows
 from workbench.data.image_column import ImageArray
 from workbench.data.memmap import MemmapArray
-from workbench.errors import StudyError
+from workbench.errors import format_list
+from workbench.study.recorded_settings import describe_changes, list_settings, read_settings, refuse
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Fingerprint:
     """The same for the test features."""
     folds: str
     """The fold hash: over ids, target and assignment."""
+    columns: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The kind of each feature of a table, which explains differences."""
 
     @classmethod
     def of(cls, dataset: Dataset, metric: str, folds: str) -> Fingerprint:
@@ -50,6 +53,7 @@ class Fingerprint:
             features=_digest_features(dataset),
             test=_digest(dataset.x_test),
             folds=folds,
+            columns={str(name): kind for name, kind in dataset.columns.items()},
         )
 
     def training(self, y: np.ndarray) -> str:
@@ -64,33 +68,76 @@ class Fingerprint:
         return str(json.loads(file.read_text())["features"]) if file.exists() else None
 
     def settle(self, file: Path, config: StudyConfig) -> None:
-        """Write the fingerprint the first time; later, check it against the written one.
+        """Write the fingerprint with the settings the first time; later, check it against the written one.
 
         Raises:
             StudyError: a fact has changed; the message names it.
         """
-        if file.exists():
-            self.check(file, config)
-            return
-        files.write_text(file, json.dumps(asdict(self), indent=1, default=str))
+        begun = self.check(file, config) if file.exists() else {}
+        # Settings that have changed without an effect, such as a path, are the ones to compare with from now on.
+        now = {**begun, **self._document(), "settings": list_settings(config)}
+        if now != begun:
+            files.write_text(file, json.dumps(now, indent=1))
 
-    def check(self, file: Path, config: StudyConfig, *, but: Collection[str] = ()) -> None:
-        """Check the facts, except those named in `but`, against the written ones.
+    def check(self, file: Path, config: StudyConfig, *, but: Collection[str] = ()) -> dict[str, Any]:
+        """Check the facts, except those named in `but`, against the written ones, and return what is written.
 
         Raises:
             StudyError: a fact has changed; the message names it.
         """
-        then = json.loads(file.read_text())
-        now = json.loads(json.dumps(asdict(self), default=str))
-        changed = [key for key in now if key not in but and now[key] != then.get(key)]
+        begun: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        now = self._document()
+        changed = [key for key in now if key not in {*but, "columns"} and now[key] != begun.get(key)]
         if changed:
-            # Folds change with target and rows: the message names the cause, not the consequence.
-            causes = [key for key in changed if key != "folds"] or changed
-            what = "; ".join(f"{key} was {then.get(key)!r} and is {now[key]!r}" for key in causes)
-            raise StudyError(
-                f"{config.file}: study {config.name!r} was begun otherwise: {what}. "
-                "Give the study another name, or restore what it was begun with."
-            )
+            then = read_settings(begun)
+            if then is None:
+                # Folds change with target and rows: the message names the cause, not the consequence.
+                causes = [key for key in changed if key != "folds"] or changed
+                raise refuse(config, [f"{key} was {begun.get(key)!r} and is {now[key]!r}" for key in causes])
+            settings = list(describe_changes(then, list_settings(config)).values())
+            facts = [words for key in changed for words in _describe_fact(key, begun, now)]
+            raise refuse(config, [*settings, *facts] or _describe_values(changed))
+        return begun
+
+    def _document(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return document
+
+
+def _describe_fact(key: str, begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words how a fact has changed; nothing where only a digest tells."""
+    then, present = begun[key], now[key]
+    match key:
+        case "rows":
+            return [f"data.train: {then} rows -> {present}"]
+        case "classes" if isinstance(then, list) and isinstance(present, list):
+            return [f"classes: {format_list(then)} -> {format_list(present)}"]
+        case "metric" | "task" | "target":
+            return [f"{key}: {then} -> {present}"]
+        case "features":
+            return _describe_columns(begun.get("columns", {}), now["columns"])
+    return []
+
+
+def _describe_columns(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return which features are new, are gone, or have another kind."""
+    added, removed = [name for name in now if name not in then], [name for name in then if name not in now]
+    changed = [f"{name} {then[name]} -> {now[name]}" for name in now if name in then and then[name] != now[name]]
+    groups = {"new": added, "gone": removed, "of another kind": changed}
+    return [f"features {word}: {format_list(names)}" for word, names in groups.items() if names]
+
+
+def _describe_values(changed: Collection[str]) -> list[str]:
+    """Return which data have changed where settings, counts and columns are as before."""
+    words = {
+        "features": "data.train: other rows",
+        "folds": "data.train: other ids, targets or groups",
+        "test": "data.test: other rows",
+    }
+    # Folds change with the rows.
+    causes = [key for key in words if key in changed and (key != "folds" or "features" not in changed)]
+    return [words[key] for key in causes]
 
 
 def _digest_features(dataset: Dataset) -> str:

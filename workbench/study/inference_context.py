@@ -129,6 +129,15 @@ def read_direction(task: Task, home: Home) -> Direction | None:
     return cast("Direction", stored["direction"]) if stored and known else None
 
 
+def makes_same_predictions(task: Task, home: Home) -> bool:
+    """Return whether trials under the study's present metric make predictions as those before: transform and range."""
+    stored = _read(task, home)
+    if not stored:
+        return False
+    now = InferenceContext.of(task).document()
+    return all(json.dumps(now[key]) == json.dumps(stored.get(key)) for key in ("transform", "bounds"))
+
+
 def _read(task: Task, home: Home) -> dict[str, Any] | None:
     file = _file(task, home)
     return cast("dict[str, Any]", json.loads(file.read_text())) if file.exists() else None

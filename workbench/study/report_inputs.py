@@ -77,6 +77,9 @@ def _blend(task: Task, store: StudyStore) -> _Blend:
     except StudyError as error:
         found.notes.append(str(error))
         return found
+    if ensemble.metric != task.metric.name:
+        found.notes.append(f"The newest ensemble is one for {ensemble.metric}. Make one for {task.metric.name}.")
+        return _Blend(notes=found.notes)
     found.ensemble = ensemble
     for member in ensemble.members:
         try:

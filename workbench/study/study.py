@@ -70,6 +70,7 @@ class Study:
         """Keep the checked configuration; nothing is loaded yet."""
         self.config = config
         self.home = home
+        self._tell = tell
         self.task = Task(config, cache=Cache(home.cache, tell))
         self.store = StudyStore(self.task, home)
 
@@ -77,6 +78,14 @@ class Study:
     def name(self) -> str:
         """The study's name."""
         return self.config.name
+
+    def check_settings(self) -> None:
+        """Refuse a study file whose settings certainly make another study than the one that was begun; fast.
+
+        Raises:
+            StudyError: a setting has changed.
+        """
+        self.store.check_settings()
 
     def run(
         self,
@@ -102,6 +111,7 @@ class Study:
             SubmissionError: the sample submission does not fit the data, or the submission's file cannot be written.
         """
         began = time.monotonic()
+        self._settle()
         if out is not None or self.config.data.test is not None:
             output_paths.check_out(self.config, self._submission_path(out))
         budget = RunBudget.of(self.config, trials, minutes, began)
@@ -130,6 +140,7 @@ class Study:
             StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
             SearchError: no family can be trained.
         """
+        self._settle()
         from workbench.study.trial_search import run_trials
 
         yield from run_trials(self.store, trials=trials, end=end, workers=workers)
@@ -140,6 +151,7 @@ class Study:
         Raises:
             StudyError: there is none yet.
         """
+        self._follow_metric()
         trials = self.store.trials()
         if not trials:
             raise StudyError(
@@ -180,6 +192,7 @@ class Study:
         Raises:
             StudyError: there is no complete trial yet, or a source differs in rows, target or folds.
         """
+        self._settle()
         from workbench.study import publishing
 
         ensemble = self._blend(sources=sources, method=method, weights=weights, members=members, seconds=seconds)
@@ -203,8 +216,10 @@ class Study:
         task, defaults, facts = self.task, self.config.ensemble, self.home.fingerprint(self.name)
         if facts.exists():
             task.facts.check(facts, self.config)
-        others = [open(file, self.home.path).store for file in sources]
-        models = gather(self.store, others, _MOST_CANDIDATES)
+        others = [open(file, self.home.path) for file in sources]
+        for other in others:
+            other._settle()
+        models = gather(self.store, [other.store for other in others], _MOST_CANDIDATES)
         weighting = weights or defaults.weights
         if not models and self.trials():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
@@ -244,6 +259,7 @@ class Study:
             DataError: the predictions do not fit the study's rows and folds.
             StudyError: the study is being run, or its data, target, folds or metric have changed.
         """
+        self._settle()
         from workbench.study import external_predictions
 
         file = None if test is None else Path(test)
@@ -266,6 +282,7 @@ class Study:
             StudyError: there is no ensemble yet.
             SubmissionError: the predictions do not fit the sample submission, or the file cannot be written.
         """
+        self._settle()
         from workbench.study.submission_file import write_submission
 
         path = self._submission_path(out)
@@ -295,6 +312,7 @@ class Study:
             DataError: the rows lack columns, or columns hold values that they must not.
             SubmissionError: the file cannot be written.
         """
+        self._settle()
         from workbench import submission
 
         if out is not None:
@@ -328,6 +346,7 @@ class Study:
             StudyError: there is no ensemble yet, or members of it cannot be trained here.
             ConfigError: `out` is not empty.
         """
+        self._settle()
         from workbench.study import export
 
         folder = None if out is None else Path(out).resolve()
@@ -350,6 +369,7 @@ class Study:
             StudyError: there is no trial yet, or the data, target, folds or metric have changed.
             ConfigError: the file cannot be written.
         """
+        self._settle()
         from workbench.study import publishing
 
         path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
@@ -366,6 +386,7 @@ class Study:
         Raises:
             StudyError: the study is being run, or has no trials yet.
         """
+        self._follow_metric()
         with self.home.lock(self.name):
             return self.store.free(self.trials()) + Cache(self.home.cache).sweep()
 
@@ -380,6 +401,22 @@ class Study:
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return task.folds.hash
+
+    def _settle(self) -> None:
+        """Refuse settings that certainly make another study, before anything heavy loads, and follow the metric.
+
+        Raises:
+            StudyError: a setting has changed, or the trials cannot be scored by the metric.
+        """
+        self.check_settings()
+        self._follow_metric()
+
+    def _follow_metric(self) -> None:
+        """Score the trials by the present metric if the study was begun with another one."""
+        if self.store.metric_may_differ():
+            from workbench.study import rescoring
+
+            rescoring.follow_metric(self.store, self._tell)
 
     def _assemble(self, ensemble: EnsembleResult, listen: Callable[[str], object] | None = None) -> Predictor:
         """Return an ensemble with its models."""

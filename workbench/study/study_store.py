@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.errors import StudyError
 from workbench.home import Home
 from workbench.study import description, inference_context
 from workbench.study.inference_context import InferenceContext
+from workbench.study.recorded_settings import check_settings, metric_may_differ
 from workbench.study.task import Task
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ _OBJECTIVE_TRIALS = 15
 _OBJECTIVE_ROWS = 2000
 # The number of further metrics with a column in the default run table of MLflow.
 _MOST_COLUMNS = 12
+
+
+def trial_generation(study: str, generation: int) -> str:
+    """Return the name in Optuna's journal of the trials as scored by the first, second, … metric of a study."""
+    # No study's name has this character.
+    return study if generation == 1 else f"{study}@{generation}"
 
 
 class StudyStore:
@@ -64,7 +72,7 @@ class StudyStore:
         search = self.config.search
         return TrialStorage(
             self.home.journal,
-            self.config.name,
+            trial_generation(self.config.name, self.read_fingerprint().get("generation", 1)),
             direction=inference_context.read_direction(self.task, self.home) or self.task.scored_by.direction,
             sampler=search.sampler,
             pruner=search.pruner,
@@ -100,7 +108,6 @@ class StudyStore:
         Raises:
             StudyError: the data, the target, the folds or the metric have changed since the study began.
         """
-        from workbench import models
         from workbench.evaluation import folds
 
         task, home, name = self.task, self.home, self.config.name
@@ -108,15 +115,40 @@ class StudyStore:
         if not home.folds(name).exists():
             folds.save(task.folds, home.folds(name))
         inference_context.store(task, home)
+        self.tracker.log_provenance(home.folds(name))
+        self.describe()
+        self.storage.requeue_running()
+        self._clean_up()
+
+    def describe(self) -> None:
+        """Describe the study in MLflow: the columns and the order of its runs, and its results so far."""
+        from workbench import models
+
+        task = self.task
         also = [metric.name for metric in task.also][:_MOST_COLUMNS]
         scored = {"metric": task.metric.name, "direction": task.metric.direction}
         nets = any(models.get_entry(family, self.config.resolve).keras for family in self.config.families)
         columns = [*also, *(["parameters"] if nets else [])]
         self.tracker.describe(**scored, also=columns, folds=task.folds.folds)
-        self.tracker.log_provenance(home.folds(name))
         self.update_description()
-        self.storage.requeue_running()
-        self._clean_up()
+
+    def check_settings(self) -> None:
+        """Refuse a study file that certainly describes another study than the one that was begun; fast.
+
+        Raises:
+            StudyError: a setting has changed.
+        """
+        check_settings(self.home.fingerprint(self.config.name), self.config)
+
+    def metric_may_differ(self) -> bool:
+        """Return whether the study file may name another metric than the trials are scored by; fast."""
+        begun = self.read_fingerprint()
+        return bool(begun) and metric_may_differ(begun, self.config)
+
+    def read_fingerprint(self) -> dict[str, Any]:
+        """Return the study's fingerprint as it was written; empty before the study begins."""
+        file = self.home.fingerprint(self.config.name)
+        return cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
     def update_description(self, newest: TrialRecord | None = None) -> None:
         """Update MLflow's description of the study; `newest` is a trial that Optuna does not have yet."""
@@ -125,7 +157,10 @@ class StudyStore:
         scored = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
         best = min(scored, key=self._loss, default=None)
         self._best = None if best is None else self._loss(best)
-        text = description.describe(task, best, self._newest_ensemble(), self.tracker.experiment_id)
+        ensemble = self._newest_ensemble()
+        if ensemble is not None and ensemble.metric != task.metric.name:
+            ensemble = None
+        text = description.describe(task, best, ensemble, self.tracker.experiment_id)
         self.tracker.update_summary(text, description.run_title(best))
 
     def _loss(self, trial: TrialRecord) -> float:

@@ -222,6 +222,11 @@ class Tracker:
             self._client.delete_run(old.info.run_id)
         return str(run.info.run_id), bool(before)
 
+    def log_scores(self, run_id: str, scores: Mapping[str, float]) -> None:
+        """Add scores, by metric, to a run that has ended; the present value of a metric is replaced."""
+        run = self._client.get_run(run_id)
+        self._log_values(run, [RunMetric(*each, timestamp=int(1000 * time.time())) for each in scores.items()], {})
+
     def imports(self, metric: str) -> list[ImportedPredictions]:
         """Return the imported predictions, the newest of each name.
 
