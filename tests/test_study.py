@@ -212,10 +212,9 @@ def test_submit_and_folds_write_their_files(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("metric: log_loss", "metric: accuracy"), "metric was 'log_loss' and is 'accuracy'"),
-        (("folds: 3", "folds: 4"), "folds was"),
-        (("target: species", "target: colour, drop: [species]"), "target was 'species' and is 'colour'"),
-        (("id: row}", "id: row, drop: [colour]}"), "features was"),
+        (("folds: 3", "folds: 4"), r"folds\.folds: 3 -> 4"),
+        (("target: species", "target: colour, drop: [species]"), r"data\.target: species -> colour"),
+        (("id: row}", "id: row, drop: [colour]}"), r"data\.drop: \[\] -> \[colour\]"),
     ],
 )
 def test_a_study_is_not_gone_on_with_as_another(
