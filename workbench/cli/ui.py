@@ -83,7 +83,8 @@ def _print_links(home: Home, server: servers.Server) -> str:
 
     pages = mlflow_ui.pages(home, server)
     link = next(iter(pages.values()), f"{server.address}/{run_view.ALL_STUDIES}")
-    terminal.print_line(f"MLflow shows the studies at {link} (home: {home.path})")
+    terminal.print_line(f"Home: {home.path}")
+    terminal.print_line(f"MLflow shows the studies at {link}")
     older = list(pages.items())[1 : _MAX_LINKS + 1]
     width = max([len(study) for study, _ in older], default=0)
     for study, page in older:
