@@ -1,4 +1,4 @@
-"""What a study writes: values as they are scored, under their own ids, to places that are checked before the search."""
+"""The outputs of a study: values as they are scored, under their own ids, in places that were checked before."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.errors import ConfigError, WorkbenchError
+
 
 def make_absolute(path: str | os.PathLike[str]) -> Path:
     """Return an absolute path that goes through the links that the user named; `..` is resolved where that is safe."""
@@ -78,6 +80,17 @@ def stage_folder(path: Path, *, concurrent: bool = False) -> Iterator[Path]:
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def explain_write_errors(path: Path, kind: type[WorkbenchError] = ConfigError) -> Iterator[None]:
+    """Raise an error of a `kind` that names the file where the block cannot write it."""
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except OSError as error:
+        raise kind(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
 def write_text(path: Path, text: str, *, sync: bool = True) -> None:

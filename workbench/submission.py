@@ -209,11 +209,9 @@ def check_path(path: Path) -> None:
     Raises:
         SubmissionError: it cannot.
     """
-    try:
+    with files.explain_write_errors(path, SubmissionError):
         for each in (path, _stamp_path(path)):
             files.check_file(each)
-    except OSError as error:
-        raise _path_error(path, error) from error
 
 
 def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
@@ -222,21 +220,15 @@ def write(frame: pd.DataFrame, path: Path, stamp: Mapping[str, Any]) -> None:
     Raises:
         SubmissionError: the folder cannot be written to.
     """
-    try:
+    with files.explain_write_errors(path, SubmissionError):
         files.write_text(path, frame.to_csv(index=False))
         record = json.dumps({"rows": len(frame), **stamp}, indent=1)
         files.write_text(_stamp_path(path), f"{record}\n")
-    except OSError as error:
-        raise _path_error(path, error) from error
 
 
 def _stamp_path(path: Path) -> Path:
     """Return the file that records the origin of a submission."""
     return path.with_name(f"{path.name}.json")
-
-
-def _path_error(path: Path, error: OSError) -> SubmissionError:
-    return SubmissionError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.")
 
 
 def _id_column(dataset: Dataset) -> str:

@@ -21,8 +21,8 @@ from workbench.autoconfig.infer import InferredConfig, infer
 from workbench.autoconfig.profile import DataFiles, DataProfile
 from workbench.autoconfig.profiling import read_profile
 from workbench.config import FoldKind, TaskType
-from workbench.errors import ConfigError, EvaluationError, WorkbenchError
-from workbench.files import check_file, make_absolute, stage_file
+from workbench.errors import ConfigError, EvaluationError
+from workbench.files import check_file, explain_write_errors, make_absolute, stage_file
 from workbench.search.pruners import pruner_names
 from workbench.search.samplers import sampler_names
 from workbench.study.run_budget import MINUTES
@@ -121,10 +121,8 @@ def _check_path(path: Path, force: bool) -> None:
         raise ConfigError(f"{path}: must be a file to write. Received: a folder. Name a file in it with -o.")
     if path.exists() and not force:
         raise ConfigError(f"{path}: is there already. Name another file with -o, or write over it with --force.")
-    try:
+    with explain_write_errors(path):
         check_file(path)
-    except OSError as error:
-        raise _path_error(path, error) from error
 
 
 def _check_metric(metric: str | None, path: Path) -> None:
@@ -138,18 +136,9 @@ def _check_metric(metric: str | None, path: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write the file atomically, after it has passed the checks that every study file must pass."""
-    try:
-        with stage_file(path) as part:
-            part.write_text(text, encoding="utf-8")
-            check(configs.load(part))
-    except WorkbenchError:
-        raise
-    except OSError as error:
-        raise _path_error(path, error) from error
-
-
-def _path_error(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.")
+    with explain_write_errors(path), stage_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+        check(configs.load(part))
 
 
 def _lines(path: Path, profile: DataProfile, inferred: InferredConfig) -> Iterator[str]:

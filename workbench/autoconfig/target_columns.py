@@ -127,7 +127,7 @@ def choose_metric(tasks: Sequence[SingleTask]) -> tuple[str | None, str]:
 
 @dataclass(frozen=True)
 class _Clues:
-    """What shows which columns are the target."""
+    """The facts that show which columns are the target."""
 
     profile: DataProfile
     columns: tuple[str, ...]

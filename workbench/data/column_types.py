@@ -86,14 +86,16 @@ def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataF
     return pd.DataFrame({name: _convert(frame[name], column) for name, column in columns.items()})
 
 
-def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None:
+def check_numbers(frame: pd.DataFrame | None, names: Iterable[str], table: str) -> None:
     """Refuse words, other than markers of missing values, in columns of numbers.
 
-    `table` is the table's name, for messages.
+    `table` is the table's name, for messages. Without a `frame` there is nothing to check.
 
     Raises:
         DataError: a column has words.
     """
+    if frame is None:
+        return
     for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
         distinct = texts(frame[name]).dropna().str.strip().unique()
         written = pd.Series([value for value in distinct if value.lower() not in MARKERS], dtype=object)

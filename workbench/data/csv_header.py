@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -38,7 +39,7 @@ class Header(NamedTuple):
     columns: tuple[str, ...]
     dialect: Dialect
     notes: tuple[str, ...] = ()
-    """What was assumed, one sentence each."""
+    """Sentences on what was assumed."""
 
 
 def form(path: Path) -> Form | None:
@@ -56,9 +57,16 @@ def form(path: Path) -> Form | None:
 
 def list_parts(folder: Path) -> list[Path]:
     """Return the Parquet files of a table that Spark or Dask wrote as a folder; none for another folder."""
-    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(("_", "."))]
-    are_parts = files and all(file.is_file() and file.suffix.lower() in (".parquet", ".pq") for file in files)
-    return files if are_parts else []
+    parts = []
+    # A folder of images may have a million entries; the first one tells.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(("_", ".")):
+                continue
+            if not entry.name.lower().endswith((".parquet", ".pq")) or not entry.is_file():
+                return []
+            parts.append(folder / entry.name)
+    return sorted(parts)
 
 
 def is_folder(path: Path) -> bool:

@@ -24,7 +24,7 @@ _STRAY = re.compile("[\udc80-\udcff]")
 
 @dataclass(frozen=True)
 class Quoting:
-    """How a text table writes a field that has separators in it."""
+    """The writing of a field that has separators in it."""
 
     quote: str = '"'
     """The quotation mark; empty if quotation marks are ordinary characters."""
@@ -47,7 +47,7 @@ class Quoting:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written."""
+    """The separator, the quotation marks and the first lines of a text table."""
 
     separator: str = ","
     quoting: Quoting = field(default_factory=Quoting)
@@ -62,7 +62,7 @@ class HeaderRow(NamedTuple):
     """The names; a column without one has an empty name."""
     dialect: Dialect
     notes: tuple[str, ...] = ()
-    """What was assumed, one phrase each."""
+    """Phrases on what was assumed."""
 
 
 class _NumberedRow(NamedTuple):

@@ -73,7 +73,7 @@ class LongReader:
     shape: tuple[int, ...]
     """(steps, channels)."""
     notations: Mapping[str, Notation] = field(default_factory=dict)
-    """How the columns of a text table are written."""
+    """The notation of each column of a text table."""
     image_format = None
 
     @property

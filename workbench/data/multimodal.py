@@ -50,9 +50,9 @@ class ImageTable(NamedTuple):
     locator: image_paths.ImageLocator
     """Looks up the images."""
     notations: Mapping[str, Notation] = MappingProxyType({})
-    """How the columns of a text table are written."""
+    """The notation of each column of a text table."""
     notes: tuple[str, ...] = ()
-    """What was assumed in reading, one sentence each."""
+    """Sentences on what was assumed in reading."""
 
 
 class DecodedTable(NamedTuple):

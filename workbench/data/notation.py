@@ -56,7 +56,7 @@ _HEAD = 1000
 
 
 class Notation(NamedTuple):
-    """How the values of a column are written."""
+    """The writing of a column's values."""
 
     kind: Literal["text", "number", "boolean"] = "text"
     decimal: str = "."
@@ -65,7 +65,7 @@ class Notation(NamedTuple):
     affix: str = ""
     """A currency or a unit around the digits, as in $5 and 5 kg; empty for none."""
     missing: tuple[str, ...] | None = None
-    """What means a missing value in this column; None for what means it in any column."""
+    """The markers of missing values in this column; None for those of any column."""
 
     @property
     def is_plain(self) -> bool:
@@ -83,7 +83,7 @@ class ReadColumn(NamedTuple):
     notation: Notation | None
     """None if all values are missing."""
     note: str = ""
-    """What was assumed."""
+    """A phrase on what was assumed."""
 
 
 def learn(columns: dict[str, pa.ChunkedArray], separator: str = ",") -> dict[str, ReadColumn]:
@@ -130,8 +130,10 @@ def read_column(column: pa.ChunkedArray, notation: Notation | None) -> pd.Series
     If some values are not of the notation, the column has objects: numbers where values can be read, and other values
     as they are written.
     """
+    if notation is None and column.null_count == len(column):
+        return _empty(column)
     if notation is None or notation.kind == "text":
-        return _as_strings(column) if notation is not None or column.null_count < len(column) else _empty(column)
+        return _as_strings(column)
     if notation.kind == "number" and notation.is_plain:
         fast = _cast(column)
         if fast is not None:
@@ -169,10 +171,9 @@ def _take(values: Sequence[Any], codes: np.ndarray[Any, Any], notation: Notation
         read = np.array([*values, None], dtype=object)[codes]
         if (codes >= 0).all() and all(isinstance(value, bool) for value in values):
             return pd.Series(read.astype(bool))
-        return pd.Series(pd.Series(read, dtype=object).where(codes >= 0, np.nan), dtype=object)
+        return pd.Series(np.where(codes >= 0, read, np.nan), dtype=object)
     if all(isinstance(value, float) for value in values):
-        numbers = np.array([*values, np.nan], dtype=np.float64)[codes]
-        return pd.Series(numbers)
+        return pd.Series(np.array([*values, np.nan], dtype=np.float64)[codes])
     return pd.Series(np.array([*values, np.nan], dtype=object)[codes], dtype=object)
 
 

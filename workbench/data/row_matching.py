@@ -32,7 +32,7 @@ class RowKey(NamedTuple):
     rows: Array
     """(rows,): the row of the right table that has the value of each row of the left one."""
     rank: tuple[bool, bool, bool, int]
-    """How well the names agree: the preferred column, equal names, equal names without case; and the notations."""
+    """The agreement of the names: the preferred column, equal names, equal names without case; and the notations."""
 
 
 def to_columns(frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:

@@ -22,9 +22,9 @@ class TableContent(NamedTuple):
     frame: pd.DataFrame
     """The columns: numbers, true and false, dates, or strings."""
     notations: Mapping[str, Notation] = MappingProxyType({})
-    """How the values of each column of a text table are written; empty for other files."""
+    """The notation of each column of a text table; empty for other files."""
     notes: tuple[str, ...] = ()
-    """What was assumed, one sentence each."""
+    """Sentences on what was assumed."""
 
 
 def read_table(

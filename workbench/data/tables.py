@@ -39,7 +39,7 @@ class TableReader:
     optional: tuple[str, ...]
     lags: LagFeatures | None = None
     notations: Mapping[str, Notation] = field(default_factory=dict)
-    """How the columns of a text table are written."""
+    """The notation of each column of a text table."""
     image_format = None
 
     @property
@@ -157,7 +157,7 @@ def build(
     id_columns, id_name = [data.id] if data.id else [], data.id or "id"
     example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head().reset_index(drop=True)
     reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None, notations)
-    column_types.check_numbers(train.head(0) if test is None else test, reader.numbers, names[1])
+    column_types.check_numbers(test, reader.numbers, names[1])
     return Dataset(
         kind=reader.kind,
         x=lagged.x.reset_index(drop=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -18,7 +19,7 @@ from workbench.data.dialect import Quoting, decode, find_quotings
 from workbench.errors import DataError
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
-"""What means a missing value in any column. `None` is not among them because many categories have it as a level."""
+"""The markers of missing values in any column. `None` is not among them because many categories have it as a level."""
 
 # The bytes that Arrow reads at a time; a longer row is read by the standard library.
 _BLOCK = 1 << 24
@@ -31,7 +32,7 @@ class TextColumns(NamedTuple):
     columns: dict[str, pa.ChunkedArray]
     """(rows,) strings; null where the value is missing."""
     notes: tuple[str, ...]
-    """What was assumed, one sentence each."""
+    """Sentences on what was assumed."""
 
 
 class _RowError(Exception):
@@ -73,18 +74,25 @@ def count_markers(path: Path, header: Header, name: str) -> dict[str, int]:
 def _read_table(
     path: Path, header: Header, *, null_values: Sequence[str]
 ) -> tuple[dict[str, pa.ChunkedArray], list[str]]:
-    """Read a table by Arrow, or by the standard library where a row is not as Arrow wants it."""
+    """Return the columns and notes, read by Arrow, or by the standard library where a row is not as Arrow wants it."""
     compressed = path.suffix.lower() in COMPRESSIONS
     content = pa.py_buffer(read_bytes(path)) if compressed else pa.memory_map(str(path)).read_buffer()
+    has_quotes = re.search(b'"', content) is not None
     # Without quotation marks no value has several lines, and Arrow reads in parallel.
-    quoted = header.dialect.quoting.quote != "" and re.search(b'"', content) is not None
-    try:
+    quoted = has_quotes and header.dialect.quoting.quote != ""
+    with contextlib.suppress(pa.ArrowInvalid):
         table = _read_by_arrow(content, header, null_values, quoted=quoted)
-    except pa.ArrowInvalid:
-        table = None
-    if table is not None and not (quoted and _has_line_ends(table)):
-        lone = not header.dialect.quoting.quote and re.search(b'"', content) is not None
-        return table, [_LONE_QUOTES] if lone else []
+        if not (quoted and _has_line_ends(table)):
+            return table, [_LONE_QUOTES] if has_quotes and not quoted else []
+    rows, notes = _read_irregular(path, header)
+    columns = zip(*rows, strict=True) if rows else [[] for _ in header.columns]
+    arrays = (pa.chunked_array([pa.array(column, pa.string())]) for column in columns)
+    replaced = (_replace_missing(array, null_values) for array in arrays)
+    return dict(zip(header.columns, replaced, strict=True)), notes
+
+
+def _read_irregular(path: Path, header: Header) -> tuple[list[list[str]], list[str]]:
+    """Return the rows and notes, read by the standard library with the first way of quoting that suits all rows."""
     text, note = decode(read_bytes(path))
     notes = [f"read {note}"] if note else []
     for quoting in dict.fromkeys([header.dialect.quoting, *find_quotings(text)]):
@@ -99,14 +107,8 @@ def _read_table(
             f"{path}: must be a table with {len(header.columns)} columns in every row. Received: {reason}. Correct "
             "the file."
         )
-    if not quoting.quote and '"' in text:
-        found.append(_LONE_QUOTES)
-    columns = zip(*rows, strict=True) if rows else [[] for _ in header.columns]
-    arrays = (pa.chunked_array([pa.array(column, pa.string())]) for column in columns)
-    return {name: _replace_missing(array, null_values) for name, array in zip(header.columns, arrays, strict=True)}, [
-        *notes,
-        *found,
-    ]
+    lone = [_LONE_QUOTES] if not quoting.quote and '"' in text else []
+    return rows, [*notes, *found, *lone]
 
 
 def _read_by_arrow(

@@ -72,7 +72,7 @@ def _add_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
-    """Read the first sheet; empty rows and columns around the table are left out."""
+    """Read the first sheet without its empty rows."""
     sheet = pd.read_excel(path, engine="openpyxl", dtype=object, keep_default_na=False, na_values=list(MISSING))
     return sheet.dropna(how="all").reset_index(drop=True).infer_objects()
 

@@ -42,10 +42,8 @@ def check_path(path: Path, *, markdown: bool) -> None:
         raise ConfigError(f"-o must be a file. Received the folder {str(path)!r}. Name a file in it.")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: its folder is not there. Make it, or name another file with -o.")
-    try:
+    with files.explain_write_errors(path):
         files.check_file(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
     if markdown and (beside == path or beside.is_file()):
         raise ConfigError(
             f"{path}: the pictures go into the folder {beside.name!r} beside it, which must not be a file. "
@@ -83,7 +81,7 @@ def write(data: ReportData, figures: Sequence[RenderedFigure], path: Path, *, as
     Raises:
         ConfigError: it cannot be written.
     """
-    try:
+    with files.explain_write_errors(path):
         if not as_markdown:
             files.write_text(path, page.render_page(data, figures))
             return
@@ -92,8 +90,6 @@ def write(data: ReportData, figures: Sequence[RenderedFigure], path: Path, *, as
         for each in figures:
             (folder / f"{each.name}.png").write_bytes(each.png)
         files.write_text(path, markdown.render_markdown(data, figures, folder.name))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
 
 
 def attach_report(store: StudyStore, data: ReportData, figures: Sequence[RenderedFigure]) -> None:

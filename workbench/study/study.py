@@ -16,7 +16,7 @@ from workbench import files
 from workbench import home as homes
 from workbench.config import StudyConfig
 from workbench.data.cache import Cache, Tell, silent
-from workbench.errors import ConfigError, StudyError
+from workbench.errors import StudyError
 from workbench.study import output_paths
 from workbench.study.ensemble import Ensemble
 from workbench.study.run_budget import RunBudget
@@ -395,11 +395,9 @@ class Study:
         from workbench.evaluation import folds
 
         path, task = Path(out), self.task
-        try:
+        with files.explain_write_errors(path):
             files.check_file(path)
             folds.to_frame(task.folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error.strerror}). Name another file with -o.") from error
         return task.folds.hash
 
     def _settle(self) -> None:
