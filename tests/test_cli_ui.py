@@ -89,7 +89,8 @@ def test_it_prints_a_link_for_each_study_and_takes_another_port_where_one_is_tak
         other.listen()
         taken = other.getsockname()[1]
         with pages(shelf, "--port", str(taken)) as shown:
-            first, *older, more, last = shown.said.splitlines()
+            home, first, *older, more, last = shown.said.splitlines()
+            assert home == f"Home: {shelf.path}"
             (port,) = shown.ports
             assert taken < port < taken + 20
             ids = home_index.studies(shelf)

@@ -369,23 +369,59 @@ def test_the_deadline_ends_the_search_and_requeues_running_trials(tmp_path: Path
 @pytest.mark.slow
 def test_a_trial_that_cannot_end_in_time_is_put_back_and_continues_in_the_next_run(tmp_path: Path, pool: Pool) -> None:
     record = Recorder()
-    running = search(tmp_path, pool, record, families=["xgboost", "linear"], deadline=time.monotonic() + 8)
+    running = search(tmp_path, pool, record, families=["linear", "xgboost"], deadline=time.monotonic() + 8)
     events: list[Event] = []
     for event in running.run():
         events.append(event)
         for each in running._running:
-            if each.trial.family == "xgboost":
+            if each.trial.family == "linear":
                 # A stopped process looks like a net that trains for hours.
                 os.kill(each.process.process.pid or 0, signal.SIGSTOP)
     (back,) = [event for event in events if isinstance(event, TrialPutBack)]
-    assert (back.family, back.number) == ("xgboost", 0)
+    assert (back.family, back.number) == ("linear", 0)
     # Three folds, none done, and two of eight seconds passed.
     assert 3 < back.left < back.seconds < 7
-    assert sum(isinstance(e, TrialEnded) and e.row.family == "linear" for e in events[events.index(back) :]) > 1
-    assert not [event for event in events if isinstance(event, TrialEnded) and event.row.family == "xgboost"]
-    list(search(tmp_path, pool, record, families=["xgboost"], trials=len(record.results) + 1).run())
-    assert (record.results[-1].family, record.results[-1].number) == ("xgboost", 0)
+    assert sum(isinstance(e, TrialEnded) and e.row.family == "xgboost" for e in events[events.index(back) :]) > 1
+    assert not [event for event in events if isinstance(event, TrialEnded) and event.row.family == "linear"]
+    list(search(tmp_path, pool, record, families=["linear"], trials=len(record.results) + 1).run())
+    assert (record.results[-1].family, record.results[-1].number) == ("linear", 0)
     assert record.results[-1].state == "complete"
+
+
+class Instant:
+    """A stand-in for the pool that records when each trial must end; its processes die at once."""
+
+    memory, usage = 0, None
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[str, float | None]] = []
+
+    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0, end: float | None = None) -> Any:
+        self.ends.append((spec.family, None if end is None else end - time.monotonic()))
+        return self
+
+    def wait(self, processes: Any, seconds: float | None) -> Any:
+        return processes[:1]
+
+    def receive(self) -> None:
+        return None
+
+    def describe_end(self) -> str:
+        return "it died"
+
+    def end(self) -> None:
+        pass
+
+
+def test_the_first_trial_of_a_family_may_take_half_of_the_time_while_others_wait(tmp_path: Path) -> None:
+    pool: Any = Instant()
+    options: dict[str, Any] = {"families": ["xgboost", "linear", "extra_trees"], "workers": 1}
+    with pytest.raises(SearchError):
+        list(search(tmp_path, pool, Recorder(), deadline=time.monotonic() + 100, **options).run())
+    first, second, third, *_ = pool.ends
+    assert (first[0], second, third[0]) == ("xgboost", ("linear", None), "extra_trees")
+    assert 40 < first[1] < 51
+    assert 80 < third[1] < 101
 
 
 def test_a_worker_sends_hyperparameters_folds_and_its_outcome(tmp_path: Path, pool: Pool) -> None:

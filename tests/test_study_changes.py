@@ -330,7 +330,8 @@ def test_another_metric_scores_the_trials_anew_and_the_search_goes_on(
         run = study.store.tracker._client.get_run(trial.run_id)
         assert run.data.metrics["roc_auc"] == pytest.approx(trial.score)
         assert run.data.metrics["log_loss"] == pytest.approx(old.score)
-    assert [trial.score for trial in trials] == sorted((trial.score for trial in trials), reverse=True)
+    scores = [trial.score or 0.0 for trial in trials]
+    assert scores == sorted(scores, reverse=True)
     assert study.ensemble().result.metric == "roc_auc"
     study.run(trials=6, out=tmp_path / "s.csv")
     assert len(study.trials()) >= 6

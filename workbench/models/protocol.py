@@ -7,6 +7,7 @@ that learns without labels sees the features of all rows, if its entry in the re
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +104,25 @@ class UnlabeledFeatures:
     """The results that a family keeps from one fold of the trial to the next."""
 
 
+@dataclass
+class Deadline:
+    """The end of a piece of work."""
+
+    end: float
+    """Seconds of `time.monotonic`."""
+    reached: bool = False
+    """Whether a training ended because of it."""
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the end; negative after it."""
+        return self.end - time.monotonic()
+
+    def take(self, share: float) -> Deadline:
+        """Return the deadline of a share of the time that is left."""
+        return Deadline(time.monotonic() + share * self.seconds_left)
+
+
 @dataclass(frozen=True)
 class FitContext:
     """The circumstances of one training, which do not belong to the problem or to the hyperparameters."""
@@ -122,6 +142,15 @@ class FitContext:
     """For a family whose entry is `unlabelled`; without it the family uses the training rows alone."""
     cache: Path | None = None
     """A folder for results that are expensive to compute and that other trials can use."""
+    deadline: Deadline | None = None
+    """The end of the training, for a family whose entry is `keeps_deadline`: it stops there with the trees that it
+    has."""
+
+    def must_stop(self) -> bool:
+        """Return whether the deadline has passed, and record that it ended the training."""
+        if self.deadline is not None and self.deadline.seconds_left <= 0:
+            self.deadline.reached = True
+        return self.deadline is not None and self.deadline.reached
 
 
 class Model(Protocol):

@@ -39,6 +39,8 @@ class FamilyEntry:
     """Further libraries that its models need, to train and to predict."""
     unlabelled: bool = False
     """Whether it also learns from the features, never the labels, of the rows to validate on and to predict."""
+    keeps_deadline: bool = False
+    """Whether its training ends at the deadline of `FitContext` with a usable model: that of the trees so far."""
 
     @property
     def module_name(self) -> str:
@@ -72,6 +74,7 @@ _SEQUENCE, _STEPS = ("sequence",), ("sequence", "text")
 _CLASSIFICATION = ("binary", "multiclass")
 _net = partial(FamilyEntry, library=_KERAS, joint=True)
 _hypermodel = partial(FamilyEntry, library=_KERAS, kinds=_IMAGE, tasks=_CLASSIFICATION)
+_trees = partial(FamilyEntry, keeps_deadline=True)
 
 FAMILIES = {
     BASELINE: FamilyEntry(
@@ -80,15 +83,15 @@ FAMILIES = {
     "tfidf_linear": FamilyEntry(
         ".text.tfidf_linear", "a linear model over words, characters and runs of them", "sklearn", kinds=_TEXT
     ),
-    "tfidf_xgboost": FamilyEntry(
+    "tfidf_xgboost": _trees(
         ".text.tfidf_xgboost", "gradient-boosted trees over words and runs of them", "xgboost", kinds=_TEXT
     ),
     "linear": FamilyEntry(".tabular.linear", "ridge, logistic regression, elastic net", "sklearn"),
-    "xgboost": FamilyEntry(".tabular.xgboost", "gradient-boosted trees (XGBoost)", "xgboost"),
-    "lightgbm": FamilyEntry(".tabular.lightgbm", "gradient-boosted trees (LightGBM)", "lightgbm"),
-    "catboost": FamilyEntry(".tabular.catboost", "gradient-boosted symmetric trees (CatBoost)", "catboost"),
-    "extra_trees": FamilyEntry(".tabular.extra_trees", "extremely randomised trees (Geurts et al., 2006)", "sklearn"),
-    "random_forest": FamilyEntry(".tabular.random_forest", "random forest (Breiman, 2001)", "sklearn"),
+    "xgboost": _trees(".tabular.xgboost", "gradient-boosted trees (XGBoost)", "xgboost"),
+    "lightgbm": _trees(".tabular.lightgbm", "gradient-boosted trees (LightGBM)", "lightgbm"),
+    "catboost": _trees(".tabular.catboost", "gradient-boosted symmetric trees (CatBoost)", "catboost"),
+    "extra_trees": _trees(".tabular.extra_trees", "extremely randomised trees (Geurts et al., 2006)", "sklearn"),
+    "random_forest": _trees(".tabular.random_forest", "random forest (Breiman, 2001)", "sklearn"),
     "mlp": _net(".tabular.mlp", "a net of dense layers"),
     "wide_and_deep": _net(
         ".tabular.wide_and_deep",
@@ -144,14 +147,14 @@ FAMILIES = {
     "hog_svm": FamilyEntry(
         ".image.hog_svm", "a support vector machine on gradient histograms", "sklearn", kinds=_IMAGE
     ),
-    "hog_trees": FamilyEntry(".image.hog_trees", "extra trees on gradient histograms", "sklearn", kinds=_IMAGE),
+    "hog_trees": _trees(".image.hog_trees", "extra trees on gradient histograms", "sklearn", kinds=_IMAGE),
     "rocket": FamilyEntry(
         ".sequence.rocket", "a linear model on random convolutions (Dempster et al., 2021)", "sklearn", kinds=_SEQUENCE
     ),
-    "sequence_trees": FamilyEntry(
+    "sequence_trees": _trees(
         ".sequence.sequence_trees", "extra trees on statistics and spectra of sequences", "sklearn", kinds=_SEQUENCE
     ),
-    "sequence_xgboost": FamilyEntry(
+    "sequence_xgboost": _trees(
         ".sequence.sequence_xgboost",
         "gradient-boosted trees on statistics and spectra of sequences",
         "xgboost",

@@ -103,11 +103,13 @@ class Pool:
             with self._child_environment(), _silence_stderr():
                 forkserver.ensure_running()
 
-    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> WorkerProcess:
-        """Start a trial in the worker slot of that number, from 0."""
+    def start(
+        self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0, end: float | None = None
+    ) -> WorkerProcess:
+        """Start a trial in the worker slot of that number, from 0; its `end` is as for `trial.fit_folds`."""
         spare, self._spare = self._spare, None
         process = spare if spare is not None and spare.process.is_alive() else self._fork()
-        process.send(worker.TrialJob(spec, number, folder, self._device(slot)))
+        process.send(worker.TrialJob(spec, number, folder, self._device(slot), end))
         return process
 
     def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:

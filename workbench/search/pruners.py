@@ -32,6 +32,8 @@ Step = tuple[int, int]
 
 # The fewest trials to compare with.
 _MIN_TRIALS = 4
+# The same for decisions within a fold: the worst of five equal trials is often the newest.
+_MIN_TRIALS_WITHIN = 8
 # The complete trials whose differences estimate the noise between folds; more would cost time at every fold.
 _NOISE_TRIALS = 12
 
@@ -146,14 +148,14 @@ def wilcoxon(values: IntermediateValues, number: int, step: Step) -> bool:
 def compare_pairs(values: IntermediateValues, number: int, step: Step) -> bool:
     """Stop clearly worse trials after as few epochs and folds as possible.
 
-    In the first fold: worse than every complete trial was at the same progress. At the end of a fold: worse than a
-    trial of the best quarter, fold by fold, by more than 1.5 standard errors. The standard deviation of a difference
-    between two trials from fold to fold is the median over the complete trials.
+    In the first fold: worse than every one of at least eight complete trials was at the same progress. At the end of a
+    fold: worse than a trial of the best quarter, fold by fold, by more than 1.5 standard errors. The standard deviation
+    of a difference between two trials from fold to fold is the median over the complete trials.
     """
     fold, rung = step
     if rung != END:
         others = values.values_of_others(number, step)
-        examined = fold == 0 and rung >= RUNGS[2] and len(others) >= _MIN_TRIALS
+        examined = fold == 0 and rung >= RUNGS[2] and len(others) >= _MIN_TRIALS_WITHIN
         return examined and bool(values.losses[step][number] > others.max())
     difference = _differences(values, number, step, best=0.25)
     if difference is None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from workbench import trial
+from workbench import models, trial
 from workbench.errors import EvaluationError, SearchError
 from workbench.models import BASELINE
 from workbench.search import worker
@@ -39,6 +39,8 @@ from workbench.trial import FoldResult, InterruptedFold, TrialResult, TrialSpec
 _MAX_FAILURES = 3
 # The shortest time, in seconds, in which a trial is worth starting.
 _MIN_SECONDS = 1.0
+# The share of the time left that a trial may take while families wait for their first trial.
+_FIRST_SHARE = 0.5
 # Seconds between two checks of the limits while no worker sends a message.
 _CHECK_INTERVAL = 1.0
 
@@ -46,8 +48,10 @@ _CHECK_INTERVAL = 1.0
 class Executor(Protocol):
     """Starts a process for a trial, and waits for any of them, as `pool.Pool` does."""
 
-    def start(self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0) -> WorkerProcess:
-        """Start a trial in the worker slot of that number."""
+    def start(
+        self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0, end: float | None = None
+    ) -> WorkerProcess:
+        """Start a trial in the worker slot of that number, which must end at `end` if its family can."""
 
     def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:
         """Return the processes that have sent a message or died."""
@@ -86,6 +90,8 @@ class _RunningTrial:
     slot: int
     began: float
     """When the process was started, in seconds of `time.monotonic`."""
+    end: float | None
+    """When the trial must end by itself; None for a family that does not keep deadlines."""
     estimate: TimeEstimate
 
 
@@ -195,10 +201,22 @@ class Search:
         yield TrialStarted(family, active.number, len(spec.folds))
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
         folder = self._plan.trial_folder(family, active.number)
-        process = self._executor.start(spec, active.number, folder, slot=slot)
+        end = self._trial_end(spec)
+        process = self._executor.start(spec, active.number, folder, slot=slot, end=end)
         now = time.monotonic()
-        self._running.append(_RunningTrial(active, process, slot, now, TimeEstimate(len(spec.folds), now)))
+        self._running.append(_RunningTrial(active, process, slot, now, end, TimeEstimate(len(spec.folds), now)))
         progress.running += 1
+
+    def _trial_end(self, spec: TrialSpec) -> float | None:
+        """Return when a trial that starts now must end: while families wait for their first trial, at half time.
+
+        It is None without a time limit, and for a family that does not keep deadlines.
+        """
+        left = self._seconds_left()
+        if left is None or not models.get_entry(spec.resolved_family).keeps_deadline:
+            return None
+        waits = any(not each.started for each in self._available())
+        return time.monotonic() + left * (_FIRST_SHARE if waits else 1.0)
 
     def _receive(self, running: _RunningTrial) -> Iterator[Event]:
         """Receive one message of a worker, and answer it."""
@@ -247,6 +265,8 @@ class Search:
         """End a trial that cannot end in time if another family can use the time; it waits for the next run."""
         needed = running.estimate.remaining(time.monotonic())
         family = running.trial.family
+        if running.end is not None and time.monotonic() < running.end:
+            return
         if needed <= left or choose([each for each in self._available() if each.family != family], left) is None:
             return
         self._measure(running, last=True)

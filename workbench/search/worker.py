@@ -40,6 +40,8 @@ class TrialJob:
     """The folder of finished folds and of the libraries' output."""
     environment: Mapping[str, str]
     """Variables that only this process has, such as the device that it may use."""
+    end: float | None = None
+    """The end of the trial, as for `trial.fit_folds`."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def run_worker(pipe: connection.Connection[Any, Any]) -> None:
             # The libraries' output goes to the log, not to the command's terminal.
             os.dup2(log.fileno(), sys.stdout.fileno())
             os.dup2(log.fileno(), sys.stderr.fileno())
-            pipe.send(_TrialRunner(pipe).run(job.spec, job.number, job.folder))
+            pipe.send(_TrialRunner(pipe).run(job))
 
 
 class _TrialRunner:
@@ -113,12 +115,14 @@ class _TrialRunner:
         self._decision: Decision = "continue"
         self._fold: trial.FoldResult | None = None
 
-    def run(self, spec: trial.TrialSpec, number: int, folder: Path) -> TrialOutcome:
+    def run(self, job: TrialJob) -> TrialOutcome:
+        spec, number, folder = job.spec, job.number, job.folder
         hp: Any = None
         try:
             hp = trial.build_space(spec.resolved_family, self.suggest)
             keep = partial(self.keep, spec, folder)
-            for fold in trial.fit_folds(spec, number, hp, folder=folder, report=self.report, keep=keep):
+            options: dict[str, Any] = {"folder": folder, "report": self.report, "keep": keep, "end": job.end}
+            for fold in trial.fit_folds(spec, number, hp, **options):
                 self._fold = fold
                 self._decision = self._ask(FoldReport(fold.score))
                 if self._decision == "stop":

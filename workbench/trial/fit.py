@@ -21,9 +21,12 @@ from workbench.evaluation.metrics import LowerBounds, clip
 from workbench.files import stage_folder
 from workbench.home import folder_name
 from workbench.models.nn import architecture
-from workbench.models.protocol import Family, FitContext, Model, ProgressCallback, Rows, UnlabeledFeatures
+from workbench.models.protocol import Deadline, Family, FitContext, Model, ProgressCallback, Rows, UnlabeledFeatures
 from workbench.trial.result import FoldResult, InterruptedFold
 from workbench.trial.spec import Transforms, TrialSpec
+
+# The share of a fold's time in which its model is trained; the rest is for its predictions.
+_TRAINING_SHARE = 0.8
 
 ReportProgress = Callable[[int, int, int, float, int | None], bool]
 """Receives the fold (from 0, over all repeats), the epoch, the progress, the best validation loss so far and, where it
@@ -49,6 +52,7 @@ def fit_folds(
     folder: Path,
     report: ReportProgress | None = None,
     keep: KeepModel | None = None,
+    end: float | None = None,
 ) -> Iterator[FoldResult]:
     """Train and predict fold after fold; a fold whose file is in `folder` is read, not trained.
 
@@ -59,20 +63,26 @@ def fit_folds(
         folder: the folder in which each fold is saved as soon as it is done.
         report: receives the progress of a model that trains.
         keep: receives every trained model, after its fold was yielded.
+        end: the end of the trial, in seconds of `time.monotonic`, which families keep whose entry says so. The folds
+            share the time equally.
 
     Raises:
         FamilyError: a model predicted values that are not finite.
         StoppedFold: `report` returned False.
     """
     shared = collect_unlabeled_features(spec, number)
+    keeps_deadline = models.get_entry(spec.resolved_family).keeps_deadline
+    whole = Deadline(end) if end is not None and keeps_deadline else None
     for index, (repeat, fold) in enumerate(spec.folds.pairs()):
         result = FoldResult.load(folder, repeat, fold)
         if result is not None:
             yield result
             continue
         progress = _ProgressRecorder(index, repeat, fold, report)
-        model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared)
+        own = None if whole is None else whole.take(_TRAINING_SHARE / (len(spec.folds) - index))
+        model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared, deadline=own)
         result = _score_fold(spec, hp, model, progress)
+        result = replace(result, cut_short=own is not None and own.reached)
         result.save(folder)
         yield result
         if keep is not None:
@@ -102,6 +112,7 @@ def fit_fold(
     progress: ProgressCallback | None = None,
     *,
     shared: UnlabeledFeatures | None = None,
+    deadline: Deadline | None = None,
 ) -> Model:
     """Train the model of one fold of a trial; the same hyperparameters give the same model again.
 
@@ -113,6 +124,7 @@ def fit_fold(
         fold: the fold of that repeat.
         progress: receives the losses while the model trains.
         shared: the result of `collect_unlabeled_features` for this trial, so that its folds share the work on it.
+        deadline: the end of the training.
     """
     train, valid = spec.folds.split(repeat, fold)
     shared = collect_unlabeled_features(spec, number) if shared is None else shared
@@ -122,6 +134,7 @@ def fit_fold(
         progress or _ProgressRecorder(0, repeat, fold, None),
         f"{folder_name(spec.family, number)}/{repeat}-{fold}",
         unlabelled=shared,
+        deadline=deadline,
     )
     rows = _select_rows(spec, train, balanced=True)
     return _load_family(spec).fit(hp, spec.problem, rows, _select_rows(spec, valid), context)

@@ -18,7 +18,9 @@ from workbench.trial.spec import TrialSpec
 
 State = Literal["complete", "pruned", "failed"]
 # The fields of a FoldResult that its file holds as JSON; predictions are arrays beside them.
-_JSON_FIELDS = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size")
+_JSON_FIELDS = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size", "cut_short")
+# The reason of a complete trial of which a training was cut short.
+_CUT_SHORT = "ended by the deadline"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class FoldResult:
     """Losses by epoch or boosting round; `epoch` holds their numbers, from 0."""
     size: Mapping[str, int] = field(default_factory=dict)
     """Parameter counts of the model's nets, as `models.nn.architecture` gives them; empty without a net."""
+    cut_short: bool = False
+    """Whether the deadline ended the training."""
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`; a kill leaves the whole file or none."""
@@ -91,7 +95,7 @@ class TrialResult:
     curves: Mapping[tuple[int, int], Mapping[str, list[float]]] = field(default_factory=dict)
     """The curve of each (repeat, fold)."""
     reason: str | None = None
-    """Why the trial was pruned or failed."""
+    """Why the trial was pruned or failed, or that the deadline ended a training of a complete trial."""
     size: Mapping[str, int] = field(default_factory=dict)
     """Parameter counts of the last fold's nets, as in `FoldResult.size`."""
 
@@ -147,6 +151,7 @@ def join_folds(
     repeats, rows = spec.folds.oof_rows()
     oof = _out_of_fold(spec, folds)[repeats, rows]
     y = spec.dataset.y[rows]
+    fields["reason"] = _CUT_SHORT if any(fold.cut_short for fold in folds) else reason
     return TrialResult(
         score=spec.metric.score(y, oof),
         also={metric.name: metric.score(y, oof) for metric in spec.also},

@@ -57,7 +57,10 @@ def load(folder: Path) -> Model:
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
-    """Train until the validation loss stops falling, or without validation rows for `context.length` rounds."""
+    """Train until the validation loss stops falling or until the deadline.
+
+    Without validation rows, train for `context.length` rounds.
+    """
     parameters = _search_parameters(hp, problem, context)
     if len(np.unique(train.y)) == 1:
         # CatBoost refuses targets that are all the same.
@@ -108,7 +111,7 @@ def _as_frame(matrix: np.ndarray, categories: list[int]) -> pd.DataFrame:
 
 
 class _CatBoostProgress:
-    """A callback that reports the losses of every tenth round."""
+    """A callback that reports the losses of every tenth round, and ends the training at the deadline."""
 
     def __init__(self, context: FitContext, learning_rate: float) -> None:
         self._context, self._learning_rate = context, learning_rate
@@ -124,4 +127,4 @@ class _CatBoostProgress:
                 self._context.on_epoch(epoch, losses, progress=info.iteration * self._learning_rate)
             except Exception as error:  # noqa: BLE001 - raised again after training
                 self.error = error
-        return self.error is None
+        return self.error is None and not self._context.must_stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from workbench import features
-from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.models.protocol import Deadline, FitContext, Problem, Rows
 from workbench.models.wrappers import sklearn_estimator
 
 # Beyond this many rows trees minimise squared errors even if the loss is absolute: absolute errors take 12 times as
@@ -38,14 +40,14 @@ def fit(
     *,
     preprocessor: Any | None = None,
 ) -> sklearn_estimator.EstimatorModel:
-    """Train a forest.
+    """Train a forest; at the deadline it has the trees that were grown.
 
     Args:
         forest_class: scikit-learn's class.
         hp: the search space.
         problem: the learning problem.
         train: the rows to learn from.
-        context: seed and threads.
+        context: seed, threads and deadline.
         defaults: the default hyperparameters.
         preprocessor: the unfitted preprocessor; by default `tree_preprocessor`.
     """
@@ -64,7 +66,32 @@ def fit(
         random_state=context.seed,
         **options,
     )
-    return sklearn_estimator.fit(preprocessor, trees, problem, train)
+    grow = None if context.deadline is None else partial(_grow, context.deadline, context.threads)
+    return sklearn_estimator.fit(preprocessor, trees, problem, train, train_estimator=grow)
+
+
+def _grow(deadline: Deadline, threads: int, forest: Any, matrix: Any, train: Rows) -> None:
+    """Grow the trees in groups until all are grown or the deadline comes; they are the same as those grown at once.
+
+    Args:
+        deadline: the end of the training.
+        threads: the number of trees that grow at the same time.
+        forest: scikit-learn's estimator, with the wanted number of trees.
+        matrix: the transformed training rows.
+        train: the training rows.
+    """
+    wanted, group, began = forest.n_estimators, threads, time.monotonic()
+    forest.set_params(warm_start=True, n_estimators=0)
+    while forest.n_estimators < wanted:
+        forest.set_params(n_estimators=min(wanted, forest.n_estimators + group))
+        forest.fit(matrix, train.y, sample_weight=train.sample_weight)
+        # Half of the trees that would fit, so that slow trees do not miss the deadline by much.
+        pace = forest.n_estimators / (time.monotonic() - began)
+        group = int(pace * deadline.seconds_left / 2)
+        if group < threads and forest.n_estimators < wanted:
+            deadline.reached = True
+            break
+    forest.set_params(warm_start=False)
 
 
 def _search_preprocessor(hp: Any, problem: Problem, train: Rows, context: FitContext) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def load(folder: Path) -> LightGBMModel:
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> LightGBMModel:
-    """Train until the validation loss stops falling, or without validation rows for `context.length` rounds."""
+    """Train until the validation loss stops falling or until the deadline.
+
+    Without validation rows, train for `context.length` rounds.
+    """
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     preprocessor = features.tree_preprocessor(
         problem.columns,
@@ -83,7 +87,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         valid_names=["training", "held out"],
         callbacks=[
             lightgbm.early_stopping(round(20 + 1.5 / learning_rate), verbose=False),
-            lambda env: _report(env, context, learning_rate),
+            _LightGBMProgress(context, learning_rate),
         ],
     )
     best = lightgbm.Booster(model_str=trees.model_to_string(num_iteration=trees.best_iteration))
@@ -111,9 +115,18 @@ def _search_parameters(hp: Any, problem: Problem, context: FitContext) -> dict[s
     }
 
 
-def _report(env: Any, context: FitContext, learning_rate: float) -> None:
-    """Report the losses of every tenth round."""
-    if env.iteration % _REPORT_EVERY == 0:
+class _LightGBMProgress:
+    """A callback that reports the losses of every tenth round, and ends the training at the deadline."""
+
+    def __init__(self, context: FitContext, learning_rate: float) -> None:
+        self._context, self._learning_rate = context, learning_rate
+        self._best = (math.inf, 0)
+
+    def __call__(self, env: Any) -> None:
         names = {"training": "loss", "held out": "val_loss"}
         losses = {names[evaluation[0]]: evaluation[2] for evaluation in env.evaluation_result_list}
-        context.on_epoch(env.iteration, losses, progress=(env.iteration + 1) * learning_rate)
+        self._best = min(self._best, (losses["val_loss"], env.iteration))
+        if env.iteration % _REPORT_EVERY == 0:
+            self._context.on_epoch(env.iteration, losses, progress=(env.iteration + 1) * self._learning_rate)
+        if self._context.must_stop():
+            raise lightgbm.callback.EarlyStopException(self._best[1], env.evaluation_result_list)

@@ -65,7 +65,10 @@ def load(folder: Path) -> XGBoostModel:
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> XGBoostModel:
-    """Train until the validation loss stops falling, or without validation rows for `context.length` rounds."""
+    """Train until the validation loss stops falling or until the deadline.
+
+    Without validation rows, train for `context.length` rounds.
+    """
     categories = hp.Choice("categories", ["native", "target", "ordinal"]) if problem.columns else "ordinal"
     preprocessor = features.tree_preprocessor(
         problem.columns,
@@ -146,10 +149,14 @@ def _search_parameters(hp: Any, problem: Problem, context: FitContext, column_sh
 
 
 class _XGBoostProgress(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
-    """A callback that reports the losses of every tenth round."""
+    """A callback that reports the losses of every tenth round, and ends the training at the deadline."""
 
     def __init__(self, context: FitContext, learning_rate: float) -> None:
         self._context, self._learning_rate = context, learning_rate
+
+    def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        # One round is trained in any case: without a tree there is no best round.
+        return epoch > 0 and self._context.must_stop()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
         if epoch % _REPORT_EVERY == 0:

@@ -54,14 +54,17 @@ class MultiOutputFamily:
         histories = [_History() for _ in problem.targets]
         models = []
         for position, (target, history) in enumerate(zip(problem.targets, histories, strict=True)):
+            own = None if context.deadline is None else context.deadline.take(1 / (len(histories) - position))
             model = self.family.fit(
                 hp,
                 target,
                 _select_target(train, position, target),
                 None if valid is None else _select_target(valid, position, target),
-                replace(context, on_epoch=history, name=f"{context.name}/{position}"),
+                replace(context, on_epoch=history, name=f"{context.name}/{position}", deadline=own),
             )
             models.append(model)
+            if context.deadline is not None and own is not None:
+                context.deadline.reached |= own.reached
         _report_mean(histories, problem, context)
         return MultiOutputModel(models)
 

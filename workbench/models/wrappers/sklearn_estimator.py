@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,13 @@ def load(folder: Path) -> EstimatorModel:
 
 
 def fit(
-    preprocessor: Any, estimator: Any, problem: Problem, train: Rows, *, matrix: Any | None = None
+    preprocessor: Any,
+    estimator: Any,
+    problem: Problem,
+    train: Rows,
+    *,
+    matrix: Any | None = None,
+    train_estimator: Callable[[Any, Any, Rows], object] | None = None,
 ) -> EstimatorModel:
     """Fit a preprocessor and an estimator on the fold's training rows.
 
@@ -58,11 +65,15 @@ def fit(
         problem: the learning problem.
         train: the rows to learn from.
         matrix: the transformed training rows, if the preprocessor is fitted already.
+        train_estimator: trains the estimator on the transformed rows; by default its own `fit` does.
     """
     if matrix is None:
         matrix = preprocessor.fit_transform(train.x, train.y)
     if problem.classes and len(np.unique(train.y)) == 1:
         # Most classifiers refuse a fold with a single class.
-        estimator = DummyClassifier()
-    estimator.fit(matrix, train.y, sample_weight=train.sample_weight)
+        estimator, train_estimator = DummyClassifier(), None
+    if train_estimator is None:
+        estimator.fit(matrix, train.y, sample_weight=train.sample_weight)
+    else:
+        train_estimator(estimator, matrix, train)
     return EstimatorModel(preprocessor, estimator, problem.classes)
