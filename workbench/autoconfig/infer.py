@@ -172,19 +172,19 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
 
 
 def _note_unlabelled(profile: DataProfile, targets: Sequence[str]) -> tuple[str, ...]:
-    """Return a note on the training rows without a target, which the study leaves out.
+    """Return notes on the training rows without a target, which the study leaves out, and on texts such as NA in it.
 
     Raises:
         DataError: no row has a target.
     """
-    from workbench.data import labelled_rows
+    from workbench.data import labelled_rows, tables
 
     document = {"name": "draft", "data": {"train": "", "target": list(targets)}, "families": ["linear"]}
+    config = StudyConfig.model_validate(document)
     unit = "rows" if profile.steps is None else "sequences"
-    rows = labelled_rows.find_labelled(
-        StudyConfig.model_validate(document), profile.train, profile.files.label, unit=unit
-    )
-    return rows.notes
+    rows = labelled_rows.find_labelled(config, profile.train, profile.files.label, unit=unit)
+    file = profile.files.train
+    return (*(() if file is None else tables.note_markers(config, file, profile.train)), *rows.notes)
 
 
 def _infer_task_and_metric(profile: DataProfile, inferred: InferredTargets, metric: str | None) -> _TaskAndMetric:

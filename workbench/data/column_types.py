@@ -86,16 +86,14 @@ def impose(frame: pd.DataFrame, columns: Mapping[str, FittedColumn]) -> pd.DataF
     return pd.DataFrame({name: _convert(frame[name], column) for name, column in columns.items()})
 
 
-def check_numbers(frame: pd.DataFrame | None, names: Iterable[str], table: str) -> None:
+def check_numbers(frame: pd.DataFrame, names: Iterable[str], table: str) -> None:
     """Refuse words, other than markers of missing values, in columns of numbers.
 
-    `table` is the table's name, for messages. Without a `frame` there is nothing to check.
+    `table` is the table's name, for messages.
 
     Raises:
         DataError: a column has words.
     """
-    if frame is None:
-        return
     for name in (name for name in names if not pd.api.types.is_numeric_dtype(frame[name].dtype)):
         distinct = texts(frame[name]).dropna().str.strip().unique()
         written = pd.Series([value for value in distinct if value.lower() not in MARKERS], dtype=object)
@@ -104,6 +102,30 @@ def check_numbers(frame: pd.DataFrame | None, names: Iterable[str], table: str) 
             raise DataError(
                 f"{table}: column {name!r} must hold numbers, as in training. Received: "
                 f"{format_list(map(repr, words), 3)}. Correct them, or leave them empty."
+            )
+
+
+def check_dates(frame: pd.DataFrame, columns: Mapping[str, FittedColumn], table: str) -> None:
+    """Refuse dates of another format than in training; single values that are no dates become missing.
+
+    Args:
+        frame: the raw rows.
+        columns: the learnt columns.
+        table: the table's name, for messages.
+
+    Raises:
+        DataError: most values of a column of dates cannot be read.
+    """
+    for name, column in columns.items():
+        if column.date_format is None or pd.api.types.is_datetime64_any_dtype(frame[name].dtype):
+            continue
+        written = texts(frame[name]).dropna().str.strip()
+        distinct = pd.Series(written.unique(), dtype=object)
+        unreadable = date_formats.find_unreadable(distinct, column.date_format)
+        if written.isin(unreadable).sum() > len(written) / 2:
+            raise DataError(
+                f"{table}: column {name!r} must hold dates written as in training. Received: "
+                f"{format_list(map(repr, unreadable), 3)}. Write the dates of both tables alike."
             )
 
 

@@ -115,6 +115,12 @@ def parse(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
     return to_nanoseconds(_parse(values, date_format))
 
 
+def find_unreadable(values: pd.Series[Any], date_format: str) -> pd.Series[Any]:
+    """Return the strings that do not have a format."""
+    read = pd.to_numeric(values, errors="coerce") if date_format == SERIAL else _parse(values, date_format)
+    return values[read.isna()]
+
+
 def from_serial(numbers: pd.Series[Any]) -> pd.Series[Any]:
     """Convert the serial numbers of Excel to datetime64[ns], to the second."""
     days = numbers.astype("float64").where(numbers.between(0, 110_000))
@@ -127,7 +133,7 @@ def to_nanoseconds(dates: pd.Series[Any]) -> pd.Series[Any]:
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert(None)
     possible = dates.between(_EARLIEST, _LATEST, inclusive="left")
-    return pd.Series(dates.where(possible).dt.as_unit("ns"))
+    return pd.Series(dates.where(possible).astype("datetime64[ns]"))
 
 
 def describe(name: str, example: str, date_format: str) -> str:

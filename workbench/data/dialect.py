@@ -79,6 +79,8 @@ class _Candidate(NamedTuple):
     """Whether the rows are regular, and there are as many column names as fields."""
     regular: bool
     """Whether most rows have the same number of fields, more than one; the column names more than one as well."""
+    skipped: int
+    """The rows before the column names, as a negative number: a decimal comma divides all rows but the column names."""
     width: int
     share: float
     """The share of the rows that have `width` fields."""
@@ -94,6 +96,8 @@ def detect_unicode(head: bytes) -> str | None:
     """Return the encoding that a byte order mark or zero bytes show; None if neither is there."""
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     even, odd, pairs = head[::2].count(0), head[1::2].count(0), len(head) // 2
@@ -111,8 +115,8 @@ def decode(content: bytes) -> tuple[str, str]:
     Other texts are Windows-1252, or Latin-1 if they have bytes that Windows-1252 lacks.
     """
     marked = detect_unicode(content[:4096])
-    if marked is not None and marked.startswith("utf-16"):
-        return content.decode(marked, "replace"), "as UTF-16"
+    if marked is not None and marked.startswith(("utf-16", "utf-32")):
+        return content.decode(marked, "replace"), f"as {marked[:6].upper()}"
     text = content.decode(marked or "utf-8", "surrogateescape")
     stray = _STRAY.findall(text)
     if not stray:
@@ -136,7 +140,8 @@ def _decode_stray(character: str) -> str:
 def detect_dialect(text: str, *, tabs: bool, cut: bool) -> HeaderRow | None:
     """Return the line of column names and the dialect of a table; None for a blank text.
 
-    The separator is the one that divides the most rows into equally many fields, the column names among them.
+    The separator is the one that divides the column names and the most rows into equally many fields, after the fewest
+    other lines.
 
     Args:
         text: the beginning of the table.
@@ -190,7 +195,8 @@ def _read_names(rows: list[_NumberedRow], dialect: Dialect) -> tuple[_Candidate,
         notes.append(f"the first line looks like data, not like column names ({shown}): add a line of column names")
     share = sum(len(fields) == width for fields in body) / len(body) if body else 1.0
     regular = width > 1 and share >= _REGULAR and len(names) > 1
-    candidate = _Candidate(regular and len(names) == width, regular, width if regular else min(len(names), 2), share)
+    named = regular and len(names) == width
+    candidate = _Candidate(named, regular, -place, width if regular else min(len(names), 2), share)
     return candidate, HeaderRow(names, replace(dialect, skipped=rows[place].lines_before), tuple(notes))
 
 
@@ -219,11 +225,11 @@ def _fit_names(names: list[str], body: list[list[str]], width: int) -> tuple[tup
 
 
 def _look_like_data(names: tuple[str, ...], body: list[list[str]]) -> bool:
-    """Return whether each name could be a value of its column, and at least one is a fraction or a known text."""
+    """Return whether each name could be a value of its column, and at least one is no whole number."""
     rows = [fields for fields in body[:1000] if len(fields) == len(names)]
     if len(rows) < 2:
         return False
-    known = [name.strip() != "" and name in {fields[i] for fields in rows} for i, name in enumerate(names)]
+    known = [name.strip() != "" and _suits(name, [fields[i] for fields in rows]) for i, name in enumerate(names)]
     numbers = [
         is_number(name) and sum(is_number(fields[i]) for fields in rows) > _REGULAR * len(rows)
         for i, name in enumerate(names)
@@ -232,6 +238,14 @@ def _look_like_data(names: tuple[str, ...], body: list[list[str]]) -> bool:
         return False
     # Names such as 2019 and 2020 are usual, fractions are not.
     return any(not name.strip().isdigit() for name in names)
+
+
+def _suits(name: str, values: list[str]) -> bool:
+    """Return whether a name is one of the values, or differs from most of them in its digits alone, as u1 from u2."""
+    if name in values or not re.search(r"\d", name):
+        return name in values
+    shapes = [re.sub(r"\d+", "0", each) for each in (name, *values)]
+    return shapes.count(shapes[0]) > len(shapes) / 2
 
 
 def is_number(text: str) -> bool:

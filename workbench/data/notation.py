@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 MARKERS = frozenset(
     [
-        *("?", "-", "--", "\u2013", "\u2014", ".", "*"),
+        *("", "?", "-", "--", "\u2013", "\u2014", ".", "*"),
         *("na", "n/a", "nan", "null", "none", "nil", "missing", "unknown"),
         *("n.a.", "n.a", "n.d.", "k.a.", "#n/a", "#n/v", "#value!", "#ref!", "#div/0!", "#num!"),
         *("∞", "+∞", "-∞"),
@@ -29,11 +29,13 @@ MARKERS = frozenset(
 _BOOLEANS = {"true": True, "false": False}
 _SPACES = "\u00a0\u2007\u2009\u202f"
 _DIGITS = r"\d[\d.,'’_ ]*|[.,]\d+"
+# Dashes in place of cents, as in 12.- and 12,--
+_NO_CENTS = r"(?:(?<=[.,])[-\u2013\u2014]{1,2})?"
 _CURRENCY = r"[$€£¥₹₽₩₺฿]|[A-Z]{0,3}\$|USD|EUR|GBP|CHF|JPY|CNY|INR|Rs\.?|kr\.?|zł"
 _UNIT = r"[^\W\d_][\w²³/·.^-]{0,9}|[%‰°][CFK]?|[$€£¥₹₽₩₺฿]"
 _WRITTEN = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[-+])?\s*(?P<before>{_CURRENCY})?\s*(?P<sign_after>[-+])?\s*"
-    rf"(?P<digits>{_DIGITS})(?P<exponent>[eE][-+]?\d+)?\s*(?P<unit>{_UNIT})?\s*(?P<close>\))?(?P<sign_last>-)?"
+    rf"(?P<digits>{_DIGITS}){_NO_CENTS}(?P<exponent>[eE][-+]?\d+)?\s*(?P<unit>{_UNIT})?\s*(?P<close>\))?(?P<sign_last>-)?"
 )
 # (decimal sign, separator of thousands), and the digits that they allow; the first that suits all values is taken.
 _FORMS: Mapping[tuple[str, str], re.Pattern[str]] = {

@@ -67,9 +67,20 @@ class TableReader:
         """Return the feature columns, each as its kind, and the ids; the frame must also have the columns `more`."""
         needed = [*(self.lags.needs if self.lags else ()), *self.columns, *more]
         new_data.check_columns(frame, needed, name=name, source=self.source)
-        column_types.check_numbers(frame, self.numbers, name)
+        self.check_values(frame, name)
         id_column = self.id_column if self.id_column in frame else None
         return column_types.impose(frame, self.columns), ids(frame, id_column, name)
+
+    def check_values(self, frame: pd.DataFrame | None, name: str) -> None:
+        """Check that columns of numbers and of dates hold them; without a frame there is nothing to check.
+
+        Raises:
+            DataError: a column of numbers has words, or most values of a column of dates cannot be read.
+        """
+        if frame is None:
+            return
+        column_types.check_numbers(frame, self.numbers, name)
+        column_types.check_dates(frame, self.columns, name)
 
     def add_lags(self, frame: pd.DataFrame, x: pd.DataFrame, name: str) -> pd.DataFrame:
         """Append the lag features, if the study has some, to the features of a raw frame."""
@@ -157,7 +168,7 @@ def build(
     id_columns, id_name = [data.id] if data.id else [], data.id or "id"
     example = train[list(dict.fromkeys([*id_columns, *lagged.needs, *learnt]))].head().reset_index(drop=True)
     reader = _fit_reader(config, x, learnt, lagged.lags, id_name if id_name in example else None, notations)
-    column_types.check_numbers(test, reader.numbers, names[1])
+    reader.check_values(test, names[1])
     return Dataset(
         kind=reader.kind,
         x=lagged.x.reset_index(drop=True),

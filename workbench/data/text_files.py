@@ -195,6 +195,6 @@ def _replace_missing(column: pa.ChunkedArray, markers: Sequence[str]) -> pa.Chun
 def _count_filled(table: Mapping[str, pa.ChunkedArray]) -> int:
     """Return the number of rows without the empty ones at the end."""
     rows = len(next(iter(table.values()), ()))
-    while rows and all(not column[rows - 1].is_valid or column[rows - 1].as_py() == "" for column in table.values()):
+    while rows and not any((column[rows - 1].as_py() or "").strip() for column in table.values()):
         rows -= 1
     return rows
