@@ -85,15 +85,19 @@ def main() -> None:
     if code == _INTERRUPTED:
         sys.stdout.flush()
         terminal.print_message(f"error: {_INTERRUPTION}")
-        # Exit at once: the libraries' own cleanup takes seconds, and everything is saved already.
-        os._exit(_INTERRUPTED)
+        _exit_at_once()
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupt(*_: object) -> None:
     """Interrupt the command, which then puts back its running trials; a second Ctrl-C exits at once."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    signal.signal(signal.SIGINT, _exit_at_once)
     raise KeyboardInterrupt
+
+
+def _exit_at_once(*_: object) -> None:
+    """Exit without the libraries' own cleanup, which takes seconds; everything is saved already."""
+    os._exit(_INTERRUPTED)
 
 
 @app.command()
@@ -175,22 +179,27 @@ def run(
     """Search, blend the trials, and write the submission.
 
     Run the command again to continue. A trial that was running when the time was up or the command was interrupted
-    continues in the next run.
+    continues in the next run. The first Ctrl-C ends the search, and what there is is blended and written; the second
+    ends the command.
     """
     if minutes is not None and not minutes > 0:
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
     study.check_settings()
+    from workbench.cli.interruption import StopRequest
     from workbench.cli.progress import show_progress
 
-    with show_progress(study, terminal.create_console(error=True), trials, minutes, events) as listen:
-        summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, listen=listen)
+    request = StopRequest(_interrupt, _exit_at_once)
+    with show_progress(study, terminal.create_console(error=True), trials, minutes, events) as show:
+        options: dict[str, Any] = {"listen": request.watch(show), "must_stop": request.is_made}
+        summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, **options)
     if as_json:
         terminal.print_json(asdict(summary))
     else:
         from workbench.cli.summary_output import print_summary
 
         print_summary(terminal.create_console(), study, summary)
+    request.exit_if_made()
 
 
 @app.command()

@@ -43,6 +43,7 @@ _END_REASONS = {
     "minutes": "the time is up",
     "families": "no family is left",
     "exhausted": "everything has been tried",
+    "asked": "it was ended by hand",
     "disk": "the disk is nearly full, or the home has reached search.disk; make room, and run again",
 }
 

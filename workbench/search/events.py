@@ -8,7 +8,7 @@ from typing import Literal
 from workbench.home import trial_name
 from workbench.search.storage import TrialRecord
 
-StopReason = Literal["trials", "minutes", "families", "exhausted", "disk"]
+StopReason = Literal["trials", "minutes", "families", "exhausted", "disk", "asked"]
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class SearchPlan:
     """The number of trials of each family that keep checkpoints: the best after each fold."""
     meter: ResourceMeter | None = None
     """Records the trials' use of the machine."""
+    must_stop: Callable[[], bool] = lambda: False
+    """Tells whether the user has asked for the end of the search; looked at every second."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ class Search:
         yield Stopped(reason, interrupted)
 
     def _loop(self) -> Generator[Event, None, StopReason]:
-        while True:
+        while not self._plan.must_stop():
             reason = yield from self._start_trials()
             if not self._running:
                 return reason
@@ -147,6 +149,7 @@ class Search:
             yield from self._enforce_limits()
             if left is not None and left <= 0:
                 return "minutes"
+        return "asked"
 
     def _run_baseline(self) -> Iterator[Event]:
         """Train the constant model in this process, so that a submission is possible whatever follows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.config import StudyConfig
 
@@ -40,6 +40,11 @@ class RunBudget:
             return cls(trials, None, None)
         end = began + 60 * minutes
         return cls(trials, end, end - _reserve(60 * minutes))
+
+    def shorten(self, seconds: float) -> RunBudget:
+        """Return the budget with an end in so many seconds at the latest."""
+        soon = time.monotonic() + seconds
+        return replace(self, end=soon if self.end is None else min(self.end, soon))
 
     def blend_seconds(self) -> float | None:
         """Return the time for the blends: most of what is left; None without a time limit."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # The most models that are loaded for a blend.
 _MOST_CANDIDATES = 60
+# The seconds for the blend and the submission after the user has ended the search.
+_SECONDS_AFTER_STOP = 12.0
 
 
 def open(
@@ -95,6 +97,7 @@ class Study:
         workers: int | None = None,
         out: str | os.PathLike[str] | None = None,
         listen: Callable[[Event], None] | None = None,
+        must_stop: Callable[[], bool] = lambda: False,
     ) -> Summary:
         """Search, then blend, then write the submission; called again, it goes on where it stopped.
 
@@ -104,6 +107,8 @@ class Study:
             workers: trials at the same time; one for each core unless given here or in the file.
             out: the submission's file, `NAME-submission.csv` in the current folder unless given.
             listen: called with every event of the search.
+            must_stop: looked at every second; once it returns True, the search ends, and what there is is blended and
+                written within 15 s.
 
         Raises:
             StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
@@ -116,10 +121,12 @@ class Study:
             output_paths.check_out(self.config, self._submission_path(out))
         budget = RunBudget.of(self.config, trials, minutes, began)
         # Closing on an exception of `listen` puts unfinished trials back into the queue.
-        with contextlib.closing(self.search(trials=budget.trials, end=budget.search_end, workers=workers)) as events:
+        search = self.search(trials=budget.trials, end=budget.search_end, workers=workers, must_stop=must_stop)
+        with contextlib.closing(search) as events:
             for event in events:
                 if listen is not None:
                     listen(event)
+        budget = budget.shorten(_SECONDS_AFTER_STOP) if must_stop() else budget
         ensemble = self._blend(seconds=budget.blend_seconds())
         submission = None if self.task.dataset.test_ids is None else self.submit(out)
         model_id = self._log_models(ensemble.result, budget.end)
@@ -127,7 +134,12 @@ class Study:
         return self._summary(ensemble, submission, model_id, began)
 
     def search(
-        self, *, trials: int | None = None, end: float | None = None, workers: int | None = None
+        self,
+        *,
+        trials: int | None = None,
+        end: float | None = None,
+        workers: int | None = None,
+        must_stop: Callable[[], bool] = lambda: False,
     ) -> Generator[Event]:
         """Run trials until the budget is spent, yielding the events.
 
@@ -135,6 +147,7 @@ class Study:
             trials: the number of finished trials that the study should reach in all.
             end: the end, in seconds of `time.monotonic`; finished folds of unfinished trials are kept.
             workers: the number of trials at the same time.
+            must_stop: looked at every second; once it returns True, the search ends.
 
         Raises:
             StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
@@ -143,7 +156,7 @@ class Study:
         self._settle()
         from workbench.study.trial_search import run_trials
 
-        yield from run_trials(self.store, trials=trials, end=end, workers=workers)
+        yield from run_trials(self.store, trials=trials, end=end, workers=workers, must_stop=must_stop)
 
     def trials(self) -> list[TrialRecord]:
         """Return every finished trial, best first.

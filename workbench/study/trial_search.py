@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from workbench.study import output_paths
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from workbench.search.events import Event
 
 
-def run_trials(store: StudyStore, *, trials: int | None, end: float | None, workers: int | None) -> Generator[Event]:
+def run_trials(
+    store: StudyStore, *, trials: int | None, end: float | None, workers: int | None, must_stop: Callable[[], bool]
+) -> Generator[Event]:
     """Run trials until the budget is spent, yielding the events of the search; see `Study.search`.
 
     Args:
@@ -21,6 +23,7 @@ def run_trials(store: StudyStore, *, trials: int | None, end: float | None, work
         trials: the number of finished trials that the study should reach in all.
         end: the end of the search, in seconds of `time.monotonic`.
         workers: the number of trials at the same time; one for each core unless given here or in the study file.
+        must_stop: tells whether the search must end now.
 
     Raises:
         ConfigError: a log folder cannot be written to, or families, metrics or keys do not suit the data.
@@ -54,6 +57,7 @@ def run_trials(store: StudyStore, *, trials: int | None, end: float | None, work
             blend_weights=store.family_weights,
             trials_with_checkpoints=TRIALS_WITH_CHECKPOINTS,
             meter=ResourceMeter() if search.system_metrics else None,
+            must_stop=must_stop,
         )
         with contextlib.closing(pool):
             yield from Search(plan, store.storage, pool).run()
