@@ -4,6 +4,7 @@ preprocessors          tables, images and sequences for trees (`tree_preprocesso
                        (`dense_preprocessor`)
 encoders               categories -> target means, indices for embeddings, crosses
 array_transformers     images and sequences -> matrices
+number_centering       large numbers of a small spread -> numbers that float32 tells apart
 piecewise_linear       numbers -> piecewise linear encoding
 wide_and_deep_encoder  a table -> the inputs of a wide-and-deep net
 multi_input_encoder    a table -> the inputs of a net with a branch for each kind of column

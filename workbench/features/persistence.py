@@ -51,6 +51,7 @@ _TRUSTED = frozenset(
         "workbench.features.encoders.TargetMeanEncoder",
         "workbench.features.hog.HogFeatures",
         "workbench.features.minirocket.MiniRocket",
+        "workbench.features.number_centering.NumberCentering",
         "workbench.features.piecewise_linear.PiecewiseLinearEncoder",
         "workbench.features.sequence_scaler.SequenceScaler",
         "workbench.features.sequence_statistics.SequenceStatistics",

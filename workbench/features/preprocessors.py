@@ -20,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, QuantileTransfo
 from workbench.config import ColumnKind
 from workbench.features.array_transformers import Flatten, SequenceStandardizer, Thumbnails
 from workbench.features.encoders import TargetMeanEncoder
+from workbench.features.number_centering import NumberCentering
 from workbench.features.piecewise_linear import PiecewiseLinearEncoder
 from workbench.features.text_statistics import TextStatistics
 from workbench.features.tfidf import LatentTopics, Tfidf
@@ -42,6 +43,8 @@ def tree_preprocessor(
 ) -> Any:
     """Return the unfitted preprocessor for trees: float32, missing values kept.
 
+    Large numbers of a small spread are centred before the cast.
+
     Args:
         columns: the kind of each column; empty for images and sequences, which are flattened.
         x: the fold's training rows; they decide which categories have many levels and which texts are empty.
@@ -63,7 +66,7 @@ def tree_preprocessor(
     )
     split = column_transformer(
         [
-            ("numbers", "passthrough", columns_of(columns, "number", "boolean")),
+            ("numbers", NumberCentering(), columns_of(columns, "number", "boolean")),
             ("categories", ordinal, few_levels),
             ("targets", _target_encoder(classes, seed), many_levels),
             ("dates", _date_encoder, columns_of(columns, "date")),
