@@ -30,7 +30,7 @@ folds: {folds: 3}
 families: [linear, xgboost, random_forest, mlp]
 search: {workers: 2}
 """
-TRIALS = 14
+TRIALS = 10
 PATIENCE = 90_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # No name but 127.0.0.1 resolves, which also stops requests that Chromium makes on its own.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import json
 import zipfile
 from collections.abc import Callable, Collection
@@ -274,11 +275,14 @@ def test_unseen_levels_and_missing_values_are_predicted(fitted):
     check(fitted.case, fitted.model.predict(unseen[-1:]), 1)
 
 
-# Most nets of tables share a preprocessor.
+# Most nets of tables share a preprocessor, and so do those of texts.
+SIMILAR = {"tabm", "dae_mlp", "dae_xgboost", "conv1d", "conv1d_gru", "lstm"}
+
+
 @pytest.mark.parametrize(
     "case",
     cases(
-        *(name for name in models.family_names() if name not in {"tabm", "dae_mlp", "dae_xgboost"}),
+        *(name for name in models.family_names() if name not in SIMILAR),
         kinds={"table", "text"},
         tasks=("multiclass",),
     ),
@@ -420,14 +424,17 @@ def test_the_largest_model_of_a_search_space_can_be_trained(case):
     check(case, fit(case, train, valid, highest).predict(valid.x), VALID)
 
 
-@pytest.mark.parametrize(
-    "family",
-    [
-        *("constant", "linear", "xgboost", "tfidf_linear", "hog_svm", "hog_trees"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mlp", "tabm", "dae_mlp", "cnn", "conv1d")),
-    ],
+PART_CASES = list(
+    itertools.product(
+        ("constant", "linear", "xgboost", "tfidf_linear", "hog_svm", "hog_trees"), ("binary", "regression")
+    )
 )
-@pytest.mark.parametrize("task", ["binary", "regression"])
+NET_PART_CASES = [("mlp", "binary"), ("dae_mlp", "regression"), ("cnn", "binary"), ("conv1d", "regression")]
+
+
+@pytest.mark.parametrize(
+    ("family", "task"), PART_CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in NET_PART_CASES]
+)
 def test_a_family_is_given_the_part_of_mixed_data_that_it_accepts(family, task, tmp_path):
     case = Case(family, "mixed", task, "log_loss" if CLASSES[task] else "squared_error")
     assert models.get_entry(family).suits("mixed", texts=True)
