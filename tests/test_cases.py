@@ -478,3 +478,18 @@ def test_the_largest_double_is_missing_and_families_train(largest: str, tmp_path
     assert np.isnan(column(dataset.x, "b")).tolist() == [i == 7 for i in range(ROWS)]
     assert dataset.notes == ("read 1 value of 'b' as missing: infinite, or beyond 3.4e38",)
     check_finite(fit(dataset, "roc_auc", tmp_path)[0])
+
+
+def test_a_word_among_numbers_is_told_of_and_may_be_a_missing_value() -> None:
+    prices = [str(100 + number) for number in range(ROWS - 1)] + ["Contact agent"]
+    put(train=plain(price=prices, y=NUMBERS[:, 0]))
+    dataset = load(target="y", id="id")
+    assert dataset.columns["price"] == "category"
+    (note,) = [note for note in dataset.notes if "price" in note]
+    assert "since 'Contact agent' is no number" in note
+    assert "data.missing: {price: [Contact agent]}" in note
+    dataset = load(target="y", id="id", missing={"price": ["Contact agent"]})
+    assert dataset.columns["price"] == "number"
+    assert isinstance(dataset.x, pd.DataFrame)
+    assert dataset.x["price"].isna().tolist() == [False] * (ROWS - 1) + [True]
+    assert not [note for note in dataset.notes if "no number" in note]

@@ -52,6 +52,8 @@ _FORMS: Mapping[tuple[str, str], re.Pattern[str]] = {
 _GROUPS = {sign: re.compile(rf"\d{{1,3}}({re.escape(sign)}\d{{3}})+") for sign in ",."}
 # A column is text if fewer of its first values than this share are numbers.
 _LEAST_SHARE = 0.5
+# Words that are at most this share of a column's distinct values are noted: the others are numbers.
+_MOST_WORDS = 0.1
 _FIRST = 200
 # The rows that show whether a file has decimal commas.
 _HEAD = 1000
@@ -159,12 +161,27 @@ def read_series(series: pd.Series[Any], notation: Notation) -> pd.Series[Any]:
 
 
 def _describe(name: str, values: list[str], notation: Notation) -> str:
-    """Return a note on numbers that are not written as programs write them; empty for other columns."""
+    """Return a note on numbers that are not written as programs write them, or on words among numbers; else nothing."""
+    if notation.kind == "text":
+        return _describe_words(name, values)
     unusual = (value for value in values if _read_plain(_clean(value), value) != _read_value(value, notation))
     example = next((value for value in unusual if _clean(value).lower() not in MARKERS), None)
     if notation.kind != "number" or example is None:
         return ""
     return f"read {name!r} as numbers: {example!r} is {_read_value(example, notation):.15g}"
+
+
+def _describe_words(name: str, values: list[str]) -> str:
+    """Return a note on a few words that make a column of numbers a text; nothing for other texts."""
+    words = [
+        value for value in values if not _WRITTEN.fullmatch(_clean(value)) and _clean(value).lower() not in MARKERS
+    ]
+    if not words or len(words) > _MOST_WORDS * len(values):
+        return ""
+    return (
+        f"read {name!r} as text, since {words[0]!r} is no number. If it means a missing value: "
+        f"data.missing: {{{name}: [{words[0]}]}}"
+    )
 
 
 def _take(values: Sequence[Any], codes: np.ndarray[Any, Any], notation: Notation) -> pd.Series[Any]:
