@@ -462,7 +462,7 @@ def test_large_numbers_of_a_small_spread_stay_distinct_for_trees(tmp_path: Path)
     seconds = 1_700_000_000 + np.arange(3600.0)
     frame = pd.DataFrame({"time": seconds, "day": 20_190_000 + np.arange(3600) % 365, "size": np.linspace(-1, 9, 3600)})
     frame.loc[7, "time"] = np.nan
-    kinds: dict[str, Any] = dict.fromkeys(frame, "number")
+    kinds: dict[str, Any] = dict.fromkeys(map(str, frame), "number")
     fitted = features.tree_preprocessor(kinds, frame, categories="ordinal", classes=0, seed=0).fit(frame)
     matrix = fitted.transform(frame)
     assert matrix.dtype == np.float32
@@ -477,6 +477,6 @@ def test_large_numbers_of_a_small_spread_stay_distinct_for_trees(tmp_path: Path)
 
 def test_columns_without_a_spread_or_without_values_are_not_centred() -> None:
     frame = pd.DataFrame({"same": [5e9, 5e9], "none": [np.nan, np.nan], "small": [1.0, 2.0]})
-    kinds: dict[str, Any] = dict.fromkeys(frame, "number")
+    kinds: dict[str, Any] = dict.fromkeys(map(str, frame), "number")
     matrix = features.tree_preprocessor(kinds, frame, categories="ordinal", classes=0, seed=0).fit_transform(frame)
     np.testing.assert_array_equal(matrix, frame.to_numpy(np.float32))
