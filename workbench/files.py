@@ -26,9 +26,11 @@ def make_absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def describe_broken_link(path: Path) -> str:
-    """Return a sentence on the link in a path whose target is missing; empty where there is none."""
+    """Return sentences on the link in a path whose target is missing; empty if there is none."""
     broken = next((each for each in (path, *path.parents) if each.is_symlink() and not each.exists()), None)
-    return "" if broken is None else f" {broken} is a link to {os.path.realpath(broken)}, which is missing."
+    return (
+        "" if broken is None else f" {broken} is a link to {os.path.realpath(broken)}, which is missing. Mend the link."
+    )
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def _check_link(word: str, value: str, path: Path) -> None:
     """Refuse a link whose target is missing."""
     broken = describe_broken_link(path)
     if broken:
-        raise SourceError(f"{word} must be an existing file. Received: {value!r}.{broken} Mend the link.")
+        raise SourceError(f"{word} must be an existing file. Received: {value!r}.{broken}")
 
 
 def _test_stem(train: Path) -> str:

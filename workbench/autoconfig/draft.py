@@ -339,7 +339,7 @@ def _relative_path(study: Path, file: Path) -> str:
     except ValueError:
         # On Windows there is no relative path to another drive.
         return file.as_posix()
-    # Where the folder is a link, `..` leads elsewhere.
+    # `..` leads elsewhere if the folder is a link.
     is_same = os.path.realpath(folder / relative) == os.path.realpath(file)
     return (relative if is_same and relative.parts.count("..") <= _MAX_PARENTS else file).as_posix()
 

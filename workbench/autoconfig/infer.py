@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workbench import evaluation, models
 from workbench.autoconfig import target_columns
+from workbench.autoconfig.id_column import infer_id, is_unique_id
 from workbench.autoconfig.profile import DataProfile, looks_like_id
-from workbench.autoconfig.sample_columns import find_sample_id, list_prediction_columns, unique_texts
+from workbench.autoconfig.sample_columns import list_prediction_columns, unique_texts
 from workbench.autoconfig.target_columns import InferredTargets
 from workbench.autoconfig.time_series import TimeStructure, infer_time
 from workbench.config import ColumnKind, SingleTask, StudyConfig, TaskType
@@ -136,7 +137,7 @@ def infer(profile: DataProfile, targets: Sequence[str] = (), metric: str | None 
 
     inferred = target_columns.infer_targets(profile, targets)
     target_columns.check_near_names(profile, inferred.targets)
-    id_, id_note = _infer_id(profile, inferred.targets)
+    id_, id_note = infer_id(profile, inferred.targets)
     drop, drop_note = _infer_drop(profile, {*inferred.targets, id_})
     left_out = _note_unlabelled(profile, inferred.targets)
     scoring = _infer_task_and_metric(profile, inferred, metric)
@@ -244,53 +245,6 @@ def _recognise_kinds(profile: DataProfile, features: list[str]) -> dict[str, Col
     return data.kinds(profile.train[objects])
 
 
-def _infer_id(profile: DataProfile, targets: Sequence[str]) -> tuple[str | None, str]:
-    """Return the id column, or None, and a note on how it was found."""
-    train, test, sample = profile.train, profile.test, profile.sample
-    if profile.id is not None:
-        reason = "the names of the images" if profile.steps is None else "whose rows are one sequence each"
-        return profile.id, f"id: {profile.id}, {reason}"
-    if not profile.features_in_columns:
-        exists = "id" in train.columns or (test is not None and "id" in test.columns)
-        return ("id", "") if exists and "id" not in targets else (None, "")
-    names = [name for name in map(str, train.columns) if looks_like_id(name) and name not in targets]
-    shown = find_sample_id(profile)
-    if sample is not None and shown is not None:
-        return _infer_sample_id(profile, targets, shown)
-    for name in sorted(names, key=lambda name: name.lower() != "id"):
-        if _is_unique_id(profile, name):
-            return name, f"id: {name}, by its name, and different in every row"
-    return None, "no id: rows are numbered in their order"
-
-
-def _infer_sample_id(profile: DataProfile, targets: Sequence[str], first: str) -> tuple[str | None, str]:
-    """Return the id column, or None, where the ids of the sample submission are in the column `first`."""
-    key = profile.key
-    if key is not None and key not in targets and _is_unique_id(profile, key):
-        same = f"id: {key}, as in the sample submission"
-        return key, same if key == first else f"id: {key}, whose values the sample submission has as {first}"
-    if key is not None:
-        return None, f"no id: {key} has the sample submission's ids, but does not name each training row once"
-    if first in profile.train.columns and first not in targets and _is_unique_id(profile, first):
-        return first, f"id: {first}, as in the sample submission"
-    return None, (
-        f"no id: {first} of the sample submission does not name each row once here; predictions follow the order of "
-        "the rows"
-    )
-
-
-def _is_unique_id(profile: DataProfile, name: str) -> bool:
-    """Return whether a column identifies each row, in the training and the test rows."""
-    frames = [profile.train] if profile.test is None else [profile.train, profile.test]
-    return all(
-        name in frame.columns
-        and frame[name].is_unique
-        and frame[name].notna().all()
-        and (frame[name].dtype.kind != "f" or (frame[name] % 1 == 0).all())
-        for frame in frames
-    )
-
-
 def _infer_drop(profile: DataProfile, kept: Iterable[str | None]) -> tuple[tuple[str, ...], str]:
     """Return the columns that cannot be features, and a note on the reason."""
     if profile.steps is not None:
@@ -301,7 +255,7 @@ def _infer_drop(profile: DataProfile, kept: Iterable[str | None]) -> tuple[tuple
     kept, test = set(kept), profile.test
     columns = [name for name in map(str, profile.train.columns) if name not in kept and not is_unnamed(name)]
     lacking = [] if test is None else [name for name in columns if name not in test.columns]
-    ids = [name for name in columns if name not in lacking and looks_like_id(name) and _is_unique_id(profile, name)]
+    ids = [name for name in columns if name not in lacking and looks_like_id(name) and is_unique_id(profile, name)]
     reasons = [f"{format_list(lacking)}, which the rows to predict lack"] if lacking else []
     reasons += [f"{format_list(ids)}, different in every row"] if ids else []
     return (*lacking, *ids), f"drop: {'; '.join(reasons)}" if reasons else ""

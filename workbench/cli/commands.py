@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from workbench.cli import terminal
+from workbench.cli import interruption, terminal
 from workbench.errors import SearchError, WorkbenchError
 from workbench.files import make_absolute
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from workbench.autoconfig.draft import Draft
     from workbench.study import Study
 
-_INTERRUPTED = 130
 _INTERRUPTION = "interrupted; finished folds are kept, and the same command goes on from there."
 
 app = typer.Typer(
@@ -70,7 +69,7 @@ def main() -> None:
     interruption.
     """
     terminal.configure_streams()
-    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGINT, interruption.interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except SearchError as error:
@@ -81,23 +80,12 @@ def main() -> None:
         sentence = " ".join(error.format_message().rstrip(".").split())
         _fail(f"{sentence}{'' if sentence.endswith('?') else '.'} Try 'workbench --help'.", 2)
     except (KeyboardInterrupt, typer.Abort):
-        code = _INTERRUPTED
-    if code == _INTERRUPTED:
+        code = interruption.STATUS
+    if code == interruption.STATUS:
         sys.stdout.flush()
         terminal.print_message(f"error: {_INTERRUPTION}")
-        _exit_at_once()
+        interruption.exit_at_once()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupt(*_: object) -> None:
-    """Interrupt the command, which then puts back its running trials; a second Ctrl-C exits at once."""
-    signal.signal(signal.SIGINT, _exit_at_once)
-    raise KeyboardInterrupt
-
-
-def _exit_at_once(*_: object) -> None:
-    """Exit without the libraries' own cleanup, which takes seconds; everything is saved already."""
-    os._exit(_INTERRUPTED)
 
 
 @app.command()
@@ -186,10 +174,9 @@ def run(
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
     study.check_settings()
-    from workbench.cli.interruption import StopRequest
     from workbench.cli.progress import show_progress
 
-    request = StopRequest(_interrupt, _exit_at_once)
+    request = interruption.StopRequest()
     with show_progress(study, terminal.create_console(error=True), trials, minutes, events) as show:
         options: dict[str, Any] = {"listen": request.watch(show), "must_stop": request.is_made}
         summary = study.run(trials=trials, minutes=minutes, workers=workers, out=out, **options)

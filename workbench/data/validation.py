@@ -78,7 +78,7 @@ def find_file(config: StudyConfig, key: str, value: str, *, folder: bool | None 
     if not path.exists():
         broken = describe_broken_link(path)
         if broken:
-            raise SourceError(f"{config.error(key, 'must be an existing file', value)}{broken} Mend the link.")
+            raise SourceError(f"{config.error(key, 'must be an existing file', value)}{broken}")
         looked = dict.fromkeys([path.parent, make_absolute(value).parent])
         near = [file.name for folder in looked if folder.is_dir() for file in folder.iterdir()]
         what = "an existing folder" if folder else "an existing file"
