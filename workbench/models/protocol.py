@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -164,6 +164,25 @@ class Model(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything that `load` needs into `folder`, in formats that run no code when read."""
+
+
+@runtime_checkable
+class StagedModel(Protocol):
+    """A model that also holds other stages of its training, which differ by the number of boosting rounds or epochs.
+
+    Its predictions are those of the stage with the lowest validation loss of the fold. `save` writes all stages, and
+    `load` reads them.
+    """
+
+    @property
+    def length(self) -> int:
+        """The number of boosting rounds or epochs after which it predicts."""
+
+    def truncate(self, length: int) -> Model:
+        """Return the model after a number of rounds or epochs, without other stages.
+
+        Where that stage was not reached or not kept, it is the model of the nearest one.
+        """
 
 
 class Family(Protocol):
