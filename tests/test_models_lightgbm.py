@@ -26,6 +26,7 @@ def test_predictions_over_blocks_of_rounds_are_those_over_all_rounds(task: Any, 
     context = FitContext(3, 1, lambda epoch, losses, progress=None, of=None: None, length=120)
     family = models.get_family("lightgbm")
     model: Any = family.fit(Space(defaults), problem, Rows(x, y), None, context)
+    assert model.length == 120
     expected = model.trees.predict(model.preprocessor.transform(x), num_threads=1)
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-9)
     model.save(tmp_path)

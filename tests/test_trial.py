@@ -54,7 +54,11 @@ def run(spec: TrialSpec, folder: Path, number: int = 0) -> trial.TrialResult:
 
 
 def folds_of(spec: TrialSpec, folder: Path, number: int = 0, **options: Any) -> list[FoldResult]:
-    return list(trial.fit_folds(spec, number, trial.build_space(spec.family, space.defaults), folder=folder, **options))
+    """Return the folds as their files hold them after the last one."""
+    hp = trial.build_space(spec.family, space.defaults)
+    count = sum(1 for _ in trial.fit_folds(spec, number, hp, folder=folder, **options))
+    saved = [FoldResult.load(folder, *pair) for pair in spec.folds.pairs()][:count]
+    return [fold for fold in saved if fold is not None]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -195,8 +199,8 @@ def test_a_fold_model_trained_again_from_its_hyperparameters_is_the_same(family:
     )
     fold = next(iter(trial.fit_folds(spec, 4, suggested, folder=tmp_path)))
     again = trial.fit_fold(spec, 4, trial.restore_space(family, fold.hyperparameters), 0, 0)
-    assert fold.test is not None
-    assert np.array_equal(trial.predict(again, spec.dataset.x_test, family=spec.family, transform="none"), fold.test)
+    rows = spec.dataset.x.iloc[spec.folds.split(0, 0)[1]]
+    assert np.array_equal(trial.predict(again, rows, family=spec.family, transform="none"), fold.oof)
 
 
 def test_only_families_that_learn_without_labels_get_the_features_of_all_rows() -> None:
@@ -250,14 +254,17 @@ def test_a_model_on_all_rows_is_trained_for_the_mean_of_the_folds_best_lengths(t
         (0, 1): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.8, float("nan")]},
         (0, 2): {"epoch": [0.0, 10.0, 20.0], "val_loss": [0.9, 0.3, 0.1]},
     }
-    # The mean of 11, 11 and 21 rounds, times 3/2 because the folds trained on two thirds of the rows.
-    assert trial.training_length(spec, curves) == round((11 + 11 + 21) / 3 * 3 / 2) == 22
-    assert trial.training_length(replace(spec, family="mlp"), curves) == 14
-    assert trial.training_length(replace(spec, family="linear"), {}) is None
+    # The mean of 11, 11 and 21 rounds.
+    assert trial.read_length(curves) == 14
+    assert trial.read_length({}) is None
+    # The folds trained on two thirds of the rows.
+    assert trial.extrapolate_length(spec, 14) == 21
+    assert trial.extrapolate_length(replace(spec, family="mlp"), 14) == 14
+    assert trial.extrapolate_length(spec, None) is None
     hp = trial.restore_space("xgboost", {})
-    fitted: list[Any] = [trial.fit_full(spec, 0, hp, seed=seed, length=22) for seed in (7, 8)]
+    fitted: list[Any] = [trial.fit_full(spec, 0, hp, seed=seed, length=21) for seed in (7, 8)]
     one, two = fitted
-    assert one.trees.num_boosted_rounds() == 22
+    assert one.trees.num_boosted_rounds() == 21
     assert not np.array_equal(one.predict(spec.dataset.x), two.predict(spec.dataset.x))
 
 

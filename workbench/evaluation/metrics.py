@@ -43,6 +43,8 @@ class MetricEntry:
     transform: Transform = "none"
     lowest: float | None = None
     """The least prediction that the metric allows."""
+    of_order: bool = False
+    """Whether only the order of the rows' predictions matters."""
 
 
 METRICS = {
@@ -50,10 +52,13 @@ METRICS = {
     "balanced_accuracy": MetricEntry("maximize", "labels", "mean recall of the classes"),
     "log_loss": MetricEntry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
     "roc_auc": MetricEntry(
-        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest"
+        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest", of_order=True
     ),
     "average_precision": MetricEntry(
-        "maximize", "probabilities", "precision averaged over recall; more classes: mean of one against rest"
+        "maximize",
+        "probabilities",
+        "precision averaged over recall; more classes: mean of one against rest",
+        of_order=True,
     ),
     "f1_macro": MetricEntry("maximize", "labels", "mean F1 of the classes"),
     "f1_micro": MetricEntry("maximize", "labels", "F1 of all classes' counts together"),
@@ -119,6 +124,11 @@ class Metric:
         if self.wants == "labels":
             predictions = metric_functions.labels(y, predictions)
         return self.function(y, predictions, weight)
+
+    @property
+    def of_order(self) -> bool:
+        """Whether only the order of the rows' predictions matters; False for a user's metric."""
+        return self.name in METRICS and METRICS[self.name].of_order
 
     @property
     def signature(self) -> str:

@@ -53,6 +53,8 @@ class TrialRecord:
     reason: str | None = None
     parameters: int | None = None
     """The parameter count of its nets; None without a net."""
+    length: int | None = None
+    """The number of boosting rounds or epochs of its models, if its folds chose it together."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -74,7 +76,7 @@ class TrialRecord:
             hyperparameters=dict(result.hyperparameters),
             also=dict(result.also),
             parameters=result.size.get("parameters"),
-            **{k: getattr(result, k) for k in ("family", "number", "score", "state", "seconds", "reason")},
+            **{k: getattr(result, k) for k in ("family", "number", "score", "state", "seconds", "reason", "length")},
         )
 
 

@@ -171,11 +171,11 @@ def _spec(task: Task, record: TrialRecord) -> TrialSpec:
 def _fit_fold(task: Task, record: TrialRecord, repeat: int, fold: int) -> Model:
     spec = _spec(task, record)
     hp = trial.restore_space(spec.resolved_family, record.hyperparameters)
-    return trial.fit_fold(spec, record.number, hp, repeat, fold)
+    return trial.truncate(trial.fit_fold(spec, record.number, hp, repeat, fold), record.length)
 
 
 def _fit_full(task: Task, record: TrialRecord, store: StudyStore, seed: int) -> Model:
     spec = _spec(task, record)
     hp = trial.restore_space(spec.resolved_family, record.hyperparameters)
-    length = trial.training_length(spec, store.tracker.curves(record.run_id))
+    length = trial.extrapolate_length(spec, record.length or trial.read_length(store.tracker.curves(record.run_id)))
     return trial.fit_full(spec, record.number, hp, seed=seed, length=length)

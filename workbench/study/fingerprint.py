@@ -21,6 +21,10 @@ from workbench.data.memmap import MemmapArray
 from workbench.errors import format_list
 from workbench.study.recorded_settings import describe_changes, list_settings, read_settings, refuse
 
+HONEST_LENGTHS = "honest_lengths"
+"""The key of a written fingerprint that tells how training lengths are chosen, as `TrialSpec.honest_lengths` does;
+studies of earlier versions lack it."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -73,7 +77,7 @@ class Fingerprint:
         Raises:
             StudyError: a fact has changed; the message names it.
         """
-        begun = self.check(file, config) if file.exists() else {}
+        begun = self.check(file, config) if file.exists() else {HONEST_LENGTHS: True}
         # Settings that have changed without an effect, such as a path, are the ones to compare with from now on.
         now = {**begun, **self._document(), "settings": list_settings(config)}
         if now != begun:

@@ -156,6 +156,11 @@ class Study:
         self._settle()
         from workbench.study.trial_search import run_trials
 
+        if not self.store.honest_lengths:
+            self._tell(
+                f"Study {self.name!r} was begun by an earlier version, whose rule it keeps: the rows that are scored "
+                "choose the rounds and epochs, so scores are optimistic. A study of another name has honest ones."
+            )
         yield from run_trials(self.store, trials=trials, end=end, workers=workers, must_stop=must_stop)
 
     def trials(self) -> list[TrialRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.search.storage import TrialRecord, TrialStorage
     from workbench.tracking import Checkpoints, Tracker
     from workbench.tracking.checkpoints import TrialKey
-    from workbench.trial import TrialResult
+    from workbench.trial import TrialResult, TrialSpec
 
 # The number of trials of each family that keep their checkpoints during the search.
 TRIALS_WITH_CHECKPOINTS = 3
@@ -149,6 +150,19 @@ class StudyStore:
         """Return the study's fingerprint as it was written; empty before the study begins."""
         file = self.home.fingerprint(self.config.name)
         return cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+    @property
+    def honest_lengths(self) -> bool:
+        """Whether the trials' training lengths are chosen by other folds; only studies of earlier versions differ."""
+        from workbench.study.fingerprint import HONEST_LENGTHS
+
+        begun = self.read_fingerprint()
+        return not begun or bool(begun.get(HONEST_LENGTHS))
+
+    def specs(self, threads: int) -> dict[str, TrialSpec]:
+        """Return the specification of each family's trials, the baseline's included."""
+        specs = self.task.specs(threads)
+        return {family: replace(spec, honest_lengths=self.honest_lengths) for family, spec in specs.items()}
 
     def update_description(self, newest: TrialRecord | None = None) -> None:
         """Update MLflow's description of the study; `newest` is a trial that Optuna does not have yet."""

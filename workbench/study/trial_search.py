@@ -47,7 +47,7 @@ def run_trials(
         task.check()
         store.begin()
         plan = SearchPlan(
-            specs=task.specs(threads),
+            specs=store.specs(threads),
             trial_folder=lambda family, number: home.trial(name, family, number),
             record=store.record,
             workers=count,

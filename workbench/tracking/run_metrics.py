@@ -43,7 +43,8 @@ def metric_name(name: str) -> str:
 
 def trial_metrics(result: TrialResult, metric: str) -> list[RunMetric]:
     """Return the metrics of a result, whose score is named `metric`."""
-    single = {metric: result.score, "std": result.std, "seconds": result.seconds, **result.also, **result.size}
+    single = {metric: result.score, "std": result.std, "seconds": result.seconds, "training_length": result.length}
+    single |= {**result.also, **result.size}
     metrics = [RunMetric(name, value) for name, value in single.items() if value is not None]
     metrics += [RunMetric("fold_score", score, step) for step, score in enumerate(result.fold_scores)]
     # Hundreds of charts would be useless: with repeated folds only the first repeat is logged, and only the mean of

@@ -2,6 +2,7 @@
 
 spec      what every trial of a family has in common, and the hyperparameter space of a trial
 fit       train a fold, all folds, or all rows; predict; save a model
+training_lengths  which number of boosting rounds or epochs predicts
 result    the result of a fold and of a trial
 
 The processes of a search preload this package, so it imports all that a worker needs whatever the family.
@@ -19,10 +20,10 @@ from workbench.trial.fit import (
     fit_full,
     predict,
     save_model,
-    training_length,
 )
 from workbench.trial.result import FoldResult, InterruptedFold, State, TrialResult, join_folds
 from workbench.trial.spec import Transform, Transforms, TrialSpec, build_space, output_transforms, restore_space
+from workbench.trial.training_lengths import extrapolate_length, read_length, truncate
 
 __all__ = [
     "FoldResult",
@@ -37,13 +38,15 @@ __all__ = [
     "TrialSpec",
     "build_space",
     "collect_unlabeled_features",
+    "extrapolate_length",
     "fit_fold",
     "fit_folds",
     "fit_full",
     "join_folds",
     "output_transforms",
     "predict",
+    "read_length",
     "restore_space",
     "save_model",
-    "training_length",
+    "truncate",
 ]

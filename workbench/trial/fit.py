@@ -21,11 +21,21 @@ from workbench.evaluation.metrics import LowerBounds, clip
 from workbench.files import stage_folder
 from workbench.home import folder_name
 from workbench.models.nn import architecture
-from workbench.models.protocol import Deadline, Family, FitContext, Model, ProgressCallback, Rows, UnlabeledFeatures
-from workbench.trial.result import FoldResult, InterruptedFold
+from workbench.models.protocol import (
+    Deadline,
+    Family,
+    FitContext,
+    Model,
+    ProgressCallback,
+    Rows,
+    StagedModel,
+    UnlabeledFeatures,
+)
+from workbench.trial import training_lengths
+from workbench.trial.result import FoldResult, InterruptedFold, find_length
 from workbench.trial.spec import Transforms, TrialSpec
 
-# The share of a fold's time in which its model is trained; the rest is for its predictions.
+# The share of a trial's time in which its models are trained; the rest is for predictions.
 _TRAINING_SHARE = 0.8
 
 ReportProgress = Callable[[int, int, int, float, int | None], bool]
@@ -62,7 +72,8 @@ def fit_folds(
         hp: the hyperparameters that `build_space` made for this trial.
         folder: the folder in which each fold is saved as soon as it is done.
         report: receives the progress of a model that trains.
-        keep: receives every trained model, after its fold was yielded.
+        keep: receives every model that predicts new rows: after its fold was yielded, or after the last fold where the
+            folds together choose the lengths of training.
         end: the end of the trial, in seconds of `time.monotonic`, which families keep whose entry says so. The folds
             share the time equally.
 
@@ -71,22 +82,77 @@ def fit_folds(
         StoppedFold: `report` returned False.
     """
     shared = collect_unlabeled_features(spec, number)
-    keeps_deadline = models.get_entry(spec.resolved_family).keeps_deadline
-    whole = Deadline(end) if end is not None and keeps_deadline else None
+    training_end = _find_training_end(spec, end)
+    stages: dict[tuple[int, int], StagedModel] = {}
+    results: list[FoldResult] = []
     for index, (repeat, fold) in enumerate(spec.folds.pairs()):
-        result = FoldResult.load(folder, repeat, fold)
-        if result is not None:
-            yield result
-            continue
-        progress = _ProgressRecorder(index, repeat, fold, report)
-        own = None if whole is None else whole.take(_TRAINING_SHARE / (len(spec.folds) - index))
-        model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared, deadline=own)
-        result = _score_fold(spec, hp, model, progress)
-        result = replace(result, cut_short=own is not None and own.reached)
-        result.save(folder)
+        result, model = FoldResult.load(folder, repeat, fold), None
+        if result is None:
+            progress = _ProgressRecorder(index, repeat, fold, report)
+            own = None if training_end is None else training_end.take(1 / (len(spec.folds) - index))
+            model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared, deadline=own)
+            if spec.honest_lengths and isinstance(model, StagedModel):
+                stages[repeat, fold] = model
+                # Before the result, so that a fold that is done always has its stages.
+                save_model(model, _stages_folder(folder, repeat, fold))
+            result = _score_fold(spec, hp, model, progress)
+            result = replace(result, cut_short=own is not None and own.reached)
+            result.save(folder)
+        results.append(result)
         yield result
-        if keep is not None:
+        if keep is not None and model is not None and result.length is None:
             keep(repeat, fold, model)
+    _choose_lengths(spec, results, stages, folder, keep)
+
+
+def _find_training_end(spec: TrialSpec, end: float | None) -> Deadline | None:
+    """Return when the trainings of a trial must end so that it can predict until `end`; None without a deadline."""
+    if end is None or not models.get_entry(spec.resolved_family).keeps_deadline:
+        return None
+    return Deadline(end).take(_TRAINING_SHARE)
+
+
+def _choose_lengths(
+    spec: TrialSpec,
+    results: Sequence[FoldResult],
+    stages: Mapping[tuple[int, int], StagedModel],
+    folder: Path,
+    keep: KeepModel | None,
+) -> None:
+    """Predict the rows of each fold, and new rows, with the lengths of `training_lengths`, and save the folds again.
+
+    Args:
+        spec: the family, the data and the folds.
+        results: the results of all folds; those without a length stay as they are.
+        stages: the models that this process trained; others are loaded.
+        folder: the folder of the folds and the stages.
+        keep: receives every model that predicts new rows.
+    """
+    length, predicting = find_length(spec, results), set(spec.folds.prediction_pairs())
+    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
+    for result in results:
+        if result.length is None:
+            continue
+        began, pair = time.monotonic(), (result.repeat, result.fold)
+        model: Any = stages.get(pair) or _load_family(spec).load(_stages_folder(folder, *pair))
+        oof = training_lengths.predict_validation_rows(
+            spec, results, result, model, lambda stage, rows: predict(stage, _take(spec.dataset.x, rows), **options)
+        )
+        rows = spec.folds.split(*pair)[1]
+        final = training_lengths.truncate(model, length)
+        test = None
+        if spec.dataset.x_test is not None and pair in predicting:
+            test = predict(final, spec.dataset.x_test, **options)
+        score = spec.metric.score(spec.dataset.y[rows], oof)
+        seconds = result.seconds + time.monotonic() - began
+        replace(result, oof=oof, test=test, score=score, seconds=seconds).save(folder)
+        if keep is not None:
+            keep(*pair, final)
+
+
+def _stages_folder(folder: Path, repeat: int, fold: int) -> Path:
+    """Return the folder of a fold's model with its stages, inside of the trial's folder."""
+    return folder / "stages" / f"{repeat}-{fold}"
 
 
 def collect_unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
@@ -137,7 +203,9 @@ def fit_fold(
         deadline=deadline,
     )
     rows = _select_rows(spec, train, balanced=True)
-    return _load_family(spec).fit(hp, spec.problem, rows, _select_rows(spec, valid), context)
+    # A metric of order does not see the classes' frequencies, and weights would only add noise to early stopping.
+    held_out = _select_rows(spec, valid, balanced=not spec.metric.of_order)
+    return _load_family(spec).fit(hp, spec.problem, rows, held_out, context)
 
 
 def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | None) -> Model:
@@ -148,7 +216,7 @@ def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | 
         number: the trial's number.
         hp: the hyperparameters that `restore_space` made.
         seed: replaces the study's seed.
-        length: the result of `training_length`; None for families that do not stop early.
+        length: the number of epochs or boosting rounds; None for families that do not stop early.
     """
     context = _fit_context(
         spec,
@@ -160,23 +228,6 @@ def fit_full(spec: TrialSpec, number: int, hp: Any, *, seed: int, length: int | 
     )
     rows = _select_rows(spec, np.arange(len(spec.dataset.y)), balanced=True)
     return _load_family(spec).fit(hp, spec.problem, rows, None, context)
-
-
-def training_length(spec: TrialSpec, curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
-    """Return the number of epochs or rounds for training on all rows: the mean of the folds' best ones.
-
-    Boosting rounds grow with the number of rows. A net's epochs do not, because each has more steps then.
-
-    Args:
-        spec: the family and the folds.
-        curves: the curves of the trial's folds; without a validation loss in them the result is None.
-    """
-    best = [c["epoch"][int(np.nanargmin(c["val_loss"]))] + 1 for c in curves.values() if "val_loss" in c]
-    if not best:
-        return None
-    fold_rows = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    growth = 1.0 if models.get_entry(spec.resolved_family).keras else len(spec.dataset.y) / float(fold_rows)
-    return max(1, round(float(np.mean(best)) * growth))
 
 
 def predict(model: Model, x: Any, *, family: str, transform: Transforms, bounds: LowerBounds = None) -> Array:
@@ -259,11 +310,14 @@ def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecor
     valid = spec.folds.split(repeat, fold)[1]
     options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
     oof = predict(model, _take(data.x, valid), **options)
+    length = model.length if spec.honest_lengths and isinstance(model, StagedModel) else None
     predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
-    test = predict(model, data.x_test, **options) if predicts_test else None
+    # With a length, new rows are predicted when all folds have theirs, and not at all by a trial that is pruned.
+    test = predict(model, data.x_test, **options) if predicts_test and length is None else None
     score = spec.metric.score(data.y[valid], oof)
     size = architecture.count_parameters(model)
-    return FoldResult(repeat, fold, oof, test, score, progress.seconds, dict(hp.values), progress.curve, size)
+    result = FoldResult(repeat, fold, oof, test, score, progress.seconds, dict(hp.values), progress.curve, size)
+    return replace(result, length=length)
 
 
 def _predict_blocks(model: Model, x: Any) -> Array:

@@ -18,7 +18,7 @@ from workbench.trial.spec import TrialSpec
 
 State = Literal["complete", "pruned", "failed"]
 # The fields of a FoldResult that its file holds as JSON; predictions are arrays beside them.
-_JSON_FIELDS = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size", "cut_short")
+_JSON_FIELDS = ("repeat", "fold", "score", "seconds", "hyperparameters", "curve", "size", "cut_short", "length")
 # The reason of a complete trial of which a training was cut short.
 _CUT_SHORT = "ended by the deadline"
 
@@ -42,6 +42,8 @@ class FoldResult:
     """Parameter counts of the model's nets, as `models.nn.architecture` gives them; empty without a net."""
     cut_short: bool = False
     """Whether the deadline ended the training."""
+    length: int | None = None
+    """The number of boosting rounds or epochs that is best on the validation rows, if other folds predict with it."""
 
     def save(self, folder: Path) -> None:
         """Write the fold into `folder`; a kill leaves the whole file or none."""
@@ -98,6 +100,8 @@ class TrialResult:
     """Why the trial was pruned or failed, or that the deadline ended a training of a complete trial."""
     size: Mapping[str, int] = field(default_factory=dict)
     """Parameter counts of the last fold's nets, as in `FoldResult.size`."""
+    length: int | None = None
+    """The number of boosting rounds or epochs of the models that predict new rows, if it follows from all folds."""
 
     @property
     def name(self) -> str:
@@ -157,8 +161,21 @@ def join_folds(
         also={metric.name: metric.score(y, oof) for metric in spec.also},
         oof=oof,
         test=_mean_test(spec, folds),
+        length=find_length(spec, folds),
         **fields,
     )
+
+
+def find_length(spec: TrialSpec, folds: Sequence[FoldResult]) -> int | None:
+    """Return the length of the models that predict new rows: the mean over their folds; None where one has none."""
+    predicting = set(spec.folds.prediction_pairs())
+    return mean_length([fold.length for fold in folds if (fold.repeat, fold.fold) in predicting])
+
+
+def mean_length(lengths: Sequence[float | None]) -> int | None:
+    """Return the rounded mean of lengths; None if there is none, or if one is unknown."""
+    known = [length for length in lengths if length is not None]
+    return max(1, round(float(np.mean(known)))) if known and len(known) == len(lengths) else None
 
 
 def _out_of_fold(spec: TrialSpec, folds: Sequence[FoldResult]) -> Array:

@@ -42,6 +42,9 @@ class TrialSpec:
     """The study file's options for the training of nets, with absolute paths."""
     cache: Path | None = None
     """The folder in which families may keep slow computations on the rows for other trials."""
+    honest_lengths: bool = True
+    """Whether the number of rounds or epochs that predicts a fold's rows is chosen by other folds. Studies that were
+    begun by earlier versions choose it on the fold's own rows, which is optimistic."""
     source: str | None = None
     """The reference to a user's own family that every process can resolve: `file.py:Name` with an absolute path."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,33 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class CatBoostModel:
-    """A fitted preprocessor, and the trees up to the best round."""
+    """A fitted preprocessor, and the trees of all rounds; a `protocol.StagedModel`."""
 
     preprocessor: Any
     trees: Any
+    length: int
+    """The rounds whose trees predict."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
         kind = {"Logloss": "Probability", "MultiClass": "Probability"}.get(self.trees.get_param("loss_function"))
         categories = self.trees.get_cat_feature_indices()
         rows = _as_frame(self.preprocessor.transform(x), categories)
-        outputs = np.asarray(self.trees.predict(rows, prediction_type=kind or "RawFormulaVal"), dtype=np.float64)
+        options = {"prediction_type": kind or "RawFormulaVal", "ntree_end": self.length}
+        outputs = np.asarray(self.trees.predict(rows, **options), dtype=np.float64)
         return outputs[:, 1] if outputs.ndim == 2 and outputs.shape[1] == 2 else outputs
 
+    def truncate(self, length: int) -> CatBoostModel:
+        """Return the model of the first rounds, as many as there are of them."""
+        trees = self.trees.copy()
+        trees.shrink(ntree_end=min(length, trees.tree_count_))
+        return replace(self, trees=trees, length=trees.tree_count_)
+
     def save(self, folder: Path) -> None:
-        """Write `view.skops` and `trees.cbm`."""
+        """Write `view.skops`, `trees.cbm` and `booster.json`."""
         features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.cbm")
+        (folder / "booster.json").write_text(json.dumps({"length": self.length}))
 
 
 def load(folder: Path) -> Model:
@@ -53,7 +64,10 @@ def load(folder: Path) -> Model:
         return constant.load(folder)
     trees = catboost.CatBoost()
     trees.load_model(folder / "trees.cbm")
-    return CatBoostModel(features.load(folder / "view.skops"), trees)
+    file = folder / "booster.json"
+    # Folders of the first versions have no such file, and no other trees than those that predict.
+    length = json.loads(file.read_text())["length"] if file.exists() else trees.tree_count_
+    return CatBoostModel(features.load(folder / "view.skops"), trees, length)
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:
@@ -76,14 +90,19 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
     )
     if valid is None:
         trees = catboost.CatBoost({**parameters, "iterations": context.length})
-        return CatBoostModel(preprocessor, trees.fit(training))
-    held_out = catboost.Pool(_as_frame(preprocessor.transform(valid.x), categories), valid.y, cat_features=categories)
+        return CatBoostModel(preprocessor, trees.fit(training), trees.tree_count_)
+    held_out = catboost.Pool(
+        _as_frame(preprocessor.transform(valid.x), categories),
+        valid.y,
+        cat_features=categories,
+        weight=valid.sample_weight,
+    )
     trees = catboost.CatBoost({**parameters, "iterations": _ROUNDS, "od_type": "Iter", "od_wait": _PATIENCE})
     callback = _CatBoostProgress(context, parameters["learning_rate"])
-    trees.fit(training, eval_set=held_out, use_best_model=True, callbacks=[callback])
+    trees.fit(training, eval_set=held_out, use_best_model=False, callbacks=[callback])
     if callback.error is not None:
         raise callback.error
-    return CatBoostModel(preprocessor, trees)
+    return CatBoostModel(preprocessor, trees, trees.get_best_iteration() + 1)
 
 
 def _search_parameters(hp: Any, problem: Problem, context: FitContext) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,13 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class LightGBMModel:
-    """A fitted preprocessor, and the trees up to the best round."""
+    """A fitted preprocessor, and the trees of all rounds; a `protocol.StagedModel`."""
 
     preprocessor: Any
     trees: lightgbm.Booster
     threads: int
+    length: int
+    """The rounds whose trees predict."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
@@ -47,27 +49,36 @@ class LightGBMModel:
                     matrix,
                     raw_score=True,
                     start_iteration=start,
-                    num_iteration=_ROUNDS_AT_ONCE,
+                    num_iteration=min(_ROUNDS_AT_ONCE, self.length - start),
                     num_threads=self.threads,
                 )
             )
-            for start in range(0, self.trees.current_iteration(), _ROUNDS_AT_ONCE)
+            for start in range(0, self.length, _ROUNDS_AT_ONCE)
         )
         link = {"binary": special.expit, "multiclass": partial(special.softmax, axis=1)}
         return np.asarray(link.get(self.trees.params["objective"], np.asarray)(sums), dtype=np.float64)
 
+    def truncate(self, length: int) -> LightGBMModel:
+        """Return the model of the first rounds, as many as there are of them."""
+        length = min(length, self.trees.current_iteration())
+        trees = lightgbm.Booster(model_str=self.trees.model_to_string(num_iteration=length))
+        return replace(self, trees=trees, length=length)
+
     def save(self, folder: Path) -> None:
         """Write `view.skops`, `trees.txt` and `booster.json`."""
         features.save(self.preprocessor, folder / "view.skops")
-        self.trees.save_model(folder / "trees.txt")
-        (folder / "booster.json").write_text(json.dumps({"threads": self.threads}))
+        # Without a number, LightGBM saves the rounds up to the best one.
+        self.trees.save_model(folder / "trees.txt", num_iteration=self.trees.current_iteration())
+        (folder / "booster.json").write_text(json.dumps({"threads": self.threads, "length": self.length}))
 
 
 def load(folder: Path) -> LightGBMModel:
     """Return the model that `save` wrote to a folder."""
-    threads = json.loads((folder / "booster.json").read_text())["threads"]
+    facts = json.loads((folder / "booster.json").read_text())
     trees = lightgbm.Booster(model_file=folder / "trees.txt")
-    return LightGBMModel(features.load(folder / "view.skops"), trees, threads)
+    # Folders of the first versions name no length, and have no other trees than those that predict.
+    length = facts.get("length", trees.current_iteration())
+    return LightGBMModel(features.load(folder / "view.skops"), trees, facts["threads"], length)
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> LightGBMModel:
@@ -93,7 +104,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
     parameters = {**_search_parameters(hp, problem, context), "learning_rate": learning_rate}
     if valid is None:
         trees = lightgbm.train(parameters, training, num_boost_round=context.length)
-        return LightGBMModel(preprocessor, trees, context.threads)
+        return LightGBMModel(preprocessor, trees, context.threads, trees.current_iteration())
     held_out = lightgbm.Dataset(
         preprocessor.transform(valid.x), valid.y, weight=valid.sample_weight, reference=training
     )
@@ -101,15 +112,16 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         parameters,
         training,
         num_boost_round=_ROUNDS,
-        valid_sets=[training, held_out],
-        valid_names=["training", "held out"],
+        valid_sets=[held_out],
         callbacks=[
             lightgbm.early_stopping(round(20 + 1.5 / learning_rate), verbose=False),
             _LightGBMProgress(context, learning_rate),
         ],
+        # Otherwise LightGBM drops the rounds after the best one.
+        keep_training_booster=True,
     )
-    best = lightgbm.Booster(model_str=trees.model_to_string(num_iteration=trees.best_iteration))
-    return LightGBMModel(preprocessor, best, context.threads)
+    everything = trees.model_to_string(num_iteration=trees.current_iteration())
+    return LightGBMModel(preprocessor, lightgbm.Booster(model_str=everything), context.threads, trees.best_iteration)
 
 
 def _search_parameters(hp: Any, problem: Problem, context: FitContext) -> dict[str, Any]:
@@ -128,8 +140,6 @@ def _search_parameters(hp: Any, problem: Problem, context: FitContext) -> dict[s
         "deterministic": True,
         "force_col_wise": True,
         "verbosity": -1,
-        # The training set is evaluated for its curve only.
-        "first_metric_only": True,
     }
 
 
@@ -141,10 +151,11 @@ class _LightGBMProgress:
         self._best = (math.inf, 0)
 
     def __call__(self, env: Any) -> None:
-        names = {"training": "loss", "held out": "val_loss"}
-        losses = {names[evaluation[0]]: evaluation[2] for evaluation in env.evaluation_result_list}
+        losses = {"val_loss": env.evaluation_result_list[0][2]}
         self._best = min(self._best, (losses["val_loss"], env.iteration))
         if env.iteration % _REPORT_EVERY == 0:
+            # The training set is evaluated for its curve only: once for ten evaluations of the validation rows.
+            losses["loss"] = env.model.eval_train()[0][2]
             self._context.on_epoch(env.iteration, losses, progress=(env.iteration + 1) * self._learning_rate)
         if self._context.must_stop():
             raise lightgbm.callback.EarlyStopException(self._best[1], env.evaluation_result_list)

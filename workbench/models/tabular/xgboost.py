@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,31 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class XGBoostModel:
-    """A fitted preprocessor, and the trees up to the best round."""
+    """A fitted preprocessor, and the trees of all rounds; a `protocol.StagedModel`."""
 
     preprocessor: Any
     trees: xgboost.Booster
     types: list[str]
     """XGBoost's type of each column: `q` for numbers, `c` for codes of categories."""
+    length: int
+    """The rounds whose trees predict."""
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
         matrix = xgboost.DMatrix(self.preprocessor.transform(x), feature_types=self.types)
-        return np.asarray(self.trees.predict(matrix), dtype=np.float64)
+        return np.asarray(self.trees.predict(matrix, iteration_range=(0, self.length)), dtype=np.float64)
+
+    def truncate(self, length: int) -> XGBoostModel:
+        """Return the model of the first rounds, as many as there are of them."""
+        length = min(length, self.trees.num_boosted_rounds())
+        return replace(self, trees=self.trees[:length], length=length)
 
     def save(self, folder: Path) -> None:
-        """Write `view.skops`, `trees.ubj` and `types.json`."""
+        """Write `view.skops`, `trees.ubj`, `types.json` and `booster.json`."""
         features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.ubj")
         (folder / "types.json").write_text(json.dumps(self.types))
+        (folder / "booster.json").write_text(json.dumps({"length": self.length}))
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,11 @@ class BoosterInputs:
 
 def load(folder: Path) -> XGBoostModel:
     """Return the model that `save` wrote to a folder."""
-    trees = xgboost.Booster(model_file=folder / "trees.ubj")
-    return XGBoostModel(features.load(folder / "view.skops"), trees, json.loads((folder / "types.json").read_text()))
+    trees, types = xgboost.Booster(model_file=folder / "trees.ubj"), json.loads((folder / "types.json").read_text())
+    file = folder / "booster.json"
+    # Folders of the first versions have no such file, and no other trees than those that predict.
+    length = json.loads(file.read_text())["length"] if file.exists() else trees.num_boosted_rounds()
+    return XGBoostModel(features.load(folder / "view.skops"), trees, types, length)
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> XGBoostModel:
@@ -113,7 +124,7 @@ def boost(
     parameters = {**_search_parameters(hp, problem, context, column_share), "learning_rate": learning_rate}
     if valid is None:
         trees = xgboost.train(parameters, training, num_boost_round=context.length)
-        return XGBoostModel(preprocessor, trees, types)
+        return XGBoostModel(preprocessor, trees, types, trees.num_boosted_rounds())
     held_out = xgboost.QuantileDMatrix(
         preprocessor.transform(valid.x), valid.y, weight=valid.sample_weight, feature_types=types, ref=training
     )
@@ -121,12 +132,12 @@ def boost(
         parameters,
         training,
         num_boost_round=_ROUNDS,
-        evals=[(training, "loss"), (held_out, "val_loss")],
+        evals=[(held_out, "val_loss")],
         early_stopping_rounds=round(20 + 1.5 / learning_rate),
-        callbacks=[_XGBoostProgress(context, learning_rate)],
+        callbacks=[_XGBoostProgress(context, learning_rate, training)],
         verbose_eval=False,
     )
-    return XGBoostModel(preprocessor, trees[: trees.best_iteration + 1], types)
+    return XGBoostModel(preprocessor, trees, types, trees.best_iteration + 1)
 
 
 def _search_parameters(hp: Any, problem: Problem, context: FitContext, column_share: float) -> dict[str, Any]:
@@ -151,8 +162,8 @@ def _search_parameters(hp: Any, problem: Problem, context: FitContext, column_sh
 class _XGBoostProgress(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost has no types
     """A callback that reports the losses of every tenth round, and ends the training at the deadline."""
 
-    def __init__(self, context: FitContext, learning_rate: float) -> None:
-        self._context, self._learning_rate = context, learning_rate
+    def __init__(self, context: FitContext, learning_rate: float, training: xgboost.DMatrix) -> None:
+        self._context, self._learning_rate, self._training = context, learning_rate, training
 
     def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         # One round is trained in any case: without a tree there is no best round.
@@ -161,5 +172,7 @@ class _XGBoostProgress(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
         if epoch % _REPORT_EVERY == 0:
             losses = {name: next(iter(log.values()))[-1] for name, log in evals_log.items()}
+            # The training set is evaluated for its curve only: once for ten evaluations of the validation rows.
+            losses["loss"] = float(model.eval(self._training, "loss", epoch).rpartition(":")[2])
             self._context.on_epoch(epoch, losses, progress=(epoch + 1) * self._learning_rate)
         return False
