@@ -15,6 +15,7 @@ from workbench.config import FoldsConfig, TrainingConfig
 from workbench.data import Dataset
 from workbench.errors import FamilyError
 from workbench.evaluation import folds as splitting
+from workbench.models import FAMILIES
 from workbench.trial import FoldResult, TrialSpec
 
 ROWS = 90
@@ -294,6 +295,26 @@ def test_balanced_class_weights_raise_the_rare_class(tmp_path: Path) -> None:
     plain = run(replace(spec, dataset=data, folds=folds), tmp_path / "plain")
     balanced = run(replace(spec, dataset=data, folds=folds, class_weight="balanced"), tmp_path / "balanced")
     assert balanced.oof.mean() > plain.oof.mean()
+
+
+@pytest.mark.parametrize(("metric", "balanced"), [("log_loss", True), ("roc_auc", False)])
+@pytest.mark.parametrize("family", [name for name in ("xgboost", "lightgbm", "catboost") if FAMILIES[name].installed])
+def test_class_weights_count_in_early_stopping_unless_the_metric_is_of_order(
+    family: str, metric: str, balanced: bool
+) -> None:
+    spec = spec_of("binary", family, metric=metric, class_weight="balanced")
+    y, reported = (spec.dataset.x.a > 1).to_numpy(np.int64), []
+    spec = replace(spec, dataset=replace(spec.dataset, y=y))
+
+    def record(epoch: int, losses: Any, progress: float | None = None, of: int | None = None) -> None:
+        reported.append(losses["val_loss"])
+
+    model: Any = trial.fit_fold(spec, 0, trial.restore_space(family, {}), 0, 0, record)
+    rows = spec.folds.split(0, 0)[1]
+    first = model.truncate(1).predict(spec.dataset.x.iloc[rows])
+    weight = (1 / np.bincount(y[rows]))[y[rows]] if balanced else np.ones(len(rows))
+    expected = np.average(-np.log(np.where(y[rows] == 1, first, 1 - first)), weights=weight)
+    assert reported[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_predictions_that_are_not_numbers_are_refused(tmp_path: Path) -> None:

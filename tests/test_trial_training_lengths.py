@@ -62,7 +62,8 @@ def noise_spec(seed: int, rows: int = 240) -> TrialSpec:
 
 
 def test_noise_scores_at_chance_though_each_fold_would_choose_rounds_that_flatter_it(tmp_path: Path) -> None:
-    honest, own = [], []
+    honest: list[Any] = []
+    own: list[Any] = []
     for seed in range(4):
         spec, folder = noise_spec(seed), tmp_path / str(seed)
         hp = trial.build_space("xgboost", lambda asked: 0.2 if asked.name == "learning_rate" else asked.default)
@@ -78,8 +79,8 @@ def test_noise_scores_at_chance_though_each_fold_would_choose_rounds_that_flatte
 def test_the_other_folds_choose_the_rounds_and_new_rows_get_the_mean(tmp_path: Path) -> None:
     spec = spec_of("multiclass", "xgboost")
     folds = folds_of(spec, tmp_path)
-    lengths = [fold.length for fold in folds]
-    assert all(length is not None for length in lengths)
+    lengths = [fold.length for fold in folds if fold.length is not None]
+    assert len(lengths) == 3
     hp, tests = trial.restore_space("xgboost", {}), []
     for index, fold in enumerate(folds):
         model: Any = trial.fit_fold(spec, 0, hp, 0, index)
@@ -89,7 +90,7 @@ def test_the_other_folds_choose_the_rounds_and_new_rows_get_the_mean(tmp_path: P
         np.testing.assert_array_equal(fold.oof, model.truncate(others).predict(rows))
         assert fold.score == spec.metric.score(spec.dataset.y[spec.folds.split(0, index)[1]], fold.oof)
         tests.append(model.truncate(round(float(np.mean(lengths)))).predict(spec.dataset.x_test))
-    result = trial.join_folds(spec, 0, folds)
+    result: Any = trial.join_folds(spec, 0, folds)
     assert result.length == round(float(np.mean(lengths)))
     np.testing.assert_allclose(result.test, np.mean(tests, axis=0))
 
