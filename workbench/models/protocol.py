@@ -167,7 +167,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class StagedModel(Protocol):
+class StagedModel(Model, Protocol):
     """A model that also holds other stages of its training, which differ by the number of boosting rounds or epochs.
 
     Its predictions are those of the stage with the lowest validation loss of the fold. `save` writes all stages, and
