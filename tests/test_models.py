@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import itertools
 import json
+import time
 import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from miniatures import ALBUM, COLUMNS, TRAIN, VALID, album, arrays, ragged, sent
 
 from workbench import models
 from workbench.errors import FamilyError
-from workbench.models.protocol import FitContext, Problem, Rows, UnlabeledFeatures
+from workbench.models.protocol import Deadline, FitContext, Problem, Rows, StagedModel, UnlabeledFeatures
 from workbench.space import Hyperparameter, Space, defaults
 
 # A search goes on after a linear model that has not converged: its score tells how good it is.
@@ -32,7 +33,7 @@ LOSSES |= {"image": ("squared_error",), "sequence": ("squared_error",), "mixed":
 # Dates and texts take longer than all other columns together; one test has them.
 LEAN = {name: kind for name, kind in COLUMNS.items() if kind not in ("date", "text")}
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
-SAFE = {".json", ".keras", ".skops", ".ubj", ".cbm", ".txt"}
+SAFE = {".json", ".keras", ".skops", ".ubj", ".cbm", ".txt", ".npz"}
 EPOCHS = 8
 # In nets this deep the averages of batch normalisation take longer to converge.
 DEEP = {"xception", "mobilenet"}
@@ -190,9 +191,10 @@ def fit(
     seed: int = 3,
     epochs: int = 1,
     on_epoch: Callable[..., None] = lambda epoch, losses, progress=None, of=None: None,
+    deadline: Deadline | None = None,
 ) -> Any:
     """Train one model as a trial does."""
-    context = FitContext(seed, 1, on_epoch, epochs=epochs)
+    context = FitContext(seed, 1, on_epoch, epochs=epochs, deadline=deadline)
     return models.get_family(case.family).fit(space(case, suggest), case.problem, train, valid, context)
 
 
@@ -308,6 +310,27 @@ def test_a_saved_model_predicts_the_same_and_holds_no_pickle(fitted, tmp_path):
     np.testing.assert_allclose(
         loaded.predict(fitted.valid.x), fitted.model.predict(fitted.valid.x), rtol=1e-6, atol=1e-6
     )
+    if isinstance(fitted.model, StagedModel):
+        first, loaded_first = fitted.model.truncate(1), loaded.truncate(1)
+        assert not isinstance(first, StagedModel)
+        assert loaded.length == fitted.model.length
+        np.testing.assert_allclose(
+            loaded_first.predict(fitted.valid.x), first.predict(fitted.valid.x), rtol=1e-6, atol=1e-6
+        )
+
+
+NETS = [name for name in models.family_names() if models.FAMILIES[name].keras and name != "dae_xgboost"]
+
+
+@pytest.mark.parametrize("fitted", cases(*NETS), indirect=True)
+def test_a_net_holds_the_stages_of_its_training(fitted):
+    whole = fitted.model.predict(fitted.valid.x)
+    stages = fitted.model.truncate(1), fitted.model.truncate(fitted.model.length)
+    first, best = (stage.predict(fitted.valid.x) for stage in stages)
+    np.testing.assert_array_equal(best, whole)
+    assert fitted.model.length == 1 or not np.array_equal(first, whole)
+    # The models of two stages share a net, and each predicts with its own weights.
+    np.testing.assert_array_equal(stages[0].predict(fitted.valid.x), first)
 
 
 def test_training_reports_losses_on_training_and_validation_rows(fitted):
@@ -323,14 +346,16 @@ def test_training_reports_losses_on_training_and_validation_rows(fitted):
 
 
 @pytest.mark.parametrize("fitted", first_kind("binary", nets={"mlp", "dae_xgboost", "cnn"}), indirect=True)
-def test_the_same_seed_gives_the_same_model(fitted):
+def test_the_same_seed_gives_the_same_model_also_with_a_deadline_that_is_not_reached(fitted):
     train, valid = rows(fitted.case)
-    again = fit(fitted.case, train, valid, epochs=enough(fitted.case.family))
+    deadline = Deadline(time.monotonic() + 3600)
+    again = fit(fitted.case, train, valid, epochs=enough(fitted.case.family), deadline=deadline)
+    assert not deadline.reached
     if not hasattr(again, "net"):
         np.testing.assert_array_equal(again.predict(valid.x), fitted.model.predict(valid.x))
         return
     # A net that has predicted a single row before may sum in another order, but its weights are the same.
-    for one, other in zip(again.net.get_weights(), fitted.model.net.get_weights(), strict=True):
+    for one, other in zip(again.nets["net"].get_weights(), fitted.model.nets["net"].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(again.predict(valid.x), fitted.model.predict(valid.x), rtol=1e-5, atol=1e-6)
 
@@ -412,9 +437,12 @@ def test_a_constant_target_is_predicted(case):
 
 # KerasTuner's own nets take a minute at a corner.
 @pytest.mark.parametrize("case", [case for case in first_kind("multiclass") if case.values[0].family not in UNSETTLED])
-def test_the_smallest_model_of_a_search_space_can_be_trained(case):
+def test_the_smallest_model_of_a_search_space_can_be_trained_also_after_the_deadline(case):
     train, valid = rows(case)
-    check(case, fit(case, train, valid, lowest).predict(valid.x), VALID)
+    entry, deadline = models.FAMILIES[case.family], Deadline(time.monotonic() - 1)
+    model = fit(case, train, valid, lowest, epochs=2, deadline=deadline if entry.keeps_deadline else None)
+    check(case, model.predict(valid.x), VALID)
+    assert deadline.reached or not entry.keras
 
 
 # The largest nets take one to two minutes each; these stand for tables, images and sequences.

@@ -40,7 +40,8 @@ class FamilyEntry:
     unlabelled: bool = False
     """Whether it also learns from the features, never the labels, of the rows to validate on and to predict."""
     keeps_deadline: bool = False
-    """Whether its training ends at the deadline of `FitContext` with a usable model: that of the trees so far."""
+    """Whether its training ends at the deadline of `FitContext` with a usable model: that of the trees so far, or a net
+    whose learning-rate schedule was compressed."""
 
     @property
     def module_name(self) -> str:
@@ -72,8 +73,8 @@ BASELINE = "constant"
 _TABLE, _TEXT, _IMAGE = ("table", "text"), ("text",), ("image",)
 _SEQUENCE, _STEPS = ("sequence",), ("sequence", "text")
 _CLASSIFICATION = ("binary", "multiclass")
-_net = partial(FamilyEntry, library=_KERAS, joint=True)
-_hypermodel = partial(FamilyEntry, library=_KERAS, kinds=_IMAGE, tasks=_CLASSIFICATION)
+_net = partial(FamilyEntry, library=_KERAS, joint=True, keeps_deadline=True)
+_hypermodel = partial(FamilyEntry, library=_KERAS, kinds=_IMAGE, tasks=_CLASSIFICATION, keeps_deadline=True)
 _trees = partial(FamilyEntry, keeps_deadline=True)
 
 FAMILIES = {

@@ -25,11 +25,11 @@ from workbench.models.nn import backbones, heads, image_input, training
 from workbench.models.nn.backbones import Backbone
 from workbench.models.nn.feature_extractor import FeatureExtractor
 from workbench.models.nn.image_input import ImageStatistics
-from workbench.models.nn.keras_model import KerasModel, load
+from workbench.models.nn.keras_model import KerasModel, StagedKerasModel, load
 from workbench.models.nn.mixup import Mixup, search_mixup
 from workbench.models.nn.optimizer import OptimizerChoices
 from workbench.models.nn.training import NetSpec
-from workbench.models.protocol import FitContext, Problem, Rows
+from workbench.models.protocol import Deadline, FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
@@ -46,6 +46,8 @@ _UNSCALED_FEATURES = 128
 # (as many as a head learns from few images), and the most that fit in memory.
 _GRID_SIDES = (1, 2, 4)
 _DEFAULT_MAX_FEATURES, _MAX_FEATURES = 2048, 8192
+# The most of the time until a deadline in which the head is trained alone.
+_HEAD_SHARE = 0.3
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> KerasModel:
@@ -172,15 +174,17 @@ def _fit_tuned(task: _TransferLearning) -> KerasModel:
     stages = _TwoStageTraining(task.context, head_epochs)
     head_spec = NetSpec(build, mixup=mixup, optimizers=task.optimizers)
     model = task.train_net(head_spec, stages.make_head_context())
-    if stages.epochs_left < 1:
+    if not stages.go_on:
+        stages.note_deadline()
         return model
-    head_weights, head_loss = model.net.get_weights(), stages.best_loss
+    head_weights, head_loss, head_epochs = model.net.get_weights(), stages.best_loss, stages.epochs_done
     _unfreeze(built[0], unfrozen_share)
     slower = replace(task.optimizers, rate_factor=rate_factor)
     tuned = task.train_net(replace(head_spec, build=lambda: model.net, optimizers=slower), stages.make_tuning_context())
+    stages.note_deadline()
     if task.valid is not None and head_loss < stages.best_loss:
         tuned.net.set_weights(head_weights)
-    return tuned
+    return tuned.prepend(model, head_epochs) if isinstance(tuned, StagedKerasModel) else tuned
 
 
 def _unfreeze(backbone: Backbone, share: float) -> None:
@@ -211,6 +215,7 @@ class _TwoStageTraining:
     best_loss: float = float("inf")
     """The lowest validation loss of the current or the last stage."""
     epochs_done: int = field(default=0, init=False)
+    _deadlines: list[Deadline] = field(default_factory=list, init=False)
 
     @property
     def epochs_left(self) -> int:
@@ -218,11 +223,22 @@ class _TwoStageTraining:
         total = self.context.epochs if self.context.length is None else self.context.length
         return total - self.epochs_done
 
+    @property
+    def go_on(self) -> bool:
+        """Whether the second stage has epochs, and time for some."""
+        return self.epochs_left > 0 and not self.context.must_stop()
+
+    def note_deadline(self) -> None:
+        """Record whether the deadline shortened one of the stages."""
+        if self.context.deadline is not None:
+            self.context.deadline.reached |= any(deadline.reached for deadline in self._deadlines)
+
     def make_head_context(self) -> FitContext:
         """Return the context of the first stage, which trains the head."""
         limits: dict[str, Any] = {"epochs": min(self.head_epochs, self.context.epochs)}
         if self.context.length is not None:
             limits["length"] = min(self.head_epochs, self.context.length)
+        limits["deadline"] = self._take_time(_HEAD_SHARE)
         return replace(self.context, on_epoch=self._report_after(0), name=f"{self.context.name}/head", **limits)
 
     def make_tuning_context(self) -> FitContext:
@@ -230,7 +246,15 @@ class _TwoStageTraining:
         self.best_loss = float("inf")
         length = None if self.context.length is None else self.epochs_left
         report = self._report_after(self.epochs_done)
-        return replace(self.context, on_epoch=report, epochs=self.epochs_left, length=length)
+        deadline = self._take_time(1.0)
+        return replace(self.context, on_epoch=report, epochs=self.epochs_left, length=length, deadline=deadline)
+
+    def _take_time(self, share: float) -> Deadline | None:
+        """Return the deadline of a stage, which gets a share of the time that is left."""
+        if self.context.deadline is None:
+            return None
+        self._deadlines.append(self.context.deadline.take(share))
+        return self._deadlines[-1]
 
     def _report_after(self, earlier: int) -> Callable[..., None]:
         """Return a progress callback that counts epochs on from those of an earlier stage."""

@@ -5,6 +5,8 @@ keras_model            a fitted net with its preprocessor and its target scaling
 data_loader            arrays or batches for `fit` and `predict`
 heads                  output layers and losses for one target or several
 optimizer              optimizers and learning-rate schedules in the search space
+time_limit             training that ends by a deadline
+epoch_weights          the weights after each epoch, kept and saved
 callbacks              Keras callbacks from the study file
 dense_layers           stacks of dense layers, batch normalisation
 conv_layers            convolutional layers that share their hyperparameters

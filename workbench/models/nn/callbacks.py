@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from workbench.models.nn import backbone_config, word_vectors
 from workbench.models.wrappers import user_code
 
 if TYPE_CHECKING:
+    from workbench.models.nn.epoch_weights import WeightHistory
     from workbench.models.nn.optimizer import LearningRateSchedule
+    from workbench.models.nn.time_limit import TimeLimit
     from workbench.models.protocol import FitContext
 
 # The keys of `training` that name a folder.
@@ -41,24 +43,28 @@ def resolve_paths(training: TrainingConfig, resolve: Callable[[str], Path]) -> T
     return training.model_copy(update=update)
 
 
-def build_callbacks(context: FitContext, schedule: LearningRateSchedule, *, has_validation: bool) -> list[Any]:
+def build_callbacks(context: FitContext, schedule: LearningRateSchedule, history: WeightHistory | None) -> list[Any]:
     """Return the callbacks of one training.
 
     Args:
         context: the progress callback and the study file's training section.
         schedule: the learning-rate schedule.
-        has_validation: whether there is a validation loss, which early stopping and the best weights need.
+        history: keeps the weights of each epoch; None without validation rows, whose loss early stopping and the best
+            weights need.
     """
     import keras
 
-    training, monitored = context.training, "val_loss" if has_validation else "loss"
+    training, monitored = context.training, "loss" if history is None else "val_loss"
     found: list[Any] = [keras.callbacks.TerminateOnNaN()] if training.terminate_on_nan else []
     found += schedule.build_callbacks(
-        has_validation=has_validation,
+        has_validation=history is not None,
         patience=training.early_stopping,
         on_plateau=training.reduce_on_plateau,
         max_epochs=context.epochs,
     )
+    found += [] if history is None else [history]
+    limit = _build_time_limit(context, schedule, has_validation=history is not None)
+    found += [] if limit is None else [limit]
     if training.csv_log is not None:
         found.append(keras.callbacks.CSVLogger(_make_folder(training.csv_log, context) / "log.csv"))
     if training.checkpoint is not None:
@@ -71,10 +77,22 @@ def build_callbacks(context: FitContext, schedule: LearningRateSchedule, *, has_
     found += [_build_custom(name) for name in training.callbacks]
     # The progress callback comes last: it may end the trial, and the other callbacks must see the epoch first.
     total = None if schedule.horizon is None else schedule.limit_epochs(context.epochs)
-    progress = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: context.on_epoch(epoch, dict(logs or {}), of=total)
-    )
-    return [*found, progress]
+
+    def report(epoch: int, logs: Mapping[str, float] | None) -> None:
+        of = total if total is None or limit is None else limit.expected_epochs
+        context.on_epoch(epoch, dict(logs or {}), of=of)
+
+    return [*found, keras.callbacks.LambdaCallback(on_epoch_end=report)]
+
+
+def _build_time_limit(context: FitContext, schedule: LearningRateSchedule, *, has_validation: bool) -> TimeLimit | None:
+    """Return the callback that ends the training at its deadline, if it has one."""
+    if context.deadline is None:
+        return None
+    from workbench.models.nn.time_limit import TimeLimit
+
+    epochs = schedule.limit_epochs(context.epochs) if context.length is None else context.length
+    return TimeLimit(context.deadline, epochs, schedule, has_validation=has_validation)
 
 
 def _make_folder(parent: str, context: FitContext) -> Path:

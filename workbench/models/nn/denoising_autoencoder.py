@@ -8,7 +8,7 @@ dependence between columns. It needs no labels, so it also learns from the featu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ import pandas as pd
 from workbench import features
 from workbench.array import Array
 from workbench.models.nn import training
-from workbench.models.protocol import FitContext, Inputs, Model, Problem, Rows
+from workbench.models.nn.optimizer import fade
+from workbench.models.nn.time_limit import TimeLimit
+from workbench.models.protocol import Deadline, FitContext, Inputs, Model, Problem, Rows, StagedModel
 
 _BATCH_SIZE = 256
+# The share of the time until a deadline that the autoencoder may take; the rest is for the head.
+_ENCODER_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,38 @@ class AutoencoderModel:
         self.head.save(folder / "head")
 
 
+FitHead = Callable[[DenoisingEncoder, FitContext], AutoencoderModel]
+"""Trains a head on the activations of an encoder, and returns both."""
+
+
+@dataclass(frozen=True)
+class StagedAutoencoderModel(AutoencoderModel):
+    """An encoder, and a model that also holds other stages of its training."""
+
+    head: StagedModel
+
+    @property
+    def length(self) -> int:
+        """The number of boosting rounds or epochs after which the head predicts."""
+        return self.head.length
+
+    def truncate(self, length: int) -> AutoencoderModel:
+        """Return the model with the head after a number of rounds or epochs, without other stages."""
+        return AutoencoderModel(self.encoder, self.column_preprocessor, self.head.truncate(length))
+
+
 def load(folder: Path, load_head: Callable[[Path], Model]) -> AutoencoderModel:
     """Read what `AutoencoderModel.save` wrote; `load_head` reads the head's folder."""
     file = folder / "beside.skops"
     preprocessor = features.load(file) if file.exists() else None
-    return AutoencoderModel(DenoisingEncoder.load(folder), preprocessor, load_head(folder / "head"))
+    return add_head(DenoisingEncoder.load(folder), preprocessor, load_head(folder / "head"))
+
+
+def add_head(encoder: DenoisingEncoder, column_preprocessor: Any | None, head: Model) -> AutoencoderModel:
+    """Return the model of an encoder and of what was trained on its activations, staged if the latter is."""
+    if isinstance(head, StagedModel):
+        return StagedAutoencoderModel(encoder, column_preprocessor, head)
+    return AutoencoderModel(encoder, column_preprocessor, head)
 
 
 def encode(encoder: DenoisingEncoder, column_preprocessor: Any | None, x: Inputs) -> Array:
@@ -90,15 +121,29 @@ def encode(encoder: DenoisingEncoder, column_preprocessor: Any | None, x: Inputs
     return np.hstack([np.asarray(column_preprocessor.transform(x), dtype=np.float32), encoded])
 
 
-def fit(hp: Any, problem: Problem, train: Rows, context: FitContext) -> DenoisingEncoder:
-    """Train the autoencoder once in a trial; all folds of the trial share the encoder.
+def fit(hp: Any, problem: Problem, train: Rows, context: FitContext, fit_head: FitHead) -> AutoencoderModel:
+    """Train the autoencoder once in a trial, and a head; all folds of the trial share the encoder.
 
     Args:
         hp: the search space.
         problem: the columns; its targets are not used.
         train: the rows to learn from if `context` has no unlabelled rows.
-        context: seed and unlabelled rows.
+        context: seed, unlabelled rows and the deadline, which autoencoder and head share.
+        fit_head: trains the head.
     """
+    whole = context.deadline
+    if whole is None:
+        return fit_head(_fit_shared_encoder(hp, problem, train, context), context)
+    deadlines = [whole.take(_ENCODER_SHARE)]
+    encoder = _fit_shared_encoder(hp, problem, train, replace(context, deadline=deadlines[0]))
+    deadlines.append(whole.take(1.0))
+    model = fit_head(encoder, replace(context, deadline=deadlines[1]))
+    whole.reached = any(deadline.reached for deadline in deadlines)
+    return model
+
+
+def _fit_shared_encoder(hp: Any, problem: Problem, train: Rows, context: FitContext) -> DenoisingEncoder:
+    """Return the encoder of the trial, trained if this is the first fold."""
     options = _AutoencoderOptions(
         noise=hp.Float("swap_noise", 0.05, 0.3, step=0.05, default=0.15),
         units=hp.Int("encoder_units", 32, 256, step=2, sampling="log", default=128),
@@ -107,12 +152,13 @@ def fit(hp: Any, problem: Problem, train: Rows, context: FitContext) -> Denoisin
     )
     unlabelled = context.unlabelled
     if unlabelled is None:
-        return _fit_encoder(problem, pd.DataFrame(train.x), context.seed, options)
+        return _fit_encoder(problem, pd.DataFrame(train.x), context.seed, options, context.deadline)
     if "encoder" not in unlabelled.kept:
         frame = pd.DataFrame(unlabelled.x)
-        unlabelled.kept["encoder"] = _fit_encoder(problem, frame, unlabelled.seed, options)
-    encoder: DenoisingEncoder = unlabelled.kept["encoder"]
-    return encoder
+        encoder = _fit_encoder(problem, frame, unlabelled.seed, options, context.deadline)
+        unlabelled.kept["encoder"] = encoder
+    kept: DenoisingEncoder = unlabelled.kept["encoder"]
+    return kept
 
 
 @dataclass(frozen=True)
@@ -127,7 +173,9 @@ class _AutoencoderOptions:
     """The number of training steps, whatever the number of rows."""
 
 
-def _fit_encoder(problem: Problem, x: pd.DataFrame, seed: int, options: _AutoencoderOptions) -> DenoisingEncoder:
+def _fit_encoder(
+    problem: Problem, x: pd.DataFrame, seed: int, options: _AutoencoderOptions, deadline: Deadline | None
+) -> DenoisingEncoder:
     training.reset_keras(seed)
     preprocessor = features.dense_preprocessor(
         problem.columns, x, numbers="quantile", classes=0, seed=seed, target_encoding=False
@@ -139,16 +187,32 @@ def _fit_encoder(problem: Problem, x: pd.DataFrame, seed: int, options: _Autoenc
         layer = keras.layers.Dense(options.units, activation="relu", kernel_initializer="he_normal")
         activations.append(layer(activations[-1]))
     autoencoder = keras.Model(start, keras.layers.Dense(matrix.shape[1])(activations[-1]))
+    schedule = _CompressibleDecay(2e-3, options.steps)
     autoencoder.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, options.steps)),
+        keras.optimizers.Adam(schedule),
         "mean_squared_error",
         steps_per_execution=16,
         jit_compile=False,
     )
     batches = SwapNoiseBatches(matrix, options.noise, steps=options.steps, seed=seed)
-    autoencoder.fit(batches, epochs=1, verbose=0)
+    limit = [] if deadline is None else [TimeLimit(deadline, 1, schedule, has_validation=False)]
+    autoencoder.fit(batches, epochs=1, callbacks=limit, verbose=0)
     hidden = activations[1] if options.layers == 1 else keras.layers.Concatenate()(activations[1:])
     return DenoisingEncoder(preprocessor, keras.Model(start, hidden))
+
+
+class _CompressibleDecay(keras.optimizers.schedules.CosineDecay):  # type: ignore[misc]  # Keras has no types
+    """A cosine decay times a factor, which falls to 0 in a training that must end early."""
+
+    def __init__(self, rate: float, steps: int) -> None:
+        super().__init__(rate, steps)
+        self._factor = keras.Variable(1.0, trainable=False)
+
+    def __call__(self, step: Any) -> Any:
+        return super().__call__(step) * self._factor
+
+    def set_compressed_rate(self, optimizer: Any, begun: float, share: float, rate: float) -> None:
+        self._factor.assign(fade(1.0, share))
 
 
 class SwapNoiseBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types

@@ -19,6 +19,7 @@ from workbench import features
 from workbench.array import Array
 from workbench.errors import FamilyError
 from workbench.models.nn import callbacks, data_loader, heads, keras_model, training
+from workbench.models.nn.epoch_weights import WeightHistory
 from workbench.models.nn.keras_model import KerasModel
 from workbench.models.nn.optimizer import LearningRateSchedule
 from workbench.models.protocol import FitContext, Problem, Rows
@@ -116,10 +117,11 @@ def train(
     arguments = _build_training_arguments(
         inputs.train_x, rows, encode_targets(rows.y), own_fit=own_fit, seed=context.seed
     )
-    arguments |= {"callbacks": _build_callbacks(context, has_validation=valid is not None), "validation_data": None}
+    history = None if valid is None else WeightHistory()
+    arguments |= {"callbacks": _build_callbacks(context, history), "validation_data": None}
     if valid is not None:
-        valid_x, valid_y = inputs.transform(valid.x), encode_targets(valid.y)
-        arguments["validation_data"] = _build_validation_data(valid_x, valid_y, own_fit=own_fit)
+        rows_to_validate = replace(valid, x=inputs.transform(valid.x), y=encode_targets(valid.y))
+        arguments["validation_data"] = _build_validation_data(rows_to_validate, own_fit=own_fit)
     with _limit_training(net, context, batch_size=training.choose_batch_size(len(rows.y))):
         x, y = arguments.pop("x"), arguments.pop("y", None)
         positional = (x,) if y is None else (x, y)
@@ -129,7 +131,8 @@ def train(
             built.hypermodel.fit(hp, net, *positional, **arguments, **defaults)
         else:
             net.fit(*positional, **arguments)
-    return KerasModel(inputs.preprocessor, _complete(built, loss, width, problem), shift, scale)
+    model = KerasModel(inputs.preprocessor, _complete(built, loss, width, problem), shift, scale)
+    return keras_model.add_stages(model, history)
 
 
 @dataclass(frozen=True)
@@ -204,17 +207,19 @@ def _build_training_arguments(x: Any, rows: Rows, y: Any, *, own_fit: bool, seed
     return {"x": data_loader.to_numpy(x), "y": y, **weight}
 
 
-def _build_validation_data(x: Any, y: Any, *, own_fit: bool) -> Any:
+def _build_validation_data(rows: Rows, *, own_fit: bool) -> Any:
+    """Return preprocessed validation rows: arrays, of which the third has the weights if there are any, or batches."""
+    x, y, weight = rows.x, rows.y, rows.sample_weight
     if own_fit or data_loader.fits_in_memory(x):
-        return data_loader.to_numpy(x), y
-    return data_loader.Batches(x, y, batch_size=data_loader.choose_prediction_batch_size(x))
+        return (data_loader.to_numpy(x), y) if weight is None else (data_loader.to_numpy(x), y, weight)
+    return data_loader.Batches(x, y, weight, batch_size=data_loader.choose_prediction_batch_size(x))
 
 
-def _build_callbacks(context: FitContext, *, has_validation: bool) -> list[Any]:
+def _build_callbacks(context: FitContext, history: WeightHistory | None) -> list[Any]:
     """Return the study file's callbacks without those of the learning rate, which the net sets itself."""
     config = context.training.model_copy(update={"reduce_on_plateau": False})
     schedule = LearningRateSchedule("plateau", rate=0.0, warmup=0, horizon=None)
-    return callbacks.build_callbacks(replace(context, training=config), schedule, has_validation=has_validation)
+    return callbacks.build_callbacks(replace(context, training=config), schedule, history)
 
 
 def _build_default_arguments(context: FitContext, rows: Rows) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from workbench import features
 from workbench.array import Array
-from workbench.models.nn import data_loader, heads
+from workbench.models.nn import data_loader, epoch_weights, heads
+from workbench.models.nn.epoch_weights import EpochWeights, WeightHistory
 from workbench.models.nn.feature_extractor import FeatureExtractor
 from workbench.models.protocol import Inputs
 
@@ -43,26 +44,29 @@ class KerasModel:
     of several targets."""
     output_bounds: tuple[tuple[int, int], ...] = ()
     """The first and the last column (exclusive) of each of several targets in the output; empty for one target."""
+    weights: Sequence[Array] | None = field(default=None, repr=False, compare=False)
+    """The weights that the net is given before each use, if models of other stages share it; None: those that it
+    has."""
 
     @property
     def nets(self) -> dict[str, Any]:
         """The nets that rows pass through, in order."""
         extractor = {"features": self.preprocessor.net} if isinstance(self.preprocessor, FeatureExtractor) else {}
-        return {**extractor, "net": self.net}
+        return {**extractor, "net": self._restore_net()}
 
     def predict(self, x: Inputs) -> Array:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,); see `protocol.Model`."""
         inputs = transform_inputs(self.preprocessor, x)
-        batch_size = data_loader.choose_prediction_batch_size(inputs)
+        batch_size, net = data_loader.choose_prediction_batch_size(inputs), self._restore_net()
         if data_loader.fits_in_memory(inputs):
-            outputs = self.net.predict(inputs, batch_size=batch_size, verbose=0)
+            outputs = net.predict(inputs, batch_size=batch_size, verbose=0)
         else:
-            outputs = self.net.predict(data_loader.Batches(inputs, batch_size=batch_size), verbose=0)
+            outputs = net.predict(data_loader.Batches(inputs, batch_size=batch_size), verbose=0)
         return heads.decode_outputs(np.asarray(outputs, dtype=np.float64), self.shift, self.scale, self.output_bounds)
 
     def save(self, folder: Path) -> None:
         """Write `net.keras`, `network.json` and the preprocessor's files."""
-        self.net.save(folder / "net.keras")
+        self._restore_net().save(folder / "net.keras")
         if isinstance(self.preprocessor, _SELF_SAVING):
             self.preprocessor.save(folder)
         elif self.preprocessor is not None:
@@ -70,9 +74,65 @@ class KerasModel:
         document = {"shift": self.shift, "scale": self.scale, "spans": self.output_bounds}
         (folder / "network.json").write_text(json.dumps(document))
 
+    def _restore_net(self) -> Any:
+        """Return the net with the weights of this model."""
+        if self.weights is not None:
+            self.net.set_weights(self.weights)
+        return self.net
+
+
+@dataclass(frozen=True)
+class StagedKerasModel(KerasModel):
+    """A Keras model that also holds its net's weights after other epochs; implements `protocol.StagedModel`.
+
+    The models that `truncate` returns share the net with it and with each other.
+    """
+
+    stages: EpochWeights = field(default_factory=EpochWeights, repr=False, compare=False)
+
+    @property
+    def length(self) -> int:
+        """The number of epochs after which it predicts: the one with the lowest validation loss."""
+        return self.stages.best
+
+    def truncate(self, length: int) -> KerasModel:
+        """Return the model after a number of epochs, or after the nearest number whose weights were kept."""
+        weights = self.stages.weights[self.stages.find_nearest(length)]
+        return KerasModel(self.preprocessor, self.net, self.shift, self.scale, self.output_bounds, weights)
+
+    def prepend(self, earlier: KerasModel, epochs: int) -> StagedKerasModel:
+        """Return the model with the stages of an earlier training of the same net before its own.
+
+        Args:
+            earlier: the model that the net was before; without stages it adds none.
+            epochs: the number of epochs that it was trained for.
+        """
+        stages = EpochWeights()
+        if isinstance(earlier, StagedKerasModel):
+            stages.append(earlier.stages, 0)
+        stages.append(self.stages, epochs)
+        return _with_stages(self, stages)
+
+    def save(self, folder: Path) -> None:
+        """Write the files of every Keras model, and `stages.npz`."""
+        super().save(folder)
+        self.stages.save(folder)
+
+
+def add_stages(model: KerasModel, history: WeightHistory | None) -> KerasModel:
+    """Return a model that also holds the weights of its training's epochs, if they are known."""
+    stages = None if history is None else history.collect_for(model.net)
+    return model if stages is None else _with_stages(model, stages)
+
+
+def _with_stages(model: KerasModel, stages: EpochWeights) -> StagedKerasModel:
+    best = stages.weights[stages.best]
+    fields = (model.preprocessor, model.net, model.shift, model.scale, model.output_bounds)
+    return StagedKerasModel(*fields, best, stages)
+
 
 def load(folder: Path, layers: Mapping[str, Any] | None = None) -> KerasModel:
-    """Read what `KerasModel.save` wrote; no code in the files runs.
+    """Read what a Keras model's `save` wrote, with the stages of its training if it has any; no code in it runs.
 
     Args:
         folder: the folder that `save` wrote to.
@@ -82,7 +142,8 @@ def load(folder: Path, layers: Mapping[str, Any] | None = None) -> KerasModel:
     document = json.loads((folder / "network.json").read_text())
     # Folders of the first versions have no bounds.
     bounds = tuple((start, stop) for start, stop in document.get("spans", ()))
-    return KerasModel(_load_preprocessor(folder), net, document["shift"], document["scale"], bounds)
+    model = KerasModel(_load_preprocessor(folder), net, document["shift"], document["scale"], bounds)
+    return _with_stages(model, EpochWeights.load(folder)) if (folder / epoch_weights.FILE).exists() else model
 
 
 def transform_inputs(preprocessor: Any | None, x: Inputs) -> Any:

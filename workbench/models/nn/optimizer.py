@@ -50,17 +50,28 @@ class LearningRateSchedule:
     horizon: int | None
     """The epoch at which the rate has fallen and training ends; None for a plateau schedule."""
 
-    def compute_rate(self, epoch: int, current: float) -> float:
-        """Return the rate of an epoch, counted from 0, given the rate of the epoch before."""
+    def compute_rate(self, epoch: float, current: float) -> float:
+        """Return the rate of an epoch, counted from 0 and perhaps with a fraction, given the rate before it."""
         if epoch < self.warmup:
             return self.rate * (epoch + 1) / (self.warmup + 1)
         if self.horizon is None:
             return self.rate if epoch == self.warmup else current
         done = (epoch - self.warmup) / max(1, self.horizon - self.warmup)
         if self.kind == "cosine":
-            return self.rate * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+            return fade(self.rate, min(done, 1.0))
         # The usual two steps, at half and at three quarters of the horizon.
         return float(self.rate * 0.1 ** ((done >= 0.5) + (done >= 0.75)))
+
+    def set_compressed_rate(self, optimizer: Any, begun: float, share: float, rate: float) -> None:
+        """Set the rate of a training that must end early; see `time_limit.CompressibleSchedule`.
+
+        A schedule with a horizon runs through the rest of its epochs; a plateau schedule falls to 0 along a cosine.
+        """
+        if self.horizon is not None:
+            rate = self.compute_rate(begun + share * (self.horizon - begun), rate)
+        else:
+            rate = fade(rate, share)
+        optimizer.learning_rate = rate
 
     def limit_epochs(self, max_epochs: int) -> int:
         """Return the most epochs to train for: the horizon, up to a limit."""
@@ -84,6 +95,11 @@ class LearningRateSchedule:
         stop_after = patience if patience is not None and self.horizon is None else max_epochs
         early = keras.callbacks.EarlyStopping("val_loss", patience=stop_after, restore_best_weights=True)
         return [*([early] if has_validation else []), *rates]
+
+
+def fade(rate: float, share: float) -> float:
+    """Return a rate that falls to 0 along half a period of the cosine; `share` runs from 0 to 1."""
+    return rate * (1 + math.cos(math.pi * share)) / 2
 
 
 def search_optimizer(hp: Any, choices: OptimizerChoices) -> tuple[Any, LearningRateSchedule]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench.config import ColumnKind
 from workbench.data.image_column import ImageArray
-from workbench.models.protocol import Family, FitContext, Inputs, Model, Problem, Rows
+from workbench.models.protocol import Family, FitContext, Inputs, Model, Problem, Rows, StagedModel
 
 _FILE = "portion.json"
 
@@ -80,6 +80,22 @@ class ModalityModel:
 
 
 @dataclass(frozen=True)
+class StagedModalityModel(ModalityModel):
+    """A model of a part of the rows that also holds other stages of its training."""
+
+    model: StagedModel
+
+    @property
+    def length(self) -> int:
+        """The number of boosting rounds or epochs after which it predicts."""
+        return self.model.length
+
+    def truncate(self, length: int) -> ModalityModel:
+        """Return the model after a number of rounds or epochs, without other stages."""
+        return ModalityModel(self.model.truncate(length), self.selection)
+
+
+@dataclass(frozen=True)
 class ModalityFamily:
     """A family that accepts tables with images and passes on the part that the wrapped family accepts."""
 
@@ -103,11 +119,18 @@ class ModalityFamily:
             None if valid is None else selection.select_rows(valid),
             context,
         )
-        return ModalityModel(model, selection)
+        return _select_before(model, selection)
 
     def load(self, folder: Path) -> Model:
         """Return the model that its `save` wrote to a folder."""
         model = self.family.load(folder)
         if not (folder / _FILE).exists():
             return model
-        return ModalityModel(model, ModalitySelection(**json.loads((folder / _FILE).read_text(encoding="utf-8"))))
+        return _select_before(model, ModalitySelection(**json.loads((folder / _FILE).read_text(encoding="utf-8"))))
+
+
+def _select_before(model: Model, selection: ModalitySelection) -> ModalityModel:
+    """Return a model that selects a part of the rows before another model predicts, staged if that one is."""
+    if isinstance(model, StagedModel):
+        return StagedModalityModel(model, selection)
+    return ModalityModel(model, selection)
