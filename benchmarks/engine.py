@@ -264,6 +264,7 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
     import keras_tuner
 
     from workbench.models.nn import callbacks, dense_layers, heads, optimizer, training
+    from workbench.models.nn.epoch_weights import WeightHistory
 
     class Mlp(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner has no types
         def build(self, hp: Any) -> Any:
@@ -286,7 +287,7 @@ def _hypermodel(spec: TrialSpec, shape: tuple[int, ...], seeds: Mapping[str, int
 
         def fit(self, hp: Any, model: Any, *words: Any, **options: Any) -> Any:
             context = FitContext(0, 1, lambda *_, **__: None)
-            options["callbacks"] += callbacks.build_callbacks(context, self.schedule, has_validation=True)
+            options["callbacks"] += callbacks.build_callbacks(context, self.schedule, WeightHistory())
             options["epochs"] = self.schedule.limit_epochs(context.epochs)
             return model.fit(*words, batch_size=hp.values["batch_size"], **options)
 

@@ -155,7 +155,8 @@ def test_a_net_compresses_its_schedule_into_the_time_until_the_deadline(
     assert short.last_rate <= 0.0001
     # After the deadline one execution is trained, and validated.
     late = train_by_clock(monkeypatch, -1, kind)
-    assert (late.deadline.reached, late.seconds) == (True, pytest.approx(5.4))
+    assert late.deadline.reached
+    assert late.seconds == pytest.approx(5.4)
 
 
 @pytest.mark.slow
@@ -193,6 +194,7 @@ def test_the_stages_of_a_net_have_the_weighted_validation_losses_of_its_epochs(t
     np.testing.assert_array_equal(stages[4].predict(valid.x), predictions[4])
     model.save(tmp_path)
     loaded = models.get_family("mlp").load(tmp_path)
+    assert isinstance(loaded, StagedKerasModel)
     np.testing.assert_allclose(loaded.predict(valid.x), model.predict(valid.x), rtol=1e-6)
     folder = tmp_path / "stage"
     folder.mkdir()
@@ -210,7 +212,7 @@ def test_the_weights_of_many_epochs_are_thinned_and_those_of_the_best_are_kept(t
     # The arrays of five epochs fit beside the frozen one.
     stages = EpochWeights(max_bytes=1400)
     for length in range(1, 14):
-        weights = [frozen.copy(), np.full(50, length, np.float32), np.float32(length)]
+        weights = [frozen.copy(), np.full(50, length, np.float32), np.asarray(length)]
         stages.add(length, weights, abs(length - 7) + 1.0)
     assert (stages.best, sorted(stages.losses)) == (7, [4, 7, 8, 12])
     assert stages.find_nearest(6) == 7
@@ -221,8 +223,8 @@ def test_the_weights_of_many_epochs_are_thinned_and_those_of_the_best_are_kept(t
     loaded = EpochWeights.load(tmp_path)
     assert (loaded.best, loaded.losses) == (7, stages.losses)
     assert loaded.weights[12][0] is loaded.weights[4][0]
-    for length, weights in stages.weights.items():
-        for array, other in zip(weights, loaded.weights[length], strict=True):
+    for length, kept in stages.weights.items():
+        for array, other in zip(kept, loaded.weights[length], strict=True):
             np.testing.assert_array_equal(array, other)
 
 

@@ -221,15 +221,23 @@ def test_a_frozen_backbone_is_deterministic_during_training(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["features", "frozen", "tuned"])
 def test_a_head_learns_positions_in_an_image(backbone_file, way):
+    losses: dict[int, float] = {}
     model, _, x = fit(
         PretrainedConfig(base=str(backbone_file)),
         {"way": way, "cut": 1.0},
         epochs=20,
         rows=200,
+        on_epoch=lambda epoch, found, progress=None, of=None: losses.update({epoch + 1: found["val_loss"]}),
         make_images=make_positions,
     )
     predictions = model.predict(x)
     assert predictions[1::2].min() > predictions[::2].max()
+    # The stages go on through both trainings of `tuned`, of which the first has six epochs.
+    assert model.length == min(losses, key=lambda length: losses[length])
+    for length in (3, 9):
+        stage = model.truncate(length).predict(x)
+        loss = -np.log(np.where(np.arange(20) % 2, stage, 1 - stage)).mean()
+        assert loss == pytest.approx(losses[length], rel=1e-3)
 
 
 @pytest.mark.slow

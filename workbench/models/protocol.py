@@ -143,8 +143,7 @@ class FitContext:
     cache: Path | None = None
     """A folder for results that are expensive to compute and that other trials can use."""
     deadline: Deadline | None = None
-    """The end of the training, for a family whose entry is `keeps_deadline`: it stops there with the trees that it
-    has."""
+    """The end of the training, for a family whose entry is `keeps_deadline`: it ends by then with a usable model."""
 
     def must_stop(self) -> bool:
         """Return whether the deadline has passed, and record that it ended the training."""
