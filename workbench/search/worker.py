@@ -64,6 +64,8 @@ class FoldReport:
     """A fold is done and saved; the parent answers with a decision."""
 
     score: float
+    cut_short: bool = False
+    """Whether its deadline ended the training."""
 
 
 Decision = Literal["stop", "continue", "keep", "keep and inspect"]
@@ -124,7 +126,7 @@ class _TrialRunner:
             options: dict[str, Any] = {"folder": folder, "report": self.report, "keep": keep, "end": job.end}
             for fold in trial.fit_folds(spec, number, hp, **options):
                 self._fold = fold
-                self._decision = self._ask(FoldReport(fold.score))
+                self._decision = self._ask(FoldReport(fold.score, fold.cut_short))
                 if self._decision == "stop":
                     return TrialOutcome("pruned", f"pruned after fold {fold.fold}", dict(hp.values))
         except (EOFError, BrokenPipeError):

@@ -200,7 +200,8 @@ class Task:
 
     def threads(self, workers: int, cores: int) -> int:
         """Return the number of threads of a trial."""
-        return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
+        most = cores // workers
+        return 1 if most <= 1 else max(1, min(most, len(self.dataset.y) // _ROWS_A_THREAD))
 
     def specs(self, threads: int) -> dict[str, TrialSpec]:
         """Return the specification of each family's trials, the baseline's included."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
+from workbench import models
 from workbench.study import output_paths
 from workbench.study.study_store import TRIALS_WITH_CHECKPOINTS, StudyStore
 
 if TYPE_CHECKING:
     from workbench.search.events import Event
+    from workbench.search.pool import Pool
+    from workbench.study.task import Task
+
+# The modules of the process that the first trials are forked from: what all families without a net need, and no more.
+_FIRST_MODULES = (
+    "workbench.trial",
+    *(f"workbench.models.tabular.{name}" for name in ("linear", "xgboost", "lightgbm")),
+)
 
 
 def run_trials(
@@ -42,14 +51,15 @@ def run_trials(
     with home.lock(name), home.explain_disk_errors():
         count = workers or search.workers or cores()
         threads = task.threads(count, cores())
-        # The libraries load in another process while MLflow loads in this one.
-        pool = Pool(task.modules(), threads=threads, gpus=search.gpus)
+        # The libraries of the first trials load in another process while this one reads the data.
+        pool = Pool(_FIRST_MODULES, threads=threads, gpus=search.gpus)
         task.check()
-        store.begin()
+        store.begin_trials()
         plan = SearchPlan(
             specs=task.specs(threads),
             trial_folder=lambda family, number: home.trial(name, family, number),
             record=store.record,
+            can_record=lambda: store.is_tracking,
             workers=count,
             trials=trials,
             deadline=end,
@@ -60,4 +70,24 @@ def run_trials(
             must_stop=must_stop,
         )
         with contextlib.closing(pool):
-            yield from Search(plan, store.storage, pool).run()
+            search_run = Search(plan, store.storage, pool).run()
+            store.begin_tracking_beside()
+            try:
+                yield from _load_nets(store.task, pool, search_run)
+            finally:
+                store.finish_tracking()
+
+
+def _load_nets(task: Task, pool: Pool, events: Iterator[Event]) -> Generator[Event]:
+    """Yield the events of a search, and load the libraries of all families once a trial is under way or needs them."""
+    from workbench.search.events import TrialStarted
+
+    entries = [models.get_entry(family, task.config.resolve) for family in task.config.families]
+    waits = not all(entry.keras for entry in entries)
+    if not waits:
+        pool.load(task.modules())
+    for event in events:
+        if waits and isinstance(event, TrialStarted) and event.family != models.BASELINE:
+            waits = False
+            pool.load(task.modules())
+        yield event
