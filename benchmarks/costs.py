@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workbench.search.pool import thread_environment
+from workbench.search.fork_server import thread_environment
 
 
 def main() -> None:

@@ -14,6 +14,16 @@ from functools import cache
 from multiprocessing import connection, forkserver
 from typing import Any
 
+# What all trials need and those of tables without nets, so that the first trials wait for no other library.
+FIRST_MODULES = (
+    "workbench.trial",
+    *(f"workbench.models.tabular.{family}" for family in ("linear", "xgboost", "lightgbm", "catboost")),
+    "skops.io",
+    # The libraries import these at their first use.
+    "narwhals._interchange.dataframe",
+    "narwhals._pandas_like.namespace",
+)
+
 
 class ForkServer:
     """A running server; see `start_server`."""
@@ -52,14 +62,45 @@ def start_server(modules: Sequence[str], environment: Mapping[str, str]) -> Fork
 
     Args:
         modules: the names of the modules; one that is not installed is left out.
-        environment: the variables of `os.environ` that the libraries read when they load; they are set already.
+        environment: the variables that the libraries read when they load.
     """
-    return _start(tuple(modules), tuple(sorted(environment.items())))
+    return _start(("workbench.search.worker", *modules), tuple(sorted(environment.items())))
 
 
 @cache
 def _start(modules: tuple[str, ...], environment: tuple[tuple[str, str], ...]) -> ForkServer:
-    return ForkServer(modules)
+    with set_environment(dict(environment)):
+        return ForkServer(modules)
+
+
+@contextmanager
+def set_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that a process inherits which starts inside the block."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_environment(threads: int) -> Mapping[str, str]:
+    """Return the variables that limit the libraries' threads; libraries read them when they load."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return {
+        **dict.fromkeys(names, str(threads)),
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Trials share a GPU, so none may reserve all of its memory at its start.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+    }
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import psutil
 
 from workbench import models
 from workbench.search import worker
-from workbench.search.fork_server import ForkServer, start_server
+from workbench.search.fork_server import ForkServer, set_environment, start_server, thread_environment
 from workbench.trial import TrialSpec
 
 
@@ -108,8 +108,7 @@ class Pool:
     def load(self, modules: Sequence[str]) -> None:
         """Begin to load these modules in a further process; once they are loaded, trials are forked from it."""
         if self._context.get_start_method() == "forkserver":
-            with self._child_environment():
-                self._servers.append(start_server(["workbench.search.worker", *modules], self._environment))
+            self._servers.append(start_server(modules, self._environment))
 
     def is_ready(self, spec: TrialSpec) -> bool:
         """Return whether a trial can start at once, its libraries being loaded."""
@@ -174,35 +173,14 @@ class Pool:
         The process would import the main module again, which is wrong for a script without
         `if __name__ == "__main__"`.
         """
-        before = {name: os.environ.get(name) for name in self._environment}
         main = vars(sys.modules["__main__"])
         hidden = {name: main.pop(name) for name in ["__file__", "__spec__"] if name in main}
         main["__spec__"] = None
-        os.environ.update(self._environment)
         try:
-            yield
+            with set_environment(self._environment):
+                yield
         finally:
             main.update(hidden)
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def thread_environment(threads: int) -> Mapping[str, str]:
-    """Return the variables that limit the libraries' threads; libraries read them when they load."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return {
-        **dict.fromkeys(names, str(threads)),
-        "TF_NUM_INTEROP_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        # Trials share a GPU, so none may reserve all of its memory at its start.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-    }
 
 
 def _visible_gpus() -> list[str]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from workbench import trial
+from workbench import models, trial
 from workbench.errors import EvaluationError, SearchError
 from workbench.models import BASELINE
 from workbench.search import first_turns, worker
@@ -84,6 +84,8 @@ class SearchPlan:
     """The number of trials of each family that keep checkpoints: the best after each fold."""
     meter: ResourceMeter | None = None
     """Records the trials' use of the machine."""
+    load: Callable[[Sequence[str]], None] = lambda families: None
+    """Begins to load the libraries of these families; called once a trial is under way, and before a net starts."""
     must_stop: Callable[[], bool] = lambda: False
     """Tells whether the user has asked for the end of the search; looked at every second."""
 
@@ -203,6 +205,8 @@ class Search:
             family = self._choose(available, left)
             if family is None:
                 return "minutes"
+            if models.get_entry(self._plan.specs[family.family].resolved_family).keras:
+                self._plan.load([family.family])
             if self._running and not self._is_ready(family):
                 # To start it now would keep the running trials waiting for answers.
                 break
@@ -215,6 +219,14 @@ class Search:
             return choose(families, None)
         available = self._worker_seconds(left)
         return choose([*filter(self._is_ready, families)], left, available) or choose(families, left, available)
+
+    def _list_next(self) -> list[str]:
+        """Return the families that can still get a trial; under a time limit, those whose first one fits."""
+        left, families = self._seconds_left(), self._available()
+        waiting = [each for each in families if not each.started]
+        if left is not None:
+            waiting = first_turns.admit(waiting, left, self._worker_seconds(left))
+        return [each.family for each in [*(each for each in families if each.started), *waiting]]
 
     def _is_ready(self, progress: FamilyProgress) -> bool:
         return self._executor.is_ready(self._plan.specs[progress.family])
@@ -253,6 +265,7 @@ class Search:
         process = self._executor.start(spec, active.number, folder, slot=slot, end=end)
         now = time.monotonic()
         self._running.append(_RunningTrial(active, process, slot, now, end, TimeEstimate(len(spec.folds), now)))
+        self._plan.load(self._list_next())
         yield TrialStarted(family, active.number, len(spec.folds))
 
     def _trial_end(self, progress: FamilyProgress) -> float | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+import multiprocessing
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from workbench import models
@@ -11,15 +12,24 @@ from workbench.study import output_paths
 from workbench.study.study_store import TRIALS_WITH_CHECKPOINTS, StudyStore
 
 if TYPE_CHECKING:
+    from workbench.config import StudyConfig
     from workbench.search.events import Event
     from workbench.search.pool import Pool
     from workbench.study.task import Task
 
-# The modules of the process that the first trials are forked from: what all families without a net need, and no more.
-_FIRST_MODULES = (
-    "workbench.trial",
-    *(f"workbench.models.tabular.{name}" for name in ("linear", "xgboost", "lightgbm")),
-)
+
+def preload(config: StudyConfig, workers: int | None) -> None:
+    """Begin to load the libraries of the first trials in another process, if their threads do not depend on the data.
+
+    Args:
+        config: the study file.
+        workers: as for `run_trials`.
+    """
+    from workbench.search.fork_server import FIRST_MODULES, cores, start_server, thread_environment
+
+    count = workers or config.search.workers or cores()
+    if count >= cores() and "forkserver" in multiprocessing.get_all_start_methods():
+        start_server(FIRST_MODULES, thread_environment(1))
 
 
 def run_trials(
@@ -40,8 +50,9 @@ def run_trials(
         StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
         SearchError: no family can be trained.
     """
+    from workbench.search.fork_server import FIRST_MODULES, cores
     from workbench.search.limits import Limits
-    from workbench.search.pool import Pool, cores
+    from workbench.search.pool import Pool
     from workbench.search.resource_usage import ResourceMeter
     from workbench.search.scheduler import Search, SearchPlan
 
@@ -52,7 +63,7 @@ def run_trials(
         count = workers or search.workers or cores()
         threads = task.threads(count, cores())
         # The libraries of the first trials load in another process while this one reads the data.
-        pool = Pool(_FIRST_MODULES, threads=threads, gpus=search.gpus)
+        pool = Pool(FIRST_MODULES, threads=threads, gpus=search.gpus)
         task.check()
         store.begin_trials()
         plan = SearchPlan(
@@ -67,27 +78,27 @@ def run_trials(
             blend_weights=store.family_weights,
             trials_with_checkpoints=TRIALS_WITH_CHECKPOINTS,
             meter=ResourceMeter() if search.system_metrics else None,
+            load=_make_loader(task, pool),
             must_stop=must_stop,
         )
         with contextlib.closing(pool):
             search_run = Search(plan, store.storage, pool).run()
             store.begin_tracking_beside()
             try:
-                yield from _load_nets(store.task, pool, search_run)
+                yield from search_run
             finally:
                 store.finish_tracking()
 
 
-def _load_nets(task: Task, pool: Pool, events: Iterator[Event]) -> Generator[Event]:
-    """Yield the events of a search, and load the libraries of all families once a trial is under way or needs them."""
-    from workbench.search.events import TrialStarted
+def _make_loader(task: Task, pool: Pool) -> Callable[[Sequence[str]], None]:
+    """Return a function that begins to load what families need beside the first modules: TensorFlow, skrub for dates."""
+    loaded: set[bool] = set()
 
-    entries = [models.get_entry(family, task.config.resolve) for family in task.config.families]
-    waits = not all(entry.keras for entry in entries)
-    if not waits:
-        pool.load(task.modules())
-    for event in events:
-        if waits and isinstance(event, TrialStarted) and event.family != models.BASELINE:
-            waits = False
-            pool.load(task.modules())
-        yield event
+    def load(families: Sequence[str]) -> None:
+        nets = any(models.get_entry(family, task.config.resolve).keras for family in families)
+        # What nets need serves the others too.
+        if not loaded & {nets, True} and (nets or "date" in task.dataset.columns.values()):
+            loaded.add(nets)
+            pool.load(task.modules(nets=nets))
+
+    return load
