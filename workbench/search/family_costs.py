@@ -1,6 +1,7 @@
 """The prior cost of a trial: the seconds that a family's defaults take, before any of its folds has been measured.
 
-The seconds of a fold are `start + rate × rows × columns × outputs / 10⁶`, with the constants of `_COSTS`. They are
+The seconds of a fold are `start + rate × rows × columns / 10⁶`. For boosted trees the second term is multiplied by
+`√(rows / 10⁴) × √outputs`, because the rounds until the early stop grow with both. The constants of `_COSTS` are
 seconds of one core of a server of 2026, measured by `python benchmarks/costs.py --data DIR NAME …`. The search
 multiplies them by the speed that measured folds show.
 """
@@ -45,25 +46,25 @@ class _Cost(NamedTuple):
     start: float
     """Seconds of a fold without rows."""
     rate: float
-    """Microseconds for each value of the training rows and each output."""
-    by_output: bool = True
-    """Whether the seconds grow with the number of outputs."""
+    """Microseconds for each value of the training rows."""
+    boosts: bool = False
+    """Whether it trains rounds until they stop early."""
 
 
 # The least share of a training that gives a usable model, beside its start.
 _LEAST_SHARE = 0.1
 # A family that is not in the table, such as a user's own.
-_UNKNOWN = _Cost(0.5, 1.0, 20.0, by_output=False)
+_UNKNOWN = _Cost(0.5, 1.0, 20.0)
 _COSTS = {
-    "linear": _Cost(0.5, 0.1, 0.6),
-    "xgboost": _Cost(1.0, 0.2, 4.0),
-    "lightgbm": _Cost(1.0, 0.2, 5.0),
-    "catboost": _Cost(1.0, 0.3, 16.0),
-    "extra_trees": _Cost(0.4, 0.3, 12.0, by_output=False),
-    "random_forest": _Cost(0.4, 0.3, 15.0, by_output=False),
-    "mlp": _Cost(0.5, 5.0, 50.0, by_output=False),
-    "wide_and_deep": _Cost(0.5, 6.0, 100.0, by_output=False),
-    "tabm": _Cost(0.6, 8.0, 150.0, by_output=False),
+    "linear": _Cost(0.5, 0.1, 0.8),
+    "xgboost": _Cost(1.0, 0.2, 8.0, boosts=True),
+    "lightgbm": _Cost(1.0, 0.2, 6.0, boosts=True),
+    "catboost": _Cost(1.0, 0.3, 45.0, boosts=True),
+    "extra_trees": _Cost(0.4, 0.6, 8.0),
+    "random_forest": _Cost(0.4, 0.9, 9.0),
+    "mlp": _Cost(0.5, 8.0, 24.0),
+    "wide_and_deep": _Cost(0.5, 12.0, 40.0),
+    "tabm": _Cost(0.6, 15.0, 300.0),
 }
 
 
@@ -76,7 +77,9 @@ def measure_size(spec: TrialSpec) -> TrainingSize:
 def estimate(spec: TrialSpec) -> TrialCost:
     """Return the prior cost of a trial of a family; a family that is not in the table may always start."""
     cost, size = _COSTS.get(spec.family, _UNKNOWN), measure_size(spec)
-    variable = 1e-6 * cost.rate * size.rows * size.columns * (size.outputs if cost.by_output else 1)
+    variable = 1e-6 * cost.rate * size.rows * size.columns
+    if cost.boosts:
+        variable *= (size.rows / 1e4 * size.outputs) ** 0.5
     folds = len(spec.folds)
     seconds = folds * (cost.start + variable)
     if spec.family not in _COSTS:

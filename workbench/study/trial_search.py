@@ -91,7 +91,7 @@ def run_trials(
 
 
 def _make_loader(task: Task, pool: Pool) -> Callable[[Sequence[str]], None]:
-    """Return a function that begins to load what families need beside the first modules: TensorFlow, skrub for dates."""
+    """Return a function that begins to load what families need beside the first modules: TensorFlow, or skrub."""
     loaded: set[bool] = set()
 
     def load(families: Sequence[str]) -> None:
