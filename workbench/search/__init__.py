@@ -23,6 +23,7 @@ Running trials
     limits              the limits of a trial and of a home
     time_estimate       the time that an active trial still needs
     pool                a process for every trial, forked from one that has loaded the libraries
+    stored_specs        the data in a file that all workers map
     fork_server         a process that has libraries loaded and forks others
     worker              what runs in that process
     net_artifacts       a trial's nets: size, layers, diagram, Grad-CAM

@@ -22,6 +22,7 @@ import psutil
 from workbench import models
 from workbench.search import worker
 from workbench.search.fork_server import ForkServer, set_environment, start_server, thread_environment
+from workbench.search.stored_specs import StoredSpec, store_specs
 from workbench.trial import TrialSpec
 
 
@@ -102,6 +103,7 @@ class Pool:
         self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
         self._environment = thread_environment(threads)
         self._servers: list[ForkServer] = []
+        self._stored: dict[int, StoredSpec] = {}
         if fork:
             self.load(modules)
 
@@ -125,8 +127,19 @@ class Pool:
             spare.end()
             spare = None
         process = spare or self._fork(server)
-        process.send(worker.TrialJob(spec, number, folder, self._device(slot), end))
+        stored = self._stored.get(id(spec), spec)
+        process.send(worker.TrialJob(stored, number, folder, self._device(slot), end))
         return process
+
+    def store(self, specs: Mapping[str, TrialSpec], file: Path) -> None:
+        """Write the specifications to a file, which the trials' processes map instead of receiving copies.
+
+        Args:
+            specs: the specifications by family; the caller keeps them as long as the pool.
+            file: the file, which the caller removes after the last trial.
+        """
+        store_specs(specs, file)
+        self._stored = {id(spec): StoredSpec(file, family) for family, spec in specs.items()}
 
     def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:
         """Wait until a worker sends a message or dies; return those that have."""

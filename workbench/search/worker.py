@@ -21,6 +21,7 @@ from workbench import trial
 from workbench.errors import WorkbenchError
 from workbench.search import net_artifacts
 from workbench.search.pruners import rung_of
+from workbench.search.stored_specs import StoredSpec
 from workbench.space import Hyperparameter
 
 # A trial's folder holds the output of its libraries, and the checkpoints of its fold models.
@@ -34,7 +35,7 @@ _HEARTBEAT = 0.5
 class TrialJob:
     """The parent's first message: the trial to run."""
 
-    spec: trial.TrialSpec
+    spec: trial.TrialSpec | StoredSpec
     number: int
     folder: Path
     """The folder of finished folds and of the libraries' output."""
@@ -118,9 +119,10 @@ class _TrialRunner:
         self._fold: trial.FoldResult | None = None
 
     def run(self, job: TrialJob) -> TrialOutcome:
-        spec, number, folder = job.spec, job.number, job.folder
+        number, folder = job.number, job.folder
         hp: Any = None
         try:
+            spec = job.spec.load() if isinstance(job.spec, StoredSpec) else job.spec
             hp = trial.build_space(spec.resolved_family, self.suggest)
             keep = partial(self.keep, spec, folder)
             options: dict[str, Any] = {"folder": folder, "report": self.report, "keep": keep, "end": job.end}

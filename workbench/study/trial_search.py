@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import shutil
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,11 @@ def run_trials(
             load=_make_loader(task, pool),
             must_stop=must_stop,
         )
-        with contextlib.closing(pool):
+        # A kill leaves the folder; the next run removes it with those of ended trials.
+        folder = home.trials(name) / "specs"
+        with contextlib.closing(pool), contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            pool.store(plan.specs, folder / "specs.pickle")
             search_run = Search(plan, store.storage, pool).run()
             store.begin_tracking_beside()
             try:
