@@ -43,7 +43,7 @@ import table
 import workbench
 from workbench import models, trial
 from workbench.models.protocol import FitContext, Rows
-from workbench.search import pool, worker
+from workbench.search import fork_server, pool, worker
 from workbench.search.events import TrialEnded, TrialStarted
 from workbench.space import Hyperparameter
 from workbench.trial import FoldResult, TrialSpec
@@ -119,8 +119,8 @@ def _study(folder: Path, **keys: Any) -> str:
 def _side(name: str, *, one_core: bool = False, **words: Any) -> Any:
     """Run a side in a process of its own, and return its result."""
     # The study must set the libraries' threads, as for any user, so the variables are not inherited.
-    environment = {key: value for key, value in os.environ.items() if key not in pool.thread_environment(1)}
-    environment |= pool.thread_environment(1) if one_core else {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {key: value for key, value in os.environ.items() if key not in fork_server.thread_environment(1)}
+    environment |= fork_server.thread_environment(1) if one_core else {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "--side", name, json.dumps(words)]
     if one_core and hasattr(os, "sched_getaffinity"):
         # With one core workbench uses one thread, and neither side can run two things at a time.
@@ -414,7 +414,8 @@ def _starts(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
     fresh = []
     for _ in range(3):
         began = time.monotonic()
-        subprocess.run(command, env=os.environ | pool.thread_environment(1), stderr=subprocess.DEVNULL, check=True)
+        environment = os.environ | fork_server.thread_environment(1)
+        subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=True)
         fresh.append(time.monotonic() - began)
     forked, fresh_median = statistics.median(found["seconds"]), statistics.median(fresh)
     measured = f"{1000 * forked:.1f} ms to the first {found['message']}, fresh {fresh_median:.2f} s"

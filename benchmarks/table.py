@@ -24,6 +24,6 @@ def write(name: str, rows: Sequence[Mapping[str, object]], *, note: str) -> None
 
 
 def _cores() -> int:
-    from workbench.search.pool import cores
+    from workbench.search.fork_server import cores
 
     return cores()

@@ -16,6 +16,7 @@ from workbench.search.events import (
     Event,
     FoldEnded,
     Forecast,
+    SearchStarted,
     Stopped,
     TrialEnded,
     TrialPutBack,
@@ -59,6 +60,33 @@ def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
     assert "Forecast: about 41" not in text.getvalue()
     assert "the disk is nearly full" in said[-1]
     assert "the trial under way waits" in said[-1]
+
+
+def test_a_resumed_run_shows_the_study_best_and_counts() -> None:
+    began = SearchStarted({"complete": 7, "pruned": 2, "failed": 0}, row(9, 0.45))
+    text = io.StringIO()
+    lines = LineProgress(Console(file=text, width=120), maximize=False)
+    console = Console(file=io.StringIO(), width=140, force_terminal=True, record=True)
+    screen = LiveProgress(console, title="s", maximize=False, trials=20, minutes=None)
+    for event in [began, *STORY[:4]]:
+        lines(event)
+        screen(event)
+    assert "Goes on from 7 complete, 2 pruned; best 0.45 (mlp #9)." in text.getvalue()
+    assert "← best" not in text.getvalue()
+    console.print(screen._draw())
+    shown = console.export_text()
+    assert "8 complete, 2 pruned" in shown
+    assert "best 0.45 (mlp #9)" in shown
+    lines(TrialEnded(row(2, 0.4)))
+    assert text.getvalue().count("← best") == 1
+
+
+def test_the_end_says_which_families_had_no_time() -> None:
+    text = io.StringIO()
+    lines = LineProgress(Console(file=text, width=120), maximize=False)
+    lines(Stopped("minutes", 0, {"tabm": 150.0, "mlp": 40.0}))
+    assert text.getvalue().startswith("Search over: the time is up. No time for a first trial, which needs at least:")
+    assert "tabm (2 min 30 s), mlp (40.0 s)." in text.getvalue()
 
 
 def test_a_screen_shows_counts_best_forecast_time_left_and_what_each_worker_does() -> None:

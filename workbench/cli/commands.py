@@ -174,6 +174,7 @@ def run(
         raise typer.BadParameter(f"--minutes must be above 0. Received: {minutes}.")
     study = _open(file, home, **({} if seed is None else {"seed": seed}))
     study.check_settings()
+    study.preload(workers=workers)
     from workbench.cli.progress import show_progress
 
     request = interruption.StopRequest()

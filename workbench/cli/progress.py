@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from workbench.search.events import (
     FamilySetAside,
     FoldEnded,
     Forecast,
+    SearchStarted,
     Stopped,
     TrialEnded,
     TrialPutBack,
@@ -81,6 +82,10 @@ class LineProgress:
     def __call__(self, event: Event) -> None:
         """Write a line for an event."""
         match event:
+            case SearchStarted(counts, best):
+                self._best.begin(best)
+                if any(counts.values()):
+                    self._console.print(f"Goes on from {_format_counts(counts)}; best {self._best}.", soft_wrap=True)
             case TrialEnded(trial):
                 mark = "  ← best" if self._best.update(trial) else ""
                 elapsed = f"{time.monotonic() - self._started:7.1f} s  "
@@ -92,8 +97,8 @@ class LineProgress:
                 self._console.print(f"{family} is set aside: {reason}", soft_wrap=True)
             case TrialPutBack():
                 self._console.print(_format_put_back(event), soft_wrap=True)
-            case Stopped(reason, interrupted):
-                self._console.print(_format_end(reason, interrupted), soft_wrap=True)
+            case Stopped():
+                self._console.print(_format_end(event), soft_wrap=True)
 
 
 class EventLog:
@@ -150,7 +155,7 @@ class LiveProgress:
         self._started = time.monotonic()
         self._best = _Best(maximize)
         self._ended: deque[tuple[TrialRecord, bool]] = deque(maxlen=10)
-        self._counts = {"complete": 0, "pruned": 0, "failed": 0}
+        self._counts: dict[str, int] = {"complete": 0, "pruned": 0, "failed": 0}
         self._running: dict[tuple[str, int], _DisplayedTrial] = {}
         self._notes: list[str] = []
         self._forecast = ""
@@ -169,6 +174,9 @@ class LiveProgress:
     def __call__(self, event: Event) -> None:
         """Update the display with an event."""
         match event:
+            case SearchStarted(counts, best):
+                self._counts |= counts
+                self._best.begin(best)
             case TrialStarted(family, number, folds):
                 self._running[family, number] = _DisplayedTrial(folds)
             case EpochEnded(family, number, _, epoch):
@@ -187,13 +195,13 @@ class LiveProgress:
             case TrialPutBack(family, number):
                 self._running.pop((family, number), None)
                 self._notes.append(_format_put_back(event))
-            case Stopped(reason, interrupted):
-                self._console.print(_format_end(reason, interrupted))
+            case Stopped():
+                self._console.print(_format_end(event))
 
     def _draw(self) -> Group:
         """Return the display."""
         elapsed = time.monotonic() - self._started
-        counts = ", ".join(f"{n} {state}" for state, n in self._counts.items() if n) or "loading the libraries"
+        counts = _format_counts(self._counts) or "loading the libraries"
         left = f"   {format_duration(max(0.0, 60 * self._minutes - elapsed))} left" if self._minutes else ""
         head = style_text(self._title, "bold")
         head.append_text(style_text(f"   {format_duration(elapsed)}{left}   {counts}   best {self._best}", "not bold"))
@@ -266,6 +274,10 @@ class _Best:
         self._sign = -1 if maximize else 1
         self._trial: TrialRecord | None = None
 
+    def begin(self, trial: TrialRecord | None) -> None:
+        """Begin with the best trial of earlier calls."""
+        self._trial = trial
+
     def update(self, trial: TrialRecord) -> bool:
         """Take a trial into account; return whether it is the best one now."""
         if trial.state != "complete" or trial.score is None:
@@ -279,6 +291,11 @@ class _Best:
         if self._trial is None:
             return "–"
         return f"{format_number(self._trial.score)} ({self._trial.name})"
+
+
+def _format_counts(counts: Mapping[str, int]) -> str:
+    """Return the numbers of trials by state, without those that are 0."""
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
 def _format_trial(trial: TrialRecord) -> str:
@@ -301,8 +318,11 @@ def _format_put_back(event: TrialPutBack) -> str:
     return f"{event.name} waits for the next run: it needs {needs} more, and {left} is left"
 
 
-def _format_end(reason: str, interrupted: int) -> str:
-    """Return why the search has ended, and how many trials are left to the next run."""
-    waiting = f"; {interrupted} trials under way wait for the next run" if interrupted > 1 else ""
-    waiting = "; the trial under way waits for the next run" if interrupted == 1 else waiting
-    return f"Search over: {_END_REASONS[reason]}{waiting}."
+def _format_end(stopped: Stopped) -> str:
+    """Return why the search has ended, how many trials are left to the next run, and what had no time for a trial."""
+    count = stopped.interrupted
+    waiting = f"; {count} trials under way wait for the next run" if count > 1 else ""
+    waiting = "; the trial under way waits for the next run" if count == 1 else waiting
+    needs = [f"{family} ({format_duration(seconds)})" for family, seconds in stopped.not_started.items()]
+    without = f" No time for a first trial, which needs at least: {', '.join(needs)}." if needs else ""
+    return f"Search over: {_END_REASONS[stopped.why]}{waiting}.{without}"

@@ -17,9 +17,14 @@ Running trials
     scheduler           the loop: ask, start, receive, tell, until the budget is spent
     events              what the loop yields
     allocation          which family gets the next trial
+    first_turns         the order and the length of the families' first trials under a time limit
+    family_costs        what a trial of each family costs by the size of the data
+    cost_estimate       that cost, corrected by measured folds
     limits              the limits of a trial and of a home
     time_estimate       the time that an active trial still needs
     pool                a process for every trial, forked from one that has loaded the libraries
+    stored_specs        the data in a file that all workers map
+    fork_server         a process that has libraries loaded and forks others
     worker              what runs in that process
     net_artifacts       a trial's nets: size, layers, diagram, Grad-CAM
     resource_usage      processor, memory and GPU use of a trial

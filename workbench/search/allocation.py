@@ -1,9 +1,9 @@
 """Allocation: which family gets the next trial.
 
-Interrupted trials come first, then each family's defaults in the study file's order. After that the family with the
-lowest ratio of what it has received to its promise is next. Promise follows from the rank of the family's best trial
-and from that trial's weight in a blend of the families' best. The most promising family gets most trials, and every
-family gets some.
+Interrupted trials come first, then each family's defaults: in the study file's order, or under a time limit in that of
+`first_turns`. After that the family with the lowest ratio of what it has received to its promise is next. Promise
+follows from the rank of the family's best trial and from that trial's weight in a blend of the families' best. The most
+promising family gets most trials, and every family gets some.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from workbench.search import first_turns
 from workbench.search.storage import TrialRecord
+
+# Seconds of a trial of which nothing is known.
+_UNKNOWN = 10.0
 
 
 @dataclass
@@ -38,6 +42,14 @@ class FamilyProgress:
     """Trials that failed in a row, in this call."""
     running: int = 0
     """Trials under way."""
+    gain: float = 0.5
+    """The expected gain of its first trial, from 0 to 1."""
+    prior_seconds: float = _UNKNOWN
+    """The expected seconds of a trial before the first has ended."""
+    least_seconds: float = 0.0
+    """The expected seconds of the shortest trial with a usable model."""
+    keeps_deadline: bool = False
+    """Whether a trial can be given an end."""
 
     @property
     def expected_seconds(self) -> float | None:
@@ -45,19 +57,41 @@ class FamilyProgress:
         ordered = sorted(self.complete_seconds)
         return ordered[len(ordered) // 2] if ordered else None
 
+    @property
+    def trial_seconds(self) -> float:
+        """The expected seconds of a trial: the median of the complete ones, or before the first the prior."""
+        return self.prior_seconds if self.expected_seconds is None else self.expected_seconds
 
-def choose(families: Sequence[FamilyProgress], seconds_left: float | None) -> FamilyProgress | None:
+    def fits(self, seconds: float) -> bool:
+        """Return whether a further trial can end in so many seconds."""
+        return (self.expected_seconds or 0.0) <= seconds
+
+
+def choose(
+    families: Sequence[FamilyProgress], seconds_left: float | None, available: float | None = None
+) -> FamilyProgress | None:
     """Return the family to try next; None if no trial would end in the time that is left.
 
     Without a time limit the choice follows from the trials alone, so a resumed study repeats it.
+
+    Args:
+        families: the families that may get a trial, in the study file's order.
+        seconds_left: the seconds until the end of the search; None without a time limit.
+        available: the seconds of all workers until then; those of one worker unless given.
     """
     for each in families:
         if each.has_waiting and not each.running:
             return each
-    for each in families:
-        if not each.started:
-            return each
-    in_time = [f for f in families if seconds_left is None or (f.expected_seconds or 0.0) <= seconds_left]
+    waiting = [each for each in families if not each.started]
+    if seconds_left is not None:
+        waiting = first_turns.admit(waiting, seconds_left, seconds_left if available is None else available)
+    if waiting:
+        return waiting[0]
+    begun = [each for each in families if each.started]
+    in_time = [f for f in begun if seconds_left is None or f.fits(seconds_left)]
+    if seconds_left is not None and not in_time:
+        # A trial that is cut short uses the rest of the time.
+        in_time = [f for f in begun if f.keeps_deadline and f.least_seconds <= seconds_left]
     ranked = sorted(families, key=lambda f: float("inf") if f.best_loss is None else f.best_loss)
 
     def priority(each: FamilyProgress) -> tuple[bool, float]:

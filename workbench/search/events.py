@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from workbench.home import trial_name
 from workbench.search.storage import TrialRecord
 
 StopReason = Literal["trials", "minutes", "families", "exhausted", "disk", "asked"]
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """The search began; comes first, with what the study has from before."""
+
+    counts: Mapping[str, int]
+    """The number of trials by state: complete, pruned, failed."""
+    best: TrialRecord | None
+    """The best complete trial."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,18 @@ class Stopped:
 
     why: StopReason
     interrupted: int
+    not_started: Mapping[str, float] = field(default_factory=dict)
+    """The seconds that a first trial needs, by family, of those that had no time for one."""
 
 
-Event = TrialStarted | EpochEnded | FoldEnded | TrialEnded | TrialPutBack | Forecast | FamilySetAside | Stopped
+Event = (
+    SearchStarted
+    | TrialStarted
+    | EpochEnded
+    | FoldEnded
+    | TrialEnded
+    | TrialPutBack
+    | Forecast
+    | FamilySetAside
+    | Stopped
+)

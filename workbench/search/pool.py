@@ -1,7 +1,8 @@
 """A pool of processes for trials, forked from one that has the heavy libraries loaded.
 
 Importing TensorFlow takes seconds. A fork of a process that has imported it starts in hundredths of a second, has a
-memory of its own and frees it when it ends. Platforms without fork spawn processes, which is slower.
+memory of its own and frees it when it ends. While TensorFlow loads, families that do not use it are forked from a
+process without it. Platforms without fork spawn processes, which is slower.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import Any, Literal
 
 import psutil
 
+from workbench import models
 from workbench.search import worker
+from workbench.search.fork_server import ForkServer, set_environment, start_server, thread_environment
+from workbench.search.stored_specs import StoredSpec, store_specs
 from workbench.trial import TrialSpec
 
 
@@ -28,6 +32,8 @@ class WorkerProcess:
 
     process: Any
     pipe: Any
+    server: ForkServer | None = None
+    """The process that it was forked from."""
 
     @property
     def memory(self) -> int:
@@ -96,27 +102,50 @@ class Pool:
         fork = "forkserver" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
         self._environment = thread_environment(threads)
+        self._servers: list[ForkServer] = []
+        self._stored: dict[int, StoredSpec] = {}
         if fork:
-            from multiprocessing import forkserver
+            self.load(modules)
 
-            self._context.set_forkserver_preload(["workbench.search.worker", *modules])
-            with self._child_environment(), _silence_stderr():
-                forkserver.ensure_running()
+    def load(self, modules: Sequence[str]) -> None:
+        """Begin to load these modules in a further process; once they are loaded, trials are forked from it."""
+        if self._context.get_start_method() == "forkserver":
+            self._servers.append(start_server(modules, self._environment))
+
+    def is_ready(self, spec: TrialSpec) -> bool:
+        """Return whether a trial can start at once, its libraries being loaded."""
+        server = self._find_server(spec)
+        return server is None or server.is_ready
 
     def start(
         self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0, end: float | None = None
     ) -> WorkerProcess:
         """Start a trial in the worker slot of that number, from 0; its `end` is as for `trial.fit_folds`."""
+        server = self._find_server(spec)
         spare, self._spare = self._spare, None
-        process = spare if spare is not None and spare.process.is_alive() else self._fork()
-        process.send(worker.TrialJob(spec, number, folder, self._device(slot), end))
+        if spare is not None and not (spare.process.is_alive() and self._suits(spare, spec)):
+            spare.end()
+            spare = None
+        process = spare or self._fork(server)
+        stored = self._stored.get(id(spec), spec)
+        process.send(worker.TrialJob(stored, number, folder, self._device(slot), end))
         return process
+
+    def store(self, specs: Mapping[str, TrialSpec], file: Path) -> None:
+        """Write the specifications to a file, which the trials' processes map instead of receiving copies.
+
+        Args:
+            specs: the specifications by family; the caller keeps them as long as the pool.
+            file: the file, which the caller removes after the last trial.
+        """
+        store_specs(specs, file)
+        self._stored = {id(spec): StoredSpec(file, family) for family, spec in specs.items()}
 
     def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:
         """Wait until a worker sends a message or dies; return those that have."""
         if self._spare is None:
             # The workers are busy, so this is the time to fork the next trial's process.
-            self._spare = self._fork()
+            self._spare = self._fork(self._newest_ready())
         ready = connection.wait([process.pipe for process in processes], seconds)
         return [process for process in processes if process.pipe in ready]
 
@@ -126,13 +155,26 @@ class Pool:
             self._spare.end()
             self._spare = None
 
-    def _fork(self) -> WorkerProcess:
+    def _find_server(self, spec: TrialSpec) -> ForkServer | None:
+        """Return the process to fork a trial from: for a net the last one, also if it still loads."""
+        if self._servers and models.get_entry(spec.resolved_family).keras:
+            return self._servers[-1]
+        return self._newest_ready()
+
+    def _suits(self, spare: WorkerProcess, spec: TrialSpec) -> bool:
+        return spare.server in self._servers[-1:] or not models.get_entry(spec.resolved_family).keras
+
+    def _newest_ready(self) -> ForkServer | None:
+        """Return the last process whose modules are loaded; the first one if none is."""
+        return next((each for each in reversed(self._servers) if each.is_ready), next(iter(self._servers), None))
+
+    def _fork(self, server: ForkServer | None) -> WorkerProcess:
         pipe, worker_pipe = self._context.Pipe()
         with self._child_environment():
             process = self._context.Process(target=worker.run_worker, args=(worker_pipe,), daemon=True)
-            process.start()
+            process.start() if server is None else server.start(process)
         worker_pipe.close()
-        return WorkerProcess(process, pipe)
+        return WorkerProcess(process, pipe, server)
 
     def _device(self, slot: int) -> Mapping[str, str]:
         return {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
@@ -144,48 +186,14 @@ class Pool:
         The process would import the main module again, which is wrong for a script without
         `if __name__ == "__main__"`.
         """
-        before = {name: os.environ.get(name) for name in self._environment}
         main = vars(sys.modules["__main__"])
         hidden = {name: main.pop(name) for name in ["__file__", "__spec__"] if name in main}
         main["__spec__"] = None
-        os.environ.update(self._environment)
         try:
-            yield
+            with set_environment(self._environment):
+                yield
         finally:
             main.update(hidden)
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-
-
-@contextmanager
-def _silence_stderr() -> Iterator[None]:
-    """Give a process that starts now no standard error, which its libraries would write to while they load."""
-    saved = os.dup(2)
-    with open(os.devnull, "w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def thread_environment(threads: int) -> Mapping[str, str]:
-    """Return the variables that limit the libraries' threads; libraries read them when they load."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return {
-        **dict.fromkeys(names, str(threads)),
-        "TF_NUM_INTEROP_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        # Trials share a GPU, so none may reserve all of its memory at its start.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-    }
 
 
 def _visible_gpus() -> list[str]:

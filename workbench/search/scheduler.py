@@ -13,14 +13,16 @@ from typing import Protocol
 from workbench import models, trial
 from workbench.errors import EvaluationError, SearchError
 from workbench.models import BASELINE
-from workbench.search import worker
+from workbench.search import first_turns, worker
 from workbench.search.allocation import FamilyProgress, choose
+from workbench.search.cost_estimate import CostEstimate
 from workbench.search.events import (
     EpochEnded,
     Event,
     FamilySetAside,
     FoldEnded,
     Forecast,
+    SearchStarted,
     Stopped,
     StopReason,
     TrialEnded,
@@ -39,8 +41,6 @@ from workbench.trial import FoldResult, InterruptedFold, TrialResult, TrialSpec
 _MAX_FAILURES = 3
 # The shortest time, in seconds, in which a trial is worth starting.
 _MIN_SECONDS = 1.0
-# The share of the time left that a trial may take while families wait for their first trial.
-_FIRST_SHARE = 0.5
 # Seconds between two checks of the limits while no worker sends a message.
 _CHECK_INTERVAL = 1.0
 
@@ -52,6 +52,9 @@ class Executor(Protocol):
         self, spec: TrialSpec, number: int, folder: Path, *, slot: int = 0, end: float | None = None
     ) -> WorkerProcess:
         """Start a trial in the worker slot of that number, which must end at `end` if its family can."""
+
+    def is_ready(self, spec: TrialSpec) -> bool:
+        """Return whether a trial can start at once, its libraries being loaded."""
 
     def wait(self, processes: Sequence[WorkerProcess], seconds: float | None) -> list[WorkerProcess]:
         """Return the processes that have sent a message or died."""
@@ -73,12 +76,16 @@ class SearchPlan:
     deadline: float | None
     """When the search must be over, in seconds of `time.monotonic`."""
     limits: Limits = field(default_factory=Limits)
+    can_record: Callable[[], bool] = lambda: True
+    """Tells whether `record` can write at once; under a time limit, trials that have ended wait for that."""
     blend_weights: Callable[[Sequence[TrialRecord]], Mapping[str, float]] = lambda trials: {}
     """Returns, by family, the weights of the families' best trials in a blend of them."""
     trials_with_checkpoints: int = 0
     """The number of trials of each family that keep checkpoints: the best after each fold."""
     meter: ResourceMeter | None = None
     """Records the trials' use of the machine."""
+    load: Callable[[Sequence[str]], None] = lambda families: None
+    """Begins to load the libraries of these families; called once a trial is under way, and before a net starts."""
     must_stop: Callable[[], bool] = lambda: False
     """Tells whether the user has asked for the end of the search; looked at every second."""
 
@@ -106,7 +113,12 @@ class Search:
         self._storage = storage
         self._executor = executor
         self._running: list[_RunningTrial] = []
+        self._unrecorded: list[tuple[ActiveTrial, worker.TrialOutcome]] = []
         records = storage.records()
+        self._before = SearchStarted(
+            {state: sum(record.state == state for record in records) for state in ("complete", "pruned", "failed")},
+            next((record for record in records if record.state == "complete"), None),
+        )
         self._finished = sum(record.state != "failed" for record in records)
         self._progress = {
             family: FamilyProgress(family, has_waiting=storage.has_waiting(family)) for family in plan.specs
@@ -115,7 +127,12 @@ class Search:
             if record.family in self._progress:
                 self._progress[record.family].started += 1
                 self._add_to_progress(record)
-        self._update_weights()
+        self._costs = CostEstimate(plan.specs if plan.deadline is not None else {})
+        self._costs.update(self._progress)
+        # Weights are read from MLflow, which under a time limit must not delay the first trial.
+        self._has_weights = plan.deadline is None
+        if self._has_weights:
+            self._update_weights()
         self._set_aside: dict[str, str] = {}
         self._families_put_back: set[str] = set()
         self._began = time.monotonic()
@@ -127,19 +144,26 @@ class Search:
         Raises:
             SearchError: every family failed.
         """
-        yield from self._run_baseline()
+        yield self._before
         try:
+            yield from self._run_baseline()
             reason = yield from self._loop()
+            yield from self._record_ended()
         finally:
             interrupted = self._requeue_running()
         if reason == "families":
             reasons = "; ".join(f"{family}: {cause}" for family, cause in self._set_aside.items())
             raise SearchError(f"Every family failed {_MAX_FAILURES} times in a row. {reasons}")
-        yield Stopped(reason, interrupted)
+        yield Stopped(reason, interrupted, self._not_started() if reason == "minutes" else {})
 
     def _loop(self) -> Generator[Event, None, StopReason]:
         while not self._plan.must_stop():
             reason = yield from self._start_trials()
+            if self._unrecorded and (not self._running or self._plan.can_record()):
+                yield from self._record_ended()
+                continue
+            if not self._has_weights and self._plan.can_record():
+                self._update_weights()
             if not self._running:
                 return reason
             left = self._seconds_left()
@@ -158,19 +182,17 @@ class Search:
         spec = self._plan.specs[BASELINE]
         active = self._storage.ask(BASELINE)
         folder = self._plan.trial_folder(BASELINE, active.number)
-        try:
-            yield TrialStarted(BASELINE, active.number, len(spec.folds))
-            for _ in trial.fit_folds(spec, active.number, trial.build_space(BASELINE, active.suggest), folder=folder):
-                pass
-            record = self._finish(active, worker.TrialOutcome("complete"))
-        finally:
-            active.requeue()
-        yield from self._announce(record)
+        self._unrecorded.append((active, worker.TrialOutcome("complete")))
+        self._progress[BASELINE].running += 1
+        yield TrialStarted(BASELINE, active.number, len(spec.folds))
+        for _ in trial.fit_folds(spec, active.number, trial.build_space(BASELINE, active.suggest), folder=folder):
+            pass
 
     def _start_trials(self) -> Generator[Event, None, StopReason]:
         """Start trials in free slots; return why no more can start."""
         while len(self._running) < self._plan.workers:
-            if self._plan.trials is not None and self._finished + len(self._running) >= self._plan.trials:
+            under_way = len(self._running) + len(self._unrecorded)
+            if self._plan.trials is not None and self._finished + under_way >= self._plan.trials:
                 return "trials"
             left = self._seconds_left()
             if left is not None and left < _MIN_SECONDS:
@@ -180,11 +202,45 @@ class Search:
             available = self._available()
             if not available:
                 return "minutes" if self._families_put_back else "exhausted" if self._storage.exhausted else "families"
-            family = choose(available, left)
+            family = self._choose(available, left)
             if family is None:
                 return "minutes"
+            if models.get_entry(self._plan.specs[family.family].resolved_family).keras:
+                self._plan.load([family.family])
+            if self._running and not self._is_ready(family):
+                # To start it now would keep the running trials waiting for answers.
+                break
             yield from self._start(family)
         return "trials"
+
+    def _choose(self, families: Sequence[FamilyProgress], left: float | None) -> FamilyProgress | None:
+        """Return the family to try next; under a time limit, one whose libraries are loaded is preferred."""
+        if left is None:
+            return choose(families, None)
+        available = self._worker_seconds(left)
+        return choose([*filter(self._is_ready, families)], left, available) or choose(families, left, available)
+
+    def _list_next(self) -> list[str]:
+        """Return the families that can still get a trial; under a time limit, those whose first one fits."""
+        left, families = self._seconds_left(), self._available()
+        waiting = [each for each in families if not each.started]
+        if left is not None:
+            waiting = first_turns.admit(waiting, left, self._worker_seconds(left))
+        return [each.family for each in [*(each for each in families if each.started), *waiting]]
+
+    def _is_ready(self, progress: FamilyProgress) -> bool:
+        return self._executor.is_ready(self._plan.specs[progress.family])
+
+    def _worker_seconds(self, left: float) -> float:
+        """Return the seconds of all workers until the end of the search, without those that running trials take."""
+        now = time.monotonic()
+        taken = (self._expect_seconds(each, now) if each.end is None else each.end - now for each in self._running)
+        return self._plan.workers * left - sum(min(max(seconds, 0.0), left) for seconds in taken)
+
+    def _expect_seconds(self, running: _RunningTrial, now: float) -> float:
+        """Return the seconds that a running trial without an end still needs."""
+        expected = self._progress[running.trial.family].trial_seconds - (now - running.began)
+        return max(expected, running.estimate.remaining(now))
 
     def _available(self) -> list[FamilyProgress]:
         """Return the families that may get a trial."""
@@ -196,30 +252,32 @@ class Search:
         active = self._storage.ask(family)
         progress.started += 1
         progress.has_waiting = self._storage.has_waiting(family)
+        progress.running += 1
         if active.exceeds_restarts:
             reason = "the whole command died under this trial, again and again"
-            yield from self._announce(self._finish(active, worker.TrialOutcome("failed", reason)))
+            self._unrecorded.append((active, worker.TrialOutcome("failed", reason)))
+            yield from self._record_ended()
             return
         spec = self._plan.specs[family]
-        yield TrialStarted(family, active.number, len(spec.folds))
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
         folder = self._plan.trial_folder(family, active.number)
-        end = self._trial_end(spec)
+        end = self._trial_end(progress)
         process = self._executor.start(spec, active.number, folder, slot=slot, end=end)
         now = time.monotonic()
         self._running.append(_RunningTrial(active, process, slot, now, end, TimeEstimate(len(spec.folds), now)))
-        progress.running += 1
+        self._plan.load(self._list_next())
+        yield TrialStarted(family, active.number, len(spec.folds))
 
-    def _trial_end(self, spec: TrialSpec) -> float | None:
-        """Return when a trial that starts now must end: while families wait for their first trial, at half time.
+    def _trial_end(self, progress: FamilyProgress) -> float | None:
+        """Return when a trial that starts now must end, so that families that wait for their first trial get one.
 
         It is None without a time limit, and for a family that does not keep deadlines.
         """
         left = self._seconds_left()
-        if left is None or not models.get_entry(spec.resolved_family).keeps_deadline:
+        if left is None or not progress.keeps_deadline:
             return None
-        waits = any(not each.started for each in self._available())
-        return time.monotonic() + left * (_FIRST_SHARE if waits else 1.0)
+        waiting = [each for each in self._available() if not each.started]
+        return time.monotonic() + first_turns.share(progress, waiting, left, self._worker_seconds(left))
 
     def _receive(self, running: _RunningTrial) -> Iterator[Event]:
         """Receive one message of a worker, and answer it."""
@@ -235,8 +293,11 @@ class Search:
                 if rung is not None and loss is not None:
                     running.process.send(not active.report((fold, rung), loss))
                 yield EpochEnded(active.family, active.number, fold, epoch)
-            case worker.FoldReport(score):
-                running.estimate.end_fold(time.monotonic())
+            case worker.FoldReport(score, cut_short):
+                now = time.monotonic()
+                if not cut_short and self._costs.measure(active.family, now - running.estimate.fold_began):
+                    self._costs.update(self._progress)
+                running.estimate.end_fold(now)
                 done = running.estimate.folds_done
                 prune = active.report((done - 1, END), score)
                 last = done == running.estimate.folds
@@ -265,12 +326,16 @@ class Search:
             self._measure(running)
 
     def _put_back(self, running: _RunningTrial, left: float) -> Iterator[Event]:
-        """End a trial that cannot end in time if another family can use the time; it waits for the next run."""
-        needed = running.estimate.remaining(time.monotonic())
+        """End a trial without an end of its own that takes too long if another family can use the time.
+
+        It waits for the next run.
+        """
         family = running.trial.family
-        if running.end is not None and time.monotonic() < running.end:
+        if running.end is not None:
             return
-        if needed <= left or choose([each for each in self._available() if each.family != family], left) is None:
+        needed = running.estimate.remaining(time.monotonic())
+        others = [each for each in self._available() if each.family != family]
+        if needed <= left or self._choose(others, left) is None:
             return
         self._measure(running, last=True)
         running.process.end()
@@ -296,16 +361,25 @@ class Search:
         return worker.TrialOutcome("failed", reason, running.trial.hyperparameters, interrupted)
 
     def _end(self, running: _RunningTrial, outcome: worker.TrialOutcome) -> Iterator[Event]:
-        """End a running trial's process, and finish the trial."""
+        """End a running trial's process, and record the trial, under a time limit only if that need not wait."""
         self._measure(running, last=True)
         running.process.end()
-        record = self._finish(running.trial, outcome)
         self._running.remove(running)
-        self._progress[running.trial.family].running -= 1
-        self._ended += 1
-        yield from self._announce(record)
-        if self._ended >= len(self._without_baseline()):
-            yield self._forecast()
+        self._unrecorded.append((running.trial, outcome))
+        if self._plan.deadline is None or self._plan.can_record():
+            yield from self._record_ended()
+
+    def _record_ended(self) -> Iterator[Event]:
+        """Record the trials that have ended, in the order of their ends."""
+        while self._unrecorded:
+            active, outcome = self._unrecorded[0]
+            record = self._finish(active, outcome)
+            self._unrecorded.pop(0)
+            self._progress[active.family].running -= 1
+            self._ended += active.family != BASELINE
+            yield from self._announce(record)
+            if active.family != BASELINE and self._ended >= len(self._without_baseline()):
+                yield self._forecast()
 
     def _finish(self, active: ActiveTrial, outcome: worker.TrialOutcome) -> TrialRecord:
         """Write the result to MLflow, then tell Optuna: every trial that is finished in Optuna is in MLflow."""
@@ -355,9 +429,14 @@ class Search:
 
     def _update_weights(self) -> None:
         """Update the weights of the families' best trials in a blend of them."""
+        self._has_weights = True
         best = [each.best for each in self._without_baseline() if each.best is not None]
         for family, weight in (self._plan.blend_weights(best) if len(best) > 1 else {}).items():
             self._progress[family].weight = weight
+
+    def _not_started(self) -> Mapping[str, float]:
+        """Return the seconds that a first trial needs, by family, of those that had no time for one."""
+        return {each.family: each.least_seconds for each in self._without_baseline() if not each.started}
 
     def _without_baseline(self) -> list[FamilyProgress]:
         return [each for each in self._progress.values() if each.family != BASELINE]
@@ -378,6 +457,6 @@ class Search:
         """End the running trials and put them back in the queue; their finished folds are kept."""
         for running in self._running:
             running.process.end()
-        for running in self._running:
-            running.trial.requeue()
+        for active in [*(running.trial for running in self._running), *(active for active, _ in self._unrecorded)]:
+            active.requeue()
         return len(self._running)

@@ -21,6 +21,7 @@ from workbench import trial
 from workbench.errors import WorkbenchError
 from workbench.search import net_artifacts
 from workbench.search.pruners import rung_of
+from workbench.search.stored_specs import StoredSpec
 from workbench.space import Hyperparameter
 
 # A trial's folder holds the output of its libraries, and the checkpoints of its fold models.
@@ -34,7 +35,7 @@ _HEARTBEAT = 0.5
 class TrialJob:
     """The parent's first message: the trial to run."""
 
-    spec: trial.TrialSpec
+    spec: trial.TrialSpec | StoredSpec
     number: int
     folder: Path
     """The folder of finished folds and of the libraries' output."""
@@ -64,6 +65,8 @@ class FoldReport:
     """A fold is done and saved; the parent answers with a decision."""
 
     score: float
+    cut_short: bool = False
+    """Whether its deadline ended the training."""
 
 
 Decision = Literal["stop", "continue", "keep", "keep and inspect"]
@@ -116,15 +119,16 @@ class _TrialRunner:
         self._fold: trial.FoldResult | None = None
 
     def run(self, job: TrialJob) -> TrialOutcome:
-        spec, number, folder = job.spec, job.number, job.folder
+        number, folder = job.number, job.folder
         hp: Any = None
         try:
+            spec = job.spec.load() if isinstance(job.spec, StoredSpec) else job.spec
             hp = trial.build_space(spec.resolved_family, self.suggest)
             keep = partial(self.keep, spec, folder)
             options: dict[str, Any] = {"folder": folder, "report": self.report, "keep": keep, "end": job.end}
             for fold in trial.fit_folds(spec, number, hp, **options):
                 self._fold = fold
-                self._decision = self._ask(FoldReport(fold.score))
+                self._decision = self._ask(FoldReport(fold.score, fold.cut_short))
                 if self._decision == "stop":
                     return TrialOutcome("pruned", f"pruned after fold {fold.fold}", dict(hp.values))
         except (EOFError, BrokenPipeError):

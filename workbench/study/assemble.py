@@ -18,7 +18,7 @@ from workbench.ensemble.aggregation import Aggregation
 from workbench.errors import FamilyError, StudyError, format_list
 from workbench.inference.predictor import Member, Predictor, StoredModel
 from workbench.models.protocol import Model
-from workbench.search.pool import cores
+from workbench.search.fork_server import cores
 from workbench.search.storage import TrialRecord
 from workbench.study.study_store import StudyStore
 from workbench.study.task import Task

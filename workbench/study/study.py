@@ -89,6 +89,16 @@ class Study:
         """
         self.store.check_settings()
 
+    def preload(self, *, workers: int | None = None) -> None:
+        """Begin to load the libraries of the first trials in another process, so that `run` starts them sooner.
+
+        Args:
+            workers: as for `run`.
+        """
+        from workbench.study import trial_search
+
+        trial_search.preload(self.config, workers)
+
     def run(
         self,
         *,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -50,10 +52,18 @@ class StudyStore:
         self.home = home
         # The loss of the best trial in MLflow's description of the study.
         self._best: float | None = None
+        self._beginning: Future[None] | None = None
+        self._thread = threading.current_thread()
+
+    @property
+    def tracker(self) -> Tracker:
+        """The study's runs in MLflow: predictions, curves and ensembles; waits while another thread begins them."""
+        if threading.current_thread() is self._thread:
+            self.finish_tracking()
+        return self._tracker
 
     @cached_property
-    def tracker(self) -> Tracker:
-        """The study's runs in MLflow: predictions, curves and ensembles."""
+    def _tracker(self) -> Tracker:
         from workbench.tracking import Tracker
 
         return Tracker(self.home, self.config.name, partial(description.provenance, self.task))
@@ -109,6 +119,11 @@ class StudyStore:
         Raises:
             StudyError: the data, the target, the folds or the metric have changed since the study began.
         """
+        self.begin_trials()
+        self.begin_tracking()
+
+    def begin_trials(self) -> None:
+        """Do the part of `begin` that must come before the first trial; it does not use MLflow."""
         from workbench.evaluation import folds
 
         task, home, name = self.task, self.home, self.config.name
@@ -116,10 +131,30 @@ class StudyStore:
         if not home.folds(name).exists():
             folds.save(task.folds, home.folds(name))
         inference_context.store(task, home)
-        self.tracker.log_provenance(home.folds(name))
-        self.describe()
         self.storage.requeue_running()
-        self._clean_up()
+        unfinished = {home.trial(name, *trial) for trial in self.storage.list_unfinished()}
+        for folder in set(home.trials(name).glob("*")) - unfinished:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def begin_tracking_beside(self) -> None:
+        """Do the rest of `begin` in another thread, because MLflow takes seconds to load."""
+        self._beginning = ThreadPoolExecutor(1).submit(self.begin_tracking)
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether `tracker` is there without waiting."""
+        return self._beginning is None or self._beginning.done()
+
+    def finish_tracking(self) -> None:
+        """Wait for the thread that `begin_tracking_beside` has started, if there is one, and raise its exception."""
+        if self._beginning is not None:
+            self._beginning.result()
+
+    def begin_tracking(self) -> None:
+        """Do the rest of `begin`: describe the study in MLflow, and close the runs that a kill left open."""
+        self.tracker.log_provenance(self.home.folds(self.config.name))
+        self.describe()
+        self.tracker.close_stale_runs()
 
     def describe(self) -> None:
         """Describe the study in MLflow: the columns and the order of its runs, and its results so far."""
@@ -186,13 +221,6 @@ class StudyStore:
             return self.tracker.newest_ensemble()
         except StudyError:
             return None
-
-    def _clean_up(self) -> None:
-        """Clean up after a kill: close unfinished runs of ensembles, remove the folders of trials that have ended."""
-        self.tracker.close_stale_runs()
-        unfinished = {self.home.trial(self.config.name, *trial) for trial in self.storage.list_unfinished()}
-        for folder in set(self.home.trials(self.config.name).glob("*")) - unfinished:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def trials(self) -> list[TrialRecord]:
         """Return every finished trial, best first; this makes no journal where there is none."""

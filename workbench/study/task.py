@@ -9,6 +9,7 @@ from workbench import models
 from workbench.config import StudyConfig
 from workbench.errors import ConfigError, FamilyError, suggest_word
 from workbench.models.nn import backbone_config, callbacks
+from workbench.search.fork_server import FIRST_MODULES
 from workbench.study import target_metrics
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 # Fewer rows are trained faster by one thread than by two (measured with xgboost; nets want even more).
 _ROWS_A_THREAD = 15_000
-# Modules that libraries import at their first use, which every trial would wait for. Missing ones are skipped.
-_LATE = ("narwhals._interchange.dataframe", "narwhals._pandas_like.namespace")
+# Modules that Keras imports at its first use, which every trial would wait for. Missing ones are skipped.
 _LATE_KERAS = tuple(
     f"tensorflow.python.data.ops.{name}_op" for name in ("concatenate", "flat_map", "from_tensors", "range", "zip")
 )
@@ -200,7 +200,8 @@ class Task:
 
     def threads(self, workers: int, cores: int) -> int:
         """Return the number of threads of a trial."""
-        return max(1, min(cores // workers, len(self.dataset.y) // _ROWS_A_THREAD))
+        most = cores // workers
+        return 1 if most <= 1 else max(1, min(most, len(self.dataset.y) // _ROWS_A_THREAD))
 
     def specs(self, threads: int) -> dict[str, TrialSpec]:
         """Return the specification of each family's trials, the baseline's included."""
@@ -219,14 +220,14 @@ class Task:
         source = None if family in models.FAMILIES else self._resolve(family)
         return TrialSpec(family, self.dataset, self.folds, source=source, **shared)
 
-    def modules(self) -> list[str]:
-        """Return the modules that a trial's process should have loaded."""
-        families = self.config.families
-        entries = [models.get_entry(family, self.config.resolve) for family in families]
-        keras = ["workbench.space.keras", *_LATE_KERAS] if any(entry.keras for entry in entries) else []
+    def modules(self, *, nets: bool = True) -> list[str]:
+        """Return the modules that a trial's process should have loaded, without those of nets unless `nets`."""
+        entries = {family: models.get_entry(family, self.config.resolve) for family in self.config.families}
+        families = [family for family, entry in entries.items() if nets or not entry.keras]
+        keras = ["workbench.space.keras", *_LATE_KERAS] if any(entries[family].keras for family in families) else []
         skrub = ["skrub"] if "date" in self.dataset.columns.values() else []
         user_code = [name for family in families for name in models.module_names(self._resolve(family))]
-        return ["workbench.trial", "skops.io", *_LATE, *keras, *skrub, *user_code]
+        return [*FIRST_MODULES, *keras, *skrub, *user_code]
 
     def _resolve(self, family: str) -> str:
         return models.resolve_family(family, self.config.resolve)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+import multiprocessing
+import shutil
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
+from workbench import models
 from workbench.study import output_paths
 from workbench.study.study_store import TRIALS_WITH_CHECKPOINTS, StudyStore
 
 if TYPE_CHECKING:
+    from workbench.config import StudyConfig
     from workbench.search.events import Event
+    from workbench.search.pool import Pool
+    from workbench.study.task import Task
+
+
+def preload(config: StudyConfig, workers: int | None) -> None:
+    """Begin to load the libraries of the first trials in another process, if their threads do not depend on the data.
+
+    Args:
+        config: the study file.
+        workers: as for `run_trials`.
+    """
+    from workbench.search.fork_server import FIRST_MODULES, cores, start_server, thread_environment
+
+    count = workers or config.search.workers or cores()
+    if count >= cores() and "forkserver" in multiprocessing.get_all_start_methods():
+        start_server(FIRST_MODULES, thread_environment(1))
 
 
 def run_trials(
@@ -31,8 +51,9 @@ def run_trials(
         StudyError: the study is being run elsewhere, or its data, target, folds or metric have changed.
         SearchError: no family can be trained.
     """
+    from workbench.search.fork_server import FIRST_MODULES, cores
     from workbench.search.limits import Limits
-    from workbench.search.pool import Pool, cores
+    from workbench.search.pool import Pool
     from workbench.search.resource_usage import ResourceMeter
     from workbench.search.scheduler import Search, SearchPlan
 
@@ -42,14 +63,15 @@ def run_trials(
     with home.lock(name), home.explain_disk_errors():
         count = workers or search.workers or cores()
         threads = task.threads(count, cores())
-        # The libraries load in another process while MLflow loads in this one.
-        pool = Pool(task.modules(), threads=threads, gpus=search.gpus)
+        # The libraries of the first trials load in another process while this one reads the data.
+        pool = Pool(FIRST_MODULES, threads=threads, gpus=search.gpus)
         task.check()
-        store.begin()
+        store.begin_trials()
         plan = SearchPlan(
             specs=store.specs(threads),
             trial_folder=lambda family, number: home.trial(name, family, number),
             record=store.record,
+            can_record=lambda: store.is_tracking,
             workers=count,
             trials=trials,
             deadline=end,
@@ -57,7 +79,31 @@ def run_trials(
             blend_weights=store.family_weights,
             trials_with_checkpoints=TRIALS_WITH_CHECKPOINTS,
             meter=ResourceMeter() if search.system_metrics else None,
+            load=_make_loader(task, pool),
             must_stop=must_stop,
         )
-        with contextlib.closing(pool):
-            yield from Search(plan, store.storage, pool).run()
+        # A kill leaves the folder; the next run removes it with those of ended trials.
+        folder = home.trials(name) / "specs"
+        with contextlib.closing(pool), contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            pool.store(plan.specs, folder / "specs.pickle")
+            search_run = Search(plan, store.storage, pool).run()
+            store.begin_tracking_beside()
+            try:
+                yield from search_run
+            finally:
+                store.finish_tracking()
+
+
+def _make_loader(task: Task, pool: Pool) -> Callable[[Sequence[str]], None]:
+    """Return a function that begins to load what families need beside the first modules: TensorFlow, or skrub."""
+    loaded: set[bool] = set()
+
+    def load(families: Sequence[str]) -> None:
+        nets = any(models.get_entry(family, task.config.resolve).keras for family in families)
+        # What nets need serves the others too.
+        if not loaded & {nets, True} and (nets or "date" in task.dataset.columns.values()):
+            loaded.add(nets)
+            pool.load(task.modules(nets=nets))
+
+    return load
