@@ -38,7 +38,7 @@ def test_what_is_left_out_has_a_default(tmp_path):
     assert (loaded.name, loaded.data.train, loaded.families) == ("a", "t.csv", ("linear",))
     assert (loaded.folds.folds, loaded.folds.seed, loaded.seed, loaded.task) == (5, 7, 7, None)
     assert loaded.search.trials is None
-    assert loaded.ensemble.method == "nelder_mead"
+    assert loaded.ensemble.method is None
 
 
 def test_every_key_of_the_contract_is_read(tmp_path):

@@ -190,7 +190,7 @@ def test_the_weighting_with_the_better_cross_fitted_score_is_used():
     assert found.honest_score == found.alternatives[best].honest_score
     assert found.baselines["best"].score == pytest.approx(min(metric.score(y, model) for model in predictions))
     for weighting in ("shared", "target"):
-        scoring = assess(predictions, y, metric, shrink=True, weights=weighting)
+        scoring = assess(predictions, y, metric, shrink=True, weights=weighting, simplify=False)
         assert scoring.blend.weighting == weighting
         assert scoring.honest_score == pytest.approx(found.alternatives[weighting].honest_score)
     assert not assess(predictions, y, metric, weights="shared").alternatives

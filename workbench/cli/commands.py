@@ -59,6 +59,12 @@ HomeFolder = Annotated[
         "folder, or beside the study file if only that is a home.",
     ),
 ]
+Details = Annotated[
+    bool,
+    typer.Option(
+        "--details", help="Print simpler blends, the weights' certificate and the members' diversity as well."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
 
 
@@ -161,6 +167,7 @@ def run(
     events: Annotated[
         str | None, typer.Option(metavar="FILE", help="A file to which every event is appended as a line of JSON.")
     ] = None,
+    details: Details = False,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,7 +193,7 @@ def run(
     else:
         from workbench.cli.summary_output import print_summary
 
-        print_summary(terminal.create_console(), study, summary)
+        print_summary(terminal.create_console(), study, summary, details=details)
     request.exit_if_made()
 
 
@@ -218,7 +225,8 @@ def ensemble(
     method: Annotated[
         str | None,
         typer.Option(
-            help="The method that finds the weights: nelder_mead, convex, greedy, uniform, rank, stack, best."
+            help="The method that finds the weights: nelder_mead, convex, greedy, uniform, rank, stack, best. "
+            "Default: what has the best honest score."
         ),
     ] = None,
     weights: Annotated[
@@ -226,6 +234,7 @@ def ensemble(
         typer.Option(help="Whether a member has one weight, or one for each target or class."),
     ] = None,
     members: Annotated[int | None, typer.Option(min=1, help="The maximum number of members.")] = None,
+    details: Details = False,
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -238,11 +247,9 @@ def ensemble(
     if as_json:
         terminal.print_json(made.document)
         return
-    from workbench.cli import console_tables
+    from workbench.cli.summary_output import print_ensemble
 
-    terminal.create_console().print(console_tables.ensemble(made.result))
-    if made.result.diversity is not None:
-        terminal.create_console().print(console_tables.diversity(made.result.diversity))
+    print_ensemble(terminal.create_console(), made.result, details=details)
 
 
 @app.command()

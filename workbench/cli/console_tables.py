@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from workbench.report.formatting import format_duration, format_number
-from workbench.report.report_tables import WEIGHTING_NAMES, list_alternatives
+from workbench.report.report_tables import BASELINE_NAMES, WEIGHTING_NAMES, list_alternatives
 from workbench.report.trial_columns import select_columns
 
 if TYPE_CHECKING:
@@ -75,11 +75,17 @@ def by_family(rows: Sequence[TrialRecord], *, metric: str) -> Table:
     return table
 
 
-def ensemble(result: EnsembleResult) -> Table:
-    """Return an ensemble's members, and its score beside simpler ones."""
+def ensemble(result: EnsembleResult, *, details: bool = False) -> Table:
+    """Return an ensemble's members and its score, with a sentence on what is taken.
+
+    Args:
+        result: the ensemble.
+        details: whether the scores of simpler blends, the decision threshold and the certificate are shown too.
+    """
     outputs = _outputs(result)
+    remarks = _remarks(result, details=details)
     table = Table(
-        title=_title(result, outputs), caption="\n".join(_remarks(result)), title_justify="left", caption_justify="left"
+        title=_title(result, outputs), caption="\n".join(remarks), title_justify="left", caption_justify="left"
     )
     table.add_column("mean weight" if outputs else "weight", justify="right")
     table.add_column("member", no_wrap=True)
@@ -93,15 +99,15 @@ def ensemble(result: EnsembleResult) -> Table:
         table.add_row(f"{member.weight:.3f}{weight_error}", member.name, *weights, format_number(member.score))
     table.add_section()
     empty = [""] * len(outputs)
-    for name, score, cross_fitted, error in _comparisons(result):
+    for name, score, cross_fitted, error in _comparisons(result) if details else ():
         table.add_row("", name, *empty, format_number(score), format_number(cross_fitted) + _error(error), style="dim")
     honest = format_number(result.honest_score) + _error(result.honest_se)
     table.add_row("", "this ensemble", *empty, format_number(result.score), honest, style="bold")
     for name, value in result.also.items():
         table.add_row("", f"… {name}", *empty, format_number(value))
-    for name, threshold in _thresholds(result.threshold):
+    for name, threshold in _thresholds(result.threshold) if details else ():
         table.add_row("", name, *empty, format_number(threshold), style="dim")
-    if result.gap is not None:
+    if details and result.gap is not None:
         table.add_row("", "gap to the best weights", *empty, f"≤ {result.gap:.2g}", style="dim")
     return table
 
@@ -112,9 +118,11 @@ def _title(result: EnsembleResult, outputs: Sequence[str]) -> str:
     return f"Ensemble ({result.method}, {members}{', ' + WEIGHTING_NAMES[result.weighting] if outputs else ''})"
 
 
-def _remarks(result: EnsembleResult) -> list[str]:
+def _remarks(result: EnsembleResult, *, details: bool) -> list[str]:
     remarks = [result.remark] if result.remark else []
-    return [*remarks, "No certificate exists for this metric and method."] if result.gap is None else remarks
+    if details and result.gap is None:
+        remarks.append("No certificate exists for this metric and method.")
+    return remarks
 
 
 def _outputs(result: EnsembleResult) -> list[str]:
@@ -134,9 +142,10 @@ def _output_weights(member: EnsembleMember, outputs: Sequence[str]) -> list[str]
 
 def _comparisons(result: EnsembleResult) -> Iterator[tuple[str, float | None, float | None, float | None]]:
     """Yield simpler blends and other weightings: name, score, cross-fitted score and its standard error."""
-    for name, key in (("best single", "best"), ("uniform mean", "uniform"), ("greedy", "greedy")):
-        baseline = result.baselines[key]
-        yield name, baseline.score, baseline.honest_score, None
+    for key, name in BASELINE_NAMES.items():
+        if key in result.baselines:
+            baseline = result.baselines[key]
+            yield name, baseline.score, baseline.honest_score, None
     for weighting, each in list_alternatives(result).items():
         yield WEIGHTING_NAMES[weighting], each.score, each.honest_score, each.honest_se
 

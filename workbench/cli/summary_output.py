@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from workbench.study import Study, Summary
 
 
-def print_summary(console: Console, study: Study, summary: Summary) -> None:
+def print_ensemble(console: Console, result: EnsembleResult, *, details: bool) -> None:
+    """Print an ensemble; with details, also simpler ones beside it, the certificate and what each member adds."""
+    console.print(console_tables.ensemble(result, details=details))
+    if details and result.diversity is not None:
+        console.print(console_tables.diversity(result.diversity))
+
+
+def print_summary(console: Console, study: Study, summary: Summary, *, details: bool = False) -> None:
     """Print the result of a run: families, ensemble, submission, and the test scores if they are known."""
     for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True)
     console.print(console_tables.by_family(study.trials(), metric=study.task.metric.name))
     if summary.ensemble is not None:
-        console.print(console_tables.ensemble(EnsembleResult.from_document(summary.ensemble)))
+        print_ensemble(console, EnsembleResult.from_document(summary.ensemble), details=details)
     if summary.submission is not None:
         console.print(f"Submission: {summary.submission}", soft_wrap=True)
     if summary.test_scores is not None and summary.ensemble is not None:

@@ -22,9 +22,13 @@
     per_target         weights for each of several targets
     per_class          weights for each class
     blend              the public entry
+    candidates         the best and most diverse of many models
+    model_pool         the choice of models by their scores on given rows
+    cross_fitted_scores  scores on resampled rows, and their standard errors
+    decision           the decision between a blend and simpler ones
+    fold_fits          the fits to all rows, and to all folds but one
     cross_fitting      the whole procedure cross-fitted
     diversity          how the members differ, and what each of them contributes
-    candidates         the best and most diverse of many models
     ensemble_result    the result of an ensemble, and its JSON document
 
 The package depends on no study: arrays go in, weights come out.
@@ -38,6 +42,7 @@ from workbench.ensemble.cross_fitting import Alternative, Assessment, Baseline, 
 from workbench.ensemble.diversity import Ambiguity, Diversity, MemberDiversity, diversity
 from workbench.ensemble.ensemble_result import EnsembleMember, EnsembleResult
 from workbench.ensemble.methods import METHODS, Minimum, check, methods, minimise
+from workbench.ensemble.model_pool import ModelPool
 from workbench.ensemble.options import BlendOptions, Weighting
 from workbench.ensemble.scorer import Threshold, apply_threshold
 from workbench.ensemble.shared_weights import Blend
@@ -55,6 +60,7 @@ __all__ = [
     "EnsembleResult",
     "MemberDiversity",
     "Minimum",
+    "ModelPool",
     "Threshold",
     "Weighting",
     "apply_threshold",

@@ -84,15 +84,18 @@ def gather_checked(
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    baseline: int | None = None,
 ) -> PredictionMatrix:
     """Return predictions and target as a matrix, checked against each other and against the options.
+
+    Other arguments are as for `blend`; `baseline` is the index of a model that takes part although it is constant.
 
     Raises:
         EnsembleError: predictions, target or an option cannot be used.
         EvaluationError: the metric does not exist, or does not suit the predictions.
     """
     check(options.method, options.members, options.seconds)
-    matrix = gather(predictions, y, metric, classes, sample_weight)
+    matrix = gather(predictions, y, metric, classes, sample_weight, baseline)
     check(options.method, targets=len(matrix.parts))
     check_weights(options.weighting, options.method, **target_counts(matrix))
     return matrix if groups is None else replace(matrix, groups=encode_labels("groups", groups, len(matrix.y)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from workbench.array import Array
 from workbench.errors import EnsembleError
 
 _NEAR = 1e-5
+_ROUNDING = 1e-6
 
 
 def candidates(
@@ -41,23 +43,47 @@ def candidates(
     if most < 1:
         raise EnsembleError(f"most must be at least 1. Received: {most!r}.")
     sign = 1 if direction == "minimize" else -1
-    finite = [index for index, score in enumerate(scores) if np.isfinite(score)]
-    ranked = sorted(finite, key=lambda index: sign * scores[index])
-    leaders = list({families[index]: index for index in reversed(ranked)}.values())
-    chosen: dict[int, Array] = {}
-    for index in sorted(leaders, key=ranked.index) + ranked:
+    chosen: dict[int, _Columns] = {}
+    for index in rank_by_family([sign * score for score in scores], families):
         if len(chosen) == most:
             break
-        model = np.atleast_2d(np.asarray(predictions[index], dtype=np.float64).T).T
-        if index not in chosen and not any(_near(model, other) for other in chosen.values()):
+        model = _Columns.of(predictions[index])
+        if not any(model.is_near(other) for other in chosen.values()):
             chosen[index] = model
     return list(chosen)
 
 
-def _near(a: Array, b: Array) -> bool:
-    """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is almost 0.
+def rank_by_family(losses: Sequence[float], families: Sequence[str]) -> list[int]:
+    """Return the indices of the models whose loss is finite: the best of each family first, then the others by loss."""
+    finite = [index for index, loss in enumerate(losses) if np.isfinite(loss)]
+    ranked = sorted(finite, key=losses.__getitem__)
+    leaders = set({families[index]: index for index in reversed(ranked)}.values())
+    return sorted(ranked, key=lambda index: index not in leaders)
 
-    It is computed for each column, because the columns of several targets have different units.
-    """
-    spread = a.var(axis=0) + b.var(axis=0) + (a.mean(axis=0) - b.mean(axis=0)) ** 2
-    return bool((np.mean((a - b) ** 2, axis=0) <= _NEAR * spread).all())
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """A model's predictions, (rows, columns), with the mean and the variance of each column."""
+
+    values: Array
+    mean: Array
+    variance: Array
+
+    @classmethod
+    def of(cls, predictions: ArrayLike) -> _Columns:
+        values = np.atleast_2d(np.asarray(predictions, dtype=np.float64).T).T
+        return cls(values, values.mean(axis=0), values.var(axis=0))
+
+    def is_near(self, other: _Columns) -> bool:
+        """Return whether 1 - concordance, mean (a-b)² / (var a + var b + (mean a - mean b)²), is almost 0.
+
+        It is computed for each column, because the columns of several targets have different units. Most models differ
+        by a mean or a deviation already: mean (a-b)² is at least the sum of the squares of these differences.
+        """
+        shift = (self.mean - other.mean) ** 2
+        most = _NEAR * (self.variance + other.variance + shift)
+        least = shift + (np.sqrt(self.variance) - np.sqrt(other.variance)) ** 2
+        # The bound is exact but for rounding.
+        if (least > most * (1 + _ROUNDING)).any():
+            return False
+        return bool((np.mean((self.values - other.values) ** 2, axis=0) <= most).all())

@@ -1,7 +1,7 @@
 """The cross-fitted score of a blend: its metric on rows that its weights have not seen; and simpler blends beside it.
 
-The whole procedure is fitted on all folds but one and scored on the one left out. Public names and JSON keys call this
-the honest score.
+The whole procedure, from the choice of models to the decision threshold, is fitted on all folds but one and scored on
+the one left out. Public names and JSON keys call this the honest score.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from workbench.array import Array
-from workbench.ensemble.blend import fit_blend, gather_checked
+from workbench.ensemble.blend import gather_checked
+from workbench.ensemble.cross_fitted_scores import CrossFittedScores, score_predictions
+from workbench.ensemble.decision import CONSTANT, BlendKey, Decision, decide, explain_request
+from workbench.ensemble.fold_fits import CrossFit, fit_all
 from workbench.ensemble.methods import METHODS
+from workbench.ensemble.model_pool import ModelPool
 from workbench.ensemble.options import BlendOptions, Weighting
 from workbench.ensemble.prediction_matrix import PredictionMatrix, Predictions
-from workbench.ensemble.regularization import MANY_ROWS
-from workbench.ensemble.resampling import BootstrapSample, Labels, assign_folds, bootstrap, encode_labels
-from workbench.ensemble.scorer import apply_threshold
+from workbench.ensemble.resampling import Labels, assign_folds, bootstrap, encode_labels
 from workbench.ensemble.shared_weights import Blend
 from workbench.errors import EnsembleError
 
@@ -29,24 +31,18 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 SECONDS = 60.0
-# On fewer rows a simpler blend is taken where the gain is in doubt. On 300 rows a blend was better all the same.
-TINY = 200
-
-# A method, and the kind of weights that it finds.
-_Key = tuple[str, Weighting]
 
 _SHARED: Weighting = "shared"
-_SIMPLER = ("uniform", "best")
-_BASELINES = (*_SIMPLER, "greedy")
+# The simplest first.
+_SIMPLER: tuple[BlendKey, ...] = (("best", _SHARED), ("uniform", _SHARED), ("greedy", _SHARED))
 _MOST_FOLDS = 10
 _RESAMPLES = 200
 _LEAST_RESAMPLES = 30
 # The share of the time for scoring the resamples.
 _RESAMPLE_SHARE = 0.5
 _RESAMPLED_ROWS = 10_000
-# The number of blends of resamples, and the rows of each; more would change the standard errors little.
-_REFITS = 20
-_REFITTED_ROWS = 5_000
+# The share of the time for the fits.
+_FIT_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -87,24 +83,26 @@ class Assessment:
     blend: Blend
     """The blend over all rows that is to be used; its own score is optimistic, the more so the fewer the rows."""
     requested_method: str
-    """The requested method; `blend` is a simpler one where that is as good on few rows."""
+    """The requested method; `blend` is a simpler one where that has a better cross-fitted score."""
     honest_score: float
-    """The cross-fitted score: the metric of predictions blended, fold by fold, with weights fitted on the others."""
+    """The cross-fitted score: the metric of predictions blended, fold by fold, with weights fitted on the others.
+    Where it decided between blends, it is corrected for that; see `decision`."""
     honest_se: float | None
     """The standard error of `honest_score` over resampled rows; None where the metric is not defined on most of the
     resamples."""
     optimism: float
     """The difference by which the blend's own score is better than the cross-fitted one, in the metric's units."""
     weights_se: Array | None
-    """(models,) the standard error of each weight over blends of resampled rows, of the mean where a model has several;
-    None where nothing is fitted."""
+    """(models,) the standard error of each weight, by the weights without each of the folds; of the mean where a model
+    has several; None where nothing is fitted."""
     best_single: int
     """The index of the best single model in the predictions."""
     baselines: Mapping[str, Baseline]
-    """The best single model, the plain mean of all models (of the best where `members` limits them), and greedy forward
-    selection, by the names of their methods."""
+    """The best single model, the plain mean of all models (of the best where `members` limits them), greedy forward
+    selection where something is fitted, and the constant baseline where it takes part: `best`, `uniform`, `greedy` and
+    `constant`."""
     remark: str | None
-    """A sentence where the gain is not above one standard error."""
+    """A sentence on what is taken and why; None for a single model."""
     seconds: float
     alternatives: Mapping[Weighting, Alternative] = field(default_factory=dict)
     """Shared weights and those by target or class, where both were fitted."""
@@ -123,7 +121,8 @@ def assess(
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
     shrink: bool = False,
-    simplify: bool | None = None,
+    simplify: bool = True,
+    baseline: int | None = None,
     seed: int = 0,
     seconds: float | None = None,
 ) -> Assessment:
@@ -144,8 +143,10 @@ def assess(
         classes: as for `blend`.
         sample_weight: as for `blend`.
         shrink: as for `blend`.
-        simplify: whether the uniform mean or the best single model is taken instead where the gain over it is within
-            one standard error; on fewer than 200 rows unless given.
+        simplify: whether a simpler blend is taken in place of a fitted one where its cross-fitted score is no worse:
+            the constant baseline, the best single model, the uniform mean or greedy selection.
+        baseline: the index of a model that predicts the same for all rows of a fold. It is not part of the uniform
+            mean, and what is taken in place of a fitted blend never has a worse cross-fitted score.
         seed: for the blends, the random folds and the resamples.
         seconds: for all blends together, each of which at least begins; 60 unless given.
 
@@ -154,54 +155,46 @@ def assess(
         EvaluationError: as for `blend`.
     """
     options = BlendOptions(method, weights, members, shrink, simplify, seed, seconds)
-    return cross_fit(gather_checked(predictions, y, metric, options, classes, sample_weight, groups), options, fold)
+    matrix = gather_checked(predictions, y, metric, options, classes, sample_weight, groups, baseline)
+    return cross_fit(matrix, options, fold, ModelPool(baseline=baseline))
 
 
-def cross_fit(matrix: PredictionMatrix, options: BlendOptions, fold: ArrayLike | None = None) -> Assessment:
+def cross_fit(
+    matrix: PredictionMatrix, options: BlendOptions, fold: ArrayLike | None = None, pool: ModelPool | None = None
+) -> Assessment:
     """Do what `assess` does with predictions and options that have been checked.
 
     Args:
         matrix: the predictions, with the groups of their rows.
         options: how weights are found.
         fold: as for `assess`.
+        pool: the models to choose from. The choice is part of what is cross-fitted.
 
     Raises:
         EnsembleError: the folds cannot be used, or the metric is not defined on the rows.
     """
-    began, method = time.monotonic(), options.method
+    began, pool = time.monotonic(), pool or ModelPool()
     rng = np.random.default_rng(options.seed)
     end = began + (SECONDS if options.seconds is None else options.seconds)
-    run = _CrossFitting(matrix, _choose_folds(matrix, fold, rng), end)
-    fits = run.fit_all(options)
-    first = next(iter(fits.values()))
-    resamples = list(bootstrap(matrix.clusters, rng, run.affordable(first.predictions), _RESAMPLED_ROWS))
-    scores = {key: _Scores.of(matrix, fit.predictions, resamples) for key, fit in fits.items()}
-    used = _choose_weighting(options, scores)
-    baselines = {name: _baseline(fits[name, _SHARED], scores[name, _SHARED], scores[used]) for name in _BASELINES}
-    compared = [] if not METHODS[used[0]].fitted or len(matrix.members) == 1 else _SIMPLER
-    close = [name for name in compared if baselines[name].close]
-    tiny = int(matrix.clusters.max()) + 1 < TINY if options.simplify is None else options.simplify
-    taken: _Key = used
-    if close and tiny:
-        taken = min(close, key=lambda name: scores[name, _SHARED].loss), _SHARED
-    blend = fits[taken].blend
-    alternatives = {
-        key[1]: Alternative(fits[key].blend.score, scores[key].score, scores[key].se)
-        for key in fits
-        if key[0] == method
-    }
+    kinds, simpler = _list_kinds(options, len(matrix.parts)), _list_simpler(options, pool)
+    keys = list(dict.fromkeys([*kinds, *simpler]))
+    fits = fit_all(matrix, _choose_folds(matrix, fold, rng), pool, options, keys, began + _FIT_SHARE * (end - began))
+    resamples = list(bootstrap(matrix.clusters, rng, _affordable(matrix, len(fits), end), _RESAMPLED_ROWS))
+    scores = {key: CrossFittedScores.of(matrix, fit.predictions, resamples) for key, fit in fits.items()}
+    decision = _decide(options, kinds, simpler, scores)
+    fit, loss_of = fits[decision.key], matrix.metric.loss_of
     return Assessment(
-        blend=blend,
-        requested_method=method,
-        honest_score=scores[taken].score,
-        honest_se=scores[taken].se,
-        optimism=scores[taken].loss - matrix.metric.loss_of(blend.score),
-        weights_se=run.weights_se(blend, options, rng) if METHODS[taken[0]].fitted else None,
+        blend=fit.blend,
+        requested_method=options.method,
+        honest_score=loss_of(decision.loss),
+        honest_se=scores[decision.key].se,
+        optimism=decision.loss - loss_of(fit.blend.score),
+        weights_se=fit.weights_se if METHODS[fit.blend.method].fitted else None,
         best_single=int(np.argmax(fits["best", _SHARED].blend.weights)),
-        baselines=baselines,
-        remark=_remark(baselines, close, method, taken[0]),
+        baselines=_compare(fits, scores, simpler, decide(_list_takeable(options, kinds), scores).key),
+        remark=None if len(matrix.members) == 1 else decision.sentence,
         seconds=time.monotonic() - began,
-        alternatives=alternatives if len(alternatives) > 1 else {},
+        alternatives=_list_alternatives(kinds, fits, scores),
     )
 
 
@@ -215,151 +208,66 @@ def _choose_folds(matrix: PredictionMatrix, fold: ArrayLike | None, rng: np.rand
     return folds
 
 
-def _weightings(options: BlendOptions, targets: int) -> list[Weighting]:
-    """Return the kinds of weights to fit: the requested one, or those to choose from, with shared ones to compare."""
+def _list_kinds(options: BlendOptions, targets: int) -> list[BlendKey]:
+    """Return the requested method with each kind of weights to fit: those to choose from, shared ones to compare."""
     requested: Weighting = options.weighting or ("target" if targets else _SHARED)
     only = requested == _SHARED or (targets and METHODS[options.method].targets == "separately")
-    return [requested] if only else [_SHARED, requested]
+    kinds: list[Weighting] = [requested] if only else [_SHARED, requested]
+    return [(options.method, kind) for kind in kinds]
 
 
-def _choose_weighting(options: BlendOptions, scores: Mapping[_Key, _Scores]) -> _Key:
-    """Return the requested kind of weights, or the one with the best cross-fitted score; shared ones in a tie."""
-    method = options.method
-    if options.weighting is not None:
-        return method, options.weighting
-    shared, others = (method, _SHARED), [key for key in scores if key[0] == method and key[1] != _SHARED]
-    return next((key for key in others if shared not in scores or scores[key].loss < scores[shared].loss), shared)
+def _list_takeable(options: BlendOptions, kinds: Sequence[BlendKey]) -> list[BlendKey]:
+    """Return those of the kinds of weights that may be taken: a requested one alone."""
+    return [key for key in kinds if options.weighting in (None, key[1])]
 
 
-@dataclass(frozen=True, eq=False)
-class _CrossFit:
-    """A blend of all rows, and the cross-fitted predictions of the same procedure."""
-
-    blend: Blend
-    predictions: Array
-    """Shaped as a member's predictions; labels where a threshold decides."""
+def _list_simpler(options: BlendOptions, pool: ModelPool) -> list[BlendKey]:
+    """Return the blends to compare with, the simplest first; what is not fitted is not compared with what is."""
+    fitted = METHODS[options.method].fitted
+    return [*([] if pool.baseline is None else [CONSTANT]), *(_SIMPLER if fitted else _SIMPLER[:-1])]
 
 
-@dataclass(frozen=True, eq=False)
-class _Scores:
-    """The score of cross-fitted predictions, on all rows and on resamples."""
-
-    score: float
-    loss: float
-    """The score as a number to minimise."""
-    resampled: Array
-    share: float
-    """The rows of a resample over all rows, by which its spread is scaled."""
-
-    @classmethod
-    def of(cls, matrix: PredictionMatrix, predictions: Array, resamples: Sequence[BootstrapSample]) -> _Scores:
-        """Return the scores of predictions."""
-        score, scorer = _score(matrix, predictions), matrix.plain_scorer
-        resampled = [scorer.subset(each.rows).score(predictions[each.rows]) for each in resamples]
-        return cls(score, matrix.metric.loss_of(score), np.array(resampled), resamples[0].share)
-
-    @property
-    def se(self) -> float | None:
-        """The standard error of the score."""
-        return _standard_error(self.resampled, self.share)
-
-    def gain_se(self, other: _Scores) -> float | None:
-        """Return the standard error of the difference of two scores."""
-        return _standard_error(self.resampled - other.resampled, self.share)
+def _decide(
+    options: BlendOptions,
+    kinds: Sequence[BlendKey],
+    simpler: Sequence[BlendKey],
+    scores: Mapping[BlendKey, CrossFittedScores],
+) -> Decision:
+    """Return the blend to take, among those that the options allow."""
+    takeable = _list_takeable(options, kinds)
+    if options.simplify and METHODS[options.method].fitted:
+        return decide(list(dict.fromkeys([*simpler, *takeable])), scores)
+    decision = decide(takeable, scores)
+    return replace(decision, sentence=explain_request(decision.key, simpler, scores))
 
 
-def _baseline(fit: _CrossFit, own: _Scores, blend: _Scores) -> Baseline:
-    return Baseline(fit.blend.score, own.score, gain=own.loss - blend.loss, gain_se=blend.gain_se(own))
+def _compare(
+    fits: Mapping[BlendKey, CrossFit],
+    scores: Mapping[BlendKey, CrossFittedScores],
+    simpler: Sequence[BlendKey],
+    weighted: BlendKey,
+) -> dict[str, Baseline]:
+    """Return the simpler blends beside the weighted one, by their method."""
+    blend = scores[weighted]
+    return {
+        key[0]: Baseline(fits[key].blend.score, own.score, own.loss - blend.loss, blend.gain_se(own))
+        for key, own in ((key, scores[key]) for key in simpler)
+    }
 
 
-@dataclass(frozen=True, eq=False)
-class _CrossFitting:
-    """The fits of one assessment, which share its time."""
-
-    matrix: PredictionMatrix
-    folds: Labels
-    end: float
-
-    def fit_all(self, options: BlendOptions) -> dict[_Key, _CrossFit]:
-        """Return the method's blends with each kind of weights, and the baselines."""
-        options = replace(options, shrink=options.shrink and len(self.matrix.y) <= MANY_ROWS)
-        kinds = _weightings(options, len(self.matrix.parts))
-        keys = dict.fromkeys([*((options.method, kind) for kind in kinds), *((name, _SHARED) for name in _BASELINES)])
-        # The kinds of weights have about the same time each; what follows needs time as well.
-        return {
-            (name, kind): self._cross_fit(
-                replace(options, method=name, weighting=kind), 0.6 if place else 0.6 / len(kinds)
-            )
-            for place, (name, kind) in enumerate(keys)
-        }
-
-    def _cross_fit(self, options: BlendOptions, share: float) -> _CrossFit:
-        """Fit in a share of the time that is left."""
-        fits = int(self.folds.max()) + 2
-        end = time.monotonic() + share * (self.end - time.monotonic())
-        whole = fit_blend(self.matrix, replace(options, seconds=_time_for_one(end, fits)))
-        predictions = np.empty(self.matrix.members[0].shape)
-        for number in range(fits - 1):
-            held = self.folds == number
-            fitted = self._fit_rows(self.matrix, ~held, options, _time_for_one(end, fits - 1 - number))
-            members = [member[held] for member in self.matrix.members]
-            combined = fitted.aggregation(members, fitted.effective_weights[self.matrix.order])
-            predictions[held] = apply_threshold(combined, fitted.threshold)
-        return _CrossFit(whole, predictions)
-
-    def affordable(self, predictions: Array) -> int:
-        """Return the number of resamples that there is time to score."""
-        began = time.monotonic()
-        _score(self.matrix, predictions)
-        seconds = (time.monotonic() - began) * min(1.0, _RESAMPLED_ROWS / len(predictions)) * (1 + len(_BASELINES))
-        left = _RESAMPLE_SHARE * (self.end - began)
-        return int(np.clip(left / max(seconds, 1e-9), _LEAST_RESAMPLES, _RESAMPLES))
-
-    def weights_se(self, blend: Blend, options: BlendOptions, rng: np.random.Generator) -> Array:
-        """Return the standard errors of the members' weights over blends of them on resampled rows."""
-        options = replace(options, method=blend.method, weighting=blend.weighting, members=None)
-        chosen = np.flatnonzero(blend.weights[self.matrix.order])
-        matrix = self.matrix.select_models(chosen)
-        found: list[Array] = []
-        for number, resample in enumerate(bootstrap(self.matrix.clusters, rng, _REFITS, _REFITTED_ROWS)):
-            if len(found) > 1 and time.monotonic() > self.end:
-                break
-            try:
-                fit = self._fit_rows(matrix, resample.rows, options, _time_for_one(self.end, _REFITS - number))
-            except EnsembleError:
-                # The metric may not be defined on the resampled rows.
-                continue
-            found.append(fit.weights)
-        spread = np.zeros(len(blend.weights))
-        if len(found) > 1:
-            spread[self.matrix.order[chosen]] = np.std(found, axis=0, ddof=1) * np.sqrt(resample.share)
-        return spread
-
-    @staticmethod
-    def _fit_rows(matrix: PredictionMatrix, rows: NDArray[np.generic], options: BlendOptions, seconds: float) -> Blend:
-        return fit_blend(matrix.select_rows(rows), replace(options, seconds=seconds))
+def _list_alternatives(
+    kinds: Sequence[BlendKey], fits: Mapping[BlendKey, CrossFit], scores: Mapping[BlendKey, CrossFittedScores]
+) -> dict[Weighting, Alternative]:
+    """Return the kinds of weights, where there are several."""
+    if len(kinds) < 2:
+        return {}
+    return {key[1]: Alternative(fits[key].blend.score, scores[key].score, scores[key].se) for key in kinds}
 
 
-def _time_for_one(end: float, fits: int) -> float:
-    """Return the seconds for the next of the remaining fits; above 0, so that each at least begins."""
-    return max(1e-3, (end - time.monotonic()) / fits)
-
-
-def _score(matrix: PredictionMatrix, predictions: Array) -> float:
-    return matrix.metric.score(matrix.y, predictions, matrix.sample_weight)
-
-
-def _standard_error(values: Array, share: float) -> float | None:
-    """Return the standard error from values on resamples; None where most are not defined."""
-    defined = values[np.isfinite(values)]
-    return None if len(defined) < len(values) / 2 else float(defined.std(ddof=1) * np.sqrt(share))
-
-
-def _remark(baselines: Mapping[str, Baseline], close: Sequence[str], method: str, taken: str) -> str | None:
-    """Return a sentence where there is no clear gain, and what follows."""
-    names = {"best": "the best single model", "uniform": "the uniform mean"}
-    if not close:
-        return None
-    parts = [f"{names[n]} ({baselines[n].gain:+.2g} ± {baselines[n].gain_se or 0:.2g})" for n in close]
-    sentence = f"No clear gain over {' and '.join(parts)}: not above one standard error"
-    return f"{sentence}." if taken == method else f"{sentence}, so {names[taken]} is taken in place of {method}."
+def _affordable(matrix: PredictionMatrix, blends: int, end: float) -> int:
+    """Return the number of resamples that there is time to score."""
+    began = time.monotonic()
+    score_predictions(matrix, matrix.members[0])
+    seconds = (time.monotonic() - began) * min(1.0, _RESAMPLED_ROWS / len(matrix.y)) * blends
+    left = _RESAMPLE_SHARE * (end - began)
+    return int(np.clip(left / max(seconds, 1e-9), _LEAST_RESAMPLES, _RESAMPLES))

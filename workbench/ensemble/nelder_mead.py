@@ -21,6 +21,8 @@ from workbench.ensemble.convex import newton
 from workbench.ensemble.objectives import Indices, MetricObjective, Objective, QuadraticExpansion
 
 RELATIVE_GAP = 1e-6
+# The gain of a sweep, as a share of the loss, from which on the search goes on where it need not be exact.
+_ROUGH_GAIN = 1e-4
 
 _BLOCK = 5
 _JOINING = 10
@@ -130,7 +132,9 @@ def _explore(
     singles = np.argsort(objective.losses_if_added(np.zeros(objective.models)), kind="stable")
     budget.evaluations += objective.models
     pool = np.union1d(np.flatnonzero(np.sum(starts, axis=0)), singles[:_SINGLES])
-    best = _search_pool(objective, min(starts, key=objective.loss), pool, budget, rng)
+    # Without restarts the weights need not be optimal to the last digit.
+    least_gain = RELATIVE_GAP if restarts else _ROUGH_GAIN
+    best = _search_pool(objective, min(starts, key=objective.loss), pool, budget, rng, least_gain)
     for _ in range(restarts):
         if budget.is_spent():
             break
@@ -138,15 +142,20 @@ def _explore(
         others = np.zeros(objective.models)
         others[joining] = rng.dirichlet(np.ones(len(joining)))
         there = (1 - _RESTART_SHARE) * best + _RESTART_SHARE * others
-        found = _search_pool(objective, there, np.flatnonzero(there), budget, rng)
+        found = _search_pool(objective, there, np.flatnonzero(there), budget, rng, least_gain)
         best = min(best, found, key=objective.loss)
     return best
 
 
 def _search_pool(
-    objective: MetricObjective, start: Array, pool: Indices, budget: Budget, rng: np.random.Generator
+    objective: MetricObjective,
+    start: Array,
+    pool: Indices,
+    budget: Budget,
+    rng: np.random.Generator,
+    least_gain: float,
 ) -> Array:
-    """Improve the weights of some models until no step gains."""
+    """Improve the weights of some models until no sweep gains `least_gain` of the loss."""
     inner, weights = objective.subset(pool), start[pool]
     axes = np.eye(len(pool))
     for step in _STEPS:
@@ -155,7 +164,7 @@ def _search_pool(
             before = weights
             for block in _blocks(rng.permutation(len(pool))):
                 weights = _minimise_block(inner.change_from, weights, axes[block], step, _COARSE, budget)
-            gained = -inner.change_from(before)(weights) > RELATIVE_GAP * abs(inner.loss(weights))
+            gained = -inner.change_from(before)(weights) > least_gain * abs(inner.loss(weights))
     improved = np.zeros(len(start))
     improved[pool] = weights
     return improved

@@ -22,8 +22,8 @@ class BlendOptions:
     """The most models that may have weight; None allows all."""
     shrink: bool = False
     """Whether weights are shrunk towards safer ones; see `regularization`."""
-    simplify: bool | None = None
-    """Whether a cross-fitted blend gives way to a simpler one that is as good; None: on few rows."""
+    simplify: bool = True
+    """Whether a cross-fitted blend gives way to a simpler one that is as good; see `decision`."""
     seed: int = 0
     seconds: float | None = None
     """The time limit; None is a default of the function that takes the options."""

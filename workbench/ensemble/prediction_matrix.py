@@ -142,11 +142,12 @@ def gather(
     metric: Metric | str,
     classes: Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
+    baseline: int | None = None,
 ) -> PredictionMatrix:
     """Check predictions (models, rows[, classes]) against the target and return them as a PredictionMatrix.
 
-    A model that predicts the same for every row is left out, because it cannot tell rows apart. All stay where all are
-    constant.
+    A model that predicts the same for every row is left out, because it cannot tell rows apart. The model with the
+    index `baseline` stays, and all stay where all are constant.
 
     Raises:
         EnsembleError: a model's predictions are not finite numbers, are of another shape than they should
@@ -160,15 +161,20 @@ def gather(
         target, members = _check_targets(predictions, y, metric, classes)
     else:
         target, members = _check(predictions, y, metric, classes)
-    return _sort_members(members, target, metric, _sample_weight(sample_weight, len(target)))
+    return _sort_members(members, target, metric, _sample_weight(sample_weight, len(target)), baseline)
 
 
 def _sort_members(
-    members: Sequence[NDArray[Any]], target: NDArray[Any], metric: Metric, sample_weight: Array | None
+    members: Sequence[NDArray[Any]],
+    target: NDArray[Any],
+    metric: Metric,
+    sample_weight: Array | None,
+    baseline: int | None = None,
 ) -> PredictionMatrix:
     """Return the matrix of members that have been checked, without constant ones, sorted by content."""
-    constant = {i: "it predicts the same for every row" for i, member in enumerate(members) if _is_constant(member)}
-    left_out = constant if len(constant) < len(members) else {}
+    constant = [i for i, member in enumerate(members) if i != baseline and _is_constant(member)]
+    reason = "it predicts the same for every row"
+    left_out = dict.fromkeys(constant, reason) if len(constant) < len(members) else {}
     order = _order_by_content(members, [i for i in range(len(members)) if i not in left_out])
     return PredictionMatrix(tuple(members[index] for index in order), order, target, metric, sample_weight, left_out)
 

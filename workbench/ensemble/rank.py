@@ -12,8 +12,7 @@ from workbench.ensemble.options import BlendOptions
 from workbench.ensemble.plain_methods import fit_weights, search_nelder_mead
 from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.errors import EnsembleError
-
-_RANK_METRICS = ("roc_auc", "average_precision")
+from workbench.evaluation.metrics import METRICS
 
 
 def fit_ranks(matrix: PredictionMatrix, options: BlendOptions, rng: np.random.Generator) -> Fit:
@@ -27,9 +26,10 @@ def fit_ranks(matrix: PredictionMatrix, options: BlendOptions, rng: np.random.Ge
     Raises:
         EnsembleError: the metric depends on more than the order of the rows, or there are more than two classes.
     """
-    if matrix.metric.name not in _RANK_METRICS or matrix.members[0].ndim == 2:
+    if not matrix.metric.ranks or matrix.members[0].ndim == 2:
+        able = " or ".join(name for name, entry in METRICS.items() if entry.ranks)
         raise EnsembleError(
-            f"method 'rank' needs a metric of the order of rows: {' or '.join(_RANK_METRICS)}, of two classes. "
+            f"method 'rank' needs a metric of the order of rows: {able}, of two classes. "
             f"Received: {matrix.metric.name!r}. Use nelder_mead."
         )
     ranks = RankAverage.of(matrix.members)

@@ -12,7 +12,7 @@ import numpy as np
 from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
-from workbench.ensemble.greedy import SHARE, greedy
+from workbench.ensemble.greedy import ROUNDS, SHARE, greedy
 from workbench.ensemble.objectives import MetricObjective, Objective, objective_for, plain_loss
 from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.resampling import bootstrap
@@ -20,6 +20,10 @@ from workbench.ensemble.resampling import bootstrap
 _BAGS = 10
 # Rows of a bag; with many more, weights hardly depend on which rows are drawn.
 _ROWS = 5_000
+# Less where the metric must be computed for each model in each round, which takes most of a blend's time.
+_FEW_BAGS = 5
+_FEW_ROWS = 2_000
+_FEW_ROUNDS = 20
 # With more rows there is little to overfit.
 MANY_ROWS = 40_000
 # The number of best single models that take part in bags even without weight.
@@ -54,7 +58,7 @@ def shrink_weights(
     if budget.is_spent(SHARE):
         return weights
     pool = np.union1d(np.flatnonzero(weights + chosen), ranked[:_SINGLES])
-    bags = _fit_bags(matrix.select_models(pool), budget, rng)
+    bags = _fit_bags(matrix.select_models(pool), budget, rng, costly=isinstance(objective, MetricObjective))
     safe = np.zeros_like(weights)
     safe[pool] = np.mean([chosen[pool], *bags], axis=0)
     share = (1 + len(bags)) / (2 + len(bags))
@@ -66,19 +70,23 @@ def shrink_weights(
     return weights
 
 
-def _fit_bags(matrix: PredictionMatrix, budget: Budget, rng: np.random.Generator) -> list[Array]:
-    """Return the mean weights of greedy selection and of the convex optimum on resampled rows, where there is time."""
+def _fit_bags(matrix: PredictionMatrix, budget: Budget, rng: np.random.Generator, *, costly: bool) -> list[Array]:
+    """Return the mean weights of greedy selection and of the convex optimum on resampled rows, where there is time.
+
+    `costly` says that the metric must be computed for each model in each round of the selection.
+    """
     found = []
-    for number, drawn in enumerate(bootstrap(matrix.clusters, rng, _BAGS, _ROWS)):
+    bags, rows, rounds = (_FEW_BAGS, _FEW_ROWS, _FEW_ROUNDS) if costly else (_BAGS, _ROWS, ROUNDS)
+    for number, drawn in enumerate(bootstrap(matrix.clusters, rng, bags, rows)):
         if budget.is_spent():
             break
-        own = Budget((budget.seconds - budget.used) / (_BAGS - number))
+        own = Budget((budget.seconds - budget.used) / (bags - number))
         objective = objective_for(matrix.select_rows(drawn.rows))
         if not np.isfinite(plain_loss(objective, np.full(objective.models, 1 / objective.models))):
             # The metric is not defined on these rows, as ROC AUC with one class.
             continue
         smooth = objective.surrogate if isinstance(objective, MetricObjective) else objective
-        chosen = greedy(objective, objective.models, own)
+        chosen = greedy(objective, objective.models, own, rounds=rounds)
         uniform = np.full(objective.models, 1 / objective.models)
         found.append((chosen, chosen if smooth is None else newton(smooth, uniform, own)))
         budget.evaluations += own.evaluations

@@ -73,11 +73,11 @@ def bootstrap(clusters: Labels, rng: np.random.Generator, count: int, most: int)
         most: about the largest number of rows of each.
     """
     order = np.argsort(clusters, kind="stable")
-    ends = np.cumsum(np.bincount(clusters))
-    parts = np.split(order, ends[:-1])
-    alone = len(parts) == len(order)
-    size = max(1, min(len(parts), int(most * len(parts) / len(order))))
+    sizes = np.bincount(clusters)
+    alone = len(sizes) == len(order)
+    parts = [] if alone else np.split(order, np.cumsum(sizes)[:-1])
+    size = max(1, min(len(sizes), int(most * len(sizes) / len(order))))
     for _ in range(count):
-        drawn = rng.integers(len(parts), size=size)
+        drawn = rng.integers(len(sizes), size=size)
         rows = order[drawn] if alone else np.concatenate([parts[part] for part in drawn])
-        yield BootstrapSample(rows, size / len(parts))
+        yield BootstrapSample(rows, size / len(sizes))

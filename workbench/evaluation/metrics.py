@@ -43,8 +43,8 @@ class MetricEntry:
     transform: Transform = "none"
     lowest: float | None = None
     """The least prediction that the metric allows."""
-    of_order: bool = False
-    """Whether only the order of the rows' predictions matters."""
+    ranks: bool = False
+    """Whether only the order of the predictions counts, so that a constant knows nothing."""
 
 
 METRICS = {
@@ -52,13 +52,13 @@ METRICS = {
     "balanced_accuracy": MetricEntry("maximize", "labels", "mean recall of the classes"),
     "log_loss": MetricEntry("minimize", "probabilities", "mean of -log of the probability given to the true class"),
     "roc_auc": MetricEntry(
-        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest", of_order=True
+        "maximize", "probabilities", "area under the ROC curve; more classes: mean of one against rest", ranks=True
     ),
     "average_precision": MetricEntry(
         "maximize",
         "probabilities",
         "precision averaged over recall; more classes: mean of one against rest",
-        of_order=True,
+        ranks=True,
     ),
     "f1_macro": MetricEntry("maximize", "labels", "mean F1 of the classes"),
     "f1_micro": MetricEntry("maximize", "labels", "F1 of all classes' counts together"),
@@ -104,6 +104,8 @@ class Metric:
     """The formula: (y, predictions, sample_weight) -> score."""
     lowest: float | None = None
     """The least prediction that the metric allows."""
+    ranks: bool = False
+    """Whether only the order of the predictions counts."""
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
         """Return the score in the metric's own unit and direction.
@@ -124,11 +126,6 @@ class Metric:
         if self.wants == "labels":
             predictions = metric_functions.labels(y, predictions)
         return self.function(y, predictions, weight)
-
-    @property
-    def of_order(self) -> bool:
-        """Whether only the order of the rows' predictions matters; False for a user's metric."""
-        return self.name in METRICS and METRICS[self.name].of_order
 
     @property
     def signature(self) -> str:
@@ -317,7 +314,9 @@ def metric(name: str, base: Callable[[str], Path] | None = None, *, task: TaskTy
     entry = METRICS[name]
     loss = entry.loss if _scores_values(entry.tasks, task) else "log_loss"
     function = getattr(metric_functions, name)
-    return Metric(name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function, entry.lowest)
+    return Metric(
+        name, entry.direction, entry.wants, entry.tasks, loss, entry.transform, function, entry.lowest, entry.ranks
+    )
 
 
 def _scores_values(tasks: frozenset[TaskType], task: TaskType | None) -> bool:

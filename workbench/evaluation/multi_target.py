@@ -110,7 +110,15 @@ class SingleTargetMetric(Metric):
         """Return the metric that scores a single target."""
         metric = part.metric
         return cls(
-            part.name, metric.direction, metric.wants, TASKS, metric.loss, metric.transform, metric.function, part=part
+            part.name,
+            metric.direction,
+            metric.wants,
+            TASKS,
+            metric.loss,
+            metric.transform,
+            metric.function,
+            ranks=metric.ranks,
+            part=part,
         )
 
     def score(self, y: Array, predictions: Array, sample_weight: Array | None = None) -> float:
@@ -153,6 +161,7 @@ def combine_metrics(parts: Sequence[TargetMetric], y: Array) -> MultiTargetMetri
         first.loss,
         "none",
         _refuse_common_formula,
+        ranks=any(part.metric.ranks for part in parts),
         parts=tuple(parts),
     )
 

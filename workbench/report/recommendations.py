@@ -99,12 +99,12 @@ def check_missing_ensemble(data: ReportData) -> Recommendation | None:
 
 
 def check_single_model_ahead(data: ReportData) -> Recommendation | None:
-    """Recommend the best single model where its cross-fitted score is better than the ensemble's."""
+    """Recommend the best single model where its cross-fitted score is clearly better than a requested method's."""
     ensemble = data.ensemble
-    if ensemble is None or ensemble.candidates < 2 or ensemble.method == "best":
+    if ensemble is None or ensemble.candidates < 2 or ensemble.method != ensemble.requested_method:
         return None
     best = ensemble.baselines["best"]
-    if best.gain >= 0:
+    if best.gain >= -(best.gain_se or 0.0):
         return None
     reason = (
         f"On rows that the weights were not fitted to, the best single model is ahead by {-best.gain:.2g} "

@@ -23,6 +23,13 @@ _RANGE = ("least", "most")
 WEIGHTING_NAMES = {"shared": "shared weights", "target": "weights by target", "class": "weights by class"}
 # The trials of a family whose hyperparameters are shown.
 _BEST_TRIALS = 3
+BASELINE_NAMES = {
+    "constant": "constant baseline",
+    "best": "best single model",
+    "uniform": "uniform mean",
+    "greedy": "greedy selection",
+}
+"""The names of the simpler blends that an ensemble is compared with, the simplest first."""
 _MAX_REASON = 200
 
 
@@ -129,7 +136,9 @@ def build_comparison(data: ReportData) -> ReportTable | None:
     if ensemble is None:
         return None
     rows = []
-    for name, key in (("best single model", "best"), ("uniform mean", "uniform"), ("greedy selection", "greedy")):
+    for key, name in BASELINE_NAMES.items():
+        if key not in ensemble.baselines:
+            continue
         baseline = ensemble.baselines[key]
         error = "" if baseline.gain_se is None else f" ± {baseline.gain_se:.2g}"
         gain = Cell(f"{baseline.gain:+.2g}{error}", baseline.gain)

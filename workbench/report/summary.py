@@ -59,7 +59,7 @@ def _ensemble(data: ReportData) -> KeyResult:
 
 
 def describe_gain(data: ReportData) -> str:
-    """Return the ensemble's gain over the best single model and its standard error as a sentence, if there is one."""
+    """Return a sentence on what is taken and why; in ensembles of older versions, on the gain that there is."""
     ensemble = data.ensemble
     if ensemble is None or ensemble.candidates < 2:
         return ""
@@ -103,7 +103,8 @@ def explain_cross_fitting(data: ReportData) -> str:
     return (
         f"On the rows that its weights were fitted to, the ensemble scores {format_number(ensemble.score)}. The honest "
         f"score, {format_with_error(ensemble.honest_score, ensemble.honest_se)}, is cross-fitted: each fold is scored "
-        "with weights that were fitted on the other folds; ± is one standard error over resampled rows."
+        "with models and weights that were chosen on the other folds, and the score is corrected for the decision "
+        "between blends; ± is one standard error over resampled rows."
     )
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench import ensemble
-from workbench.ensemble import Assessment, Blend, BlendOptions, EnsembleMember, EnsembleResult
+from workbench.ensemble import Assessment, Blend, BlendOptions, EnsembleMember, EnsembleResult, ModelPool
 from workbench.ensemble.ensemble_result import DecisionThreshold
 from workbench.evaluation import Metric
 from workbench.evaluation.multi_target import MultiTargetMetric, SingleTargetMetric
+from workbench.models import BASELINE
 from workbench.study.candidate_pool import Candidate, Model
+from workbench.study.nomination import MOST_BLENDED
 from workbench.study.task import Task
 from workbench.tracking import Predictions
 
@@ -47,8 +49,9 @@ def blend_candidates(models: Sequence[Model], task: Task, options: BlendOptions)
     tests = [each.test for each in predictions if each.test is not None]
     blend_time, diversity_time = _split_time(options.seconds)
     options = replace(options, shrink=True, seconds=blend_time)
-    matrix = ensemble.gather_checked(oof, y, metric, options, groups=task.groups)
-    assessment = ensemble.cross_fit(matrix, options, _folds(task))
+    pool = _describe_pool(candidates, metric)
+    matrix = ensemble.gather_checked(oof, y, metric, options, groups=task.groups, baseline=pool.baseline)
+    assessment = ensemble.cross_fit(matrix, options, _folds(task), pool)
     blend = assessment.blend
     weights = blend.effective_weights
     heaviest = [i for i in np.argsort(-blend.weights, kind="stable").tolist() if weights[i].any()]
@@ -77,6 +80,13 @@ def _choose(models: Sequence[Model], metric: Metric) -> tuple[list[Candidate], l
     oof = [predictions.oof for _, predictions in models]
     chosen = ensemble.candidates(scores, families, oof, metric.direction, len(models))
     return [models[i][0] for i in chosen], [models[i][1] for i in chosen]
+
+
+def _describe_pool(candidates: Sequence[Candidate], metric: Metric) -> ModelPool:
+    """Return what the blend must know of the candidates; the baseline takes no part by a metric of ranks."""
+    families = [candidate.family for candidate in candidates]
+    baseline = None if metric.ranks or BASELINE not in families else families.index(BASELINE)
+    return ModelPool(families, MOST_BLENDED, baseline)
 
 
 def _split_time(seconds: float | None) -> tuple[float | None, float | None]:

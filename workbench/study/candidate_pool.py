@@ -11,8 +11,9 @@ import numpy as np
 
 from workbench.errors import StudyError
 from workbench.study.alignment import Alignment, align
-from workbench.study.nomination import nominate
+from workbench.study.nomination import MOST_BLENDED, nominate
 from workbench.study.study_store import StudyStore
+from workbench.study.task import Task
 from workbench.tracking import Predictions
 
 
@@ -36,6 +37,21 @@ class Candidate:
 
 
 Model = tuple[Candidate, Predictions]
+
+# The most models that are loaded for a blend, and the most bytes of their predictions.
+_MOST_LOADED = 2 * MOST_BLENDED
+_MOST_BYTES = 1e9
+
+
+def pool_size(task: Task) -> int:
+    """Return how many models to load: more than are blended, so that each fold has others to choose.
+
+    Which models are blended is chosen by their scores, and a cross-fitted score must hold that choice too. It hardly
+    matters where there are so many rows that no more than `MOST_BLENDED` fit into the memory.
+    """
+    tests = 0 if task.schema.test_ids is None else len(task.schema.test_ids)
+    size = 8 * (len(task.schema.rows) + tests) * max(1, len(task.schema.outputs))
+    return int(np.clip(_MOST_BYTES / size, MOST_BLENDED, _MOST_LOADED))
 
 
 def gather(store: StudyStore, others: Sequence[StudyStore], most: int) -> list[Model]:
@@ -61,7 +77,7 @@ def gather(store: StudyStore, others: Sequence[StudyStore], most: int) -> list[M
     sources = dict(zip(names, zip((store, *others), aligned, strict=True), strict=True))
     wanted = store.task.schema.test_ids is not None
     by_configuration: dict[str, list[Model]] = {}
-    for candidate in nominate(ranked, most):
+    for candidate in nominate(ranked, most, baseline=not store.task.metric.ranks):
         source, alignment = sources[candidate.study]
         loaded = source.tracker.predictions(candidate.run_id, source.task.schema, test=wanted)
         by_configuration.setdefault(candidate.configuration, []).append((candidate, alignment.reorder(loaded)))

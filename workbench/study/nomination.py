@@ -13,6 +13,9 @@ from workbench.errors import EnsembleError
 from workbench.evaluation import Metric
 from workbench.models import BASELINE
 
+MOST_BLENDED = 60
+"""The most models among which weights are found."""
+
 # Enough rows to rank families by; the final blend uses all rows.
 _WEIGHT_ROWS = 4000
 
@@ -28,17 +31,16 @@ class _Nominee(Protocol):
 Nominee = TypeVar("Nominee", bound=_Nominee)
 
 
-def nominate(ranked: Sequence[Sequence[Nominee]], most: int) -> list[Nominee]:
+def nominate(ranked: Sequence[Sequence[Nominee]], most: int, *, baseline: bool = False) -> list[Nominee]:
     """Return the candidates to load: of each study the best of each family, then the best of all, studies in turn.
-
-    The baseline is left out unless it is alone: its predictions differ by fold only, which a metric of ranks such as
-    ROC AUC takes for information.
 
     Args:
         ranked: the candidates of each study, best first.
         most: the most that are returned.
+        baseline: whether the constant baseline is a candidate. Without it, it is left out unless it is alone: its
+            predictions differ by fold only, which a metric of ranks such as ROC AUC takes for information.
     """
-    informed = [[each for each in study if each.family != BASELINE] for study in ranked]
+    informed = [[each for each in study if baseline or each.family != BASELINE] for study in ranked]
     turns = []
     for study in informed if any(informed) else ranked:
         leaders = {each.family: each for each in reversed(study)}

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.search.events import Event
     from workbench.search.storage import TrialRecord
 
-# The most models that are loaded for a blend.
-_MOST_CANDIDATES = 60
 # The seconds for the blend and the submission after the user has ended the search.
 _SECONDS_AFTER_STOP = 12.0
 
@@ -211,7 +209,8 @@ class Study:
 
         Args:
             sources: the files of other studies of this home, whose trials and imports may become members too.
-            method: the method, as in the study file unless given.
+            method: the method, as in the study file unless given; where neither names one, what has the best
+                cross-fitted score among nelder_mead and simpler ones.
             weights: whether a member has one weight, or one for each target or class; as in the study file unless
                 given.
             members: the most members, as in the study file unless given.
@@ -239,7 +238,7 @@ class Study:
         """Blend as `ensemble` does, without figures."""
         from workbench.ensemble import BlendOptions
         from workbench.study.blending import blend_candidates
-        from workbench.study.candidate_pool import gather
+        from workbench.study.candidate_pool import gather, pool_size
 
         task, defaults, facts = self.task, self.config.ensemble, self.home.fingerprint(self.name)
         if facts.exists():
@@ -247,15 +246,15 @@ class Study:
         others = [open(file, self.home.path) for file in sources]
         for other in others:
             other._settle()
-        models = gather(self.store, [other.store for other in others], _MOST_CANDIDATES)
+        models = gather(self.store, [other.store for other in others], pool_size(task))
         weighting = weights or defaults.weights
         if not models and self.trials():
             raise StudyError(f"Study {self.name!r} has no complete trial yet. Run it for longer.")
         options = BlendOptions(
-            method=method or defaults.method,
+            method=method or defaults.method or BlendOptions.method,
             weighting=weighting,
-            # A blend that the caller chose is not replaced by a simpler one.
-            simplify=None if method is None and weighting is None else False,
+            # A blend that somebody chose is not replaced by a simpler one.
+            simplify=method is None and defaults.method is None and weighting is None,
             members=members or defaults.members,
             seed=self.config.seed,
             seconds=seconds,

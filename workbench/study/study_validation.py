@@ -51,7 +51,8 @@ def _questions(config: StudyConfig) -> Iterator[tuple[str, Callable[[], object]]
     yield "search.sampler", partial(check_sampler, config.search.sampler)
     yield "search.goal", partial(check_goal, config.search.goal, config.search.sampler)
     yield "search.pruner", partial(get_pruner, config.search.pruner)
-    yield "ensemble.method", partial(ensemble.check, config.ensemble.method, targets=len(config.data.targets))
+    if config.ensemble.method is not None:
+        yield "ensemble.method", partial(ensemble.check, config.ensemble.method, targets=len(config.data.targets))
     yield "ensemble.weights", partial(_check_weights, config)
 
 
@@ -59,7 +60,8 @@ def _check_weights(config: StudyConfig) -> None:
     """Refuse weights that cannot be found, by what the study file says; `Competition.check` asks the data."""
     asked, named = config.ensemble.weights, len(config.data.targets)
     targets = named or (2 if asked == "target" else 1)
-    ensemble.check_weights(asked, config.ensemble.method, targets=targets, classes=3)
+    method = config.ensemble.method or ensemble.BlendOptions.method
+    ensemble.check_weights(asked, method, targets=targets, classes=3)
 
 
 @contextmanager

@@ -177,10 +177,11 @@ class Task:
         from workbench.errors import EnsembleError
 
         data, blend = self.dataset, self.config.ensemble
+        method = blend.method or ensemble.BlendOptions.method
         counts = {"targets": len(data.targets) or 1, "classes": len(data.classes or ())}
         try:
-            ensemble.check(blend.method, targets=len(data.targets))
-            ensemble.check_weights(blend.weights, blend.method, **counts)
+            ensemble.check(method, targets=len(data.targets))
+            ensemble.check_weights(blend.weights, method, **counts)
         except EnsembleError as error:
             raise ConfigError(f"{self.config.file}: ensemble.{error}") from error
 

@@ -204,7 +204,7 @@ def fit_fold(
     )
     rows = _select_rows(spec, train, balanced=True)
     # A metric of order does not see the classes' frequencies, and weights would only add noise to early stopping.
-    held_out = _select_rows(spec, valid, balanced=not spec.metric.of_order)
+    held_out = _select_rows(spec, valid, balanced=not spec.metric.ranks)
     return _load_family(spec).fit(hp, spec.problem, rows, held_out, context)
 
 
