@@ -6,7 +6,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,28 +81,23 @@ def fit_folds(
         FamilyError: a model predicted values that are not finite.
         StoppedFold: `report` returned False.
     """
-    shared = collect_unlabeled_features(spec, number)
+    fits = _FoldFits(spec, number, hp, folder, collect_unlabeled_features(spec, number))
     training_end = _find_training_end(spec, end)
-    stages: dict[tuple[int, int], StagedModel] = {}
     results: list[FoldResult] = []
     for index, (repeat, fold) in enumerate(spec.folds.pairs()):
         result, model = FoldResult.load(folder, repeat, fold), None
         if result is None:
-            progress = _ProgressRecorder(index, repeat, fold, report)
             own = None if training_end is None else training_end.take(1 / (len(spec.folds) - index))
-            model = fit_fold(spec, number, hp, repeat, fold, progress, shared=shared, deadline=own)
-            if spec.honest_lengths and isinstance(model, StagedModel):
-                stages[repeat, fold] = model
-                # Before the result, so that a fold that is done always has its stages.
-                save_model(model, _stages_folder(folder, repeat, fold))
-            result = _score_fold(spec, hp, model, progress)
-            result = replace(result, cut_short=own is not None and own.reached)
-            result.save(folder)
+            result, model = fits.fit(_ProgressRecorder(index, repeat, fold, report), own)
         results.append(result)
         yield result
         if keep is not None and model is not None and result.length is None:
             keep(repeat, fold, model)
-    _choose_lengths(spec, results, stages, folder, keep)
+    for result in results:
+        if result.length is not None:
+            model = fits.choose_length(result, results)
+            if keep is not None:
+                keep(result.repeat, result.fold, model)
 
 
 def _find_training_end(spec: TrialSpec, end: float | None) -> Deadline | None:
@@ -112,47 +107,57 @@ def _find_training_end(spec: TrialSpec, end: float | None) -> Deadline | None:
     return Deadline(end).take(_TRAINING_SHARE)
 
 
-def _choose_lengths(
-    spec: TrialSpec,
-    results: Sequence[FoldResult],
-    stages: Mapping[tuple[int, int], StagedModel],
-    folder: Path,
-    keep: KeepModel | None,
-) -> None:
-    """Predict the rows of each fold, and new rows, with the lengths of `training_lengths`, and save the folds again.
+@dataclass(frozen=True)
+class _FoldFits:
+    """The trainings of a trial's folds."""
 
-    Args:
-        spec: the family, the data and the folds.
-        results: the results of all folds; those without a length stay as they are.
-        stages: the models that this process trained; others are loaded.
-        folder: the folder of the folds and the stages.
-        keep: receives every model that predicts new rows.
-    """
-    length, predicting = find_length(spec, results), set(spec.folds.prediction_pairs())
-    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
-    for result in results:
-        if result.length is None:
-            continue
-        began, pair = time.monotonic(), (result.repeat, result.fold)
-        model: Any = stages.get(pair) or _load_family(spec).load(_stages_folder(folder, *pair))
+    spec: TrialSpec
+    number: int
+    hp: Any
+    folder: Path
+    """The folder of the folds, and of the models with stages."""
+    shared: UnlabeledFeatures | None
+    stages: dict[tuple[int, int], StagedModel] = field(default_factory=dict)
+    """The models with stages that this process trained, by repeat and fold."""
+
+    def fit(self, progress: _ProgressRecorder, deadline: Deadline | None) -> tuple[FoldResult, Model]:
+        """Train and score a fold, and save its result."""
+        spec, repeat, fold = self.spec, progress.repeat, progress.fold
+        model = fit_fold(spec, self.number, self.hp, repeat, fold, progress, shared=self.shared, deadline=deadline)
+        if spec.honest_lengths and isinstance(model, StagedModel):
+            self.stages[repeat, fold] = model
+            # Before the result, so that a fold that is done always has its stages.
+            save_model(model, self._stages_folder(repeat, fold))
+        result = _score_fold(spec, self.hp, model, progress)
+        result = replace(result, cut_short=deadline is not None and deadline.reached)
+        result.save(self.folder)
+        return result, model
+
+    def choose_length(self, result: FoldResult, results: Sequence[FoldResult]) -> Model:
+        """Predict with the lengths of `training_lengths`, and save a fold's result again.
+
+        Args:
+            result: the result of the fold.
+            results: the results of all folds.
+
+        Returns:
+            The fold's model that predicts new rows.
+        """
+        spec, began, pair = self.spec, time.monotonic(), (result.repeat, result.fold)
+        stages: Any = self.stages.get(pair) or _load_family(spec).load(self._stages_folder(*pair))
         oof = training_lengths.predict_validation_rows(
-            spec, results, result, model, lambda stage, rows: predict(stage, _take(spec.dataset.x, rows), **options)
+            spec, results, result, stages, lambda model, rows: _predict(spec, model, _take(spec.dataset.x, rows))
         )
-        rows = spec.folds.split(*pair)[1]
-        final = training_lengths.truncate(model, length)
-        test = None
-        if spec.dataset.x_test is not None and pair in predicting:
-            test = predict(final, spec.dataset.x_test, **options)
-        score = spec.metric.score(spec.dataset.y[rows], oof)
+        model, test = training_lengths.truncate(stages, find_length(spec, results)), None
+        if spec.dataset.x_test is not None and pair in set(spec.folds.prediction_pairs()):
+            test = _predict(spec, model, spec.dataset.x_test)
+        score = spec.metric.score(spec.dataset.y[spec.folds.split(*pair)[1]], oof)
         seconds = result.seconds + time.monotonic() - began
-        replace(result, oof=oof, test=test, score=score, seconds=seconds).save(folder)
-        if keep is not None:
-            keep(*pair, final)
+        replace(result, oof=oof, test=test, score=score, seconds=seconds).save(self.folder)
+        return model
 
-
-def _stages_folder(folder: Path, repeat: int, fold: int) -> Path:
-    """Return the folder of a fold's model with its stages, inside of the trial's folder."""
-    return folder / "stages" / f"{repeat}-{fold}"
+    def _stages_folder(self, repeat: int, fold: int) -> Path:
+        return self.folder / "stages" / f"{repeat}-{fold}"
 
 
 def collect_unlabeled_features(spec: TrialSpec, number: int) -> UnlabeledFeatures | None:
@@ -308,16 +313,20 @@ def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecor
     """Predict with a fold's model and return the fold's result."""
     data, repeat, fold = spec.dataset, progress.repeat, progress.fold
     valid = spec.folds.split(repeat, fold)[1]
-    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
-    oof = predict(model, _take(data.x, valid), **options)
+    oof = _predict(spec, model, _take(data.x, valid))
     length = model.length if spec.honest_lengths and isinstance(model, StagedModel) else None
     predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
     # With a length, new rows are predicted when all folds have theirs, and not at all by a trial that is pruned.
-    test = predict(model, data.x_test, **options) if predicts_test and length is None else None
+    test = _predict(spec, model, data.x_test) if predicts_test and length is None else None
     score = spec.metric.score(data.y[valid], oof)
     size = architecture.count_parameters(model)
     result = FoldResult(repeat, fold, oof, test, score, progress.seconds, dict(hp.values), progress.curve, size)
     return replace(result, length=length)
+
+
+def _predict(spec: TrialSpec, model: Model, x: Any) -> Array:
+    """Predict in the target's own units."""
+    return predict(model, x, family=spec.family, transform=spec.transforms, bounds=spec.metric.bounds)
 
 
 def _predict_blocks(model: Model, x: Any) -> Array:
