@@ -423,10 +423,11 @@ def test_under_a_time_limit_cheap_and_strong_families_come_first_and_each_first_
     options: dict[str, Any] = {"families": ["extra_trees", "xgboost", "linear"], "workers": 1}
     with pytest.raises(SearchError):
         list(search(tmp_path, pool, Recorder(), deadline=time.monotonic() + 100, **options).run())
-    first, second, third, *_ = pool.ends
-    assert (first, second[0], third[0]) == (("linear", None), "xgboost", "extra_trees")
-    assert 40 < second[1] < 51
-    assert 80 < third[1] < 101
+    ends = dict(pool.ends[:3])
+    assert list(ends)[2] == "extra_trees"
+    assert ends["linear"] is None
+    assert 40 < ends["xgboost"] < 51
+    assert 80 < ends["extra_trees"] < 101
 
 
 def test_a_worker_sends_hyperparameters_folds_and_its_outcome(tmp_path: Path, pool: Pool) -> None:

@@ -64,12 +64,12 @@ def store_specs(specs: Mapping[str, TrialSpec], file: Path) -> None:
     stream = io.BytesIO()
     _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(dict(specs))
     pickled = stream.getbuffer()
-    views = [buffer.raw() for buffer in buffers]
+    parts = [buffer.raw() for buffer in buffers]
     with stage_file(file, sync=False) as part, part.open("wb") as target:
-        target.write(_HEAD.pack(len(views), len(pickled)))
-        target.writelines(_SIZE.pack(view.nbytes) for view in views)
+        target.write(_HEAD.pack(len(parts), len(pickled)))
+        target.writelines(_SIZE.pack(view.nbytes) for view in parts)
         target.write(pickled)
-        for view in views:
+        for view in parts:
             target.write(bytes(-target.tell() % _ALIGNMENT))
             target.write(view)
 

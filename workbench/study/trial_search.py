@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.config import StudyConfig
     from workbench.search.events import Event
     from workbench.search.pool import Pool
+    from workbench.search.scheduler import SearchPlan
     from workbench.study.task import Task
 
 
@@ -55,7 +56,7 @@ def run_trials(
     from workbench.search.limits import Limits
     from workbench.search.pool import Pool
     from workbench.search.resource_usage import ResourceMeter
-    from workbench.search.scheduler import Search, SearchPlan
+    from workbench.search.scheduler import SearchPlan
 
     output_paths.check_log_folders(store.config)
     task, home, name, search = store.task, store.home, store.config.name, store.config.search
@@ -82,17 +83,24 @@ def run_trials(
             load=_make_loader(task, pool),
             must_stop=must_stop,
         )
-        # A kill leaves the folder; the next run removes it with those of ended trials.
-        folder = home.trials(name) / "specs"
-        with contextlib.closing(pool), contextlib.ExitStack() as stack:
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            pool.store(plan.specs, folder / "specs.pickle")
-            search_run = Search(plan, store.storage, pool).run()
-            store.begin_tracking_beside()
-            try:
-                yield from search_run
-            finally:
-                store.finish_tracking()
+        with contextlib.closing(pool):
+            yield from _search(store, plan, pool)
+
+
+def _search(store: StudyStore, plan: SearchPlan, pool: Pool) -> Generator[Event]:
+    """Run the search with the data in a file for its processes, while MLflow loads."""
+    from workbench.search.scheduler import Search
+
+    # A kill leaves the folder; the next run removes it with those of ended trials.
+    folder = store.home.trials(store.config.name) / "specs"
+    try:
+        pool.store(plan.specs, folder / "specs.pickle")
+        search = Search(plan, store.storage, pool)
+        store.begin_tracking_beside()
+        yield from search.run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        store.finish_tracking()
 
 
 def _make_loader(task: Task, pool: Pool) -> Callable[[Sequence[str]], None]:
