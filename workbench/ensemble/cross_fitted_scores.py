@@ -1,8 +1,8 @@
 """The scores of cross-fitted predictions, on all rows and on resampled ones, and their standard errors.
 
 Resampled rows show by how much a score of given predictions varies. Out-of-fold predictions vary as well: a row is in
-the training of the models that predict other rows, and these are in the training of the model that predicts it. So every
-pair of rows counts twice. This doubles the variance of the score where the predictions are only training noise (a
+the training of the models that predict other rows, and these in the training of the model that predicts it. Every pair
+of rows counts twice. This doubles the variance of the score where the predictions are only training noise (a
 degenerate U-statistic: Hoeffding, 1948; on the variance of cross-validation: Bengio and Grandvalet, 2004). The share of
 training noise in the variance of the predictions is one less the slope of the regression of the target on them. The
 slope is taken one standard error lower, because what chance adds to the score it adds to the slope as well.
