@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from prediction_matrices import diabetes
@@ -75,7 +76,7 @@ def of_ensemble(parts):
 
 
 def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_beside():
-    text = drawn(console_tables.ensemble(of_ensemble(["sold", "price"])))
+    text = drawn(console_tables.ensemble(of_ensemble(["sold", "price"]), details=True))
     first = next(line for line in text.splitlines() if "ridge #0" in line)
     assert "weights by target" in text
     assert [part in first for part in ("0.900", "0.250")] == [True, True]
@@ -83,6 +84,17 @@ def test_an_ensemble_shows_a_column_for_each_target_and_the_shared_weights_besid
     assert "0.3456 ± 0.01" in beside
     assert "threshold of sold" in text
     assert "threshold of price" not in text
+
+
+def test_without_details_an_ensemble_shows_its_members_its_scores_and_what_is_taken():
+    result = replace(of_ensemble(["sold", "price"]), remark="The weighted blend is taken.")
+    lines = [line for line in drawn(console_tables.ensemble(result)).splitlines() if "│" in line]
+    assert len(lines) == 3
+    assert "0.32 ± 0.01" in lines[-1]
+    assert "The weighted blend is taken." in drawn(console_tables.ensemble(result))
+    details = drawn(console_tables.ensemble(result, details=True))
+    assert "gap to the best weights" in details
+    assert "greedy selection" in details
 
 
 def test_of_many_targets_the_range_of_a_members_weights_is_shown():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from prediction_matrices import breast_cancer, diabetes, random_classes
 
-from workbench.ensemble import assess, blend
+from workbench.ensemble import BlendOptions, ModelPool, assess, blend, cross_fit, gather_checked
+from workbench.ensemble.cross_fitted_scores import CrossFittedScores
+from workbench.ensemble.decision import BlendKey, decide
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric, metric
 
@@ -43,32 +45,73 @@ def test_the_choice_of_the_best_single_model_is_cross_fitted():
     assert abs(best.honest_score - 0.5) < 0.08
 
 
-def test_a_gain_within_one_standard_error_is_said_and_on_few_rows_the_simpler_blend_is_taken():
+def test_the_choice_of_the_models_to_blend_is_cross_fitted():
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 2, 200)
+    chance = list(rng.uniform(size=(40, 200)))
+    options = BlendOptions("uniform", simplify=False)
+    found = cross_fit(gather_checked(chance, y, "roc_auc", options), options, None, ModelPool(["a"] * 40, 3))
+    scores = [metric("roc_auc").score(y, model) for model in chance]
+    assert set(np.flatnonzero(found.blend.weights)) == set(np.argsort(scores)[-3:])
+    assert found.blend.score > 0.6
+    assert abs(found.honest_score - 0.5) < 0.08
+    np.testing.assert_allclose(found.blend.combine(chance), np.mean(np.array(chance)[np.argsort(scores)[-3:]], axis=0))
+
+
+def test_the_blend_with_the_best_cross_fitted_score_is_taken_and_a_sentence_says_why():
     rng = np.random.default_rng(2)
     y = rng.integers(0, 2, 150)
     alike = np.clip(0.5 + 0.2 * (y - 0.5) + rng.normal(scale=0.15, size=(6, 150)), 0.01, 0.99)
-    few = assess(alike, y, "log_loss")
-    assert (few.requested_method, few.blend.method) == ("nelder_mead", "uniform")
-    assert few.weights_se is None
-    assert few.honest_score == few.baselines["uniform"].honest_score
-    assert few.remark is not None
-    assert "the uniform mean is taken in place of nelder_mead" in few.remark
+    found = assess(alike, y, "log_loss")
+    assert (found.requested_method, found.blend.method, found.weights_se) == ("nelder_mead", "uniform", None)
+    assert found.remark is not None
+    assert found.remark.startswith("The uniform mean is taken: its honest score is better than that of")
     kept = assess(alike, y, "log_loss", simplify=False)
     assert kept.blend.method == "nelder_mead"
     assert kept.remark is not None
-    assert "not above one standard error" in kept.remark
-    assert "taken" not in kept.remark
-
-
-def test_a_clear_gain_needs_no_remark():
-    rng = np.random.default_rng(3)
-    y = rng.normal(size=2000)
+    assert kept.remark.startswith("nelder_mead is taken as requested. The honest score of the uniform mean is better")
+    values = rng.normal(size=2000)
     noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
-    found = assess(y + noise, y, "rmse")
-    assert found.remark is None
-    uniform = found.baselines["uniform"]
-    assert uniform.gain_se is not None
-    assert uniform.gain > 3 * uniform.gain_se
+    weighted = assess(values + noise, values, "rmse")
+    assert weighted.blend.method == "nelder_mead"
+    assert weighted.baselines["uniform"].gain > 3 * weighted.baselines["uniform"].gain_se
+    assert "weighted blend (nelder_mead) is taken: its honest score is better than that of" in weighted.remark
+
+
+@pytest.mark.parametrize(("name", "signal"), [("log_loss", 0.0), ("log_loss", 0.1), ("rmse", 0.0), ("accuracy", 0.0)])
+def test_what_is_taken_has_no_worse_honest_score_than_the_constant_baseline(name, signal):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        fold = np.arange(120) % 4
+        y = rng.integers(0, 2, 120) if name != "rmse" else rng.normal(size=120)
+        constant = np.array([y[fold != number].mean() for number in range(4)])[fold]
+        models = np.clip(0.5 + signal * (y - 0.5) + rng.normal(scale=0.15, size=(3, 120)), 0.01, 0.99)
+        found = assess([*models, constant], y, name, fold=fold, baseline=3, shrink=True)
+        baseline = found.baselines["constant"]
+        loss_of = metric(name, task="regression" if name == "rmse" else "binary").loss_of
+        assert loss_of(found.honest_score) <= loss_of(baseline.honest_score)
+        if found.remark is not None and found.remark.startswith("The constant baseline"):
+            np.testing.assert_array_equal(found.blend.weights, np.eye(4)[3])
+            assert found.honest_score == baseline.honest_score
+
+
+def test_the_score_of_the_best_of_several_blends_is_corrected_for_the_choice():
+    rng = np.random.default_rng(0)
+    keys: list[BlendKey] = [(f"method {index}", "shared") for index in range(4)]
+    corrected, least = [], []
+    for _ in range(150):
+        # Four blends that are equally good, on 100 rows and on resamples of them.
+        losses = rng.normal(size=(4, 100))
+        drawn = rng.integers(100, size=(200, 100))
+        scores = {
+            key: CrossFittedScores(own.mean(), own.mean(), own[drawn].mean(axis=1), 1, 1.0)
+            for key, own in zip(keys, losses, strict=True)
+        }
+        corrected.append(decide(keys, scores).loss)
+        least.append(losses.mean(axis=1).min())
+    error = np.std(corrected) / np.sqrt(150)
+    assert abs(np.mean(corrected)) < 3 * error
+    assert np.mean(least) < -8 * error
 
 
 def test_spread_of_weights_is_that_of_weights_on_new_rows():

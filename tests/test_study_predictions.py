@@ -454,3 +454,4 @@ def test_studies_take_turns_and_the_best_of_each_family_come_first() -> None:
     assert set(names[:3]) == {"a/mlp #0", "a/linear #0", "b/mlp #0"}
     assert names[3] == "a/mlp #1"
     assert [each.name for each in nominate([[], two[:1]], 4)] == ["b/constant #0"]
+    assert "b/constant #0" in [each.name for each in nominate([one, two], 4, baseline=True)]

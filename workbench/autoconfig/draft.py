@@ -195,7 +195,7 @@ def _search_lines() -> Iterator[str]:
     yield _set("pruner", search.pruner, f"stops unpromising trials: {', '.join(pruner_names())}", 1)
     yield ""
     yield "ensemble:"
-    yield _hint("method", ensemble.methods()[0], f"{', '.join(ensemble.methods())}; unset: the best by honest score", 1)
+    yield _hint("method", ensemble.methods()[0], f"{', '.join(ensemble.methods())}; unset: decided by honest scores", 1)
     yield _set("members", blend.members, "the most members of the ensemble", 1)
 
 

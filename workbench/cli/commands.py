@@ -226,7 +226,7 @@ def ensemble(
         str | None,
         typer.Option(
             help="The method that finds the weights: nelder_mead, convex, greedy, uniform, rank, stack, best. "
-            "Default: what has the best honest score."
+            "Default: decided by honest scores."
         ),
     ] = None,
     weights: Annotated[

@@ -309,8 +309,8 @@ class EnsembleConfig(ConfigSection):
     """The blend of the trials."""
 
     method: str | None = None
-    """The method that finds the weights: nelder_mead, convex, greedy, uniform, best, rank or stack. Default: what has
-    the best cross-fitted score among nelder_mead, greedy, uniform, best and the constant baseline."""
+    """The method that finds the weights: nelder_mead, convex, greedy, uniform, best, rank or stack. Default:
+    nelder_mead, or a simpler blend where its cross-fitted score is clearly better."""
     members: Whole = Field(default=25, ge=1, le=1000)
     """The maximum number of members."""
     final: Literal["folds", "refit"] = "folds"

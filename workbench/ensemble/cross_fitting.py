@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from workbench.array import Array
 from workbench.ensemble.blend import gather_checked
 from workbench.ensemble.cross_fitted_scores import CrossFittedScores, score_predictions
-from workbench.ensemble.decision import CONSTANT, BlendKey, Decision, decide, explain_request
+from workbench.ensemble.decision import CLEAR, CONSTANT, BlendKey, Decision, decide, explain_request
 from workbench.ensemble.fold_fits import CrossFit, fit_all
 from workbench.ensemble.methods import METHODS
 from workbench.ensemble.model_pool import ModelPool
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from workbench.evaluation import Metric
 
 SECONDS = 60.0
+# On fewer rows a simpler blend is taken unless the gain over it is above a standard error.
+FEW_ROWS = 200
+_CLEAR_WITH_FEW_ROWS = -1.0
 
 _SHARED: Weighting = "shared"
 # The simplest first.
@@ -143,8 +146,9 @@ def assess(
         classes: as for `blend`.
         sample_weight: as for `blend`.
         shrink: as for `blend`.
-        simplify: whether a simpler blend is taken in place of a fitted one where its cross-fitted score is no worse:
-            the constant baseline, the best single model, the uniform mean or greedy selection.
+        simplify: whether a simpler blend is taken in place of a fitted one where its cross-fitted score is better by
+            two standard errors, on fewer than 200 rows where it is not worse by one: the constant baseline, the best
+            single model, the uniform mean or greedy selection.
         baseline: the index of a model that predicts the same for all rows of a fold. It is not part of the uniform
             mean, and what is taken in place of a fitted blend never has a worse cross-fitted score.
         seed: for the blends, the random folds and the resamples.
@@ -181,7 +185,7 @@ def cross_fit(
     fits = fit_all(matrix, _choose_folds(matrix, fold, rng), pool, options, keys, began + _FIT_SHARE * (end - began))
     resamples = list(bootstrap(matrix.clusters, rng, _affordable(matrix, len(fits), end), _RESAMPLED_ROWS))
     scores = {key: CrossFittedScores.of(matrix, fit.predictions, resamples) for key, fit in fits.items()}
-    decision = _decide(options, kinds, simpler, scores)
+    decision = _decide(matrix, options, kinds, scores, simpler)
     fit, loss_of = fits[decision.key], matrix.metric.loss_of
     return Assessment(
         blend=fit.blend,
@@ -228,15 +232,17 @@ def _list_simpler(options: BlendOptions, pool: ModelPool) -> list[BlendKey]:
 
 
 def _decide(
+    matrix: PredictionMatrix,
     options: BlendOptions,
     kinds: Sequence[BlendKey],
-    simpler: Sequence[BlendKey],
     scores: Mapping[BlendKey, CrossFittedScores],
+    simpler: Sequence[BlendKey],
 ) -> Decision:
     """Return the blend to take, among those that the options allow."""
     takeable = _list_takeable(options, kinds)
     if options.simplify and METHODS[options.method].fitted:
-        return decide(list(dict.fromkeys([*simpler, *takeable])), scores)
+        clear = _CLEAR_WITH_FEW_ROWS if int(matrix.clusters.max()) + 1 < FEW_ROWS else CLEAR
+        return decide(takeable, scores, [key for key in simpler if key not in takeable], clear)
     decision = decide(takeable, scores)
     return replace(decision, sentence=explain_request(decision.key, simpler, scores))
 

@@ -23,7 +23,7 @@ class BlendOptions:
     shrink: bool = False
     """Whether weights are shrunk towards safer ones; see `regularization`."""
     simplify: bool = True
-    """Whether a cross-fitted blend gives way to a simpler one that is as good; see `decision`."""
+    """Whether a cross-fitted blend gives way to a simpler one; see `decision`."""
     seed: int = 0
     seconds: float | None = None
     """The time limit; None is a default of the function that takes the options."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -50,7 +51,7 @@ def fit_weights(
     weights = search(task)
     if shrink:
         rest = Budget(max(0.0, seconds - budget.used))
-        weights = shrink_weights(matrix, task.objective, weights, most=task.max_members, budget=rest, rng=rng)
+        weights = shrink_weights(matrix, replace(task, budget=rest), weights, task.selected)
         budget.evaluations += rest.evaluations
     return Fit(weights, budget, gap=_gap(matrix, task.objective, weights))
 
@@ -116,6 +117,8 @@ def _mean_of_best(task: WeightSearch, most: int) -> Array:
 
 def _start(task: WeightSearch) -> Array:
     """Return greedy weights, on a subsample of many rows, after fewer rounds where the objective is convex."""
+    if task.selected is not None:
+        return task.selected
     rounds = ROUNDS if isinstance(task.objective, MetricObjective) else _STARTING_ROUNDS
     return greedy(task.objective.subsample() or task.objective, task.max_members, task.budget, rounds=rounds)
 

@@ -13,9 +13,10 @@ from workbench.array import Array
 from workbench.ensemble.budget import Budget
 from workbench.ensemble.convex import newton
 from workbench.ensemble.greedy import ROUNDS, SHARE, greedy
-from workbench.ensemble.objectives import MetricObjective, Objective, objective_for, plain_loss
+from workbench.ensemble.objectives import MetricObjective, objective_for, plain_loss
 from workbench.ensemble.prediction_matrix import PredictionMatrix
 from workbench.ensemble.resampling import bootstrap
+from workbench.ensemble.weight_search import WeightSearch
 
 _BAGS = 10
 # Rows of a bag; with many more, weights hardly depend on which rows are drawn.
@@ -30,35 +31,27 @@ MANY_ROWS = 40_000
 _SINGLES = 10
 
 
-def shrink_weights(
-    matrix: PredictionMatrix,
-    objective: Objective,
-    weights: Array,
-    *,
-    most: int,
-    budget: Budget,
-    rng: np.random.Generator,
-) -> Array:
+def shrink_weights(matrix: PredictionMatrix, task: WeightSearch, weights: Array, selected: Array | None) -> Array:
     """Return weights between the optimum and safer ones, no worse than the best single model on these rows.
 
     Args:
         matrix: the predictions; rows of a group are drawn together.
-        objective: the objective of that matrix.
+        task: the objective of that matrix, the most weights above 0, and the time; where it does not suffice for greedy
+            selection, the weights stay as they are. Its `rng` draws the rows.
         weights: (models,) the optimum.
-        most: how many weights may be above 0.
-        budget: the time; where it does not suffice for greedy selection, the weights stay as they are.
-        rng: draws the rows.
+        selected: (models,) the weights of greedy selection, where they are known.
     """
+    objective, most, budget = task.objective, task.max_members, task.budget
     if budget.is_spent():
         return weights
     singles = objective.losses_if_added(np.zeros(objective.models))
     budget.evaluations += objective.models
     ranked = np.argsort(singles, kind="stable")
-    chosen = greedy(objective, most, budget)
+    chosen = greedy(objective, most, budget) if selected is None else selected
     if budget.is_spent(SHARE):
         return weights
     pool = np.union1d(np.flatnonzero(weights + chosen), ranked[:_SINGLES])
-    bags = _fit_bags(matrix.select_models(pool), budget, rng, costly=isinstance(objective, MetricObjective))
+    bags = _fit_bags(matrix.select_models(pool), budget, task.rng, costly=isinstance(objective, MetricObjective))
     safe = np.zeros_like(weights)
     safe[pool] = np.mean([chosen[pool], *bags], axis=0)
     share = (1 + len(bags)) / (2 + len(bags))

@@ -153,16 +153,18 @@ def _area(hits: NDArray[np.uint64], values: Array) -> float:
     # Adding zero removes the sign of a negative zero.
     keys = ((values - least if least < 0 else values + 0.0).view(np.uint64) & ~np.uint64(1)) | hits
     keys.sort()
-    hit, value = (keys & np.uint64(1)).astype(bool), keys >> np.uint64(1)
-    total = int(hit.sum())
+    hit = keys & np.uint64(1)
+    places = np.flatnonzero(hit)
+    total = len(places)
     pairs = total * (len(hit) - total)
     if not pairs:
         return math.nan
-    below = np.cumsum(~hit)
-    ordered = float(below[hit].sum())
-    starts = np.flatnonzero(np.concatenate(([True], value[1:] != value[:-1])))
-    if len(starts) < len(value):
-        size = np.diff(np.append(starts, len(value)))
+    # The rows below a hit, less the hits among them.
+    ordered = float(places.sum()) - total * (total - 1) / 2
+    same = (keys[1:] ^ keys[:-1]) <= np.uint64(1)
+    if same.any():
+        starts = np.flatnonzero(np.concatenate(([True], ~same)))
+        size = np.diff(np.append(starts, len(hit)))
         own = np.add.reduceat(hit.astype(np.float64), starts)
         ordered -= float((own * (size - own)).sum()) / 2
     return ordered / pairs

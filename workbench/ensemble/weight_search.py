@@ -9,7 +9,8 @@ import numpy as np
 
 from workbench.array import Array
 from workbench.ensemble.budget import Budget
-from workbench.ensemble.objectives import Indices, Objective, plain_loss
+from workbench.ensemble.greedy import greedy
+from workbench.ensemble.objectives import Indices, MetricObjective, Objective, plain_loss
 
 RESTARTS = 8
 
@@ -35,6 +36,12 @@ class WeightSearch:
         """The models by their own loss, best first."""
         self.budget.evaluations += self.objective.models
         return np.argsort(self.objective.losses_if_added(np.zeros(self.objective.models)), kind="stable")
+
+    @cached_property
+    def selected(self) -> Array | None:
+        """The weights of greedy selection, where that is made with the metric itself on all rows."""
+        costly = isinstance(self.objective, MetricObjective) and self.objective.subsample() is None
+        return greedy(self.objective, self.max_members, self.budget) if costly else None
 
     def plain_loss(self, weights: Array) -> float:
         """Return the metric to minimise, without the terms that only guide the search."""

@@ -209,8 +209,8 @@ class Study:
 
         Args:
             sources: the files of other studies of this home, whose trials and imports may become members too.
-            method: the method, as in the study file unless given; where neither names one, what has the best
-                cross-fitted score among nelder_mead and simpler ones.
+            method: the method, as in the study file unless given; where neither names one, nelder_mead or a
+                simpler blend, as the cross-fitted scores decide.
             weights: whether a member has one weight, or one for each target or class; as in the study file unless
                 given.
             members: the most members, as in the study file unless given.
