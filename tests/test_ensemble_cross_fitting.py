@@ -7,6 +7,7 @@ from prediction_matrices import breast_cancer, diabetes, random_classes
 from workbench.ensemble import BlendOptions, ModelPool, assess, blend, cross_fit, gather_checked
 from workbench.ensemble.cross_fitted_scores import CrossFittedScores
 from workbench.ensemble.decision import BlendKey, decide
+from workbench.ensemble.resampling import bootstrap
 from workbench.errors import EnsembleError
 from workbench.evaluation import Metric, metric
 
@@ -74,7 +75,10 @@ def test_the_blend_with_the_best_cross_fitted_score_is_taken_and_a_sentence_says
     noise = rng.normal(size=(3, 2000)) * np.array([[0.3], [1.0], [3.0]])
     weighted = assess(values + noise, values, "rmse")
     assert weighted.blend.method == "nelder_mead"
-    assert weighted.baselines["uniform"].gain > 3 * weighted.baselines["uniform"].gain_se
+    uniform = weighted.baselines["uniform"]
+    assert uniform.gain_se is not None
+    assert uniform.gain > 3 * uniform.gain_se
+    assert weighted.remark is not None
     assert "weighted blend (nelder_mead) is taken: its honest score is better than that of" in weighted.remark
 
 
@@ -142,6 +146,17 @@ def test_standard_error_is_that_of_a_mean_where_the_metric_is_one():
     mean = predictions.mean(axis=0)
     losses = -np.log(np.where(y == 1, mean, 1 - mean))
     assert found.honest_se == pytest.approx(losses.std() / np.sqrt(len(y)), rel=0.2)
+
+
+def test_the_standard_error_counts_the_noise_of_training():
+    rng = np.random.default_rng(7)
+    y = rng.normal(size=400)
+    options = BlendOptions()
+    resamples = list(bootstrap(np.arange(400), rng, 100, 400))
+    for predictions, least, most in ((rng.normal(size=400), 0.9, 1.0), (y + rng.normal(scale=0.2, size=400), 0.0, 0.2)):
+        scores = CrossFittedScores.of(gather_checked([predictions], y, "rmse", options), predictions, resamples)
+        assert least <= scores.noise <= most
+        assert scores.se == pytest.approx(np.std(scores.resampled, ddof=1) * np.sqrt(1 + scores.noise))
 
 
 def test_rows_of_a_group_count_once_in_the_standard_error():
