@@ -51,9 +51,10 @@ def test_arrays_are_views_of_the_file_and_a_write_stays_in_its_process(tmp_path:
     stored = StoredSpec(tmp_path / "specs.pickle", "linear")
     store_specs({"linear": spec}, stored.file)
     first, second = stored.load().dataset, stored.load().dataset
+    assert isinstance(first.x, pd.DataFrame)
     assert not first.y.flags.owndata
     assert first.y.ctypes.data % 64 == 0
     first.y[:] = 0
     first.x["a"] = 1.0
     np.testing.assert_array_equal(second.y, spec.dataset.y)
-    pd.testing.assert_frame_equal(stored.load().dataset.x, spec.dataset.x)
+    pd.testing.assert_frame_equal(as_frame(stored.load().dataset.x), as_frame(spec.dataset.x))
