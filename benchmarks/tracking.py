@@ -127,7 +127,7 @@ def measure(trials: int) -> None:
 def preload_family(study: Study) -> None:
     """Make the processes of the study's trials load the benchmark's family."""
     modules = study.task.modules()
-    study.task.modules = lambda *, nets=True: [*modules, perceptron.__name__]  # type: ignore[method-assign,assignment,misc]
+    study.task.modules = lambda *, nets=True: [*modules, perceptron.__name__]  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
