@@ -320,6 +320,15 @@ class _InstantPool:
     def start(self, spec: TrialSpec, number: int, folder: Path, **options: Any) -> _InstantProcess:
         return _InstantProcess(spec, number, folder)
 
+    def is_ready(self, spec: TrialSpec) -> bool:
+        return True
+
+    def load(self, modules: Sequence[str]) -> None:
+        """Load nothing."""
+
+    def store(self, specs: Any, file: Path) -> None:
+        """Write nothing."""
+
     def wait(self, processes: Sequence[_InstantProcess], seconds: float | None) -> list[_InstantProcess]:
         return list(processes)
 

@@ -422,6 +422,8 @@ def test_ctrl_c_keeps_finished_folds_and_the_next_run_reuses_them(tmp_path: Path
 def test_a_trial_in_mlflow_that_optuna_was_not_told_of_is_trained_to_its_end_once(tmp_path: Path) -> None:
     command = Command(slow(tmp_path), 3, "--workers", "1")
     pid, key = stop_worker(command, 1)
+    # The baseline is recorded when MLflow has loaded.
+    assert command.wait_until(lambda: optuna_trials(tmp_path)["constant/0"].state == TrialState.COMPLETE)
     # The command logs the failed trial in MLflow, and must wait for the lock before it can tell Optuna.
     with filelock.FileLock(tmp_path / "mlruns" / "optuna.lock"):
         os.kill(pid, signal.SIGKILL)

@@ -91,8 +91,8 @@ def _search(store: StudyStore, plan: SearchPlan, pool: Pool) -> Generator[Event]
     """Run the search with the data in a file for its processes, while MLflow loads."""
     from workbench.search.scheduler import Search
 
-    # A kill leaves the folder; the next run removes it with those of ended trials.
-    folder = store.home.trials(store.config.name) / "specs"
+    # What a kill leaves here is replaced and removed by the next run.
+    folder = store.home.trials(store.config.name).with_name("specs")
     try:
         pool.store(plan.specs, folder / "specs.pickle")
         search = Search(plan, store.storage, pool)
