@@ -18,7 +18,7 @@ import pandas as pd
 
 from workbench import features
 from workbench.array import Array
-from workbench.models.nn import training
+from workbench.models.nn import keras_model, training
 from workbench.models.nn.optimizer import fade
 from workbench.models.nn.time_limit import TimeLimit
 from workbench.models.protocol import Deadline, FitContext, Inputs, Model, Problem, Rows, StagedModel
@@ -48,6 +48,7 @@ class DenoisingEncoder:
     @classmethod
     def load(cls, folder: Path) -> DenoisingEncoder:
         """Read what `save` wrote; no code in the files runs."""
+        keras_model.skip_graph_optimization()
         net = keras.saving.load_model(folder / "encoder.keras", compile=False, safe_mode=True)
         return cls(features.load(folder / "encoder.skops"), net)
 

@@ -71,6 +71,8 @@ def fit(spec: NetSpec, hp: Any, problem: Problem, train: Rows, valid: Rows | Non
         steps_per_execution=_count_steps_per_execution(-(-len(train.y) // batch_size), context),
         jit_compile=False,
     )
+    # A step that makes the optimizer's variables is traced a second time.
+    net_optimizer.build(net.trainable_variables)
 
     def prepare(rows: Rows, inputs: Any | None = None) -> Rows:
         y = (rows.y - shift) / scale if spec.mixup is None else _encode_classes(rows.y, problem)
@@ -97,6 +99,7 @@ def fit(spec: NetSpec, hp: Any, problem: Problem, train: Rows, valid: Rows | Non
 
 def reset_keras(seed: int) -> None:
     """Clear Keras's state and seed all random generators; call it before a net is built."""
+    keras_model.skip_graph_optimization()
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
 
