@@ -62,9 +62,9 @@ _COSTS = {
     "catboost": _Cost(1.0, 0.3, 45.0, boosts=True),
     "extra_trees": _Cost(0.4, 0.5, 20.0),
     "random_forest": _Cost(0.4, 0.8, 22.0),
-    "mlp": _Cost(0.5, 8.5, 24.0),
-    "wide_and_deep": _Cost(0.5, 9.5, 60.0),
-    "tabm": _Cost(0.6, 10.0, 220.0),
+    "mlp": _Cost(0.5, 5.5, 24.0),
+    "wide_and_deep": _Cost(0.5, 7.0, 60.0),
+    "tabm": _Cost(0.6, 7.0, 220.0),
     "hog_svm": _Cost(0.4, 0.2, 2.7),
     "hog_trees": _Cost(0.3, 0.3, 3.0),
 }
