@@ -265,7 +265,7 @@ def check_interrupted(command: Command, status: int, *, twice: bool = False, ear
         # Before the command has started, and after its last output, Python dies from the signal; a shell reports 130
         # for that as well.
         return
-    usual = r" *[\d.]+ s  |Forecast|Search over"
+    usual = r" *[\d.]+ s  |Forecast|Goes on from|Search over"
     lines = [line for line in command.stderr.splitlines() if line and not re.match(usual, line)]
     assert all(line.startswith("error: interrupted") for line in lines), command.stderr
     assert (status, len(lines)) in [(130, 1), (130, 0)], command.stderr
