@@ -67,7 +67,7 @@ def test_a_saved_net_for_texts_predicts_the_same(trained, tmp_path):
     model, valid, _ = trained
     strange = pd.DataFrame({"note": objects(["", np.nan, "never seen 😀"]), "size": [np.nan, 1e9, 0.0]})
     model.save(tmp_path)
-    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".keras", ".skops"}
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".keras", ".npz", ".skops"}
     loaded = keras_model.load(tmp_path)
     for x in (valid.x, strange, strange[:1]):
         np.testing.assert_allclose(loaded.predict(x), model.predict(x), atol=1e-6)
