@@ -11,6 +11,7 @@ import pytest
 
 import workbench
 from workbench.ensemble import EnsembleMember, EnsembleResult
+from workbench.search.events import TrialEnded
 from workbench.search.storage import TrialRecord
 from workbench.study import description
 from workbench.study.task import Task
@@ -108,8 +109,10 @@ def test_mlflow_is_text_all_of_it_while_a_study_runs_and_when_it_is_blended(
     said = []
 
     def listen(event: object) -> None:
-        found = mlflow_store.client(study.home).get_experiment_by_name("small")
-        said.append(found.tags["mlflow.note.content"])
+        # MLflow is opened while the first trial runs.
+        if isinstance(event, TrialEnded):
+            found = mlflow_store.client(study.home).get_experiment_by_name("small")
+            said.append(found.tags["mlflow.note.content"])
 
     summary = study.run(listen=listen)
     client = mlflow_store.client(study.home)

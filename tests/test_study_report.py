@@ -181,14 +181,14 @@ def test_a_figure_that_fails_is_logged(finished: Path, caplog: pytest.LogCapture
     study = opened(finished)
     rows = study.trials()
     tracker = study.store.tracker
-    study.store.__dict__["tracker"] = Broken()
+    study.store.__dict__["_tracker"] = Broken()
     publishing.publish(study.store, rows, None)
     publishing.attach_ensemble_figures(study.store, rows)
     assert caplog.messages == [
         "The figures could not be drawn: RuntimeError: no newest_ensemble for now",
         "The ensemble's figures could not be drawn: RuntimeError: no newest_ensemble for now",
     ]
-    study.store.__dict__["tracker"] = tracker
+    study.store.__dict__["_tracker"] = tracker
     assert np.isfinite(tracker.newest_ensemble().score)
 
 
