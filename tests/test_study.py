@@ -341,7 +341,8 @@ def test_a_full_disk_is_one_clear_line_and_with_room_the_same_command_goes_on(tm
             assert "Search over: the disk is nearly full" in errors
         else:
             assert running.returncode == 2, errors
-            lines = [line for line in errors.splitlines() if not re.match(r" *[\d.]+ s  |Forecast|Goes on|Search over", line)]
+            usual = r" *[\d.]+ s  |Forecast|Goes on|Search over"
+            lines = [line for line in errors.splitlines() if not re.match(usual, line)]
             assert len(lines) == 1
             assert "the disk is full. Make room" in lines[0]
         (home / "filler").unlink()
