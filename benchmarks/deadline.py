@@ -31,7 +31,7 @@ from sklearn import metrics
 from sklearn.preprocessing import OrdinalEncoder
 from xgboost import XGBClassifier, XGBRegressor
 
-# What a command may take beyond its minutes, in seconds.
+# The seconds that a command may take beyond its minutes.
 _GRACE = 10
 _LOWER_IS_BETTER = ("rmse", "mae", "rmsle", "log_loss")
 _REGRESSION = ("rmse", "mae", "rmsle")

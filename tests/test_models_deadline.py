@@ -80,7 +80,7 @@ class Clock:
 
 @dataclass
 class Course:
-    """What a time limit did to a training."""
+    """The effect of a time limit on a training."""
 
     deadline: Deadline
     seconds: float = 0.0

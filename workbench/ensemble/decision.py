@@ -46,7 +46,7 @@ class Decision:
     loss: float
     """The cross-fitted score as a number to minimise, corrected for the decision."""
     sentence: str
-    """What is taken, and why."""
+    """A sentence that names the blend and the reason."""
 
 
 def decide(

@@ -1,4 +1,4 @@
-"""What is known of models beside their predictions, and which of them are blended by their scores on given rows."""
+"""The choice of the models to blend, by their scores on given rows and by their families."""
 
 from __future__ import annotations
 

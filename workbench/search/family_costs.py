@@ -29,7 +29,7 @@ class TrainingSize(NamedTuple):
 
 @dataclass(frozen=True)
 class TrialCost:
-    """What a trial costs and what it is worth."""
+    """The cost of a trial, and its worth."""
 
     seconds: float
     """Seconds of a trial whose trainings end by themselves."""

@@ -14,7 +14,7 @@ from functools import cache
 from multiprocessing import connection, forkserver
 from typing import Any
 
-# What all trials need and those of tables without nets, so that the first trials wait for no other library.
+# The modules of all trials and of tables without nets, so that the first trials wait for no other library.
 FIRST_MODULES = (
     "workbench.trial",
     *(f"workbench.models.tabular.{family}" for family in ("linear", "xgboost", "lightgbm", "catboost")),

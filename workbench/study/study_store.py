@@ -196,8 +196,8 @@ class StudyStore:
 
     def specs(self, threads: int) -> dict[str, TrialSpec]:
         """Return the specification of each family's trials, the baseline's included."""
-        specs = self.task.specs(threads)
-        return {family: replace(spec, honest_lengths=self.honest_lengths) for family, spec in specs.items()}
+        honest = self.honest_lengths
+        return {family: replace(spec, honest_lengths=honest) for family, spec in self.task.specs(threads).items()}
 
     def update_description(self, newest: TrialRecord | None = None) -> None:
         """Update MLflow's description of the study; `newest` is a trial that Optuna does not have yet."""

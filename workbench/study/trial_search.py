@@ -91,7 +91,7 @@ def _search(store: StudyStore, plan: SearchPlan, pool: Pool) -> Generator[Event]
     """Run the search with the data in a file for its processes, while MLflow loads."""
     from workbench.search.scheduler import Search
 
-    # What a kill leaves here is replaced and removed by the next run.
+    # The next run replaces and removes the file that a kill leaves here.
     folder = store.home.trials(store.config.name).with_name("specs")
     try:
         pool.store(plan.specs, folder / "specs.pickle")
@@ -109,7 +109,7 @@ def _make_loader(task: Task, pool: Pool) -> Callable[[Sequence[str]], None]:
 
     def load(families: Sequence[str]) -> None:
         nets = any(models.get_entry(family, task.config.resolve).keras for family in families)
-        # What nets need serves the others too.
+        # The libraries of nets serve the other families too.
         if not loaded & {nets, True} and (nets or "date" in task.dataset.columns.values()):
             loaded.add(nets)
             pool.load(task.modules(nets=nets))

@@ -48,7 +48,7 @@ class _Moment:
     """A point of a training."""
 
     seconds: float
-    """Of `time.monotonic`."""
+    """Seconds of `time.monotonic`."""
     progress: float
     """The number of epochs done, with fractions."""
     rate: float = 0.0
