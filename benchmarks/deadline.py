@@ -45,12 +45,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0])
     parser.add_argument("--load", action="store_true", help="run a process beside the study that takes one core")
     options = parser.parse_args()
-    names = options.names or sorted(path.name for path in options.data.iterdir() if path.is_dir())
+    data = options.data.resolve()
+    names = options.names or sorted(path.name for path in data.iterdir() if path.is_dir())
     rows, seconds = [], []
     with _take_a_core(options.load):
         for name in names:
             for minutes in options.minutes:
-                row, spent = _compare(options.data / name, minutes)
+                row, spent = _compare(data / name, minutes)
                 rows.append(row)
                 seconds.append({"set": name, "minutes": f"{minutes:g}", **spent})
                 print(json.dumps([rows[-1], seconds[-1]]), flush=True)

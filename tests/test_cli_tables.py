@@ -62,6 +62,14 @@ def test_without_nets_the_leaderboard_is_silent_about_parameters():
     assert "parameters" not in drawn(console_tables.leaderboard([a_row("linear")], metric="log_loss"))
 
 
+def test_the_leaderboard_shows_fidelities_where_trials_have_a_lower_one():
+    rows = [a_row("linear"), replace(a_row("xgboost"), fidelity="holdout/4")]
+    text = drawn(console_tables.leaderboard(rows, metric="log_loss"))
+    lines = {line.split("│")[2].strip(): line.split("│")[5].strip() for line in text.splitlines() if "#0" in line}
+    assert lines == {"linear #0": "full", "xgboost #0": "holdout/4"}
+    assert "fidelity" not in drawn(console_tables.leaderboard(rows[:1], metric="log_loss"))
+
+
 def of_ensemble(parts):
     """Return an ensemble of two members with weights of some targets."""
     weights = [dict.fromkeys(parts, 0.25), dict.fromkeys(parts, 0.75)]

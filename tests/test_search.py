@@ -32,7 +32,7 @@ from workbench.search.events import (
 from workbench.search.pool import Pool
 from workbench.search.pruners import END, STRIDE
 from workbench.search.scheduler import Search, SearchPlan
-from workbench.search.storage import TrialStorage
+from workbench.search.storage import TrialStorage, read_fidelity
 from workbench.search.worker import EpochReport, FoldReport, TrialOutcome
 from workbench.space import Hyperparameter
 from workbench.trial import State, TrialResult, TrialSpec
@@ -50,9 +50,8 @@ def finish(storage: TrialStorage, family: str, score: float) -> dict[str, Any]:
     """Run a trial without a model; return its hyperparameters."""
     active = storage.ask(family)
     suggested = {hyperparameter.name: active.suggest(hyperparameter) for hyperparameter in (DEPTH, RATE, KIND)}
-    active.finish(
-        TrialResult(family, active.number, "complete", 1.0, suggested, [score], score), f"run-{active.number}"
-    )
+    result = TrialResult(family, active.number, "complete", 1.0, suggested, [score], score, fidelity=storage.fidelity)
+    active.finish(result, f"run-{active.number}")
     return suggested
 
 
@@ -86,6 +85,39 @@ def test_only_the_first_trial_of_a_family_takes_its_defaults(tmp_path: Path) -> 
     assert finish(storage, "x", 1.0) == {"depth": 6, "rate": 0.1, "kind": "a"}
     assert finish(storage, "x", 1.0) != {"depth": 6, "rate": 0.1, "kind": "a"}
     assert finish(storage, "y", 1.0) == {"depth": 6, "rate": 0.1, "kind": "a"}
+
+
+def test_the_first_trial_of_a_fidelity_takes_the_best_of_a_lower_one_and_later_ones_do_not_see_it(
+    tmp_path: Path,
+) -> None:
+    storage = storage_in(tmp_path)
+    storage.use_fidelity("holdout/4")
+    finish(storage, "x", 0.1)
+    storage.use_fidelity("holdout")
+    lower = [finish(storage, "x", score) for score in (3.0, 1.0, 2.0)]
+    storage.ask("x").report((0, END), 1.0)
+    reopened = storage_in(tmp_path)
+    assert reopened.requeue_running() == 1
+    assert finish(reopened, "x", 9.0) == lower[1]
+    assert lower[1] not in [finish(reopened, "x", score) for score in (8.0, 7.0)]
+    assert [trial.number for trial in reopened.frozen_trials("x")] == [4, 5, 6]
+    assert set(reopened.intermediate_values["x"].complete) == {4, 5, 6}
+    assert [(r.fidelity, r.score) for r in reopened.records()][:5] == [
+        ("full", 7.0),
+        ("full", 8.0),
+        ("full", 9.0),
+        ("holdout", 1.0),
+        ("holdout", 2.0),
+    ]
+
+
+def test_tpe_sees_trials_of_its_own_fidelity_only() -> None:
+    study = optuna.create_study()
+    for value, attributes in [(1.0, {"fidelity": "holdout"}), (2.0, {"fidelity": "full"}), (3.0, {})]:
+        study.add_trial(optuna.trial.create_trial(value=value, user_attrs=attributes))
+    full = limit_history(study, is_comparable=lambda frozen: read_fidelity(frozen) == "full")
+    assert [t.value for t in full.get_trials(deepcopy=False)] == [2.0, 3.0]
+    assert len(limit_history(study).get_trials(deepcopy=False)) == 3
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])

@@ -39,6 +39,9 @@ def test_a_truncated_booster_is_that_of_fewer_rounds_also_after_it_was_saved(fam
     for length in (3, model.length, longer):
         expected = fit_booster(family, space.Space(space.defaults), valid=False, length=length)[0].predict(x)
         np.testing.assert_allclose(model.truncate(length).predict(x), expected, rtol=1e-5, atol=1e-6)
+    lengths = [1, 3, model.length, longer, longer + 1000]
+    for length, stage in zip(lengths, model.predict_stages(x, lengths), strict=True):
+        np.testing.assert_allclose(stage, model.truncate(length).predict(x), rtol=1e-5, atol=1e-6)
     # The same trees, of which the first ones predict.
     np.testing.assert_array_equal(model.predict(x), model.truncate(model.length).predict(x))
     for name, each in {"whole": model, "cut": model.truncate(longer)}.items():

@@ -19,6 +19,7 @@ from rich.table import Table
 from workbench.cli.json_output import to_json
 from workbench.cli.terminal import style_text
 from workbench.errors import StudyError
+from workbench.evaluation.fidelity import describe_fidelity
 from workbench.home import trial_name
 from workbench.report.formatting import format_duration, format_number
 from workbench.search.events import (
@@ -84,6 +85,8 @@ class LineProgress:
         match event:
             case SearchStarted(counts, best):
                 self._best.begin(best)
+                if event.fidelity != "full":
+                    self._console.print(_format_fidelity(event), soft_wrap=True)
                 if any(counts.values()):
                     self._console.print(f"Goes on from {_format_counts(counts)}; best {self._best}.", soft_wrap=True)
             case TrialEnded(trial):
@@ -177,6 +180,8 @@ class LiveProgress:
             case SearchStarted(counts, best):
                 self._counts |= counts
                 self._best.begin(best)
+                if event.fidelity != "full":
+                    self._notes.append(_format_fidelity(event))
             case TrialStarted(family, number, folds):
                 self._running[family, number] = _DisplayedTrial(folds)
             case EpochEnded(family, number, _, epoch):
@@ -291,6 +296,14 @@ class _Best:
         if self._trial is None:
             return "–"
         return f"{format_number(self._trial.score)} ({self._trial.name})"
+
+
+def _format_fidelity(event: SearchStarted) -> str:
+    """Return on which part of the data the trials are made, and why."""
+    return (
+        f"The time does not buy all folds of all rows: trials use {describe_fidelity(event.fidelity)}, with "
+        f"{event.rows:,} training rows. A run with more minutes goes on with more of the data."
+    )
 
 
 def _format_counts(counts: Mapping[str, int]) -> str:

@@ -25,7 +25,7 @@ def print_summary(console: Console, study: Study, summary: Summary, *, details: 
     """Print the result of a run: families, ensemble, submission, and the test scores if they are known."""
     for note in study.task.dataset.notes:
         console.print(note, style="dim", soft_wrap=True)
-    console.print(console_tables.by_family(study.trials(), metric=study.task.metric.name))
+    console.print(console_tables.by_family(study.store.trials(), metric=study.task.metric.name))
     if summary.ensemble is not None:
         print_ensemble(console, EnsembleResult.from_document(summary.ensemble), details=details)
     if summary.submission is not None:

@@ -41,7 +41,8 @@ class Folds:
     kind: FoldKind
     """The strategy that assigned the rows."""
     assignment: Array
-    """(repeats, rows) int16: the fold that validates the row; -1 for rows that are never validated."""
+    """(repeats, rows) int16: the fold that validates the row; -1 for rows that are never validated, -2 for rows that
+    take no part, which only `fidelity.reduce_folds` makes."""
     order: Array | None
     """(rows,) int64 ranks of the rows in time, equal for equal times, for kind `time`; None for other kinds."""
     hash: str
@@ -85,6 +86,7 @@ class Folds:
         assigned = self.assignment[repeat]
         valid = assigned == fold
         train = ~valid if self.order is None else self.order < self.order[valid].min()
+        train &= assigned > -2
         return np.flatnonzero(train), np.flatnonzero(valid)
 
     def oof_rows(self) -> tuple[Array, Array]:

@@ -30,6 +30,7 @@ from workbench.features.persistence import find_untrusted_types, load, save
 from workbench.features.piecewise_linear import PiecewiseLinearEncoder
 from workbench.features.preprocessors import (
     MAX_LEVELS,
+    MAX_NATIVE_LEVELS,
     CategoryEncoding,
     ColumnKinds,
     Inputs,
@@ -48,6 +49,7 @@ from workbench.features.wide_and_deep_encoder import WideAndDeepEncoder, fit_wid
 
 __all__ = [
     "MAX_LEVELS",
+    "MAX_NATIVE_LEVELS",
     "PADDING",
     "CategoryEncoding",
     "CategoryIndexEncoder",

@@ -32,6 +32,8 @@ CategoryEncoding = Literal["ordinal", "target"]
 NumberScaling = Literal["standard", "quantile", "pieces"]
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
 
+MAX_NATIVE_LEVELS = 100
+"""Trees that split sets of levels overfit a category with more levels; its codes are numbers for them."""
 # A category with more levels is encoded by means of the target, not by one column for each level.
 MAX_LEVELS = 50
 _TARGET_FOLDS = 5
@@ -79,14 +81,23 @@ def tree_preprocessor(
     return make_pipeline(split, Flatten())
 
 
-def categorical_columns(columns: ColumnKinds, preprocessor: Any) -> list[bool]:
-    """Return which columns of a fitted `tree_preprocessor`'s matrix hold ordinal codes of categories."""
+def categorical_columns(columns: ColumnKinds, preprocessor: Any, most_levels: int | None = None) -> list[bool]:
+    """Return which columns of a fitted `tree_preprocessor`'s matrix hold ordinal codes of categories.
+
+    Args:
+        columns: the kind of each column.
+        preprocessor: the fitted preprocessor.
+        most_levels: leaves out categories with more levels.
+    """
     if not columns:
         return []
     slices = preprocessor[0].output_indices_
-    flags = np.zeros(max(part.stop for part in slices.values()), dtype=bool)
-    flags[slices.get("categories", slice(0))] = True
-    return [bool(flag) for flag in flags]
+    flags = [False] * max(part.stop for part in slices.values())
+    where = slices.get("categories", slice(0, 0))
+    if where.stop > where.start:
+        levels = preprocessor[0].named_transformers_["categories"].categories_
+        flags[where] = [most_levels is None or len(known) <= most_levels for known in levels]
+    return flags
 
 
 def dense_preprocessor(

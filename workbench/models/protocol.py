@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -176,6 +176,9 @@ class StagedModel(Model, Protocol):
     @property
     def length(self) -> int:
         """The number of boosting rounds or epochs after which it predicts."""
+
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> Sequence[np.ndarray]:
+        """Return the predictions of the models that `truncate` gives for lengths in ascending order, in one pass."""
 
     def truncate(self, length: int) -> Model:
         """Return the model after a number of rounds or epochs, without other stages.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.evaluation.fidelity import FIDELITIES
 from workbench.report.formatting import format_duration
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class TrialColumn:
     """Returns the number of a trial, by which the report sorts; None where it has none."""
     format: Callable[[float], str]
     optional: bool = False
-    """Whether the column is left out where no trial has a value."""
+    """Whether the column is left out where no trial has a value other than 0."""
 
     def text(self, trial: TrialRecord) -> str:
         """Return the text of a trial's cell, a dash where it has no value."""
@@ -33,15 +34,17 @@ class TrialColumn:
 
 
 TRIAL_COLUMNS = (
+    TrialColumn(
+        "fidelity",
+        lambda trial: FIDELITIES.index(trial.fidelity),
+        lambda place: FIDELITIES[int(place)],
+        optional=True,
+    ),
     TrialColumn("parameters", lambda trial: trial.parameters, "{:,}".format, optional=True),
     TrialColumn("time", lambda trial: trial.seconds, format_duration),
 )
 
 
 def select_columns(trials: Sequence[TrialRecord]) -> list[TrialColumn]:
-    """Return the columns without the optional ones in which no trial has a value."""
-    return [
-        column
-        for column in TRIAL_COLUMNS
-        if not column.optional or any(column.value(trial) is not None for trial in trials)
-    ]
+    """Return the columns without the optional ones in which no trial has a value other than 0."""
+    return [column for column in TRIAL_COLUMNS if not column.optional or any(map(column.value, trials))]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median
+from math import exp, log
 
 from workbench import models
 from workbench.search.allocation import FamilyProgress
-from workbench.search.family_costs import estimate
+from workbench.search.family_costs import estimate, measure_size
 from workbench.trial import TrialSpec
 
 # A fold corrects the prior by this factor at most, since a short one tells little.
 _MOST_CORRECTION = 4.0
+# The number of families on the prior's side when measured ones tell the speed of the machine. The cost of a single
+# family may be wrong for reasons of its own, such as a column of many levels.
+_PRIOR_FAMILIES = 2
 
 
 class CostEstimate:
@@ -20,7 +23,8 @@ class CostEstimate:
     def __init__(self, specs: Mapping[str, TrialSpec]) -> None:
         """Estimate the prior costs; no specs, no estimates."""
         self._specs = specs
-        self._priors = {family: estimate(spec) for family, spec in specs.items()}
+        size = measure_size(next(iter(specs.values()))) if specs else None
+        self._priors = {} if size is None else {family: estimate(spec, size) for family, spec in specs.items()}
         self._ratios: dict[str, float] = {}
         """The seconds of a family's first measured fold in relation to the prior."""
 
@@ -34,7 +38,7 @@ class CostEstimate:
 
     def update(self, progress: Mapping[str, FamilyProgress]) -> None:
         """Set what the families' first trials are expected to cost; the others' folds show the machine's speed."""
-        speed = median(self._ratios.values()) if self._ratios else 1.0
+        speed = exp(sum(map(log, self._ratios.values())) / (len(self._ratios) + _PRIOR_FAMILIES))
         for family, prior in self._priors.items():
             ratio = self._ratios.get(family, speed)
             each = progress[family]

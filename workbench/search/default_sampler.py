@@ -1,7 +1,8 @@
-"""The sampler of a family's first trial: it suggests the family's defaults, which are known to be good."""
+"""The sampler of a family's first trial: it suggests values that are given, the family's defaults in general."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -11,11 +12,11 @@ from optuna.trial import FrozenTrial
 
 
 class DefaultSampler(BaseSampler):
-    """A sampler that suggests from `defaults`, which the caller fills before each suggestion."""
+    """A sampler that suggests from `values`, which the caller completes before each suggestion."""
 
-    def __init__(self) -> None:
-        """Begin without defaults."""
-        self.defaults: dict[str, Any] = {}
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Begin with the values of another trial, or with none."""
+        self.values: dict[str, Any] = dict(values)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return nothing: every hyperparameter is suggested independently."""
@@ -30,5 +31,5 @@ class DefaultSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the default."""
-        return self.defaults[param_name]
+        """Return the value."""
+        return self.values[param_name]

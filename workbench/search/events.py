@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from workbench.evaluation.fidelity import Fidelity
 from workbench.home import trial_name
 from workbench.search.storage import TrialRecord
 
@@ -19,7 +20,11 @@ class SearchStarted:
     counts: Mapping[str, int]
     """The number of trials by state: complete, pruned, failed."""
     best: TrialRecord | None
-    """The best complete trial."""
+    """The best complete trial; this and the counts are of the fidelity of the search."""
+    fidelity: Fidelity
+    """How much of the data the trials use."""
+    rows: int
+    """Training rows of the first fold."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The order and the length of the families' first trials under a time limit.
 
 The order is that of the expected gain per second: cheap and strong families come first. A first trial gets a share of
-the processors' time that is left, weighted by its cost and its gain. The others that wait keep the least time for a
+the processors' time that is left, weighted by its cost and the square of its gain: a strong family that is cut short
+loses more than the weak ones gain. The others that wait keep the least time for a
 usable model. Families whose least time does not fit beside the better ones are not started.
 """
 
@@ -65,7 +66,7 @@ def share(own: WaitingFamily, waiting: Sequence[WaitingFamily], left: float, ava
         return left
 
     def weight(each: WaitingFamily) -> float:
-        return each.gain * min(max(each.trial_seconds, _SHORT), _MOST * left)
+        return each.gain**2 * min(max(each.trial_seconds, _SHORT), _MOST * left)
 
     part = available * weight(own) / (weight(own) + sum(map(weight, others)))
     reserve = sum(each.least_seconds for each in others)

@@ -12,7 +12,7 @@ from workbench.errors import SearchError, suggest_word
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from workbench.search.bounded_history import SampledObjective
+    from workbench.search.bounded_history import IsComparable, SampledObjective
 
 # Name: Optuna's class and its options. TPE's default of 10 random trials is a large part of a family's trials.
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -56,7 +56,13 @@ def check_goal(goal: str, sampler: str) -> None:
 
 
 def make_sampler(
-    name: str, *, seed: int, family: str, number: int, objective: SampledObjective | None = None
+    name: str,
+    *,
+    seed: int,
+    family: str,
+    number: int,
+    objective: SampledObjective | None = None,
+    is_comparable: IsComparable = lambda trial: True,
 ) -> BaseSampler:
     """Return the sampler for one trial.
 
@@ -69,6 +75,7 @@ def make_sampler(
         family: the trial's family.
         number: the trial's number.
         objective: gives the values that `tpe` sees instead of scores.
+        is_comparable: tells which trials `tpe` sees.
     """
     import numpy as np
     import optuna
@@ -90,5 +97,5 @@ def make_sampler(
     if name == "tpe":
         from workbench.search.bounded_history import BoundedHistorySampler
 
-        return BoundedHistorySampler(sampler, objective)
+        return BoundedHistorySampler(sampler, objective, is_comparable)
     return sampler

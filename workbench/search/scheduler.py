@@ -72,7 +72,7 @@ class SearchPlan:
     """Writes a result to MLflow and keeps what must last of its folder; returns the run's id. Idempotent."""
     workers: int
     trials: int | None
-    """Finished trials that the study should reach, the baseline included."""
+    """Finished trials of the fidelity that the study should reach, the baseline included."""
     deadline: float | None
     """When the search must be over, in seconds of `time.monotonic`."""
     limits: Limits = field(default_factory=Limits)
@@ -114,10 +114,12 @@ class Search:
         self._executor = executor
         self._running: list[_RunningTrial] = []
         self._unrecorded: list[tuple[ActiveTrial, worker.TrialOutcome]] = []
-        records = storage.records()
+        records = [record for record in storage.records() if record.fidelity == storage.fidelity]
         self._before = SearchStarted(
             {state: sum(record.state == state for record in records) for state in ("complete", "pruned", "failed")},
             next((record for record in records if record.state == "complete"), None),
+            storage.fidelity,
+            len(plan.specs[BASELINE].folds.split(0, 0)[0]),
         )
         self._finished = sum(record.state != "failed" for record in records)
         self._progress = {

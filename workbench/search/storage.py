@@ -3,6 +3,9 @@
 Each family is an Optuna study of its own, `STUDY/FAMILY`, so that a sampler never meets another family's
 hyperparameters. A trial that a dead process left RUNNING goes back to WAITING and is the next to be asked for: it keeps
 its number, its hyperparameters and its finished folds.
+
+The trials of a study may have different fidelities. Samplers and pruners compare those of one fidelity only. The first
+trial of a family at a fidelity has the hyperparameters of the family's best trial at a lower one.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from workbench.errors import SearchError
+from workbench.evaluation.fidelity import FIDELITIES, Fidelity
 from workbench.home import trial_name
 from workbench.search import optuna_internals
 from workbench.search.default_sampler import DefaultSampler
@@ -34,6 +38,8 @@ Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 _MAX_RESTARTS = 3
 RECORD = "row"
 """The user attribute of a finished trial that holds its TrialRecord."""
+# The fields of a TrialRecord that a TrialResult has too.
+_SAME_FIELDS = ("family", "number", "score", "state", "seconds", "reason", "length", "fidelity")
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class TrialRecord:
     """The parameter count of its nets; None without a net."""
     length: int | None = None
     """The number of boosting rounds or epochs of its models, if its folds chose it together."""
+    fidelity: Fidelity = "full"
+    """How much of the data it used; only trials of one fidelity are comparable."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -76,13 +84,21 @@ class TrialRecord:
             hyperparameters=dict(result.hyperparameters),
             also=dict(result.also),
             parameters=result.size.get("parameters"),
-            **{k: getattr(result, k) for k in ("family", "number", "score", "state", "seconds", "reason", "length")},
+            **{name: getattr(result, name) for name in _SAME_FIELDS},
         )
 
+
+FIDELITY = "fidelity"
+"""The user attribute of a trial that tells its fidelity; trials without it have the full one."""
 
 Objective = Callable[[Sequence[TrialRecord], Sequence[TrialRecord]], Mapping[int, float]]
 """Receives the complete trials of one family and every finished trial; returns values by number, or none if the scores
 apply."""
+
+
+def read_fidelity(frozen: optuna.trial.FrozenTrial) -> Fidelity:
+    """Return the fidelity of a trial."""
+    return cast("Fidelity", frozen.user_attrs.get(FIDELITY, "full"))
 
 
 class TrialStorage:
@@ -117,6 +133,7 @@ class TrialStorage:
         self._seed = seed
         self._objective = objective
         self._studies: dict[str, optuna.Study] = {}
+        self.fidelity: Fidelity = "full"
         self.intermediate_values: dict[str, IntermediateValues] = {}
         self.distributions: dict[str, dict[str, Distribution]] = {}
         self.should_prune = get_pruner(pruner)
@@ -125,6 +142,13 @@ class TrialStorage:
         self.keeps_ranges = sampler == "qmc"
         self.exhausted: set[str] = set()
 
+    def use_fidelity(self, fidelity: Fidelity) -> None:
+        """Set the fidelity of new trials, with which samplers and pruners compare."""
+        if fidelity != self.fidelity:
+            self.fidelity = fidelity
+            # Opened again, with the values of this fidelity.
+            self._studies.clear()
+
     def families(self) -> list[str]:
         """Return the families that the journal knows of this study."""
         names = optuna.study.get_all_study_names(storage=self._storage)
@@ -132,13 +156,17 @@ class TrialStorage:
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
     def frozen_trials(self, family: str) -> list[optuna.trial.FrozenTrial]:
-        """Return all trials of a family as Optuna has them; they must not be changed."""
-        return self._open(family).get_trials(deepcopy=False)
+        """Return a family's trials of this fidelity as Optuna has them; they must not be changed."""
+        trials = self._open(family).get_trials(deepcopy=False)
+        return [frozen for frozen in trials if read_fidelity(frozen) == self.fidelity]
 
     def ask(self, family: str) -> ActiveTrial:
         """Begin a trial, or go on with one that waits."""
         study = self._open(family)
-        return ActiveTrial(self, study, family, study.ask())
+        trial = study.ask()
+        if trial.user_attrs.get(FIDELITY, "full") != self.fidelity:
+            trial.set_user_attr(FIDELITY, self.fidelity)
+        return ActiveTrial(self, study, family, trial)
 
     def has_waiting(self, family: str) -> bool:
         """Tell whether a trial of the family was interrupted and waits to go on."""
@@ -160,11 +188,11 @@ class TrialStorage:
         return count
 
     def list_unfinished(self) -> list[tuple[str, int]]:
-        """Return family and number of every trial that has not ended."""
+        """Return family and number of every trial of this fidelity that has not ended."""
         return [
             (family, frozen.number)
             for family in self.families()
-            for frozen in self._open(family).get_trials(deepcopy=False)
+            for frozen in self.frozen_trials(family)
             if not frozen.state.is_finished()
         ]
 
@@ -173,21 +201,46 @@ class TrialStorage:
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def records(self) -> list[TrialRecord]:
-        """Return the finished trials of all families, best first, then pruned, then failed ones."""
+        """Return the finished trials of all families and fidelities: by state, fidelity and score, best first."""
         records = []
         for family in self.families():
             for frozen in self._open(family).get_trials(deepcopy=False):
                 if frozen.state.is_finished() and RECORD in frozen.user_attrs:
                     records.append(TrialRecord(**frozen.user_attrs[RECORD]))
-        order = {"complete": 0, "pruned": 1, "failed": 2}
-        return sorted(records, key=lambda each: (order[each.state], self.sign * (each.score or 0), *each.key))
+        states = ("complete", "pruned", "failed")
+
+        def rank(record: TrialRecord) -> tuple[Any, ...]:
+            position = states.index(record.state), FIDELITIES.index(record.fidelity)
+            return *position, self.sign * (record.score or 0), *record.key
+
+        return sorted(records, key=rank)
 
     def sampler_for(self, family: str, number: int) -> optuna.samplers.BaseSampler:
-        """Return the sampler of a trial: the defaults for a family's first one."""
-        if number == 0:
-            return DefaultSampler()
+        """Return the sampler of a trial: the defaults, or the best of a lower fidelity, for a family's first one."""
+        if all(frozen.number >= number for frozen in self.frozen_trials(family)):
+            return DefaultSampler(self._find_best_below(family))
         objective = None if self._objective is None else self._evaluate
-        return make_sampler(self._sampler, seed=self._seed, family=family, number=number, objective=objective)
+        return make_sampler(
+            self._sampler,
+            seed=self._seed,
+            family=family,
+            number=number,
+            objective=objective,
+            is_comparable=lambda frozen: read_fidelity(frozen) == self.fidelity,
+        )
+
+    def _find_best_below(self, family: str) -> Mapping[str, Any]:
+        """Return the hyperparameters of the best trial at the next lower fidelity that has some; empty if none has."""
+        below = [
+            frozen
+            for frozen in self._open(family).get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if FIDELITIES.index(read_fidelity(frozen)) > FIDELITIES.index(self.fidelity) and frozen.value is not None
+        ]
+
+        def rank(frozen: optuna.trial.FrozenTrial) -> tuple[int, float]:
+            return FIDELITIES.index(read_fidelity(frozen)), self.sign * (frozen.value or 0.0)
+
+        return min(below, key=rank).params if below else {}
 
     @cached_property
     def _storage(self) -> optuna.storages.JournalStorage:
@@ -206,13 +259,14 @@ class TrialStorage:
             self._studies[family] = study
             self.intermediate_values[family], self.distributions[family] = IntermediateValues(), {}
             for frozen in study.get_trials(deepcopy=False):
-                self._read(family, frozen)
+                for name, distribution in frozen.distributions.items():
+                    self.distributions[family].setdefault(name, cast("Distribution", distribution))
+                if read_fidelity(frozen) == self.fidelity:
+                    self._read_values(family, frozen)
         return self._studies[family]
 
-    def _read(self, family: str, frozen: optuna.trial.FrozenTrial) -> None:
-        values, distributions = self.intermediate_values[family], self.distributions[family]
-        for name, distribution in frozen.distributions.items():
-            distributions.setdefault(name, cast("Distribution", distribution))
+    def _read_values(self, family: str, frozen: optuna.trial.FrozenTrial) -> None:
+        values = self.intermediate_values[family]
         for step, value in sorted(frozen.intermediate_values.items()):
             values.add(frozen.number, decode_step(step), self.sign * value)
         if frozen.state == TrialState.COMPLETE and frozen.value is not None:
@@ -222,7 +276,8 @@ class TrialStorage:
         """Evaluate the objective for complete trials of a family."""
         if self._objective is None:
             return {}
-        return self._objective([TrialRecord(**t.user_attrs[RECORD]) for t in trials], self.records())
+        comparable = [record for record in self.records() if record.fidelity == self.fidelity]
+        return self._objective([TrialRecord(**t.user_attrs[RECORD]) for t in trials], comparable)
 
 
 class ActiveTrial:
@@ -251,7 +306,7 @@ class ActiveTrial:
         return self._trial.params
 
     def suggest(self, hyperparameter: Hyperparameter) -> Any:
-        """Suggest a value: the default in the family's first trial; the same hyperparameter gets the same value again.
+        """Suggest a value; the same hyperparameter gets the same value again.
 
         Raises:
             SearchError: the sampler cannot sample it.
@@ -259,7 +314,7 @@ class ActiveTrial:
         distribution = _distribution(hyperparameter)
         name = self._optuna_name(hyperparameter, distribution)
         if isinstance(self._sampler, DefaultSampler):
-            self._sampler.defaults[name] = hyperparameter.default
+            self._sampler.values.setdefault(name, hyperparameter.default)
         # Trials of one family share the Optuna study; each sets its own sampler before it uses it.
         self._study.sampler = self._sampler
         try:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.errors import StudyError, format_list
 from workbench.evaluation import folds
+from workbench.evaluation.fidelity import FIDELITIES, describe_fidelity
 from workbench.study.task import Task
 from workbench.tracking import Predictions
 
@@ -34,13 +35,21 @@ def align(task: Task, other: Task) -> Alignment:
     """Return the index of each prediction of `task` among those of `other`, whose rows may come in another order.
 
     Raises:
-        StudyError: rows, target, folds or test rows differ; the message names the difference.
+        StudyError: rows, target, folds, fidelity or test rows differ; the message names the difference.
     """
-    if task.folds.hash != other.folds.hash:
+    if task.all_folds.hash != other.all_folds.hash:
         raise StudyError(
             f"{other.config.file}: study {other.config.name!r} must have the rows, target and folds of study "
             f"{task.config.name!r}. What differs: {'; '.join(_differences(task, other))}. Give a study of another name "
             f"the same data, and as folds.column what 'workbench folds {task.config.file}' writes."
+        )
+    if task.fidelity != other.fidelity:
+        ours, theirs = describe_fidelity(task.fidelity), describe_fidelity(other.fidelity)
+        short = task if FIDELITIES.index(task.fidelity) > FIDELITIES.index(other.fidelity) else other
+        raise StudyError(
+            f"{other.config.file}: study {other.config.name!r} must be scored on the rows of study "
+            f"{task.config.name!r}. Its trials use {theirs}, those of {task.config.name!r} {ours}. "
+            f"Run {short.config.file} with more minutes."
         )
     there = _locate(task.dataset.ids, other.dataset.ids)
     place = np.empty(other.folds.assignment.shape, dtype=np.int64)
@@ -70,7 +79,7 @@ def _differences(task: Task, other: Task) -> Iterator[str]:
     shared = np.flatnonzero(order >= 0)
     causes = [] if len(here) == len(there) == len(shared) else [_rows(here, there, "rows")]
     causes += _target(task, other, shared, order[shared])
-    assigned, given = task.folds.assignment[:, shared], other.folds.assignment[:, order[shared]]
+    assigned, given = task.all_folds.assignment[:, shared], other.all_folds.assignment[:, order[shared]]
     if not np.array_equal(assigned, given):
         ours, theirs = _fold_options(task), _fold_options(other)
         keys = [key for key in ours if key in theirs and ours[key] != theirs[key]]
@@ -119,7 +128,7 @@ def _labels(task: Task) -> np.ndarray:
 
 def _fold_options(task: Task) -> dict[str, Any]:
     """Return the options that the folds follow from."""
-    made, config = task.folds, task.config.folds
+    made, config = task.all_folds, task.config.folds
     chance: dict[str, Any] = {} if made.kind in ("time", "column") else {"seed": config.seed}
     part = {"fraction": config.fraction} if made.kind == "holdout" else {}
     return {"kind": made.kind, "folds": made.folds, "repeats": made.repeats, **chance, **part}

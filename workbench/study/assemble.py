@@ -154,7 +154,8 @@ def _checkpoints(task: Task, record: TrialRecord, store: StudyStore) -> Iterator
     options, folder = store.config.ensemble, store.checkpoints.folder(record.key)
     name, family = record.name, models.resolve_family(record.family, task.config.resolve)
     if options.final == "folds":
-        for repeat, fold in store.inference.models:
+        # At a lower fidelity there is one fold.
+        for repeat, fold in store.inference.models if record.fidelity == "full" else ((0, 0),):
             train = partial(_fit_fold, task, record, repeat, fold)
             yield _Checkpoint(family, f"{name}, repeat {repeat}, fold {fold}", folder / f"{repeat}-{fold}", train)
         return
@@ -165,6 +166,7 @@ def _checkpoints(task: Task, record: TrialRecord, store: StudyStore) -> Iterator
 
 def _spec(task: Task, record: TrialRecord) -> TrialSpec:
     """Return the specification of a trial, with the training data, which are loaded unless they are in memory."""
+    task.fidelity = record.fidelity
     return task.spec(record.family, task.threads(task.config.search.workers or cores(), cores()))
 
 

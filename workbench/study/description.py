@@ -25,7 +25,7 @@ def describe(task: Task, best: TrialRecord | None, ensemble: EnsembleResult | No
     """
     from workbench.tracking import run_view
 
-    data, folds, link = task.dataset, task.folds, partial(run_view.run_page, experiment)
+    data, link = task.dataset, partial(run_view.run_page, experiment)
     lines = [
         f"**{task.config.name}**: predict `{data.target}` ({data.task}) from {mask_secrets(task.config.data.train)}",
         "",
@@ -41,7 +41,7 @@ def describe(task: Task, best: TrialRecord | None, ensemble: EnsembleResult | No
             *lines,
             f"- metric: {task.metric.name} ({task.metric.direction}), of out-of-fold predictions",
             f"- data: {len(data.y):,} rows{test}; kind: {data.kind}",
-            f"- folds: {folds.kind}, {folds.folds} folds × {folds.repeats}; hash `{folds.hash}`",
+            f"- folds: {task.describe_folds()}; hash `{task.all_folds.hash}`",
             f"- families: {', '.join(task.config.families)}",
             *(f"- {note}" for note in data.notes),
         ]

@@ -35,7 +35,7 @@ class InferenceContext:
     transform: Transforms
     """The transform of the target; for several targets, one for each column of predictions."""
     models: tuple[tuple[int, int], ...]
-    """(repeat, fold) of each fold model of a trial that predicts new rows."""
+    """(repeat, fold) of each fold model of a trial of full fidelity that predicts new rows."""
     bounds: LowerBounds = None
     """The least prediction that the metric allows; for several targets, of each column of predictions."""
 
@@ -53,7 +53,7 @@ class InferenceContext:
             direction=task.metric.direction,
             layout=submission.infer_layout(task.dataset, task.metric),
             transform=trial.output_transforms(task.dataset, task.transform),
-            models=tuple(task.folds.prediction_pairs()),
+            models=tuple(task.all_folds.prediction_pairs()),
             bounds=task.metric.bounds,
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from workbench import config as configs
 from workbench.ensemble import EnsembleResult
 from workbench.errors import StudyError
+from workbench.evaluation.fidelity import describe_fidelity
 from workbench.report import Curves, Recipe, ReportData, StudyDescription
 from workbench.search import trial_history
 from workbench.study import net_images
@@ -55,8 +56,17 @@ def gather_report(task: Task, store: StudyStore, rows: Sequence[TrialRecord]) ->
         image_inspections=seen.looks,
         recipe=_recipe(store.config),
         unfinished_trials=len(storage.list_unfinished()),
-        notes=(*blend.notes, *seen.notes),
+        notes=(*blend.notes, *seen.notes, *_note_others(store, rows)),
     )
+
+
+def _note_others(store: StudyStore, rows: Sequence[TrialRecord]) -> list[str]:
+    """Return a note on the trials that a report leaves out because they cannot be compared."""
+    others = len(store.all_trials()) - len(rows)
+    if not others:
+        return []
+    fidelity = describe_fidelity(store.task.fidelity)
+    return [f"The report is on trials that use {fidelity}. The leaderboard lists {others} of another fidelity."]
 
 
 @dataclass
@@ -92,7 +102,7 @@ def _blend(task: Task, store: StudyStore) -> _Blend:
 
 
 def _describe(task: Task) -> StudyDescription:
-    data, folds, config = task.dataset, task.folds, task.config
+    data, config = task.dataset, task.config
     return StudyDescription(
         name=config.name,
         target=data.target,
@@ -103,8 +113,8 @@ def _describe(task: Task) -> StudyDescription:
         kind=data.kind,
         rows=len(data.y),
         test_rows=None if data.test_ids is None else len(data.test_ids),
-        folds=f"{folds.kind}, {folds.folds} folds × {folds.repeats}",
-        fold_hash=folds.hash,
+        folds=task.describe_folds(),
+        fold_hash=task.all_folds.hash,
         columns=dict(data.columns),
         classes=data.classes,
         targets=data.targets,

@@ -59,6 +59,7 @@ def _rescore(store: StudyStore, begun: dict[str, Any]) -> None:
     source, target = trial_generation(name, generation), trial_generation(name, generation + 1)
     rescore = partial(_rescore_trial, task, store.tracker, before)
     copy_trials(home.journal, source, target, direction=task.metric.direction, rescore=rescore)
+    task.fidelity = "full"
     for imported in store.tracker.imports(before):
         _rescore_import(task, store.tracker, imported.run_id)
     # The finished folds of interrupted trials hold scores of the old metric.
@@ -66,6 +67,7 @@ def _rescore(store: StudyStore, begun: dict[str, Any]) -> None:
     inference_context.store(task, home)
     now = {**begun, "metric": task.facts.metric, "settings": list_settings(store.config), "generation": generation + 1}
     files.write_text(home.fingerprint(name), json.dumps(now, indent=1))
+    store.settle_fidelity()
     store.describe()
 
 
@@ -78,6 +80,7 @@ def _rescore_trial(task: Task, tracker: Tracker, before: str, record: TrialRecor
         before: the name of the metric that the trial was scored by.
         record: the trial.
     """
+    task.fidelity = record.fidelity
     score, folds, also = _score(task, tracker, record.run_id)
     # With other weights of several targets, the metric keeps its name.
     old = {} if record.score is None or before == task.metric.name else {before: record.score}
@@ -96,9 +99,10 @@ def _score(task: Task, tracker: Tracker, run_id: str) -> tuple[float, list[float
     """Return the score of a run's out-of-fold predictions, the scores of its folds, and the further scores."""
     schema, metric = task.schema, task.metric
     oof, y = tracker.predictions(run_id, schema, test=False).oof, task.dataset.y[schema.rows]
+    assigned = task.folds.assignment[schema.repeats, schema.rows]
     folds = [
         metric.score(y[within], oof[within])
         for repeat, fold in task.folds.pairs()
-        for within in [(schema.repeats == repeat) & (schema.folds == fold)]
+        for within in [(schema.repeats == repeat) & (assigned == fold)]
     ]
     return metric.score(y, oof), folds, {each.name: each.score(y, oof) for each in task.also}

@@ -172,13 +172,13 @@ class Study:
         yield from run_trials(self.store, trials=trials, end=end, workers=workers, must_stop=must_stop)
 
     def trials(self) -> list[TrialRecord]:
-        """Return every finished trial, best first.
+        """Return every finished trial, best first; those of another fidelity, which cannot be compared, come last.
 
         Raises:
             StudyError: there is none yet.
         """
         self._follow_metric()
-        trials = self.store.trials()
+        trials = self.store.all_trials()
         if not trials:
             raise StudyError(
                 f"Study {self.name!r} has no trials yet. Run it: workbench run {self.config.file}. "
@@ -241,6 +241,7 @@ class Study:
         from workbench.study.candidate_pool import gather, pool_size
 
         task, defaults, facts = self.task, self.config.ensemble, self.home.fingerprint(self.name)
+        self.store.settle_fidelity()
         if facts.exists():
             task.facts.check(facts, self.config)
         others = [open(file, self.home.path) for file in sources]
@@ -288,6 +289,9 @@ class Study:
         """
         self._settle()
         from workbench.study import external_predictions
+
+        # They are for all folds, whatever the trials had time for.
+        self.store.use_fidelity("full")
 
         file = None if test is None else Path(test)
         external_predictions.check(self.task, name, file)
@@ -401,7 +405,8 @@ class Study:
 
         path = Path(out or f"{self.name}-report.{'md' if markdown else 'html'}").resolve()
         publishing.check_path(path, markdown=markdown)
-        publishing.make_report(self.store, self.trials(), path, markdown=markdown)
+        self.trials()
+        publishing.make_report(self.store, self.store.trials(), path, markdown=markdown)
         return path
 
     def gc(self) -> int:
@@ -424,8 +429,8 @@ class Study:
         path, task = Path(out), self.task
         with files.explain_write_errors(path):
             files.check_file(path)
-            folds.to_frame(task.folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
-        return task.folds.hash
+            folds.to_frame(task.all_folds, task.dataset.ids, task.dataset.id_name).to_csv(path, index=False)
+        return task.all_folds.hash
 
     def _settle(self) -> None:
         """Refuse settings that certainly make another study, before anything heavy loads, and follow the metric.
@@ -437,11 +442,13 @@ class Study:
         self._follow_metric()
 
     def _follow_metric(self) -> None:
-        """Score the trials by the present metric if the study was begun with another one."""
+        """Score the trials by the present metric if the study was begun with another one, and settle the fidelity."""
         if self.store.metric_may_differ():
             from workbench.study import rescoring
 
             rescoring.follow_metric(self.store, self._tell)
+        if self.home.fingerprint(self.name).exists():
+            self.store.settle_fidelity()
 
     def _assemble(self, ensemble: EnsembleResult, listen: Callable[[str], object] | None = None) -> Predictor:
         """Return an ensemble with its models."""
@@ -452,7 +459,7 @@ class Study:
     def _publish(self, end: float | None) -> None:
         from workbench.study import publishing
 
-        publishing.publish(self.store, self.trials(), end)
+        publishing.publish(self.store, self.store.trials(), end)
 
     def _log_models(self, ensemble: EnsembleResult, end: float | None) -> str | None:
         """Log an ensemble's models where none has to be trained and there is time and room; return the model's id."""

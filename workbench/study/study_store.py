@@ -21,6 +21,7 @@ from workbench.study.task import Task
 
 if TYPE_CHECKING:
     from workbench.ensemble import EnsembleResult
+    from workbench.evaluation.fidelity import Fidelity
     from workbench.search.ensemble_objective import EnsembleObjective
     from workbench.search.storage import TrialRecord, TrialStorage
     from workbench.tracking import Checkpoints, Tracker
@@ -129,7 +130,7 @@ class StudyStore:
         task, home, name = self.task, self.home, self.config.name
         task.facts.settle(home.fingerprint(name), self.config)
         if not home.folds(name).exists():
-            folds.save(task.folds, home.folds(name))
+            folds.save(task.all_folds, home.folds(name))
         inference_context.store(task, home)
         self.storage.requeue_running()
         unfinished = {home.trial(name, *trial) for trial in self.storage.list_unfinished()}
@@ -222,9 +223,41 @@ class StudyStore:
         except StudyError:
             return None
 
+    def all_trials(self) -> list[TrialRecord]:
+        """Return every finished trial; the comparable ones come first in each state, the best first.
+
+        This makes no journal where there is none.
+        """
+        records = self.storage.records() if self.home.journal.exists() else []
+        states = ("complete", "pruned", "failed")
+        return sorted(records, key=lambda each: (states.index(each.state), each.fidelity != self.task.fidelity))
+
     def trials(self) -> list[TrialRecord]:
-        """Return every finished trial, best first; this makes no journal where there is none."""
-        return self.storage.records() if self.home.journal.exists() else []
+        """Return the finished trials of the present fidelity, best first; only these are comparable."""
+        return [each for each in self.all_trials() if each.fidelity == self.task.fidelity]
+
+    def use_fidelity(self, fidelity: Fidelity) -> None:
+        """Set the fidelity of the trials that are made, compared and blended."""
+        self.task.fidelity = fidelity
+        self.storage.use_fidelity(fidelity)
+
+    def settle_fidelity(self) -> None:
+        """Set the fidelity whose trials are compared and blended.
+
+        It is the highest one at which at least half as many families have a complete trial as at any other.
+        """
+        from workbench.evaluation.fidelity import FIDELITIES
+        from workbench.models import BASELINE
+
+        complete = [each for each in self.all_trials() if each.state == "complete"]
+        counts = {
+            fidelity: len({t.family for t in complete if t.fidelity == fidelity} - {BASELINE})
+            for fidelity in FIDELITIES
+        }
+        begun = [each for each in FIDELITIES if any(trial.fidelity == each for trial in complete)]
+        enough = [each for each in begun if 2 * counts[each] >= max(counts.values())]
+        if enough:
+            self.use_fidelity(enough[0])
 
     def training_conditions(self) -> list[Any]:
         """Return what training depends on beside family, hyperparameters and seed."""
@@ -242,11 +275,11 @@ class StudyStore:
 
         new = folder / worker.CHECKPOINTS
         if result.state == "complete" and all((new / f"{r}-{f}").is_dir() for r, f in self.task.folds.pairs()):
-            key, trials = (result.family, result.number), self.storage.records()
+            key, trials = (result.family, result.number), self.trials()
             self.checkpoints.add(key, new)
             scores = {key: result.score} | {trial.key: trial.score for trial in trials if trial.state == "complete"}
             ranked = sorted(scores, key=lambda each: self.task.metric.loss_of(scores[each] or 0.0))
-            in_use = self.checkpoints_in_use(trials)
+            in_use = self.checkpoints_in_use()
             self.checkpoints.free_except([*in_use, *best_per_family(ranked, TRIALS_WITH_CHECKPOINTS)], in_use)
         usage, log, metric = resource_usage.read(folder), folder / worker.LOG, self.task.metric.name
         schema, nets = self.task.schema, folder / net_artifacts.FOLDER
@@ -256,9 +289,9 @@ class StudyStore:
             self.update_description(trial)
         return run_id
 
-    def checkpoints_in_use(self, trials: Sequence[TrialRecord]) -> set[TrialKey]:
+    def checkpoints_in_use(self) -> set[TrialKey]:
         """Return the keys of the trials that are members of the newest ensemble."""
-        keys = {trial.run_id: trial.key for trial in trials}
+        keys = {trial.run_id: trial.key for trial in self.all_trials()}
         ensemble = self._newest_ensemble()
         runs = [] if ensemble is None else [run_id for member in ensemble.members for run_id in member.run_ids]
         return {keys[run_id] for run_id in runs if run_id in keys}
@@ -268,7 +301,7 @@ class StudyStore:
         most = self.config.search.disk
         if not self.home.is_full(most):
             return False
-        in_use = self.checkpoints_in_use(self.storage.records())
+        in_use = self.checkpoints_in_use()
         self.checkpoints.free_except([*in_use], in_use)
         return self.home.is_full(most)
 
@@ -295,5 +328,5 @@ class StudyStore:
 
     def free(self, trials: Sequence[TrialRecord]) -> int:
         """Free the checkpoints that neither the first trial nor the newest ensemble needs; return the bytes freed."""
-        in_use = {trials[0].key, *self.checkpoints_in_use(trials)}
+        in_use = {trials[0].key, *self.checkpoints_in_use()}
         return self.checkpoints.free_except([*in_use], in_use)

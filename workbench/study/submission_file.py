@@ -26,7 +26,7 @@ def write_submission(store: StudyStore, path: Path) -> None:
     task, config = store.task, store.config
     ensemble = store.tracker.newest_ensemble()
     dataset, run_id = task.dataset, ensemble.run_id
-    test = store.tracker.predictions(run_id, task.schema).test
+    test = store.tracker.test_predictions(run_id, task.schema)
     if dataset.test_ids is None or test is None:
         raise SubmissionError(f"{config.file}: the study has no rows to predict. Set data.test.")
     frame = submission.make(dataset, task.metric.clip(test), task.metric, threshold=ensemble.threshold)
@@ -52,7 +52,7 @@ def reveal_test_scores(store: StudyStore) -> dict[str, float] | None:
         return None
     task, ensemble = store.task, store.tracker.newest_ensemble()
     # A sklearn: source always has test rows, so its ensembles have predictions for them.
-    test = cast("np.ndarray", store.tracker.predictions(ensemble.run_id, task.schema).test)
+    test = cast("np.ndarray", store.tracker.test_predictions(ensemble.run_id, task.schema))
     scores = score_ensemble((task.metric, *task.also), answers[1], test, ensemble.threshold)
     file.write_text(json.dumps(scores))
     return scores

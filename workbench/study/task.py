@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.data import Dataset, Reader
     from workbench.data.cache import Cache
     from workbench.evaluation import Metric
+    from workbench.evaluation.fidelity import Fidelity
     from workbench.evaluation.folds import Folds
     from workbench.evaluation.multi_target import MultiTargetMetric
     from workbench.study.fingerprint import Fingerprint
@@ -37,9 +38,16 @@ class Task:
     """A study file's data, metric and folds, each made at its first use."""
 
     def __init__(self, config: StudyConfig, *, cache: Cache | None = None) -> None:
-        """Keep the checked configuration; nothing is loaded yet. `cache` holds decoded images and large arrays."""
+        """Keep the checked configuration; nothing is loaded yet.
+
+        Args:
+            config: the checked configuration.
+            cache: holds decoded images and large arrays.
+        """
         self.config = config
         self.cache = cache
+        self.fidelity: Fidelity = "full"
+        self._layouts: dict[str, tuple[Folds, PredictionSchema]] = {}
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -83,8 +91,18 @@ class Task:
             return target_metrics.also(self.config, self.dataset, self._multi_target_metric)
         return tuple(self._find_metric(f"also[{i}]", name) for i, name in enumerate(self.config.also))
 
-    @cached_property
+    @property
     def folds(self) -> Folds:
+        """The folds at the task's `fidelity`, which may be set to another one."""
+        return self._layout[0]
+
+    @property
+    def schema(self) -> PredictionSchema:
+        """The layout of the trials' predictions at the task's `fidelity`."""
+        return self._layout[1]
+
+    @cached_property
+    def all_folds(self) -> Folds:
         """The folds; the same study file and data give the same folds."""
         from workbench.errors import EvaluationError
         from workbench.evaluation import folds
@@ -102,14 +120,31 @@ class Task:
         """The fingerprint, which must not change while the study keeps its name."""
         from workbench.study.fingerprint import Fingerprint
 
-        return Fingerprint.of(self.dataset, self.metric.signature, self.folds.hash)
+        return Fingerprint.of(self.dataset, self.metric.signature, self.all_folds.hash)
 
-    @cached_property
-    def schema(self) -> PredictionSchema:
-        """The layout of the trials' predictions."""
+    def describe_folds(self) -> str:
+        """Return the kind and number of the folds in words, and what the trials use of them."""
+        from workbench.evaluation.fidelity import describe_fidelity
+
+        folds = self.all_folds
+        used = "" if self.fidelity == "full" else f"; trials use {describe_fidelity(self.fidelity)}"
+        return f"{folds.kind}, {folds.folds} folds × {folds.repeats}{used}"
+
+    @property
+    def _layout(self) -> tuple[Folds, PredictionSchema]:
+        """The folds and the layout of predictions at the fidelity."""
+        from workbench.evaluation.fidelity import reduce_folds
+
+        if self.fidelity not in self._layouts:
+            strata = None if self.dataset.classes is None else self.dataset.y
+            folds = reduce_folds(self.all_folds, self.fidelity, strata)
+            self._layouts[self.fidelity] = folds, self._make_schema(folds)
+        return self._layouts[self.fidelity]
+
+    def _make_schema(self, folds: Folds) -> PredictionSchema:
         from workbench.tracking import PredictionSchema
 
-        data, (repeats, rows) = self.dataset, self.folds.oof_rows()
+        data, (repeats, rows) = self.dataset, folds.oof_rows()
         outputs: tuple[str, ...] = ("prediction",)
         if data.targets:
             outputs = target_metrics.outputs(data.targets)
@@ -121,8 +156,8 @@ class Task:
             test_ids=data.test_ids,
             repeats=repeats,
             rows=rows,
-            folds=self.folds.assignment[repeats, rows],
-            hash=self.folds.hash,
+            folds=self.all_folds.assignment[repeats, rows],
+            hash=folds.hash,
             outputs=outputs,
         )
 
@@ -219,7 +254,7 @@ class Task:
         shared |= {"training": callbacks.resolve_paths(self.config.training, self.config.resolve)}
         shared |= {"cache": None if self.cache is None else self.cache.path}
         source = None if family in models.FAMILIES else self._resolve(family)
-        return TrialSpec(family, self.dataset, self.folds, source=source, **shared)
+        return TrialSpec(family, self.dataset, self.folds, source=source, fidelity=self.fidelity, **shared)
 
     def modules(self, *, nets: bool = True) -> list[str]:
         """Return the modules that a trial's process should have loaded, without those of nets unless `nets`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import shutil
+import time
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from workbench.study.study_store import TRIALS_WITH_CHECKPOINTS, StudyStore
 
 if TYPE_CHECKING:
     from workbench.config import StudyConfig
+    from workbench.evaluation.fidelity import Fidelity
     from workbench.search.events import Event
     from workbench.search.pool import Pool
     from workbench.search.scheduler import SearchPlan
@@ -67,6 +69,7 @@ def run_trials(
         # The libraries of the first trials load in another process while this one reads the data.
         pool = Pool(FIRST_MODULES, threads=threads, gpus=search.gpus)
         task.check()
+        store.use_fidelity(_choose_fidelity(store, threads, count, end))
         store.begin_trials()
         plan = SearchPlan(
             specs=store.specs(threads),
@@ -85,6 +88,24 @@ def run_trials(
         )
         with contextlib.closing(pool):
             yield from _search(store, plan, pool)
+
+
+def _choose_fidelity(store: StudyStore, threads: int, workers: int, end: float | None) -> Fidelity:
+    """Return the highest fidelity that the time allows, and not a lower one than the study's trials have."""
+    from workbench.evaluation.fidelity import list_fidelities
+    from workbench.search.family_costs import can_afford
+
+    task = store.task
+    fidelities = list_fidelities(task.all_folds)
+    begun = {trial.fidelity for trial in store.all_trials() if trial.family != models.BASELINE}
+    if end is None:
+        return fidelities[0]
+    for fidelity in fidelities:
+        task.fidelity = fidelity
+        specs = [spec for family, spec in task.specs(threads).items() if family != models.BASELINE]
+        if fidelity in begun or can_afford(specs, workers * (end - time.monotonic())):
+            break
+    return task.fidelity
 
 
 def _search(store: StudyStore, plan: SearchPlan, pool: Pool) -> Generator[Event]:

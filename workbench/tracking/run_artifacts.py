@@ -75,15 +75,23 @@ class RunArtifacts:
             ) from error
 
     def predictions(self, run_id: str, schema: PredictionSchema, *, test: bool = True) -> Predictions:
-        """Return the predictions of a run; without `test`, the out-of-fold ones alone.
+        """Return the predictions of a run for the rows of a schema; without `test`, the out-of-fold ones alone.
 
         Raises:
-            StudyError: they are missing, or have other rows or folds than the schema.
+            StudyError: they are missing, or lack rows of the schema, or have other folds.
         """
         oof = self._frame(run_id, _OOF, schema.oof_keys())
-        wanted = test and schema.test_ids is not None
-        rows = self._frame(run_id, _TEST, schema.test_keys()) if wanted else None
-        return Predictions(schema.predictions(oof), None if rows is None else schema.predictions(rows))
+        return Predictions(schema.predictions(oof), self.test_predictions(run_id, schema) if test else None)
+
+    def test_predictions(self, run_id: str, schema: PredictionSchema) -> Array | None:
+        """Return the test predictions of a run; None where the schema has no test rows.
+
+        Raises:
+            StudyError: they are missing, or have other rows than the schema.
+        """
+        if schema.test_ids is None:
+            return None
+        return schema.predictions(self._frame(run_id, _TEST, schema.test_keys()))
 
     def curves(self, run_id: str) -> dict[tuple[int, int], dict[str, list[float]]]:
         """Return the curve of each (repeat, fold) of a trial; empty if it has none.
@@ -102,8 +110,10 @@ class RunArtifacts:
         return curves
 
     def _frame(self, run_id: str, name: str, keys: pd.DataFrame) -> pd.DataFrame:
-        """Return a table of predictions, whose rows must have `keys`."""
+        """Return the rows of a table of predictions that have `keys`; it may have others, of a higher fidelity."""
         frame = pd.read_parquet(self.path(run_id, name))
+        if len(frame) > len(keys) and set(keys) <= set(frame):
+            frame = keys.merge(frame, on=[*keys])
         if not all(np.array_equal(frame.get(key, []), keys[key]) for key in keys):
             raise StudyError(
                 f"Study {self._study!r}: {name} of run {run_id} must hold this study's rows and folds. It holds others."

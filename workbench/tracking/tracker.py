@@ -151,7 +151,7 @@ class Tracker:
             usage: samples of the trial's resource usage: `time` in seconds of the epoch, values by name.
             nets: the folder with the artifacts of the trial's nets, which may be missing.
         """
-        tags = {"state": result.state, "family": result.family, "folds": schema.hash}
+        tags = {"state": result.state, "family": result.family, "folds": schema.hash, "fidelity": result.fidelity}
         note = {_NOTE: result.reason} if result.reason else {}
         key, name = f"{result.family}/{result.number}", run_text.trial_run_name(result)
         with self._run("trial", key, name, tags, note, seconds=result.seconds) as (run, folder):
@@ -262,11 +262,19 @@ class Tracker:
         document = json.loads(self._artifacts.path(run_id, _ENSEMBLE).read_text())
         return replace(EnsembleResult.from_document(document), run_id=run_id)
 
-    def predictions(self, run_id: str, schema: PredictionSchema, *, test: bool = True) -> Predictions:
-        """Return the predictions of a run; without `test`, the out-of-fold ones alone.
+    def test_predictions(self, run_id: str, schema: PredictionSchema) -> Array | None:
+        """Return the test predictions of a run; None where the schema has no test rows.
 
         Raises:
-            StudyError: they are missing, or have other rows or folds than the schema.
+            StudyError: they are missing, or have other rows than the schema.
+        """
+        return self._artifacts.test_predictions(run_id, schema)
+
+    def predictions(self, run_id: str, schema: PredictionSchema, *, test: bool = True) -> Predictions:
+        """Return the predictions of a run for the rows of a schema; without `test`, the out-of-fold ones alone.
+
+        Raises:
+            StudyError: they are missing, or lack rows of the schema, or have other folds.
         """
         return self._artifacts.predictions(run_id, schema, test=test)
 

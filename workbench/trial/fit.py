@@ -146,7 +146,7 @@ class _FoldFits:
         spec, began, pair = self.spec, time.monotonic(), (result.repeat, result.fold)
         stages: Any = self.stages.get(pair) or _load_family(spec).load(self._stages_folder(*pair))
         oof = training_lengths.predict_validation_rows(
-            spec, results, result, stages, lambda model, rows: _predict(spec, model, _take(spec.dataset.x, rows))
+            spec, results, result, stages, lambda model, rows, lengths: _predict_stages(spec, model, rows, lengths)
         )
         model, test = training_lengths.truncate(stages, find_length(spec, results)), None
         if spec.dataset.x_test is not None and pair in set(spec.folds.prediction_pairs()):
@@ -248,7 +248,11 @@ def predict(model: Model, x: Any, *, family: str, transform: Transforms, bounds:
     Raises:
         FamilyError: the model predicted values that are not finite.
     """
-    predictions = _predict_blocks(model, x)
+    return _restore_units(_predict_blocks(model, x), family=family, transform=transform, bounds=bounds)
+
+
+def _restore_units(predictions: Array, *, family: str, transform: Transforms, bounds: LowerBounds) -> Array:
+    """Return a model's predictions in the target's own units and in the metric's range."""
     with np.errstate(over="ignore"):
         predictions = _apply(np.expm1, predictions, transform)
     if not np.isfinite(predictions).all():
@@ -327,6 +331,15 @@ def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecor
 def _predict(spec: TrialSpec, model: Model, x: Any) -> Array:
     """Predict in the target's own units."""
     return predict(model, x, family=spec.family, transform=spec.transforms, bounds=spec.metric.bounds)
+
+
+def _predict_stages(spec: TrialSpec, model: StagedModel, rows: Array, lengths: Sequence[int]) -> list[Array]:
+    """Predict training rows after several lengths, in the target's own units; rows on disk are read block by block."""
+    x = _take(spec.dataset.x, rows)
+    parts = (block for _, block in x.blocks()) if isinstance(x, MemmapArray) else (x,)
+    stages = zip(*(model.predict_stages(part, lengths) for part in parts), strict=True)
+    options: dict[str, Any] = {"family": spec.family, "transform": spec.transforms, "bounds": spec.metric.bounds}
+    return [_restore_units(np.concatenate(stage), **options) for stage in stages]
 
 
 def _predict_blocks(model: Model, x: Any) -> Array:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.array import Array
+from workbench.evaluation.fidelity import Fidelity
 from workbench.files import stage_file
 from workbench.home import trial_name
 from workbench.trial.spec import TrialSpec
@@ -102,6 +103,8 @@ class TrialResult:
     """Parameter counts of the last fold's nets, as in `FoldResult.size`."""
     length: int | None = None
     """The number of boosting rounds or epochs of the models that predict new rows, if it follows from all folds."""
+    fidelity: Fidelity = "full"
+    """How much of the data the trial used."""
 
     @property
     def name(self) -> str:
@@ -149,6 +152,7 @@ def join_folds(
         "curves": {(fold.repeat, fold.fold): fold.curve for fold in started},
         "reason": reason,
         "size": folds[-1].size if folds else {},
+        "fidelity": spec.fidelity,
     }
     if state != "complete":
         return TrialResult(**fields)

@@ -12,6 +12,7 @@ from workbench.config import TrainingConfig
 from workbench.data import Dataset
 from workbench.data.dataset import Target
 from workbench.evaluation import Metric
+from workbench.evaluation.fidelity import Fidelity
 from workbench.evaluation.folds import Folds
 from workbench.evaluation.multi_target import MultiTargetMetric, TargetMetric
 from workbench.models.protocol import Problem
@@ -29,6 +30,7 @@ class TrialSpec:
     family: str
     dataset: Dataset
     folds: Folds
+    """The folds at the spec's fidelity."""
     metric: Metric
     also: tuple[Metric, ...] = ()
     transform: Transforms = "none"
@@ -45,6 +47,8 @@ class TrialSpec:
     honest_lengths: bool = True
     """Whether the number of rounds or epochs that predicts a fold's rows is chosen by other folds. Studies that were
     begun by earlier versions choose it on the fold's own rows, which is optimistic."""
+    fidelity: Fidelity = "full"
+    """How much of the data the trials use."""
     source: str | None = None
     """The reference to a user's own family that every process can resolve: `file.py:Name` with an absolute path."""
 

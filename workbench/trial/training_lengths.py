@@ -23,8 +23,9 @@ from workbench.trial.spec import TrialSpec
 # The number of lengths that are compared on the halves of a single fold.
 _COMPARED = 12
 
-PredictRows = Callable[[Model, Array], Array]
-"""Receives a model and the indices of training rows, and returns their predictions in the target's own units."""
+PredictStages = Callable[[StagedModel, Array, Sequence[int]], Sequence[Array]]
+"""Receives a model, the indices of training rows, and lengths in ascending order; returns the predictions of the rows
+after each length, in the target's own units."""
 
 
 def truncate(model: Model, length: int | None) -> Model:
@@ -33,7 +34,7 @@ def truncate(model: Model, length: int | None) -> Model:
 
 
 def predict_validation_rows(
-    spec: TrialSpec, results: Sequence[FoldResult], result: FoldResult, model: StagedModel, predict: PredictRows
+    spec: TrialSpec, results: Sequence[FoldResult], result: FoldResult, model: StagedModel, predict: PredictStages
 ) -> Array:
     """Return the predictions of a fold's validation rows with a length that these rows did not choose.
 
@@ -44,13 +45,13 @@ def predict_validation_rows(
         results: the results of all folds.
         result: that of the fold.
         model: the model of the fold, with its stages.
-        predict: predicts rows.
+        predict: predicts rows after several lengths.
     """
     rows = spec.folds.split(result.repeat, result.fold)[1]
     others = [each.length for each in results if each.repeat == result.repeat and each.fold != result.fold]
     length = mean_length(others)
     if length is not None:
-        return predict(model.truncate(length), rows)
+        return predict(model, rows, [length])[0]
     return _predict_halves(spec, result, model, predict)
 
 
@@ -76,18 +77,18 @@ def extrapolate_length(spec: TrialSpec, length: int | None) -> int | None:
     return max(1, round(length * len(spec.dataset.y) / float(fold_rows)))
 
 
-def _predict_halves(spec: TrialSpec, result: FoldResult, model: StagedModel, predict: PredictRows) -> Array:
+def _predict_halves(spec: TrialSpec, result: FoldResult, model: StagedModel, predict: PredictStages) -> Array:
     """Return the predictions of a single fold's rows: each half with the length that is best for the other half."""
     rows = spec.folds.split(result.repeat, result.fold)[1]
     first = _divide(spec, rows)
     longest = max(int(result.curve["epoch"][-1]) + 1, model.length)
     lengths = sorted({max(1, round(longest * step / _COMPARED)) for step in range(1, _COMPARED + 1)})
-    stages = [predict(model.truncate(length), rows) for length in lengths]
+    stages = predict(model, rows, lengths)
     try:
         best = [_find_best(spec, rows, stages, half) for half in (first, ~first)]
     except EvaluationError:
         # The metric may not be defined on a half, as without all classes.
-        return predict(model, rows)
+        return predict(model, rows, [model.length])[0]
     of_first, of_second = (stages[index] for index in best)
     return np.where(first.reshape(-1, *[1] * (of_first.ndim - 1)), of_second, of_first)
 

@@ -7,7 +7,7 @@ dependence between columns. It needs no labels, so it also learns from the featu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,10 @@ class StagedAutoencoderModel(AutoencoderModel):
     def length(self) -> int:
         """The number of boosting rounds or epochs after which the head predicts."""
         return self.head.length
+
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> Sequence[np.ndarray]:
+        """Return the predictions with the head after several numbers of rounds or epochs."""
+        return self.head.predict_stages(encode(self.encoder, self.column_preprocessor, x), lengths)
 
     def truncate(self, length: int) -> AutoencoderModel:
         """Return the model with the head after a number of rounds or epochs, without other stages."""

@@ -95,6 +95,15 @@ class StagedKerasModel(KerasModel):
         """The number of epochs after which it predicts: the one with the lowest validation loss."""
         return self.stages.best
 
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> list[np.ndarray]:
+        """Return the predictions after several numbers of epochs; the same weights predict once."""
+        kept: dict[int, np.ndarray] = {}
+        nearest = [self.stages.find_nearest(length) for length in lengths]
+        for epoch in nearest:
+            if epoch not in kept:
+                kept[epoch] = self.truncate(epoch).predict(x)
+        return [kept[epoch] for epoch in nearest]
+
     def truncate(self, length: int) -> KerasModel:
         """Return the model after a number of epochs, or after the nearest number whose weights were kept."""
         weights = self.stages.weights[self.stages.find_nearest(length)]

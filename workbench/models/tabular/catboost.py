@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,20 @@ class CatBoostModel:
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
+        return self.predict_stages(x, [self.length])[0]
+
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> list[np.ndarray]:
+        """Return what `predict` returns after several numbers of rounds, in ascending order."""
         kind = {"Logloss": "Probability", "MultiClass": "Probability"}.get(self.trees.get_param("loss_function"))
         categories = self.trees.get_cat_feature_indices()
-        rows = _as_frame(self.preprocessor.transform(x), categories)
-        options = {"prediction_type": kind or "RawFormulaVal", "ntree_end": self.length}
-        outputs = np.asarray(self.trees.predict(rows, **options), dtype=np.float64)
-        return outputs[:, 1] if outputs.ndim == 2 and outputs.shape[1] == 2 else outputs
+        # CatBoost predicts so fast that most of the time goes to the rows, which are prepared once.
+        rows = catboost.Pool(_as_frame(self.preprocessor.transform(x), categories), cat_features=categories)
+        stages = []
+        for length in lengths:
+            options = {"prediction_type": kind or "RawFormulaVal", "ntree_end": min(length, self.trees.tree_count_)}
+            outputs = np.asarray(self.trees.predict(rows, **options), dtype=np.float64)
+            stages.append(outputs[:, 1] if outputs.ndim == 2 and outputs.shape[1] == 2 else outputs)
+        return stages
 
     def truncate(self, length: int) -> CatBoostModel:
         """Return the model of the first rounds, as many as there are of them."""

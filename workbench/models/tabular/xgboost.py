@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import xgboost
 from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
 
-_ROUNDS = 3000
+_ROUNDS = 10_000
 # Rounds between two reports of the losses.
 _REPORT_EVERY = 10
 _OBJECTIVES = {
@@ -38,8 +38,21 @@ class XGBoostModel:
 
     def predict(self, x: Inputs) -> np.ndarray:
         """Return probabilities, (rows,) of class 1 or (rows, classes), or values (rows,)."""
-        matrix = xgboost.DMatrix(self.preprocessor.transform(x), feature_types=self.types)
-        return np.asarray(self.trees.predict(matrix, iteration_range=(0, self.length)), dtype=np.float64)
+        return self.predict_stages(x, [self.length])[0]
+
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> list[np.ndarray]:
+        """Return what `predict` returns after several numbers of rounds, in ascending order."""
+        matrix, done, stages = xgboost.DMatrix(self.preprocessor.transform(x), feature_types=self.types), 0, []
+        for length in lengths:
+            rounds = (done, min(length, self.trees.num_boosted_rounds()))
+            if rounds[1] > done:
+                outputs = self.trees.predict(matrix, iteration_range=rounds)
+                if length < lengths[-1]:
+                    # The next rounds are added to the sums of these.
+                    matrix.set_base_margin(self.trees.predict(matrix, iteration_range=rounds, output_margin=True))
+                done = rounds[1]
+            stages.append(np.asarray(outputs, dtype=np.float64))
+        return stages
 
     def truncate(self, length: int) -> XGBoostModel:
         """Return the model of the first rounds, as many as there are of them."""
@@ -90,7 +103,11 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         kind=problem.kind,
     )
     matrix = preprocessor.fit_transform(train.x, train.y)
-    native = features.categorical_columns(problem.columns, preprocessor) if categories == "native" else []
+    native = (
+        features.categorical_columns(problem.columns, preprocessor, features.MAX_NATIVE_LEVELS)
+        if categories == "native"
+        else []
+    )
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
     return boost(hp, problem, train, valid, context, BoosterInputs(preprocessor, matrix, types))
 

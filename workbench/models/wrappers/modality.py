@@ -90,6 +90,14 @@ class StagedModalityModel(ModalityModel):
         """The number of boosting rounds or epochs after which it predicts."""
         return self.model.length
 
+    def predict_stages(self, x: Inputs, lengths: Sequence[int]) -> Sequence[np.ndarray]:
+        """Return the model's predictions after several numbers of rounds or epochs."""
+        selected = self.selection.select_inputs(x)
+        if self.selection.image is None:
+            return self.model.predict_stages(selected, lengths)
+        blocks = [self.model.predict_stages(block, lengths) for _, block in selected.blocks()]
+        return [np.concatenate(stage) for stage in zip(*blocks, strict=True)]
+
     def truncate(self, length: int) -> ModalityModel:
         """Return the model after a number of rounds or epochs, without other stages."""
         return ModalityModel(self.model.truncate(length), self.selection)
