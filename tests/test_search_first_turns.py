@@ -33,14 +33,14 @@ def test_cheap_and_strong_families_come_first_and_what_does_not_fit_is_left_out(
 
 
 @pytest.mark.parametrize("left", [30.0, 60.0, 120.0, 600.0])
-def test_every_admitted_family_gets_its_least_time_and_none_more_than_half(left: float) -> None:
+def test_every_admitted_family_gets_its_least_time_and_none_most_of_it(left: float) -> None:
     waiting, available, shares = first_turns.admit(ALL, left, left), left, {}
     while waiting:
         own, *waiting = waiting
         share = first_turns.share(own, waiting, available, available) if own.keeps_deadline else own.trial_seconds
         shares[own.family] = share
         assert share >= own.least_seconds
-        assert share <= available / 2 or not waiting or share == own.least_seconds
+        assert share <= 0.6 * available or not waiting or share == own.least_seconds
         available -= share
     assert available >= -1e-9
     assert shares["booster"] > shares.get("forest", 0) or not waiting
@@ -74,7 +74,7 @@ def test_the_cost_follows_from_the_size_and_a_deadline_allows_less() -> None:
     assert linear.least == linear.seconds
     assert cost.gain > linear.gain
     many, more = (estimate(spec, size._replace(rows=rows)).seconds for rows in (1_000_000, 4_000_000))
-    assert more == pytest.approx(8 * many, rel=0.01)
+    assert more == pytest.approx(4**1.75 * many, rel=0.01)
 
 
 def test_a_text_is_many_columns_and_a_level_is_one_for_linear_models() -> None:

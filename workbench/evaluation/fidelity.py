@@ -8,12 +8,14 @@ is scored on. Trials of one fidelity are comparable with each other, not with th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from workbench.array import Array
-from workbench.evaluation.folds import Folds
+
+if TYPE_CHECKING:
+    from workbench.evaluation.folds import Folds
 
 Fidelity = Literal["full", "holdout", "holdout/4", "holdout/16", "holdout/64"]
 """All folds; the first fold alone; a quarter, … of the rows of that fold."""

@@ -1,7 +1,7 @@
 """The prior cost of a trial: the seconds that a family's defaults take, before any of its folds has been measured.
 
 The seconds of a fold are `start + rate × rows × columns / 10⁶`. For boosted trees the second term is multiplied by
-`√(rows / 10⁴) × √outputs`, because the rounds until the early stop grow with both. The constants of `_COSTS` are
+`(rows / 10⁴)^0.75 × √outputs`, because the rounds until the early stop grow with both. The constants of `_COSTS` are
 seconds of one core of a server of 2026, measured by `python benchmarks/costs.py --data DIR NAME …`. The search
 multiplies them by the speed that measured folds show.
 """
@@ -145,7 +145,7 @@ def estimate(spec: TrialSpec, size: TrainingSize) -> TrialCost:
     cost = _COSTS.get(spec.family, _UNKNOWN)
     variable = 1e-6 * cost.rate * size.rows * (size.indicators if cost.one_hot else size.columns)
     if cost.boosts:
-        variable *= (size.rows / 1e4 * size.outputs) ** 0.5
+        variable *= (size.rows / 1e4) ** 0.75 * size.outputs**0.5
     folds = len(spec.folds)
     seconds = folds * (cost.start + variable)
     if spec.family not in _COSTS:

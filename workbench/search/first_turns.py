@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 # The share of the time left that a first trial may take while other families wait.
-_MOST = 0.5
+_MOST = 0.6
+# Beside this many families, one is started only if its least time is a small part of the time of all workers: what it
+# adds to the ensemble is less than what a strong family loses.
+_ALWAYS, _SMALL_PART = 4, 0.15
 # The shortest duration that is told apart from another, in seconds.
 _SHORT = 0.1
 
@@ -44,9 +47,11 @@ def admit(waiting: Sequence[F], left: float, available: float) -> list[F]:
         left: the seconds until the end of the search.
         available: the seconds of all workers until then.
     """
-    admitted = []
+    admitted: list[F] = []
+    most = _SMALL_PART * available
     for each in sorted(waiting, key=lambda each: -each.gain / max(each.trial_seconds, _SHORT)):
-        if each.least_seconds <= min(left, available):
+        limit = left if len(admitted) < _ALWAYS else min(left, most)
+        if each.least_seconds <= min(limit, available):
             admitted.append(each)
             available -= each.least_seconds
     return admitted

@@ -49,7 +49,7 @@ class RunArtifacts:
         Args:
             client: MLflow's client of the home.
             study: the study's name, for messages.
-            location: the home's folder of artifacts, for messages.
+            location: the home's folder of artifacts.
         """
         self._client, self._study, self._location = client, study, location
 
@@ -63,6 +63,10 @@ class RunArtifacts:
         Raises:
             StudyError: it cannot be read.
         """
+        # MLflow asks its database several times for each file, which for the models of a blend takes seconds.
+        local = self._location / self._study / run_id / "artifacts" / name
+        if local.exists():
+            return local
         from mlflow.exceptions import MlflowException
 
         try:
