@@ -1,12 +1,13 @@
 """Whether time budgets hold and what they buy: a drafted study on data sets in competition form, against plain XGBoost.
 
-    python benchmarks/deadline.py [NAME …] --data DIR [--minutes 0.5 1 2 5] [--load]
+    python benchmarks/deadline.py [NAME …] --data DIR [--minutes 0.5 1 2 5] [--load] [--write deadline]
 
 DIR/NAME holds ABOUT.json (target, id and metric), train, test and sample_submission that `workbench init` finds, and
 answers, which only `_score` reads, when the predictions are made. `init` and `run --minutes` are commands of their own.
 Plain XGBoost is `XGBClassifier()` or `XGBRegressor()` on ordinal codes; texts are codes as well. On flights, ten lines
 of LightGBM get the minutes of the run too. Image files have no plain rival. With --load, a process that takes one core
-all the time runs beside the study. The second table says where the workers' seconds go, from the events of the run.
+all the time runs beside the study. With --write, the results replace the table of that name in docs/benchmarks.md; the
+table `NAME seconds`, if there is one, says where the workers' seconds go, from the events of the run.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0])
     parser.add_argument("--load", action="store_true", help="run a process beside the study that takes one core")
+    parser.add_argument("--write", metavar="NAME", help="the table of docs/benchmarks.md to replace")
     options = parser.parse_args()
     data = options.data.resolve()
     names = options.names or sorted(path.name for path in data.iterdir() if path.is_dir())
@@ -55,12 +57,15 @@ def main() -> None:
                 rows.append(row)
                 seconds.append({"set": name, "minutes": f"{minutes:g}", **spent})
                 print(json.dumps([rows[-1], seconds[-1]]), flush=True)
-    if not options.names:
-        words = f"--minutes {' '.join(f'{each:g}' for each in options.minutes)}{' --load' if options.load else ''}"
-        note = f"`python benchmarks/deadline.py --data DIR {words}`"
-        table.write("deadline", rows, note=note)
-        heads = list(dict.fromkeys(head for row in seconds for head in row))
-        table.write("seconds", [{head: row.get(head, "") for head in heads} for row in seconds], note=note)
+    if options.write:
+        words = [*options.names, "--minutes", *(f"{each:g}" for each in options.minutes)]
+        note = f"`python benchmarks/deadline.py {' '.join(words)} --data DIR{' --load' if options.load else ''}`"
+        table.write(options.write, rows, note=note)
+        if f"<!-- {options.write} seconds -->" in table.PAGE.read_text(encoding="utf-8"):
+            heads = list(dict.fromkeys(head for row in seconds for head in row))
+            table.write(
+                f"{options.write} seconds", [{head: row.get(head, "") for head in heads} for row in seconds], note=note
+            )
 
 
 @contextmanager

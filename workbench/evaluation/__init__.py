@@ -4,6 +4,7 @@ metrics           the table of metrics, and `Metric`, which scores predictions
 metric_functions  the formulas of the metrics
 multi_target      metrics of several targets
 folds             `Folds`, the assignment of rows to folds, its hash and its file
+fidelity          how much of the data trials use where a budget does not buy all folds
 splitters         the strategies that assign rows to folds
 
 Importing this package loads the names of the metrics but no numerical library, so that a study file is checked before
