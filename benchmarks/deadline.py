@@ -32,6 +32,8 @@ from sklearn import metrics
 from sklearn.preprocessing import OrdinalEncoder
 from xgboost import XGBClassifier, XGBRegressor
 
+from workbench.search.fork_server import cores
+
 # The seconds that a command may take beyond its minutes.
 _GRACE = 10
 _LOWER_IS_BETTER = ("rmse", "mae", "rmsle", "log_loss")
@@ -117,23 +119,30 @@ def _compare(folder: Path, minutes: float) -> tuple[dict[str, object], dict[str,
 
 
 def _spent(events: list[dict[str, Any]], began: float, ended: float) -> dict[str, object]:
-    """Return the seconds until the first trial, of each family's trials, of idle workers, and after the search."""
-    started: dict[tuple[str, int], float] = {}
+    """Return the seconds until the first trial, of each family's trials, of idle workers, and after the search.
+
+    A trial's seconds are those of its trainings and predictions. Everything else that keeps a worker is idle time.
+    """
+    started = {
+        (each["family"], each["number"]): each["time"]
+        for each in events
+        if each["event"] == "trial_started" and each["family"] != "constant"
+    }
+    took = {
+        (each["row"]["family"], each["row"]["number"]): each["row"]["seconds"]
+        for each in events
+        if each["event"] == "trial_ended"
+    }
+    first, stopped = min(started.values()), events[-1]["time"]
     seconds: dict[str, float] = defaultdict(float)
     counts: Counter[str] = Counter()
-    done: dict[tuple[str, int], float] = {}
-    for each in events:
-        key = (each.get("family", ""), each.get("number", 0))
-        if each["event"] == "trial_started" and each["family"] != "constant":
-            started[key] = each["time"]
-            counts[each["family"]] += 1
-        elif each["event"] in ("epoch_ended", "fold_ended"):
-            done[key] = each["time"]
-    first, stopped = min(started.values()), events[-1]["time"]
     for key, start in started.items():
-        seconds[key[0]] += done.get(key, stopped) - start
+        seconds[key[0]] += took.get(key, stopped - start)
+        counts[key[0]] += 1
+    idle = 1 - sum(seconds.values()) / (cores() * (stopped - first))
     families = {name: f"{value:.0f} ({counts[name]})" for name, value in seconds.items()}
-    return {"start": f"{first - began:.1f}", "blend and submission": f"{ended - stopped:.1f}", **families}
+    ends = {"start": f"{first - began:.1f}", "idle": f"{100 * idle:.0f} %", "after": f"{ended - stopped:.1f}"}
+    return ends | families
 
 
 def _command(*words: str, folder: str) -> subprocess.CompletedProcess[str]:

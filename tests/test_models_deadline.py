@@ -230,8 +230,11 @@ def test_the_weights_of_many_epochs_are_thinned_and_those_of_the_best_are_kept(t
 
 def test_a_share_of_a_deadline_is_a_share_of_the_time_that_is_left() -> None:
     whole = Deadline(time.monotonic() + 100)
-    assert 24 < whole.take(0.25).seconds_left <= 25
+    part, other = whole.take(0.25), whole.take(0.5)
+    assert 24 < part.seconds_left <= 25
     assert not whole.reached
+    part.take(0.5).mark_reached()
+    assert (part.reached, whole.reached, other.reached) == (True, True, False)
 
 
 def test_a_trial_whose_training_was_cut_short_is_complete_and_says_so(tmp_path: Path) -> None:

@@ -296,10 +296,13 @@ def test_the_same_seed_gives_the_same_hyperparameters_and_bits(tmp_path: Path, d
         (folder / "mlruns").mkdir(parents=True)
         shutil.copy(database, folder / "mlruns" / database.name)
         file = made(folder)
-        text = STUDY.replace("families: [linear, xgboost]", "families: [linear, xgboost, mlp]\ndeterministic: true")
+        text = STUDY.replace(
+            "families: [linear, xgboost]",
+            "families: [linear, xgboost, mlp]\ndeterministic: true\ntraining: {epochs: 5}",
+        )
         file.write_text(text.replace("{folds: 3}", "{folds: 2}"))
         study = workbench.open(str(file), str(folder / "mlruns"))
-        study.run(trials=8, workers=1, out=folder / "s.csv")
+        study.run(trials=7, workers=1, out=folder / "s.csv")
         whole = [row for row in study.trials() if row.state == "complete"]
         return {
             (row.family, row.number): (

@@ -110,8 +110,10 @@ class Deadline:
 
     end: float
     """Seconds of `time.monotonic`."""
+    whole: Deadline | None = None
+    """The deadline of which this is a share."""
     reached: bool = False
-    """Whether a training ended because of it."""
+    """Whether a training ended because of it, or because of a share of it."""
 
     @property
     def seconds_left(self) -> float:
@@ -120,7 +122,13 @@ class Deadline:
 
     def take(self, share: float) -> Deadline:
         """Return the deadline of a share of the time that is left."""
-        return Deadline(time.monotonic() + share * self.seconds_left)
+        return Deadline(time.monotonic() + share * self.seconds_left, whole=self)
+
+    def mark_reached(self) -> None:
+        """Record that it ended a training."""
+        self.reached = True
+        if self.whole is not None:
+            self.whole.mark_reached()
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,10 @@ class FitContext:
 
     def must_stop(self) -> bool:
         """Return whether the deadline has passed, and record that it ended the training."""
-        if self.deadline is not None and self.deadline.seconds_left <= 0:
-            self.deadline.reached = True
-        return self.deadline is not None and self.deadline.reached
+        if self.deadline is None or self.deadline.seconds_left > 0:
+            return False
+        self.deadline.mark_reached()
+        return True
 
 
 class Model(Protocol):

@@ -63,8 +63,13 @@ class FamilyProgress:
         return self.prior_seconds if self.expected_seconds is None else self.expected_seconds
 
     def fits(self, seconds: float) -> bool:
-        """Return whether a further trial can end in so many seconds."""
-        return (self.expected_seconds or 0.0) <= seconds
+        """Return whether a further trial can end in so many seconds, at the cost of half of its trainings at most."""
+        expected = self.expected_seconds or 0.0
+        return expected <= seconds or (self.can_be_cut_to(seconds) and expected <= 2 * seconds)
+
+    def can_be_cut_to(self, seconds: float) -> bool:
+        """Return whether a further trial that is cut short to so many seconds has a usable model."""
+        return self.keeps_deadline and self.least_seconds <= seconds
 
 
 def choose(
@@ -91,7 +96,7 @@ def choose(
     in_time = [f for f in begun if seconds_left is None or f.fits(seconds_left)]
     if seconds_left is not None and not in_time:
         # A trial that is cut short uses the rest of the time.
-        in_time = [f for f in begun if f.keeps_deadline and f.least_seconds <= seconds_left]
+        in_time = [f for f in begun if f.can_be_cut_to(seconds_left)]
     ranked = sorted(families, key=lambda f: float("inf") if f.best_loss is None else f.best_loss)
 
     def priority(each: FamilyProgress) -> tuple[bool, float]:

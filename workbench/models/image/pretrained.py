@@ -29,7 +29,7 @@ from workbench.models.nn.keras_model import KerasModel, StagedKerasModel, load
 from workbench.models.nn.mixup import Mixup, search_mixup
 from workbench.models.nn.optimizer import OptimizerChoices
 from workbench.models.nn.training import NetSpec
-from workbench.models.protocol import Deadline, FitContext, Problem, Rows
+from workbench.models.protocol import FitContext, Problem, Rows
 
 __all__ = ["fit", "load"]
 
@@ -175,13 +175,11 @@ def _fit_tuned(task: _TransferLearning) -> KerasModel:
     head_spec = NetSpec(build, mixup=mixup, optimizers=task.optimizers)
     model = task.train_net(head_spec, stages.make_head_context())
     if not stages.go_on:
-        stages.note_deadline()
         return model
     head_weights, head_loss, head_epochs = model.net.get_weights(), stages.best_loss, stages.epochs_done
     _unfreeze(built[0], unfrozen_share)
     slower = replace(task.optimizers, rate_factor=rate_factor)
     tuned = task.train_net(replace(head_spec, build=lambda: model.net, optimizers=slower), stages.make_tuning_context())
-    stages.note_deadline()
     if task.valid is not None and head_loss < stages.best_loss:
         tuned.net.set_weights(head_weights)
     return tuned.prepend(model, head_epochs) if isinstance(tuned, StagedKerasModel) else tuned
@@ -215,7 +213,6 @@ class _TwoStageTraining:
     best_loss: float = float("inf")
     """The lowest validation loss of the current or the last stage."""
     epochs_done: int = field(default=0, init=False)
-    _deadlines: list[Deadline] = field(default_factory=list, init=False)
 
     @property
     def epochs_left(self) -> int:
@@ -228,17 +225,13 @@ class _TwoStageTraining:
         """Whether the second stage has epochs, and time for some."""
         return self.epochs_left > 0 and not self.context.must_stop()
 
-    def note_deadline(self) -> None:
-        """Record whether the deadline shortened one of the stages."""
-        if self.context.deadline is not None:
-            self.context.deadline.reached |= any(deadline.reached for deadline in self._deadlines)
-
     def make_head_context(self) -> FitContext:
         """Return the context of the first stage, which trains the head."""
         limits: dict[str, Any] = {"epochs": min(self.head_epochs, self.context.epochs)}
         if self.context.length is not None:
             limits["length"] = min(self.head_epochs, self.context.length)
-        limits["deadline"] = self._take_time(_HEAD_SHARE)
+        if self.context.deadline is not None:
+            limits["deadline"] = self.context.deadline.take(_HEAD_SHARE)
         return replace(self.context, on_epoch=self._report_after(0), name=f"{self.context.name}/head", **limits)
 
     def make_tuning_context(self) -> FitContext:
@@ -246,15 +239,7 @@ class _TwoStageTraining:
         self.best_loss = float("inf")
         length = None if self.context.length is None else self.epochs_left
         report = self._report_after(self.epochs_done)
-        deadline = self._take_time(1.0)
-        return replace(self.context, on_epoch=report, epochs=self.epochs_left, length=length, deadline=deadline)
-
-    def _take_time(self, share: float) -> Deadline | None:
-        """Return the deadline of a stage, which gets a share of the time that is left."""
-        if self.context.deadline is None:
-            return None
-        self._deadlines.append(self.context.deadline.take(share))
-        return self._deadlines[-1]
+        return replace(self.context, on_epoch=report, epochs=self.epochs_left, length=length)
 
     def _report_after(self, earlier: int) -> Callable[..., None]:
         """Return a progress callback that counts epochs on from those of an earlier stage."""

@@ -139,12 +139,8 @@ def fit(hp: Any, problem: Problem, train: Rows, context: FitContext, fit_head: F
     whole = context.deadline
     if whole is None:
         return fit_head(_fit_shared_encoder(hp, problem, train, context), context)
-    deadlines = [whole.take(_ENCODER_SHARE)]
-    encoder = _fit_shared_encoder(hp, problem, train, replace(context, deadline=deadlines[0]))
-    deadlines.append(whole.take(1.0))
-    model = fit_head(encoder, replace(context, deadline=deadlines[1]))
-    whole.reached = any(deadline.reached for deadline in deadlines)
-    return model
+    own = replace(context, deadline=whole.take(_ENCODER_SHARE))
+    return fit_head(_fit_shared_encoder(hp, problem, train, own), context)
 
 
 def _fit_shared_encoder(hp: Any, problem: Problem, train: Rows, context: FitContext) -> DenoisingEncoder:

@@ -121,7 +121,7 @@ class TimeLimit(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
             self._compressed = _Moment(now, progress, rate)
         self._set_rate()
         if left <= needed:
-            self._deadline.reached = True
+            self._deadline.mark_reached()
             self.model.stop_training = True
 
     def _set_rate(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Model, Problem, Rows
 from workbench.models.tabular import constant
+from workbench.models.tabular.booster_facts import read_facts, write_facts
 
 _ROUNDS = 1500
 _PATIENCE = 40
@@ -64,7 +64,7 @@ class CatBoostModel:
         """Write `view.skops`, `trees.cbm` and `booster.json`."""
         features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.cbm")
-        (folder / "booster.json").write_text(json.dumps({"length": self.length}))
+        write_facts(folder, length=self.length)
 
 
 def load(folder: Path) -> Model:
@@ -73,10 +73,8 @@ def load(folder: Path) -> Model:
         return constant.load(folder)
     trees = catboost.CatBoost()
     trees.load_model(folder / "trees.cbm")
-    file = folder / "booster.json"
-    # Folders of the first versions have no such file, and no other trees than those that predict.
-    length = json.loads(file.read_text())["length"] if file.exists() else trees.tree_count_
-    return CatBoostModel(features.load(folder / "view.skops"), trees, length)
+    facts = read_facts(folder, rounds=trees.tree_count_)
+    return CatBoostModel(features.load(folder / "view.skops"), trees, facts["length"])
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> Model:

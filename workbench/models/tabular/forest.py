@@ -89,7 +89,7 @@ def _grow(deadline: Deadline, threads: int, forest: Any, matrix: Any, train: Row
         pace = forest.n_estimators / (time.monotonic() - began)
         group = int(pace * deadline.seconds_left / 2)
         if group < threads and forest.n_estimators < wanted:
-            deadline.reached = True
+            deadline.mark_reached()
             break
     forest.set_params(warm_start=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from scipy import special
 
 from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
+from workbench.models.tabular.booster_facts import read_facts, write_facts
 
 _ROUNDS = 10_000
 # Rounds between two reports of the losses.
@@ -71,16 +71,14 @@ class LightGBMModel:
         features.save(self.preprocessor, folder / "view.skops")
         # Without a number, LightGBM saves the rounds up to the best one.
         self.trees.save_model(folder / "trees.txt", num_iteration=self.trees.current_iteration())
-        (folder / "booster.json").write_text(json.dumps({"threads": self.threads, "length": self.length}))
+        write_facts(folder, threads=self.threads, length=self.length)
 
 
 def load(folder: Path) -> LightGBMModel:
     """Return the model that `save` wrote to a folder."""
-    facts = json.loads((folder / "booster.json").read_text())
     trees = lightgbm.Booster(model_file=folder / "trees.txt")
-    # Folders of the first versions name no length, and have no other trees than those that predict.
-    length = facts.get("length", trees.current_iteration())
-    return LightGBMModel(features.load(folder / "view.skops"), trees, facts["threads"], length)
+    facts = read_facts(folder, rounds=trees.current_iteration())
+    return LightGBMModel(features.load(folder / "view.skops"), trees, facts["threads"], facts["length"])
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> LightGBMModel:

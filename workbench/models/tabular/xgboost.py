@@ -13,6 +13,7 @@ import xgboost
 
 from workbench import features
 from workbench.models.protocol import FitContext, Inputs, Problem, Rows
+from workbench.models.tabular.booster_facts import read_facts, write_facts
 
 _ROUNDS = 10_000
 # Rounds between two reports of the losses.
@@ -64,7 +65,7 @@ class XGBoostModel:
         features.save(self.preprocessor, folder / "view.skops")
         self.trees.save_model(folder / "trees.ubj")
         (folder / "types.json").write_text(json.dumps(self.types))
-        (folder / "booster.json").write_text(json.dumps({"length": self.length}))
+        write_facts(folder, length=self.length)
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,8 @@ class BoosterInputs:
 def load(folder: Path) -> XGBoostModel:
     """Return the model that `save` wrote to a folder."""
     trees, types = xgboost.Booster(model_file=folder / "trees.ubj"), json.loads((folder / "types.json").read_text())
-    file = folder / "booster.json"
-    # Folders of the first versions have no such file, and no other trees than those that predict.
-    length = json.loads(file.read_text())["length"] if file.exists() else trees.num_boosted_rounds()
-    return XGBoostModel(features.load(folder / "view.skops"), trees, types, length)
+    facts = read_facts(folder, rounds=trees.num_boosted_rounds())
+    return XGBoostModel(features.load(folder / "view.skops"), trees, types, facts["length"])
 
 
 def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: FitContext) -> XGBoostModel:

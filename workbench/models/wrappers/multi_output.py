@@ -63,8 +63,6 @@ class MultiOutputFamily:
                 replace(context, on_epoch=history, name=f"{context.name}/{position}", deadline=own),
             )
             models.append(model)
-            if context.deadline is not None and own is not None:
-                context.deadline.reached |= own.reached
         _report_mean(histories, problem, context)
         return MultiOutputModel(models)
 
