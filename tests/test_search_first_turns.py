@@ -46,6 +46,15 @@ def test_every_admitted_family_gets_its_least_time_and_none_most_of_it(left: flo
     assert shares["booster"] > shares.get("forest", 0) or not waiting
 
 
+def test_beside_four_families_one_is_started_only_if_it_needs_a_small_part_of_the_time() -> None:
+    slow, quick = family("slow", 100, 20), family("quick", 100, 14)
+    assert first_turns.admit([slow, quick], 100, 100, begun=3) == [slow, quick]
+    assert first_turns.admit([slow, slow], 100, 100, begun=3) == [slow]
+    assert first_turns.admit([slow, quick], 100, 100, begun=4) == [quick]
+    assert first_turns.admit([slow, quick], 100, 200, begun=4) == [slow, quick]
+    assert first_turns.share(BOOSTER, [slow], 50, 90, begun=5) == 50
+
+
 def test_a_trial_has_the_rest_of_the_time_if_no_family_waits() -> None:
     assert first_turns.share(BOOSTER, [], 50, 90) == 50
     assert first_turns.share(BOOSTER, [family("slow", 500, 500)], 50, 90) == 50

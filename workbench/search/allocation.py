@@ -89,7 +89,8 @@ def choose(
             return each
     waiting = [each for each in families if not each.started]
     if seconds_left is not None:
-        waiting = first_turns.admit(waiting, seconds_left, seconds_left if available is None else available)
+        available = seconds_left if available is None else available
+        waiting = first_turns.admit(waiting, seconds_left, available, begun=len(families) - len(waiting))
     if waiting:
         return waiting[0]
     begun = [each for each in families if each.started]

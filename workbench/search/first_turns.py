@@ -39,25 +39,28 @@ class WaitingFamily(Protocol):
 F = TypeVar("F", bound=WaitingFamily)
 
 
-def admit(waiting: Sequence[F], left: float, available: float) -> list[F]:
+def admit(waiting: Sequence[F], left: float, available: float, *, begun: int = 0) -> list[F]:
     """Return the families that can have a first trial, in the order of their turns.
 
     Args:
         waiting: the families, in an order that decides between equal ones.
         left: the seconds until the end of the search.
         available: the seconds of all workers until then.
+        begun: the number of families that have had a trial.
     """
     admitted: list[F] = []
     most = _SMALL_PART * available
     for each in sorted(waiting, key=lambda each: -each.gain / max(each.trial_seconds, _SHORT)):
-        limit = left if len(admitted) < _ALWAYS else min(left, most)
+        limit = left if begun + len(admitted) < _ALWAYS else min(left, most)
         if each.least_seconds <= min(limit, available):
             admitted.append(each)
             available -= each.least_seconds
     return admitted
 
 
-def share(own: WaitingFamily, waiting: Sequence[WaitingFamily], left: float, available: float) -> float:
+def share(
+    own: WaitingFamily, waiting: Sequence[WaitingFamily], left: float, available: float, *, begun: int = 0
+) -> float:
     """Return the seconds that a trial may take while other families wait for their first one.
 
     Args:
@@ -65,8 +68,9 @@ def share(own: WaitingFamily, waiting: Sequence[WaitingFamily], left: float, ava
         waiting: the other families.
         left: the seconds until the end of the search.
         available: the seconds of all workers until then.
+        begun: the number of families that have had a trial, this one included.
     """
-    others = admit(waiting, left, available - own.least_seconds)
+    others = admit(waiting, left, available - own.least_seconds, begun=begun)
     if not others:
         return left
 

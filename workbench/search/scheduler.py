@@ -227,7 +227,8 @@ class Search:
         left, families = self._seconds_left(), self._available()
         waiting = [each for each in families if not each.started]
         if left is not None:
-            waiting = first_turns.admit(waiting, left, self._worker_seconds(left))
+            begun = len(families) - len(waiting)
+            waiting = first_turns.admit(waiting, left, self._worker_seconds(left), begun=begun)
         return [each.family for each in [*(each for each in families if each.started), *waiting]]
 
     def _is_ready(self, progress: FamilyProgress) -> bool:
@@ -278,8 +279,10 @@ class Search:
         left = self._seconds_left()
         if left is None or not progress.keeps_deadline:
             return None
-        waiting = [each for each in self._available() if not each.started]
-        return time.monotonic() + first_turns.share(progress, waiting, left, self._worker_seconds(left))
+        families = self._available()
+        waiting = [each for each in families if not each.started]
+        begun = len(families) - len(waiting)
+        return time.monotonic() + first_turns.share(progress, waiting, left, self._worker_seconds(left), begun=begun)
 
     def _receive(self, running: _RunningTrial) -> Iterator[Event]:
         """Receive one message of a worker, and answer it."""

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ class _FoldFits:
     shared: UnlabeledFeatures | None
     stages: dict[tuple[int, int], StagedModel] = field(default_factory=dict)
     """The models with stages that this process trained, by repeat and fold."""
+    settled: set[tuple[int, int]] = field(default_factory=set)
+    """The folds whose validation rows have their final predictions."""
 
     def fit(self, progress: _ProgressRecorder, deadline: Deadline | None) -> tuple[FoldResult, Model]:
         """Train and score a fold, and save its result."""
@@ -128,7 +131,12 @@ class _FoldFits:
             self.stages[repeat, fold] = model
             # Before the result, so that a fold that is done always has its stages.
             save_model(model, self._stages_folder(repeat, fold))
-        result = _score_fold(spec, self.hp, model, progress)
+        oof = None
+        if len(spec.folds) == 1 and self.stages:
+            # No other fold chooses the length, so that these are the final predictions.
+            oof = self._predict_honestly(model, progress.curve, (repeat, fold), [])
+            self.settled.add((repeat, fold))
+        result = _score_fold(spec, self.hp, model, progress, oof)
         result = replace(result, cut_short=deadline is not None and deadline.reached)
         result.save(self.folder)
         return result, model
@@ -145,16 +153,25 @@ class _FoldFits:
         """
         spec, began, pair = self.spec, time.monotonic(), (result.repeat, result.fold)
         stages: Any = self.stages.get(pair) or _load_family(spec).load(self._stages_folder(*pair))
-        oof = training_lengths.predict_validation_rows(
-            spec, results, result, stages, lambda model, rows, lengths: _predict_stages(spec, model, rows, lengths)
-        )
+        oof, score = result.oof, result.score
+        if pair not in self.settled:
+            others = [each.length for each in results if each.repeat == pair[0] and each.fold != pair[1]]
+            oof = self._predict_honestly(stages, result.curve, pair, others)
+            score = spec.metric.score(spec.dataset.y[spec.folds.split(*pair)[1]], oof)
         model, test = training_lengths.truncate(stages, find_length(spec, results)), None
         if spec.dataset.x_test is not None and pair in set(spec.folds.prediction_pairs()):
             test = _predict(spec, model, spec.dataset.x_test)
-        score = spec.metric.score(spec.dataset.y[spec.folds.split(*pair)[1]], oof)
         seconds = result.seconds + time.monotonic() - began
         replace(result, oof=oof, test=test, score=score, seconds=seconds).save(self.folder)
         return model
+
+    def _predict_honestly(
+        self, model: Any, curve: Mapping[str, Sequence[float]], pair: tuple[int, int], others: Sequence[int | None]
+    ) -> Array:
+        """Predict a fold's validation rows with a length that they did not choose."""
+        predict = partial(_predict_stages, self.spec)
+        options: dict[str, Any] = {"others": others, "curve": curve, "predict": predict}
+        return training_lengths.predict_validation_rows(self.spec, pair, model, **options)
 
     def _stages_folder(self, repeat: int, fold: int) -> Path:
         return self.folder / "stages" / f"{repeat}-{fold}"
@@ -313,11 +330,11 @@ def _derive_seed(*parts: int | str) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)
 
 
-def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecorder) -> FoldResult:
-    """Predict with a fold's model and return the fold's result."""
+def _score_fold(spec: TrialSpec, hp: Any, model: Model, progress: _ProgressRecorder, oof: Array | None) -> FoldResult:
+    """Return the result of a fold; the model predicts the validation rows unless `oof` has their predictions."""
     data, repeat, fold = spec.dataset, progress.repeat, progress.fold
     valid = spec.folds.split(repeat, fold)[1]
-    oof = _predict(spec, model, _take(data.x, valid))
+    oof = _predict(spec, model, _take(data.x, valid)) if oof is None else oof
     length = model.length if spec.honest_lengths and isinstance(model, StagedModel) else None
     predicts_test = data.x_test is not None and (repeat, fold) in set(spec.folds.prediction_pairs())
     # With a length, new rows are predicted when all folds have theirs, and not at all by a trial that is pruned.

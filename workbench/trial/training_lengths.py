@@ -17,7 +17,7 @@ from workbench.array import Array
 from workbench.errors import EvaluationError
 from workbench.evaluation import splitters
 from workbench.models.protocol import Model, StagedModel
-from workbench.trial.result import FoldResult, mean_length
+from workbench.trial.result import mean_length
 from workbench.trial.spec import TrialSpec
 
 # The number of lengths that are compared on the halves of a single fold.
@@ -34,25 +34,31 @@ def truncate(model: Model, length: int | None) -> Model:
 
 
 def predict_validation_rows(
-    spec: TrialSpec, results: Sequence[FoldResult], result: FoldResult, model: StagedModel, predict: PredictStages
+    spec: TrialSpec,
+    fold: tuple[int, int],
+    model: StagedModel,
+    *,
+    others: Sequence[int | None],
+    curve: Mapping[str, Sequence[float]],
+    predict: PredictStages,
 ) -> Array:
     """Return the predictions of a fold's validation rows with a length that these rows did not choose.
 
-    The other folds of the same repeat choose it: those of other repeats hold some of the rows.
-
     Args:
         spec: the folds, the metric and the data.
-        results: the results of all folds.
-        result: that of the fold.
+        fold: the repeat and the fold.
         model: the model of the fold, with its stages.
+        others: the best lengths of the other folds of the repeat, which choose; those of other repeats hold some of the
+            rows.
+        curve: the curve of the fold's training.
         predict: predicts rows after several lengths.
     """
-    rows = spec.folds.split(result.repeat, result.fold)[1]
-    others = [each.length for each in results if each.repeat == result.repeat and each.fold != result.fold]
+    rows = spec.folds.split(*fold)[1]
     length = mean_length(others)
     if length is not None:
         return predict(model, rows, [length])[0]
-    return _predict_halves(spec, result, model, predict)
+    longest = max(int(curve["epoch"][-1]) + 1, model.length)
+    return _predict_halves(spec, rows, model, longest, predict)
 
 
 def read_length(curves: Mapping[tuple[int, int], Mapping[str, Sequence[float]]]) -> int | None:
@@ -77,11 +83,9 @@ def extrapolate_length(spec: TrialSpec, length: int | None) -> int | None:
     return max(1, round(length * len(spec.dataset.y) / float(fold_rows)))
 
 
-def _predict_halves(spec: TrialSpec, result: FoldResult, model: StagedModel, predict: PredictStages) -> Array:
+def _predict_halves(spec: TrialSpec, rows: Array, model: StagedModel, longest: int, predict: PredictStages) -> Array:
     """Return the predictions of a single fold's rows: each half with the length that is best for the other half."""
-    rows = spec.folds.split(result.repeat, result.fold)[1]
     first = _divide(spec, rows)
-    longest = max(int(result.curve["epoch"][-1]) + 1, model.length)
     lengths = sorted({max(1, round(longest * step / _COMPARED)) for step in range(1, _COMPARED + 1)})
     stages = predict(model, rows, lengths)
     try:
