@@ -20,6 +20,7 @@ Running trials
     first_turns         the order and the length of the families' first trials under a time limit
     family_costs        what a trial of each family costs by the size of the data
     cost_estimate       that cost, corrected by measured folds
+    trial_recorder      ended trials on their way into MLflow, beside the search under a time limit
     limits              the limits of a trial and of a home
     time_estimate       the time that an active trial still needs
     pool                a process for every trial, forked from one that has loaded the libraries

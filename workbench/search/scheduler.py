@@ -6,12 +6,11 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from workbench import models, trial
-from workbench.errors import EvaluationError, SearchError
+from workbench.errors import SearchError
 from workbench.models import BASELINE
 from workbench.search import first_turns, worker
 from workbench.search.allocation import FamilyProgress, choose
@@ -35,14 +34,15 @@ from workbench.search.pruners import END
 from workbench.search.resource_usage import ResourceMeter
 from workbench.search.storage import ActiveTrial, TrialRecord, TrialStorage
 from workbench.search.time_estimate import TimeEstimate
+from workbench.search.trial_recorder import Record, TrialFolder, TrialRecorder
 from workbench.space import Hyperparameter
-from workbench.trial import FoldResult, InterruptedFold, TrialResult, TrialSpec
+from workbench.trial import InterruptedFold, TrialSpec
 
 _MAX_FAILURES = 3
 # The shortest time, in seconds, in which a trial is worth starting.
 _MIN_SECONDS = 1.0
-# Seconds between two checks of the limits while no worker sends a message.
-_CHECK_INTERVAL = 1.0
+# Seconds between two checks of the limits while no worker sends a message, also while a trial is being recorded.
+_CHECK_INTERVAL, _SHORT_INTERVAL = 1.0, 0.1
 
 
 class Executor(Protocol):
@@ -66,10 +66,8 @@ class SearchPlan:
 
     specs: Mapping[str, TrialSpec]
     """By family, in the order of their first trials; the baseline is one of them."""
-    trial_folder: Callable[[str, int], Path]
-    """Returns the folder of a family's trial with that number, which holds its finished folds."""
-    record: Callable[[TrialResult, Path], str]
-    """Writes a result to MLflow and keeps what must last of its folder; returns the run's id. Idempotent."""
+    trial_folder: TrialFolder
+    record: Record
     workers: int
     trials: int | None
     """Finished trials of the fidelity that the study should reach, the baseline included."""
@@ -113,7 +111,8 @@ class Search:
         self._storage = storage
         self._executor = executor
         self._running: list[_RunningTrial] = []
-        self._unrecorded: list[tuple[ActiveTrial, worker.TrialOutcome]] = []
+        # Under a time limit the workers must not wait for MLflow.
+        self._recorder = TrialRecorder(plan.specs, plan.trial_folder, plan.record, beside=plan.deadline is not None)
         records = [record for record in storage.records() if record.fidelity == storage.fidelity]
         self._before = SearchStarted(
             {state: sum(record.state == state for record in records) for state in ("complete", "pruned", "failed")},
@@ -150,8 +149,9 @@ class Search:
         try:
             yield from self._run_baseline()
             reason = yield from self._loop()
-            yield from self._record_ended()
+            yield from self._finish_recorded(wait=True)
         finally:
+            self._recorder.close()
             interrupted = self._requeue_running()
         if reason == "families":
             reasons = "; ".join(f"{family}: {cause}" for family, cause in self._set_aside.items())
@@ -161,16 +161,19 @@ class Search:
     def _loop(self) -> Generator[Event, None, StopReason]:
         while not self._plan.must_stop():
             reason = yield from self._start_trials()
-            if self._unrecorded and (not self._running or self._plan.can_record()):
-                yield from self._record_ended()
-                continue
+            if len(self._recorder) and (not self._running or self._plan.can_record()):
+                before = len(self._recorder)
+                yield from self._finish_recorded(wait=not self._running)
+                if len(self._recorder) < before:
+                    continue
             if not self._has_weights and self._plan.can_record():
                 self._update_weights()
             if not self._running:
                 return reason
             left = self._seconds_left()
             processes = [running.process for running in self._running]
-            for process in self._executor.wait(processes, min(_CHECK_INTERVAL, left or _CHECK_INTERVAL)):
+            interval = _SHORT_INTERVAL if len(self._recorder) else _CHECK_INTERVAL
+            for process in self._executor.wait(processes, min(interval, left or interval)):
                 yield from self._receive(next(r for r in self._running if r.process is process))
             yield from self._enforce_limits()
             if left is not None and left <= 0:
@@ -184,7 +187,7 @@ class Search:
         spec = self._plan.specs[BASELINE]
         active = self._storage.ask(BASELINE)
         folder = self._plan.trial_folder(BASELINE, active.number)
-        self._unrecorded.append((active, worker.TrialOutcome("complete")))
+        self._recorder.add(active, worker.TrialOutcome("complete"))
         self._progress[BASELINE].running += 1
         yield TrialStarted(BASELINE, active.number, len(spec.folds))
         for _ in trial.fit_folds(spec, active.number, trial.build_space(BASELINE, active.suggest), folder=folder):
@@ -193,7 +196,7 @@ class Search:
     def _start_trials(self) -> Generator[Event, None, StopReason]:
         """Start trials in free slots; return why no more can start."""
         while len(self._running) < self._plan.workers:
-            under_way = len(self._running) + len(self._unrecorded)
+            under_way = len(self._running) + len(self._recorder)
             if self._plan.trials is not None and self._finished + under_way >= self._plan.trials:
                 return "trials"
             left = self._seconds_left()
@@ -258,8 +261,8 @@ class Search:
         progress.running += 1
         if active.exceeds_restarts:
             reason = "the whole command died under this trial, again and again"
-            self._unrecorded.append((active, worker.TrialOutcome("failed", reason)))
-            yield from self._record_ended()
+            self._recorder.add(active, worker.TrialOutcome("failed", reason))
+            yield from self._finish_recorded(wait=True)
             return
         spec = self._plan.specs[family]
         slot = min(set(range(self._plan.workers)) - {running.slot for running in self._running})
@@ -366,49 +369,28 @@ class Search:
         return worker.TrialOutcome("failed", reason, running.trial.hyperparameters, interrupted)
 
     def _end(self, running: _RunningTrial, outcome: worker.TrialOutcome) -> Iterator[Event]:
-        """End a running trial's process, and record the trial, under a time limit only if that need not wait."""
+        """End a running trial's process, and record the trial; under a time limit after another one has started."""
         self._measure(running, last=True)
         running.process.end()
         self._running.remove(running)
-        self._unrecorded.append((running.trial, outcome))
-        if self._plan.deadline is None or self._plan.can_record():
-            yield from self._record_ended()
+        self._recorder.add(running.trial, outcome)
+        if self._plan.deadline is None:
+            yield from self._finish_recorded(wait=True)
 
-    def _record_ended(self) -> Iterator[Event]:
-        """Record the trials that have ended, in the order of their ends."""
-        while self._unrecorded:
-            active, outcome = self._unrecorded[0]
-            record = self._finish(active, outcome)
-            self._unrecorded.pop(0)
-            self._progress[active.family].running -= 1
-            self._ended += active.family != BASELINE
+    def _finish_recorded(self, *, wait: bool) -> Iterator[Event]:
+        """Tell Optuna of the trials that are in MLflow; every trial that is finished in Optuna is there."""
+        for recorded in self._recorder.take(wait=wait):
+            active, family = recorded.trial, recorded.trial.family
+            record = active.finish(recorded.result, recorded.run_id)
+            shutil.rmtree(self._plan.trial_folder(family, active.number), ignore_errors=True)
+            self._finished += record.state != "failed"
+            if self._add_to_progress(record):
+                self._update_weights()
+            self._progress[family].running -= 1
+            self._ended += family != BASELINE
             yield from self._announce(record)
-            if active.family != BASELINE and self._ended >= len(self._without_baseline()):
+            if family != BASELINE and self._ended >= len(self._without_baseline()):
                 yield self._forecast()
-
-    def _finish(self, active: ActiveTrial, outcome: worker.TrialOutcome) -> TrialRecord:
-        """Write the result to MLflow, then tell Optuna: every trial that is finished in Optuna is in MLflow."""
-        spec = self._plan.specs[active.family]
-        folder = self._plan.trial_folder(active.family, active.number)
-        folds = [fold for pair in spec.folds.pairs() if (fold := FoldResult.load(folder, *pair)) is not None]
-        join = partial(
-            trial.join_folds,
-            spec,
-            active.number,
-            folds,
-            hyperparameters=outcome.hyperparameters,
-            interrupted=outcome.interrupted,
-        )
-        try:
-            result = join(state=outcome.state, reason=outcome.reason)
-        except EvaluationError as error:
-            result = join(state="failed", reason=str(error))
-        record = active.finish(result, self._plan.record(result, folder))
-        shutil.rmtree(folder, ignore_errors=True)
-        self._finished += record.state != "failed"
-        if self._add_to_progress(record):
-            self._update_weights()
-        return record
 
     def _announce(self, record: TrialRecord) -> Iterator[Event]:
         """Yield the end of a trial, and set its family aside if it fails again and again."""
@@ -462,6 +444,6 @@ class Search:
         """End the running trials and put them back in the queue; their finished folds are kept."""
         for running in self._running:
             running.process.end()
-        for active in [*(running.trial for running in self._running), *(active for active, _ in self._unrecorded)]:
+        for active in [*(running.trial for running in self._running), *self._recorder.waiting]:
             active.requeue()
         return len(self._running)

@@ -11,6 +11,7 @@ trial of a family at a fidelity has the hyperparameters of the family's best tri
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
@@ -133,6 +134,7 @@ class TrialStorage:
         self._seed = seed
         self._objective = objective
         self._studies: dict[str, optuna.Study] = {}
+        self._opening = threading.RLock()
         self.fidelity: Fidelity = "full"
         self.intermediate_values: dict[str, IntermediateValues] = {}
         self.distributions: dict[str, dict[str, Distribution]] = {}
@@ -248,7 +250,11 @@ class TrialStorage:
         return open_storage(self._journal)
 
     def _open(self, family: str) -> optuna.Study:
-        """Open a family's study, and read the values of its trials."""
+        """Open a family's study, and read the values of its trials; trials are recorded in another thread."""
+        with self._opening:
+            return self._open_alone(family)
+
+    def _open_alone(self, family: str) -> optuna.Study:
         if family not in self._studies:
             study = optuna.create_study(
                 storage=self._storage,

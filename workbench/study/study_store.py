@@ -54,12 +54,13 @@ class StudyStore:
         # The loss of the best trial in MLflow's description of the study.
         self._best: float | None = None
         self._beginning: Future[None] | None = None
-        self._thread = threading.current_thread()
+        self._beginner: int | None = None
+        """The thread that begins the tracking."""
 
     @property
     def tracker(self) -> Tracker:
         """The study's runs in MLflow: predictions, curves and ensembles; waits while another thread begins them."""
-        if threading.current_thread() is self._thread:
+        if threading.get_ident() != self._beginner:
             self.finish_tracking()
         return self._tracker
 
@@ -139,7 +140,12 @@ class StudyStore:
 
     def begin_tracking_beside(self) -> None:
         """Do the rest of `begin` in another thread, because MLflow takes seconds to load."""
-        self._beginning = ThreadPoolExecutor(1).submit(self.begin_tracking)
+
+        def begin() -> None:
+            self._beginner = threading.get_ident()
+            self.begin_tracking()
+
+        self._beginning = ThreadPoolExecutor(1).submit(begin)
 
     @property
     def is_tracking(self) -> bool:

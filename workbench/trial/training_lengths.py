@@ -22,6 +22,8 @@ from workbench.trial.spec import TrialSpec
 
 # The number of lengths that are compared on the halves of a single fold.
 _COMPARED = 12
+# The most by which the number of rounds grows for training on all rows; folds may hold a small part of them.
+_MOST_GROWTH = 2.0
 
 PredictStages = Callable[[StagedModel, Array, Sequence[int]], Sequence[Array]]
 """Receives a model, the indices of training rows, and lengths in ascending order; returns the predictions of the rows
@@ -80,7 +82,7 @@ def extrapolate_length(spec: TrialSpec, length: int | None) -> int | None:
     if length is None or models.get_entry(spec.resolved_family).keras:
         return length
     fold_rows = np.mean([len(spec.folds.split(repeat, fold)[0]) for repeat, fold in spec.folds.pairs()])
-    return max(1, round(length * len(spec.dataset.y) / float(fold_rows)))
+    return max(1, round(length * min(len(spec.dataset.y) / float(fold_rows), _MOST_GROWTH)))
 
 
 def _predict_halves(spec: TrialSpec, rows: Array, model: StagedModel, longest: int, predict: PredictStages) -> Array:
