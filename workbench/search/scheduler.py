@@ -369,12 +369,16 @@ class Search:
         return worker.TrialOutcome("failed", reason, running.trial.hyperparameters, interrupted)
 
     def _end(self, running: _RunningTrial, outcome: worker.TrialOutcome) -> Iterator[Event]:
-        """End a running trial's process, and record the trial; under a time limit after another one has started."""
+        """End a running trial's process, and record the trial; under a time limit after another one has started.
+
+        The first trial of a family is recorded at once, because the choice of the next family depends on it.
+        """
         self._measure(running, last=True)
         running.process.end()
         self._running.remove(running)
         self._recorder.add(running.trial, outcome)
-        if self._plan.deadline is None:
+        is_first = not self._progress[running.trial.family].complete_seconds
+        if self._plan.deadline is None or (is_first and self._plan.can_record()):
             yield from self._finish_recorded(wait=True)
 
     def _finish_recorded(self, *, wait: bool) -> Iterator[Event]:
