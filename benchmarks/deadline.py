@@ -140,8 +140,12 @@ def _spent(events: list[dict[str, Any]], began: float, ended: float) -> dict[str
         seconds[key[0]] += took.get(key, stopped - start)
         counts[key[0]] += 1
     idle = 1 - sum(seconds.values()) / (cores() * (stopped - first))
-    families = {name: f"{value:.0f} ({counts[name]})" for name, value in seconds.items()}
-    ends = {"start": f"{first - began:.1f}", "idle": f"{100 * idle:.0f} %", "after": f"{ended - stopped:.1f}"}
+    families: dict[str, object] = {name: f"{value:.0f} ({counts[name]})" for name, value in seconds.items()}
+    ends: dict[str, object] = {
+        "start": f"{first - began:.1f}",
+        "idle": f"{100 * idle:.0f} %",
+        "after": f"{ended - stopped:.1f}",
+    }
     return ends | families
 
 

@@ -63,7 +63,7 @@ def test_lines_say_what_ended_the_forecast_once_and_what_is_best() -> None:
 
 
 def test_a_resumed_run_shows_the_study_best_and_counts() -> None:
-    began = SearchStarted({"complete": 7, "pruned": 2, "failed": 0}, row(9, 0.45))
+    began = SearchStarted({"complete": 7, "pruned": 2, "failed": 0}, row(9, 0.45), "holdout", 19_200)
     text = io.StringIO()
     lines = LineProgress(Console(file=text, width=120), maximize=False)
     console = Console(file=io.StringIO(), width=140, force_terminal=True, record=True)
@@ -72,6 +72,7 @@ def test_a_resumed_run_shows_the_study_best_and_counts() -> None:
         lines(event)
         screen(event)
     assert "Goes on from 7 complete, 2 pruned; best 0.45 (mlp #9)." in text.getvalue()
+    assert "trials use a hold-out, the first fold, with 19,200 training rows." in text.getvalue()
     assert "← best" not in text.getvalue()
     console.print(screen._draw())
     shown = console.export_text()

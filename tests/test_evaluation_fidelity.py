@@ -18,7 +18,7 @@ ROWS = 40_000
 def deal(kind: str, rows: int = ROWS, **options: Any) -> tuple[Folds, np.ndarray]:
     """Return folds and their classes, one of which is rare."""
     y = np.where(np.arange(rows) % (rows // 10) == 0, 2, np.arange(rows) % 2)
-    given = {"groups": np.arange(rows) // 3, "time": np.arange(rows)}
+    given: dict[str, Any] = {"groups": np.arange(rows) // 3, "time": np.arange(rows)}
     needed = {"group": ["groups"], "time": ["time"]}.get(kind, [])
     config = FoldsConfig.model_validate({"kind": kind} | options)
     dealt = folds.make(config, task="multiclass", y=y, ids=np.arange(rows), **{name: given[name] for name in needed})

@@ -159,7 +159,7 @@ def test_the_weights_of_every_trial_behind_a_member_are_needed(
     made = said(capsys, "ensemble", first, "--from", finished / "seeded.yaml", "--method", "uniform")
     store = workbench.open(str(first), str(finished / "mlruns")).store
     runs = {run_id for member in made["members"] for run_id in member["run_ids"]}
-    assert store.checkpoints_in_use(store.trials()) == {row.key for row in store.trials() if row.run_id in runs}
+    assert store.checkpoints_in_use() == {row.key for row in store.trials() if row.run_id in runs}
 
 
 @pytest.mark.slow

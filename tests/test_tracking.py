@@ -135,6 +135,7 @@ def test_a_trial_is_one_finished_run_with_tags_params_and_metrics(home, tracker,
     own = {key: value for key, value in run.data.tags.items() if key.startswith("workbench.")}
     assert own == {
         "workbench.kind": "trial",
+        "workbench.fidelity": "full",
         "workbench.study": study,
         "workbench.family": "mlp",
         "workbench.trial": "mlp/3",

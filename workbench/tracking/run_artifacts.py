@@ -84,7 +84,8 @@ class RunArtifacts:
         Raises:
             StudyError: they are missing, or lack rows of the schema, or have other folds.
         """
-        oof = self._frame(run_id, _OOF, schema.oof_keys())
+        # Predictions for all folds have more rows than a schema of a lower fidelity.
+        oof = self._frame(run_id, _OOF, schema.oof_keys(), select=True)
         return Predictions(schema.predictions(oof), self.test_predictions(run_id, schema) if test else None)
 
     def test_predictions(self, run_id: str, schema: PredictionSchema) -> Array | None:
@@ -113,10 +114,10 @@ class RunArtifacts:
             curves[repeat, fold] = {name: own[name].tolist() for name in names}
         return curves
 
-    def _frame(self, run_id: str, name: str, keys: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of a table of predictions that have `keys`; it may have others, of a higher fidelity."""
+    def _frame(self, run_id: str, name: str, keys: pd.DataFrame, *, select: bool = False) -> pd.DataFrame:
+        """Return a table of predictions, whose rows must have `keys`; with `select`, it may have other rows as well."""
         frame = pd.read_parquet(self.path(run_id, name))
-        if len(frame) > len(keys) and set(keys) <= set(frame):
+        if select and len(frame) > len(keys) and set(keys) <= set(frame):
             frame = keys.merge(frame, on=[*keys])
         if not all(np.array_equal(frame.get(key, []), keys[key]) for key in keys):
             raise StudyError(
