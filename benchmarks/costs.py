@@ -48,7 +48,7 @@ def _draft(data: Path, folder: Path) -> Path:
 def _families(study: Path) -> list[str]:
     import workbench
 
-    return [*workbench.open(study).config.families]
+    return [*workbench.open(study, study.with_name("mlruns")).config.families]
 
 
 def _measure(study: Path, family: str, rows: int, most: int) -> None:
@@ -72,7 +72,7 @@ def train(file: str, family: str, rows: int, most: int) -> None:
     from workbench.search.family_costs import measure_size
     from workbench.space import defaults
 
-    study = workbench.open(file, families=[family])
+    study = workbench.open(file, Path(file).with_name("mlruns"), families=[family])
     spec = study.task.spec(family, 1)
     data = spec.dataset
     some = np.sort(np.random.default_rng(0).permutation(len(data.y))[:rows])
