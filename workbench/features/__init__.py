@@ -30,13 +30,13 @@ from workbench.features.persistence import find_untrusted_types, load, save
 from workbench.features.piecewise_linear import PiecewiseLinearEncoder
 from workbench.features.preprocessors import (
     MAX_LEVELS,
-    MAX_NATIVE_LEVELS,
     CategoryEncoding,
     ColumnKinds,
     Inputs,
     NumberScaling,
     categorical_columns,
     dense_preprocessor,
+    native_columns,
     tree_preprocessor,
 )
 from workbench.features.sequence_scaler import SequenceScaler, fit_sequence_scaler, sequence_lengths
@@ -49,7 +49,6 @@ from workbench.features.wide_and_deep_encoder import WideAndDeepEncoder, fit_wid
 
 __all__ = [
     "MAX_LEVELS",
-    "MAX_NATIVE_LEVELS",
     "PADDING",
     "CategoryEncoding",
     "CategoryIndexEncoder",
@@ -81,6 +80,7 @@ __all__ = [
     "fit_text_vectorizer",
     "fit_wide_and_deep",
     "load",
+    "native_columns",
     "save",
     "sequence_lengths",
     "sparse_preprocessor",

@@ -32,8 +32,8 @@ CategoryEncoding = Literal["ordinal", "target"]
 NumberScaling = Literal["standard", "quantile", "pieces"]
 Kind = Literal["table", "text", "image", "sequence", "mixed"]
 
-MAX_NATIVE_LEVELS = 100
-"""Trees that split sets of levels overfit a category with more levels; its codes are numbers for them."""
+# Trees that split sets of levels overfit a category with more levels; its codes are numbers for them.
+_MAX_NATIVE_LEVELS = 100
 # A category with more levels is encoded by means of the target, not by one column for each level.
 MAX_LEVELS = 50
 _TARGET_FOLDS = 5
@@ -98,6 +98,11 @@ def categorical_columns(columns: ColumnKinds, preprocessor: Any, most_levels: in
         levels = preprocessor[0].named_transformers_["categories"].categories_
         flags[where] = [most_levels is None or len(known) <= most_levels for known in levels]
     return flags
+
+
+def native_columns(columns: ColumnKinds, preprocessor: Any) -> list[bool]:
+    """Return which columns hold codes of categories with so few levels that trees may split sets of these."""
+    return categorical_columns(columns, preprocessor, _MAX_NATIVE_LEVELS)
 
 
 def dense_preprocessor(

@@ -22,7 +22,7 @@ class SearchStarted:
     best: TrialRecord | None
     """The best complete trial; this and the counts are of the fidelity of the search."""
     fidelity: Fidelity
-    """How much of the data the trials use."""
+    """The part of the data that the trials use."""
     rows: int
     """Training rows of the first fold."""
 

@@ -14,6 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from workbench import models
+from workbench.search.first_turns import gain_per_second
 from workbench.trial import TrialSpec
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ _LEAST_SHARE, _LEAST_SHARE_OF_NETS = 0.1, 0.4
 # The families that a budget should have time for at a fidelity, and the share of the time that they may take.
 _WANTED = 4
 _AFFORDABLE = 0.6
-_SHORT = 0.1
 # Levels of a category that linear models tell apart, at most.
 _MOST_LEVELS = 50
 # Columns of a text, and the most values of an image, as most families see them.
@@ -113,7 +113,7 @@ def can_afford(specs: Sequence[TrialSpec], seconds: float) -> bool:
         seconds: the seconds of all workers.
     """
     size = measure_size(specs[0])
-    costs = sorted((estimate(spec, size) for spec in specs), key=lambda cost: -cost.gain / max(cost.seconds, _SHORT))
+    costs = sorted((estimate(spec, size) for spec in specs), key=lambda cost: -gain_per_second(cost.gain, cost.seconds))
     several = len(specs[0].folds) > 1
     needed = sum(cost.seconds if several else cost.least for cost in costs[:_WANTED])
     return needed <= _AFFORDABLE * seconds

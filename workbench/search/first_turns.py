@@ -39,6 +39,11 @@ class WaitingFamily(Protocol):
 F = TypeVar("F", bound=WaitingFamily)
 
 
+def gain_per_second(gain: float, seconds: float) -> float:
+    """Return the expected gain per second of a trial, by which families are ordered."""
+    return gain / max(seconds, _SHORT)
+
+
 def admit(waiting: Sequence[F], left: float, available: float, *, begun: int = 0) -> list[F]:
     """Return the families that can have a first trial, in the order of their turns.
 
@@ -50,7 +55,7 @@ def admit(waiting: Sequence[F], left: float, available: float, *, begun: int = 0
     """
     admitted: list[F] = []
     most = _SMALL_PART * available
-    for each in sorted(waiting, key=lambda each: -each.gain / max(each.trial_seconds, _SHORT)):
+    for each in sorted(waiting, key=lambda each: -gain_per_second(each.gain, each.trial_seconds)):
         limit = left if begun + len(admitted) < _ALWAYS else min(left, most)
         if each.least_seconds <= min(limit, available):
             admitted.append(each)

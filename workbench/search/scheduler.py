@@ -113,7 +113,7 @@ class Search:
         self._running: list[_RunningTrial] = []
         # Under a time limit the workers must not wait for MLflow.
         self._recorder = TrialRecorder(plan.specs, plan.trial_folder, plan.record, beside=plan.deadline is not None)
-        records = [record for record in storage.records() if record.fidelity == storage.fidelity]
+        records = storage.comparable_records()
         self._before = SearchStarted(
             {state: sum(record.state == state for record in records) for state in ("complete", "pruned", "failed")},
             next((record for record in records if record.state == "complete"), None),

@@ -63,7 +63,7 @@ class TrialRecord:
     length: int | None = None
     """The number of boosting rounds or epochs of its models, if its folds chose it together."""
     fidelity: Fidelity = "full"
-    """How much of the data it used; only trials of one fidelity are comparable."""
+    """The part of the data that it used; only trials of one fidelity are comparable."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -217,6 +217,10 @@ class TrialStorage:
 
         return sorted(records, key=rank)
 
+    def comparable_records(self) -> list[TrialRecord]:
+        """Return the finished trials of this fidelity, in the order of `records`."""
+        return [record for record in self.records() if record.fidelity == self.fidelity]
+
     def sampler_for(self, family: str, number: int) -> optuna.samplers.BaseSampler:
         """Return the sampler of a trial: the defaults, or the best of a lower fidelity, for a family's first one."""
         if all(frozen.number >= number for frozen in self.frozen_trials(family)):
@@ -282,8 +286,7 @@ class TrialStorage:
         """Evaluate the objective for complete trials of a family."""
         if self._objective is None:
             return {}
-        comparable = [record for record in self.records() if record.fidelity == self.fidelity]
-        return self._objective([TrialRecord(**t.user_attrs[RECORD]) for t in trials], comparable)
+        return self._objective([TrialRecord(**t.user_attrs[RECORD]) for t in trials], self.comparable_records())
 
 
 class ActiveTrial:

@@ -104,7 +104,7 @@ class TrialResult:
     length: int | None = None
     """The number of boosting rounds or epochs of the models that predict new rows, if it follows from all folds."""
     fidelity: Fidelity = "full"
-    """How much of the data the trial used."""
+    """The part of the data that the trial used."""
 
     @property
     def name(self) -> str:

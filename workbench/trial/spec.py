@@ -48,7 +48,7 @@ class TrialSpec:
     """Whether the number of rounds or epochs that predicts a fold's rows is chosen by other folds. Studies that were
     begun by earlier versions choose it on the fold's own rows, which is optimistic."""
     fidelity: Fidelity = "full"
-    """How much of the data the trials use."""
+    """The part of the data that the trials use."""
     source: str | None = None
     """The reference to a user's own family that every process can resolve: `file.py:Name` with an absolute path."""
 

@@ -96,11 +96,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         kind=problem.kind,
     )
     matrix = preprocessor.fit_transform(train.x, train.y)
-    flags = (
-        features.categorical_columns(problem.columns, preprocessor, features.MAX_NATIVE_LEVELS)
-        if categories == "native"
-        else []
-    )
+    flags = features.native_columns(problem.columns, preprocessor) if categories == "native" else []
     learning_rate = hp.Float("learning_rate", 0.02, 0.3, sampling="log", default=0.06)
     training = lightgbm.Dataset(
         matrix, train.y, weight=train.sample_weight, categorical_feature=[i for i, flag in enumerate(flags) if flag]

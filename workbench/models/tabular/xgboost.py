@@ -102,11 +102,7 @@ def fit(hp: Any, problem: Problem, train: Rows, valid: Rows | None, context: Fit
         kind=problem.kind,
     )
     matrix = preprocessor.fit_transform(train.x, train.y)
-    native = (
-        features.categorical_columns(problem.columns, preprocessor, features.MAX_NATIVE_LEVELS)
-        if categories == "native"
-        else []
-    )
+    native = features.native_columns(problem.columns, preprocessor) if categories == "native" else []
     types = ["c" if flag else "q" for flag in native] or ["q"] * matrix.shape[1]
     return boost(hp, problem, train, valid, context, BoosterInputs(preprocessor, matrix, types))
 
